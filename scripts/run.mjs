@@ -1,0 +1,77 @@
+// The commands of a checkout: `start`, `test`, `innate …`, `bench …`, `build`.
+// Each one installs and builds what is missing first, and says so on stderr. Plain JavaScript: it runs before anything is installed.
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const home = join(dirname(fileURLToPath(import.meta.url)), '..')
+const [verb = 'start', ...rest] = process.argv.slice(2)
+
+requireNode(20, 19)
+install()
+build()
+
+if (verb === 'start') exit(node('dist/cli/main.js', 'align', 'examples/stories/recipe.ts', ...rest))
+if (verb === 'innate') exit(node('dist/cli/main.js', ...rest))
+if (verb === 'bench') exit(node('bench/main.mjs', ...rest))
+if (verb === 'test') {
+  if (rest.length > 0) exit(bin('vitest', 'run', ...rest))
+  exit(bin('tsc', '-p', 'tsconfig.test.json') || bin('biome', 'check', '--error-on-warnings', '.') || bin('vitest', 'run'))
+}
+if (verb !== 'build') exit(say(`unknown command ${verb}; choose start, test, innate, bench or build`) ?? 2)
+
+function install() {
+  const stamp = join(home, 'node_modules', '.package-lock.json')
+  if (existsSync(stamp) && statSync(stamp).mtimeMs >= statSync(join(home, 'package-lock.json')).mtimeMs - 1000) return
+  say('installing the dependencies (once; about 500 MB, most of it ONNX Runtime) …')
+  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
+  const done = spawnSync(npm, ['ci', '--no-fund', '--no-audit'], { cwd: home, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' })
+  if (done.status !== 0) exit(say('npm ci failed; its own words are above. Is the npm registry reachable?') ?? 1)
+}
+
+function build() {
+  const built = join(home, 'dist', 'cli', 'main.js')
+  const newest = newestSource(join(home, 'src'))
+  const done = existsSync(built) ? statSync(join(home, 'dist', 'built')).mtimeMs : 0
+  if (done > newest && verb !== 'build') return
+  say('building …')
+  if (!existsSync(built)) rmSync(join(home, 'node_modules', '.cache', 'innate.tsbuildinfo'), { force: true })
+  const status = bin('tsc', '-p', 'tsconfig.json')
+  if (status !== 0) exit(status)
+  node('-e', `require('node:fs').writeFileSync(${JSON.stringify(join(home, 'dist', 'built'))}, '')`)
+}
+
+function newestSource(folder) {
+  let newest = 0
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name)
+    newest = Math.max(newest, entry.isDirectory() ? newestSource(path) : statSync(path).mtimeMs)
+  }
+  return newest
+}
+
+function bin(name, ...args) {
+  // A local binary's JavaScript entry, so that no shell is needed on any platform.
+  const entry = { tsc: 'typescript/bin/tsc', vitest: 'vitest/vitest.mjs', biome: '@biomejs/biome/bin/biome' }[name]
+  return node(join('node_modules', entry), ...args)
+}
+
+function node(...args) {
+  return spawnSync(process.execPath, args, { cwd: home, stdio: 'inherit' }).status ?? 1
+}
+
+function say(line) {
+  process.stderr.write(`innate: ${line}\n`)
+}
+
+function exit(code) {
+  process.exit(code)
+}
+
+function requireNode(major, minor) {
+  const [a = 0, b = 0] = process.versions.node.split('.').map(Number)
+  if (a > major || (a === major && b >= minor)) return
+  say(`Node ${major}.${minor} or newer is needed, this is ${process.versions.node}; install a current one from nodejs.org`)
+  process.exit(2)
+}
