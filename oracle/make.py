@@ -16,6 +16,7 @@ FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 MAKERS = {
     "llama-tiny": "llama_tiny",
     "llama-tiny-untied": "llama_tiny_untied",
+    "adamw20": "adamw20",
 }
 PACKAGES = ["torch", "transformers", "tokenizers", "trl", "peft", "safetensors", "numpy", "sentencepiece"]
 
