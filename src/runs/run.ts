@@ -1,0 +1,154 @@
+import { existsSync } from 'node:fs'
+import { appendFile, mkdir, readdir, readFile } from 'node:fs/promises'
+import { basename, join, resolve } from 'node:path'
+import type { z } from 'zod'
+import { UserError } from '../graph/errors.ts'
+import { lock } from './lock.ts'
+import { type Manifest, type Metrics, manifestSchema, metricsSchema, type NewManifest } from './schema.ts'
+import { onDisk, writeAtomic } from './write.ts'
+
+/** A run folder that is open: paths inside it, typed reading, atomic writing. */
+export interface Run {
+  readonly folder: string
+  readonly manifest: Manifest
+  /** A path inside the folder; folders on the way are made. */
+  path(name: string): Promise<string>
+  has(name: string): boolean
+  /** Writes a file atomically: text and bytes as they are, anything else as JSON. */
+  write(name: string, content: unknown): Promise<void>
+  read<T>(name: string, schema: z.ZodType<T>): Promise<T>
+  /** Writes rows as JSON lines, atomically. */
+  writeRows(name: string, rows: readonly unknown[]): Promise<void>
+  readRows<T>(name: string, schema: z.ZodType<T>): Promise<T[]>
+  appendMetrics(row: Metrics): Promise<void>
+  /** All complete lines; a last line torn by a kill is left out. */
+  readMetrics(): Promise<Metrics[]>
+  /** Drops everything after a step, so that a resumed run writes on where its checkpoint stands. */
+  truncateMetrics(at: { round: number; step: number }): Promise<void>
+  amend(change: Partial<Manifest>): Promise<void>
+  /** Gives the folder free; `ended` is written only by a run that reached its end. */
+  close(how?: { ended: boolean }): Promise<void>
+}
+
+/**
+ * Makes a new run folder and takes it for this process. Without a path it is `runs/<date-time>`, new each time.
+ *
+ * throws  UserError when the path exists and is not empty, or cannot be written
+ */
+export async function createRun(path: string | undefined, manifest: NewManifest): Promise<Run> {
+  const folder = path === undefined ? freshFolder() : resolve(path)
+  const found = existsSync(folder) ? await readdir(folder) : []
+  if (found.length > 0) {
+    const what = found.includes('manifest.json') ? 'a run that is already there' : `${found.length} files`
+    throw new UserError(`${path}: a new run needs a new or empty folder, got ${what}; go on with it by --resume, or name another folder`)
+  }
+  await onDisk(folder, 4096, () => mkdir(folder, { recursive: true }))
+  const release = await lock(folder)
+  const whole = manifestSchema.parse({ ...manifest, schema: 1, name: basename(folder), started: new Date().toISOString() })
+  await writeAtomic(join(folder, 'manifest.json'), pretty(whole))
+  return open(folder, whole, release)
+}
+
+/**
+ * Opens a run folder. Reading needs no lock; with `resume` this process takes the folder.
+ *
+ * throws  UserError when there is no run, or another process is writing to it
+ */
+export async function openRun(path: string, options: { resume?: boolean } = {}): Promise<Run> {
+  const folder = resolve(path)
+  if (!existsSync(join(folder, 'manifest.json')))
+    throw new UserError(`${path}: a run folder holds manifest.json, got none; give the folder that train or align printed`)
+  const manifest = parse(join(path, 'manifest.json'), await readFile(join(folder, 'manifest.json'), 'utf8'), manifestSchema)
+  return open(folder, manifest, options.resume ? await lock(folder) : async () => {})
+}
+
+function open(folder: string, first: Manifest, release: () => Promise<void>): Run {
+  let manifest = first
+  const at = (name: string) => join(folder, name)
+  const path = async (name: string) => {
+    await onDisk(at(name), 4096, () => mkdir(join(at(name), '..'), { recursive: true }))
+    return at(name)
+  }
+  const write = async (name: string, content: unknown) =>
+    writeAtomic(await path(name), typeof content === 'string' || content instanceof Uint8Array ? content : pretty(content))
+  const readText = async (name: string) => {
+    try {
+      return await readFile(at(name), 'utf8')
+    } catch (error) {
+      throw new UserError(`${at(name)}: the run must hold this file, got none; did the run get that far?`, { cause: error })
+    }
+  }
+  const readRows = async <T>(name: string, schema: z.ZodType<T>) =>
+    lines(await readText(name)).map((line, i) => parse(`${at(name)}:${i + 1}`, line, schema))
+  const writeRows = (name: string, rows: readonly unknown[]) => write(name, rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
+  const readMetrics = async () => (existsSync(at('metrics.jsonl')) ? readRows('metrics.jsonl', metricsSchema) : [])
+  const amend = async (change: Partial<Manifest>) => {
+    manifest = manifestSchema.parse({ ...manifest, ...change })
+    await write('manifest.json', manifest)
+  }
+  return {
+    folder,
+    get manifest() {
+      return manifest
+    },
+    path,
+    has: (name) => existsSync(at(name)),
+    write,
+    read: async (name, schema) => parse(at(name), await readText(name), schema),
+    writeRows,
+    readRows,
+    async appendMetrics(row) {
+      const line = `${JSON.stringify(metricsSchema.parse(row))}\n`
+      await onDisk(at('metrics.jsonl'), line.length, () => appendFile(at('metrics.jsonl'), line))
+    },
+    readMetrics,
+    async truncateMetrics({ round, step }) {
+      const rows = await readMetrics()
+      await writeRows(
+        'metrics.jsonl',
+        rows.filter((row) => row.round < round || (row.round === round && row.step <= step)),
+      )
+    },
+    amend,
+    async close(how) {
+      if (how?.ended) await amend({ ended: new Date().toISOString() })
+      await release()
+    },
+  }
+}
+
+/** The complete lines: what follows the last line break was cut off while it was written. */
+function lines(text: string): string[] {
+  return text
+    .split('\n')
+    .slice(0, -1)
+    .filter((line) => line !== '')
+}
+
+function parse<T>(where: string, text: string, schema: z.ZodType<T>): T {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    throw new UserError(`${where}: must be JSON, got ${JSON.stringify(text.slice(0, 60))}; was the file edited or cut off?`, {
+      cause: error,
+    })
+  }
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  const issue = result.error.issues[0]!
+  const field = issue.path.join('.') || 'the value'
+  throw new UserError(`${where}: ${field} must fit the run folder's schema, got ${issue.message}; was it written by another version?`)
+}
+
+function freshFolder(): string {
+  const stem = resolve('runs', new Date().toISOString().slice(0, 19).replace('T', '-').replaceAll(':', ''))
+  for (let n = 1; ; n++) {
+    const folder = n === 1 ? stem : `${stem}-${n}`
+    if (!existsSync(folder)) return folder
+  }
+}
+
+function pretty(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`
+}

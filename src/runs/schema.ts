@@ -1,0 +1,155 @@
+import { z } from 'zod'
+
+// Everything a run folder holds, as one schema: train and align write it; accept, the report, the command line and the studio read it.
+
+/** Plain JSON: what a recipe is once its functions have become their text. */
+const json = z.json()
+
+/** A number with its 95 % interval. `n` counts what was resampled: prompts or texts, never completions. */
+export const estimateSchema = z.object({
+  estimate: z.number(),
+  low: z.number(),
+  high: z.number(),
+  n: z.int().min(0),
+  unit: z.string(),
+})
+export type Estimate = Readonly<z.infer<typeof estimateSchema>>
+
+/** What a criterion demands, written the same in a JSON recipe, in a verdict and in a report. */
+export const boundSchema = z.union([
+  z.strictObject({ atLeast: z.number() }),
+  z.strictObject({ atMost: z.number() }),
+  z.strictObject({ between: z.tuple([z.number(), z.number()]) }),
+])
+export type Bound = Readonly<z.infer<typeof boundSchema>>
+
+/** One criterion, measured: the interval against its bound, whether it holds, and the sentence that says so. */
+export const criterionSchema = estimateSchema.extend({ name: z.string(), bound: boundSchema, met: z.boolean(), why: z.string() })
+export type Criterion = Readonly<z.infer<typeof criterionSchema>>
+
+/** How far two measures of the same completions go together. */
+export const correlationSchema = z.object({ of: z.string(), with: z.string() }).extend(estimateSchema.shape)
+export type Correlation = Readonly<z.infer<typeof correlationSchema>>
+
+/**
+ * What the prior and what the votes contributed to the weights of the goals.
+ *
+ * units   weights in log-odds per standard deviation of the goal; strength in votes; bits as the goals folder defines them
+ */
+export const creditSchema = z.object({
+  strength: z.number(),
+  votes: z.number(),
+  priorBits: z.number(),
+  dataBits: z.number(),
+  goals: z.array(
+    z.object({
+      name: z.string(),
+      prior: z.object({ estimate: z.number(), low: z.number(), high: z.number() }),
+      posterior: z.object({ estimate: z.number(), low: z.number(), high: z.number() }),
+      fighting: z.boolean(),
+    }),
+  ),
+  /** Sentences, one for each way in which the votes contradict the prior; empty when they do not. */
+  fighting: z.array(z.string()),
+})
+export type Credit = Readonly<z.infer<typeof creditSchema>>
+
+/** One look at a model: on the development slice after each round, on the sealed prompts once. */
+export const evaluationSchema = z.object({
+  round: z.int().min(0),
+  look: z.enum(['development', 'sealed']),
+  prompts: z.int().min(0),
+  criteria: z.array(criterionSchema),
+  /** Everything that was measured, by name, bounded or not: `winRate`, `gold`, `klFromReference`, one per goal, … */
+  measures: z.record(z.string(), estimateSchema),
+  correlations: z.array(correlationSchema),
+  credit: creditSchema.optional(),
+})
+export type Evaluation = Readonly<z.infer<typeof evaluationSchema>>
+
+export const verdictSchema = z.object({
+  verdict: z.enum(['accepted', 'rejected', 'out of budget']),
+  /** How many rounds were run, and which of them the verdict speaks of. */
+  rounds: z.int().min(0),
+  round: z.int().min(0).optional(),
+  look: z.enum(['development', 'sealed']),
+  criteria: z.array(criterionSchema),
+  reasons: z.array(z.string()),
+})
+export type Verdict = Readonly<z.infer<typeof verdictSchema>>
+
+/**
+ * One optimizer step; a custom loss adds terms of its own.
+ *
+ * units   log-ratios, margin and kl in nats per completion (never multiplied by beta), gradNorm before clipping
+ */
+export const metricsSchema = z
+  .object({
+    /** 0 in a plain training run. */
+    round: z.int().min(0),
+    step: z.int().min(1),
+    loss: z.number(),
+    chosenLogRatio: z.number(),
+    rejectedLogRatio: z.number(),
+    margin: z.number(),
+    accuracy: z.number(),
+    kl: z.number(),
+    chosenTokens: z.number(),
+    rejectedTokens: z.number(),
+    gradNorm: z.number(),
+    lr: z.number(),
+    tokensPerSecond: z.number(),
+  })
+  .catchall(z.number())
+export type Metrics = Readonly<z.infer<typeof metricsSchema>>
+
+const storySchema = z.object({ text: z.string(), tokens: z.int().min(0), ended: z.boolean() })
+
+/** One prompt, completed by the reference and by the policy; which prompts are kept is fixed before anything is sampled. */
+export const sampleSchema = z.object({
+  prompt: z.string(),
+  reference: storySchema,
+  policy: storySchema,
+  /** Votes of the judge: for the policy, for the reference. */
+  votes: z.tuple([z.number(), z.number()]).optional(),
+})
+export type SampleRow = Readonly<z.infer<typeof sampleSchema>>
+
+/** A file of data: what it is, and what became of its rows. */
+export const dataSchema = z.object({
+  role: z.string(),
+  path: z.string(),
+  sha256: z.string(),
+  rows: z.int().min(0),
+  used: z.int().min(0),
+  /** Rows set aside, by reason. */
+  quarantined: z.record(z.string(), z.int().min(0)).default({}),
+})
+export type DataFile = Readonly<z.infer<typeof dataSchema>>
+
+/** What a run is, written before its first step: enough to tell it apart and to do it again. */
+export const manifestSchema = z.object({
+  schema: z.literal(1),
+  kind: z.enum(['train', 'align']),
+  name: z.string(),
+  /** The command line that reproduces the run. */
+  command: z.string(),
+  recipe: json,
+  /** The custom loss as it was written. */
+  loss: z.object({ text: z.string(), sha256: z.string() }).optional(),
+  objective: z.object({ name: z.string(), about: z.string().optional(), params: z.record(z.string(), json) }),
+  judge: z.object({ name: z.string(), kind: z.enum(['simulated', 'goals', 'votes', 'command']), about: z.string() }).optional(),
+  goals: z.array(z.object({ name: z.string(), about: z.string(), direction: z.union([z.literal(1), z.literal(-1)]) })).default([]),
+  /** The gold measure, which no goal and no judge's lexicon shares words with. */
+  gold: z.object({ name: z.string(), about: z.string() }).optional(),
+  model: z.object({ name: z.string(), sha256: z.string(), parameters: z.int().min(0), trained: z.int().min(0).optional() }),
+  data: z.array(dataSchema).default([]),
+  seeds: z.record(z.string(), z.int()),
+  versions: z.object({ innate: z.string(), node: z.string(), onnxruntime: z.string() }),
+  started: z.iso.datetime(),
+  ended: z.iso.datetime().optional(),
+})
+export type Manifest = Readonly<z.infer<typeof manifestSchema>>
+
+/** What the maker of a run has to say; name, schema and start are filled in when the folder is made. */
+export type NewManifest = Omit<z.input<typeof manifestSchema>, 'schema' | 'name' | 'started' | 'ended'>
