@@ -17,6 +17,7 @@ MAKERS = {
     "llama-tiny": "llama_tiny",
     "llama-tiny-untied": "llama_tiny_untied",
     "adamw20": "adamw20",
+    "stories15m": "stories15m",
 }
 PACKAGES = ["torch", "transformers", "tokenizers", "trl", "peft", "safetensors", "numpy", "sentencepiece"]
 

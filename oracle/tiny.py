@@ -140,4 +140,6 @@ def store(path, tensors):
 
 
 def write(path, value):
-    path.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
+    """JSON with one line per field, so that a change of one shows in a diff."""
+    fields = ",\n".join(f" {json.dumps(k)}: {json.dumps(v, ensure_ascii=False)}" for k, v in value.items())
+    path.write_text(f"{{\n{fields}\n}}\n", encoding="utf-8")
