@@ -26,7 +26,11 @@ function install() {
   if (existsSync(stamp) && statSync(stamp).mtimeMs >= statSync(join(home, 'package-lock.json')).mtimeMs - 1000) return
   say('installing the dependencies (once; about 500 MB, most of it ONNX Runtime) …')
   const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
-  const done = spawnSync(npm, ['ci', '--no-fund', '--no-audit'], { cwd: home, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' })
+  const done = spawnSync(npm, ['ci', '--no-fund', '--no-audit'], {
+    cwd: home,
+    stdio: ['ignore', 2, 2],
+    shell: process.platform === 'win32',
+  })
   if (done.status !== 0) exit(say('npm ci failed; its own words are above. Is the npm registry reachable?') ?? 1)
 }
 

@@ -1,0 +1,60 @@
+import { demand } from './errors.ts'
+import { constant, zerosLike } from './ops/leaf.ts'
+import { sum } from './ops/reduce.ts'
+import { leaves, type Nested, sameShape, show } from './tensor.ts'
+import { ancestors, type Graph, isValue, mapNested, type Value } from './value.ts'
+
+/**
+ * The gradient of a scalar with respect to any values, built from ordinary ops: it can be printed, lowered and differentiated again.
+ * Only nodes between `wrt` and y are visited, so what is frozen costs nothing.
+ *
+ * shape   y f32[]; the result has the form of `wrt`, each leaf the shape of the value it belongs to
+ * throws  ShapeError when y is not a scalar and no dy is given
+ */
+export function gradient<N extends Nested<Value>>(y: Value, wrt: N, dy: Value = constant(1)): N {
+  demand(sameShape(y.shape, dy.shape), () => `gradient: a scalar, or a dy of its shape, expected, got ${show(y)} and dy ${show(dy)}`)
+  const targets = new Set(leaves<Value>(wrt, isValue).map(([, value]) => value))
+  const order = ancestors([y])
+  const leads = new Set<Value>()
+  for (const value of order) if (targets.has(value) || Object.values(value.inputs).some((input) => leads.has(input))) leads.add(value)
+
+  const total = new Map<Value, Value>([[y, dy]])
+  for (const value of order.toReversed()) {
+    const upstream = total.get(value)
+    if (!upstream || !leads.has(value) || !value.op.grad) continue
+    const parts = value.op.grad({ ...value.inputs, dy: upstream, y: value } as never, value.attrs)
+    for (const [name, part] of Object.entries(parts)) {
+      const input = value.inputs[name]!
+      if (!part || !leads.has(input)) continue
+      const before = total.get(input)
+      total.set(input, before ? before.add(part) : part)
+    }
+  }
+  return mapNested<Value, Value>(wrt, isValue, (value) => total.get(value) ?? zerosLike(value)) as N
+}
+
+/**
+ * H·v for the Hessian H of a scalar, without building H: the gradient of (gradient · v).
+ *
+ * shape   v has the form and shapes of `wrt`, and so has the result
+ */
+export function hessianVectorProduct<N extends Nested<Value>>(y: Value, wrt: N, v: N): N {
+  const slopes = leaves<Value>(gradient(y, wrt), isValue)
+  const directions = leaves<Value>(v, isValue)
+  const along = slopes.map(([, slope], i) => sum(slope.mul(directions[i]![1]))).reduce((a, b) => a.add(b))
+  return gradient(along, wrt)
+}
+
+/** A place in a graph where the gradient that is used is not the derivative of what is computed. */
+export interface GradientMark {
+  readonly value: Value
+  readonly op: string
+  readonly why: string
+}
+
+/** Every place in a graph whose gradient is declared, not derived: its blind spots, found without running anything. */
+export function gradientMarks(graph: Graph): GradientMark[] {
+  return ancestors(Object.values(graph.outputs)).flatMap((value) =>
+    value.op.mark ? [{ value, op: value.op.name, why: value.op.mark }] : [],
+  )
+}

@@ -1,0 +1,106 @@
+import { demand } from '../errors.ts'
+import { type Shape, show, sizeOf, type Tensor, type Type } from '../tensor.ts'
+import { apply, op, type Value } from '../value.ts'
+import { broadcastIndex } from './elementwise.ts'
+import { broadcastTo, reshape } from './shape.ts'
+
+/** Sum over axes, which stay as 1; over all axes, and none left, when no axes are named. */
+export function sum(x: Value, axes?: readonly number[]): Value {
+  if (axes === undefined)
+    return reshape(
+      sum(
+        x,
+        x.shape.map((_, i) => i),
+      ),
+      [],
+    )
+  return axes.length === 0 ? x : apply(sumOp, { x }, { axes: axes.map((axis) => (axis < 0 ? axis + x.shape.length : axis)) })
+}
+export const sumOp = op<'x', { axes: readonly number[] }>('sum', {
+  infer: ({ x }, { axes }) => ({ dtype: 'f32', shape: reducedShape('sum', x, axes) }),
+  eval({ x }, { axes }) {
+    const shape = reducedShape('sum', x, axes)
+    const at = broadcastIndex(shape, x.shape)
+    const data = new Float64Array(sizeOf(shape))
+    x.data.forEach((v, i) => {
+      data[at(i)]! += v
+    })
+    return { dtype: 'f32', shape, data }
+  },
+  grad: ({ dy, x }) => ({ x: broadcastTo(dy, x.shape) }),
+  onnx: ({ g, x }, { axes }) => g.node('ReduceSum', [x, g.i64(axes)], { keepdims: 1 }),
+  samples: (rng) => [
+    { x: rng.f32([2, 3, 2]), attrs: { axes: [1] } },
+    { x: rng.f32([4, 3]), attrs: { axes: [0, 1] } },
+  ],
+})
+
+/** Mean over axes, as sum. */
+export function mean(x: Value, axes?: readonly number[]): Value {
+  const total = sum(x, axes)
+  return total.mul(sizeOf(total.shape) / sizeOf(x.shape))
+}
+
+/** e^x over its sum, along the last axis. */
+export function softmax(x: Value): Value {
+  return apply(softmaxOp, { x })
+}
+export const softmaxOp = op<'x'>('softmax', {
+  infer: ({ x }) => lastAxis('softmax', x),
+  eval: ({ x }) =>
+    perRow(x, x.shape, (row) => {
+      const lse = logSumExpOf(row)
+      return row.map((v) => Math.exp(v - lse))
+    }),
+  grad: ({ dy, y }) => {
+    const weighted = dy.mul(y)
+    return { x: weighted.sub(y.mul(sum(weighted, [-1]))) }
+  },
+  onnx: ({ g, x }) => g.node('Softmax', [x], { axis: -1 }),
+  samples: (rng) => [{ x: rng.f32([2, 5], -4, 4) }, { x: rng.f32([1, 3, 2]) }],
+})
+
+/**
+ * log Σ e^x along the last axis, which stays as 1.
+ *
+ * limits  lowered as max x − log max softmax(x): exact, and it shares the Softmax that the gradient needs (ReduceLogSumExp is slow)
+ */
+export function logSumExp(x: Value): Value {
+  return apply(logSumExpOp, { x })
+}
+export const logSumExpOp = op<'x'>('logSumExp', {
+  infer: ({ x }) => ({ dtype: 'f32', shape: lastAxis('logSumExp', x).shape.with(-1, 1) }),
+  eval: ({ x }) => perRow(x, x.shape.with(-1, 1), (row) => [logSumExpOf(row)]),
+  grad: ({ dy, x }) => ({ x: dy.mul(softmax(x)) }),
+  onnx: ({ g, x }) => {
+    const p = g.node('Softmax', [x], { axis: -1 })
+    const highest = (name: string) => g.node('ReduceMax', [name, g.i64([-1])], { keepdims: 1 })
+    return g.node('Sub', [highest(x), g.node('Log', [highest(p)])])
+  },
+  samples: (rng) => [{ x: rng.f32([2, 5], -4, 4) }, { x: rng.f32([3], 50, 90) }],
+})
+
+function reducedShape(name: string, x: Type, axes: readonly number[]): Shape {
+  demand(
+    x.dtype === 'f32' && axes.every((axis) => axis >= 0 && axis < x.shape.length),
+    () => `${name}: axes of an f32 value expected, got [${axes}] for ${show(x)}`,
+  )
+  return x.shape.map((n, i) => (axes.includes(i) ? 1 : n))
+}
+
+function lastAxis(name: string, x: Type): Type {
+  demand(x.dtype === 'f32' && x.shape.length > 0, () => `${name}: f32 with a last axis expected, got ${show(x)}`)
+  return { dtype: 'f32', shape: x.shape }
+}
+
+function logSumExpOf(row: readonly number[]): number {
+  const highest = Math.max(...row)
+  return highest + Math.log(row.reduce((total, v) => total + Math.exp(v - highest), 0))
+}
+
+function perRow(x: Tensor, shape: Shape, f: (row: number[]) => number[]): Tensor {
+  const n = x.shape.at(-1)!
+  const rows = sizeOf(x.shape) / n
+  const data = Array.from({ length: rows }, (_, r) => f(Array.from(x.data.slice(r * n, (r + 1) * n)))).flat()
+  return { dtype: 'f32', shape, data: Float64Array.from(data) }
+}
