@@ -13,11 +13,14 @@ import torch
 from transformers.utils import logging
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
-MAKERS = {
-    "llama-tiny": "llama_tiny",
-    "llama-tiny-untied": "llama_tiny_untied",
-    "adamw20": "adamw20",
-    "stories15m": "stories15m",
+MAKERS = {  # fixture: module, then what make() takes besides the folder
+    "llama-tiny": ("llama_tiny",),
+    "llama-tiny-untied": ("llama_tiny_untied",),
+    "adamw20": ("adamw20",),
+    "stories15m": ("stories15m",),
+    "trl-sigmoid": ("trl_dpo", "sigmoid"),
+    "trl-ipo": ("trl_dpo", "ipo"),
+    "peft-lora": ("peft_lora",),
 }
 PACKAGES = ["torch", "transformers", "tokenizers", "trl", "peft", "safetensors", "numpy", "sentencepiece"]
 
@@ -32,16 +35,17 @@ def main(names):
     path = FIXTURES / "manifest.json"
     manifest = json.loads(path.read_text()) if path.exists() else {}
     for name in names or MAKERS:
-        maker = importlib.import_module(MAKERS[name])
+        module, *choices = MAKERS[name]
+        maker = importlib.import_module(module)
         folder = FIXTURES / name
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        maker.make(folder)
+        maker.make(folder, *choices)
         for f in folder.rglob("*.safetensors"):
             f.chmod(0o644)
         manifest[name] = {
             "about": maker.__doc__.strip(),
-            "generator": f"oracle/{MAKERS[name]}.py",
+            "generator": f"oracle/{module}.py",
             "seed": maker.SEED,
             "versions": {"python": platform.python_version(), **{p: version(p) for p in PACKAGES}},
             "files": {f.relative_to(folder).as_posix(): hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(folder.rglob("*")) if f.is_file()},
