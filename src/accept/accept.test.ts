@@ -1,0 +1,229 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { Estimate, Evaluation } from '../runs/schema.ts'
+import { bootstrap } from './bootstrap.ts'
+import { atLeast, atMost, between, evaluate, sayBound } from './criteria.ts'
+import { correlation, klFromReference, lengthRatio, meanDifference, perplexityRise, shareEnded, winRate } from './metrics.ts'
+import { type Decision, decide } from './verdict.ts'
+
+/** Normal numbers from a seed, by Box and Muller over a Weyl-like sequence of its own, so that nothing is shared with the code under test. */
+function normals(seed: number): () => number {
+  let state = BigInt(seed) * 2862933555777941757n + 3037000493n
+  const uniform = () => {
+    state = (state * 6364136223846793005n + 1442695040888963407n) & 0xffffffffffffffffn
+    return (Number(state >> 11n) + 0.5) / 2 ** 53
+  }
+  return () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform())
+}
+
+describe('the bootstrap over prompts', () => {
+  // Clustered data with a known mean of 0: each prompt shifts all of its completions by the same amount (intraclass correlation ½).
+  const worlds = Array.from({ length: 400 }, (_, world) => {
+    const normal = normals(world + 1)
+    return Array.from({ length: 40 }, () => {
+      const shift = normal()
+      return Array.from({ length: 8 }, () => shift + normal())
+    })
+  })
+  const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length
+  const covers = ({ low, high }: Estimate) => low <= 0 && 0 <= high
+  const coverage = (interval: (world: number[][], seed: number) => Estimate) =>
+    worlds.filter((world, seed) => covers(interval(world, seed))).length / worlds.length
+
+  it('covers the truth in 95 % of 400 clustered worlds, and the bootstrap over completions does not (control)', () => {
+    const overPrompts = coverage((world, seed) => bootstrap('x', world.map(mean), mean, '', { seed, resamples: 400 }))
+    const overCompletions = coverage((world, seed) => bootstrap('x', world.flat(), mean, '', { seed, resamples: 400 }))
+    // Three standard errors of a share of 0.95 over 400 worlds are 0.033; 40 prompts cost the bootstrap about 0.01.
+    expect(overPrompts).toBeGreaterThan(0.91)
+    expect(overPrompts).toBeLessThan(0.985)
+    expect(overCompletions).toBeLessThan(0.75)
+  })
+
+  it('has the width of the normal interval where both are right', () => {
+    const normal = normals(7)
+    const values = Array.from({ length: 400 }, normal)
+    const { low, high, estimate } = bootstrap('x', values, mean, '', { resamples: 4000 })
+    const deviation = Math.sqrt(mean(values.map((x) => (x - estimate) ** 2)))
+    expect((high - low) / ((2 * 1.959964 * deviation) / 20)).toBeCloseTo(1, 1)
+  })
+
+  it('leans towards the long tail of a skewed measure, where the percentile is too low on both ends', () => {
+    const normal = normals(3)
+    const { estimate, low, high } = bootstrap(
+      'x',
+      Array.from({ length: 30 }, () => Math.exp(normal())),
+      mean,
+      '',
+    )
+    expect(high - estimate).toBeGreaterThan(1.2 * (estimate - low))
+  })
+
+  it('is the same for the same seed, in order, and does not depend on the scale', () => {
+    const numbers = fc.array(fc.double({ min: -5, max: 5, noNaN: true }), { minLength: 3, maxLength: 30 })
+    fc.assert(
+      fc.property(numbers, fc.integer(), (values, seed) => {
+        const a = bootstrap('x', values, mean, '', { seed, resamples: 100 })
+        expect(bootstrap('x', values, mean, '', { seed, resamples: 100 })).toEqual(a)
+        expect(a.low).toBeLessThanOrEqual(a.high)
+        const doubled = bootstrap(
+          'x',
+          values.map((x) => 2 * x),
+          mean,
+          '',
+          { seed, resamples: 100 },
+        )
+        expect(doubled.low).toBeCloseTo(2 * a.low, 9)
+        expect(doubled.high).toBeCloseTo(2 * a.high, 9)
+      }),
+      { numRuns: 30 },
+    )
+  })
+
+  it('refuses one prompt and numbers that are none', () => {
+    expect(() => bootstrap('gold', [1], mean, '')).toThrow(/gold: an interval needs at least 2 prompts, got 1/)
+    expect(() => bootstrap('gold', [1, Number.NaN], mean, '')).toThrow(/gold: every measured number must be finite, got an estimate of NaN/)
+  })
+})
+
+describe('what is measured', () => {
+  it('wins: ties count ½, a prompt counts once, and unanimity still has a width', () => {
+    expect(
+      winRate([
+        [
+          [1, 0],
+          [1, 0],
+          [0, 1],
+          [0, 1],
+        ],
+        [[1, 1]],
+        [[0, 0]],
+        [[3, 1]],
+      ]),
+    ).toMatchObject({ estimate: 0.625, n: 4, unit: 'share' })
+    const all = winRate(Array.from({ length: 100 }, () => [[2, 1] as const]))
+    expect(all).toMatchObject({ estimate: 1, high: 1 })
+    expect(all.low).toBeCloseTo(0.025 ** 0.01, 12)
+    expect(shareEnded([[false], [false, false]])).toMatchObject({ estimate: 0, low: 0, high: 1 - Math.sqrt(0.025) })
+    expect(winRate([[[1, 1]], [[0, 0]]])).toMatchObject({ estimate: 0.5, low: 0.5, high: 0.5 })
+  })
+
+  it('differences are paired: what a prompt does to both sides cancels', () => {
+    const before = [[1, 3], [20], [300]]
+    expect(meanDifference('kind', [[2, 4], [21], [301]], before, 'sd')).toEqual({ estimate: 1, low: 1, high: 1, n: 3, unit: 'sd' })
+    expect(() => meanDifference('kind', [[1]], before, 'sd')).toThrow(/same prompts, got 1 and 3/)
+    expect(() => meanDifference('kind', [[1], [], [2]], before, 'sd')).toThrow(/needs a completion, got none for prompt 1/)
+  })
+
+  it('KL, perplexity, length: closed forms', () => {
+    expect(klFromReference([[1, 3], [5], [9]]).estimate).toBeCloseTo((2 + 5 + 9) / 3, 12)
+    const texts = [
+      { tokens: 10, policy: 21, reference: 20 },
+      { tokens: 30, policy: 61, reference: 60 },
+    ]
+    expect(perplexityRise(texts).estimate).toBeCloseTo(Math.exp(82 / 40) / Math.exp(80 / 40) - 1, 12)
+    expect(lengthRatio([[30], [50]], [[20], [20]])).toMatchObject({ estimate: 2, n: 2 })
+  })
+
+  it('correlation is Pearson over completions, and says nothing where nothing changes', () => {
+    const a = [
+      [1, 2],
+      [3, 4],
+      [5, 6],
+    ]
+    expect(
+      correlation(
+        'r',
+        a,
+        a.map((row) => row.map((x) => 3 - 2 * x)),
+      ).estimate,
+    ).toBeCloseTo(-1, 12)
+    expect(
+      correlation('r', a, [
+        [1, 1],
+        [1, 1],
+        [1, 1],
+      ]),
+    ).toMatchObject({ estimate: 0, low: -1, high: 1 })
+  })
+})
+
+const of = (estimate: number, low: number, high: number, unit = 'share'): Estimate => ({ estimate, low, high, n: 64, unit })
+
+describe('criteria', () => {
+  it('are met by the whole interval, and say what would settle them', () => {
+    const measures = { winRate: of(0.66, 0.57, 0.74), klFromReference: of(12, 10, 14, 'nats'), lengthRatio: of(1.4, 1.3, 1.5, 'ratio') }
+    const bounds = { winRate: atLeast(0.6), klFromReference: atMost(15), lengthRatio: between(0.7, 1.3) }
+    const [win, kl, length] = evaluate(bounds, measures)
+    expect(win).toMatchObject({ met: false, bound: { atLeast: 0.6 }, n: 64 })
+    expect(win!.why).toBe(
+      'winRate is 0.660 [0.570, 0.740] and must be ≥ 0.6: the interval crosses the bound with 64 prompts; if the estimate holds, about 144 prompts would settle it',
+    )
+    expect(kl).toMatchObject({ met: true, why: 'klFromReference is 12 [10, 14] and must be ≤ 15 nats: met' })
+    expect(length).toMatchObject({ met: false, why: 'lengthRatio is 1.4 [1.3, 1.5] but must be 0.7 – 1.3: missed' })
+    expect(evaluate({ winRate: atLeast(0.57) }, measures)[0]!.met).toBe(true)
+  })
+
+  it('name the choices when one names nothing', () => {
+    expect(() => evaluate({ winrate: atLeast(0.6) }, { winRate: of(1, 1, 1), gold: of(1, 1, 1) })).toThrow(
+      'accept.winrate: a criterion must name a measure, got winrate; choose from winRate, gold',
+    )
+    expect(sayBound(between(0.8, 1.2))).toBe('0.8 – 1.2')
+  })
+})
+
+describe('the verdict', () => {
+  const bounds = { winRate: atLeast(0.6) }
+  const look = (round: number, win: Estimate, extra: Record<string, Estimate> = {}, at: Evaluation['look'] = 'development'): Evaluation => {
+    const measures = { winRate: win, ...extra }
+    return { round, look: at, prompts: at === 'sealed' ? 256 : 64, criteria: evaluate(bounds, measures), measures, correlations: [] }
+  }
+  const good = of(0.75, 0.65, 0.83)
+  const weak = of(0.55, 0.45, 0.64)
+  const rules = { rounds: 3, klBudget: 20, patience: 2 }
+  const cases: [string, Evaluation[], Decision['next'], string | undefined, RegExp?][] = [
+    ['nothing yet', [], 'round', undefined],
+    ['a weak round', [look(1, weak)], 'round', undefined],
+    ['a good round', [look(1, weak), look(2, good)], 'sealed look', undefined],
+    [
+      'a confirmed look',
+      [look(1, good), look(1, good, {}, 'sealed')],
+      'stop',
+      'accepted',
+      /Round 1 met every criterion on 256 sealed prompts/,
+    ],
+    ['a refused look', [look(1, good), look(1, weak, {}, 'sealed')], 'stop', 'rejected', /does not confirm/],
+    ['the KL budget', [look(1, good, { klFromReference: of(25, 21, 29, 'nats') })], 'stop', 'rejected', /KL .* above the budget of 20/],
+    ['KL that may be within', [look(1, weak, { klFromReference: of(21, 19, 23, 'nats') })], 'round', undefined],
+    ['gold that fell', [look(1, good, { gold: of(-0.3, -0.5, -0.1, 'sd') })], 'stop', 'rejected', /gold measure fell in round 1/],
+    ['gold that may have fallen', [look(1, good, { gold: of(-0.3, -0.7, 0.1, 'sd') })], 'sealed look', undefined],
+    [
+      'gold on the sealed look',
+      [look(1, good), look(1, good, { gold: of(-0.3, -0.5, -0.1, 'sd') }, 'sealed')],
+      'stop',
+      'rejected',
+      /gold measure fell in the sealed/,
+    ],
+    [
+      'no gain',
+      [look(1, of(0.56, 0.4, 0.7)), look(2, weak), look(3, weak)],
+      'stop',
+      'rejected',
+      /last 2 rounds brought no gain: a win rate of 0.55 at best, after 0.56/,
+    ],
+    [
+      'the last round',
+      [look(1, weak), look(2, of(0.57, 0.5, 0.7)), look(3, of(0.58, 0.5, 0.7))],
+      'stop',
+      'out of budget',
+      /All 3 rounds were used/,
+    ],
+  ]
+  it.each(cases)('%s', (_, evaluations, next, verdict, reason) => {
+    const decision = decide(evaluations, rules)
+    expect(decision.next).toBe(next)
+    if (decision.next !== 'stop') return
+    expect(decision.verdict.verdict).toBe(verdict)
+    expect(decision.verdict.reasons.join('\n')).toMatch(reason!)
+    expect(decision.verdict.rounds).toBe(evaluations.filter((e) => e.look === 'development').length)
+  })
+})

@@ -1,0 +1,65 @@
+import { UserError } from '../graph/errors.ts'
+import type { Bound, Criterion, Estimate } from '../runs/schema.ts'
+
+/** Demands that a measure is x or more, with its whole 95 % interval. */
+export const atLeast = (x: number): Bound => ({ atLeast: x })
+
+/** Demands that a measure is x or less, with its whole 95 % interval. */
+export const atMost = (x: number): Bound => ({ atMost: x })
+
+/** Demands that a measure lies from low to high, with its whole 95 % interval. */
+export const between = (low: number, high: number): Bound => ({ between: [low, high] })
+
+/**
+ * Holds measures against bounds. A criterion is met when the whole interval is on the good side of its bound: `atLeast` by the low end,
+ * `atMost` by the high end, `between` by both; so "met" is a claim with at most 2.5 % risk on each side. A model is accepted only when
+ * all criteria are met at once (an intersection–union test), so their number needs no correction.
+ *
+ * throws  UserError when a criterion names something that was not measured
+ * source  Berger 1982 for the intersection–union test
+ */
+export function evaluate(bounds: Readonly<Record<string, Bound>>, measures: Readonly<Record<string, Estimate>>): Criterion[] {
+  return Object.entries(bounds).map(([name, bound]) => {
+    const measured = measures[name]
+    if (measured === undefined) {
+      const known = Object.keys(measures).join(', ')
+      throw new UserError(`accept.${name}: a criterion must name a measure, got ${name}; choose from ${known}`)
+    }
+    const { met, why } = judge(name, measured, bound)
+    return { name, ...measured, bound, met, why }
+  })
+}
+
+function judge(name: string, measured: Estimate, bound: Bound): { met: boolean; why: string } {
+  const { estimate, low, high, n, unit } = measured
+  const [from, to] = edges(bound)
+  const seen = `${name} is ${show(estimate, unit)} [${show(low, unit)}, ${show(high, unit)}]`
+  const demand = `must be ${sayBound(bound, unit)}`
+  if (low >= from && high <= to) return { met: true, why: `${seen} and ${demand}: met` }
+  if (estimate < from || estimate > to) return { met: false, why: `${seen} but ${demand}: missed` }
+  const needed = Math.ceil(n * Math.max(((estimate - low) / (estimate - from)) ** 2, ((high - estimate) / (to - estimate)) ** 2))
+  const more = Number.isFinite(needed) ? `; if the estimate holds, about ${needed} prompts would settle it` : ''
+  return { met: false, why: `${seen} and ${demand}: the interval crosses the bound with ${n} prompts${more}` }
+}
+
+/** The two ends that a bound leaves free; an open end is infinite. */
+export function edges(bound: Bound): readonly [from: number, to: number] {
+  if ('atLeast' in bound) return [bound.atLeast, Number.POSITIVE_INFINITY]
+  if ('atMost' in bound) return [Number.NEGATIVE_INFINITY, bound.atMost]
+  return bound.between
+}
+
+/** `≥ 0.6`, `≤ 15 nats`, `0.8 – 1.2`. */
+export function sayBound(bound: Bound, unit = ''): string {
+  if ('atLeast' in bound) return `≥ ${withUnit(bound.atLeast, unit)}`
+  if ('atMost' in bound) return `≤ ${withUnit(bound.atMost, unit)}`
+  return `${bound.between[0]} – ${withUnit(bound.between[1], unit)}`
+}
+
+function withUnit(x: number, unit: string): string {
+  return ['', 'share', 'ratio', 'correlation'].includes(unit) ? `${x}` : `${x} ${unit}`
+}
+
+function show(x: number, unit: string): string {
+  return unit === 'share' ? x.toFixed(3) : String(Number(x.toPrecision(3)))
+}

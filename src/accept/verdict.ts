@@ -1,0 +1,112 @@
+import type { Evaluation, Verdict } from '../runs/schema.ts'
+
+/** When to stop. Each rule is checked after every round, on the development slice. */
+export interface StopRules {
+  /** At most this many rounds. */
+  readonly rounds: number
+  /** Rejected once KL from the reference is above this with its whole interval, in nats per completion. */
+  readonly klBudget?: number
+  /** Rejected when this many rounds in a row bring no higher win rate than the best before them. */
+  readonly patience?: number
+  /** Rejected once the gold measure fell with its whole interval; on unless set to false. */
+  readonly gold?: boolean
+}
+
+/** What comes next: train another round, take the one sealed look at a round, or stop with a verdict. */
+export type Decision =
+  | { readonly next: 'round' }
+  | { readonly next: 'sealed look'; readonly round: number }
+  | { readonly next: 'stop'; readonly verdict: Verdict }
+
+/**
+ * Decides after a round, or after the sealed look, what comes next. A pure function of what was measured: the same evaluations give
+ * the same verdict, and the reasons are sentences made from the numbers.
+ *
+ * Development looks only choose the round that goes to the sealed look, because what was looked at while training never confirms.
+ * The sealed look is taken once, at the first round that meets every criterion on the development slice; what it says is final.
+ */
+export function decide(evaluations: readonly Evaluation[], rules: StopRules): Decision {
+  const rounds = evaluations.filter((e) => e.look === 'development')
+  const sealed = evaluations.find((e) => e.look === 'sealed')
+  if (sealed) return stop(rounds.length, sealed, ...confirm(sealed, rules))
+  const last = rounds.at(-1)
+  if (last === undefined) return { next: 'round' }
+
+  const alarms = alarm(last, rules)
+  if (alarms.length > 0) return stop(rounds.length, last, 'rejected', alarms)
+  if (last.criteria.every((c) => c.met)) return { next: 'sealed look', round: last.round }
+  const stalled = stall(rounds, rules)
+  if (stalled) return stop(rounds.length, last, 'rejected', [stalled, ...missed(last)])
+  if (rounds.length < rules.rounds) return { next: 'round' }
+  return stop(rounds.length, last, 'out of budget', [
+    `All ${count(rules.rounds, 'round')} were used and the last one does not meet every criterion.`,
+    ...missed(last),
+  ])
+}
+
+/** The sealed look: every criterion again, and the alarms, on prompts that nothing was chosen by. */
+function confirm(sealed: Evaluation, rules: StopRules): [Verdict['verdict'], string[]] {
+  const alarms = alarm(sealed, rules)
+  const failed = missed(sealed)
+  if (alarms.length === 0 && failed.length === 0)
+    return [
+      'accepted',
+      [
+        `Round ${sealed.round} met every criterion on ${count(sealed.prompts, 'sealed prompt')}, looked at once.`,
+        ...sealed.criteria.map((c) => sentence(c.why)),
+      ],
+    ]
+  return [
+    'rejected',
+    [
+      `Round ${sealed.round} met every criterion on the development slice, but the one look at ${count(sealed.prompts, 'sealed prompt')} does not confirm it.`,
+      ...alarms,
+      ...failed,
+    ],
+  ]
+}
+
+function alarm({ measures, round, look }: Evaluation, rules: StopRules): string[] {
+  const reasons: string[] = []
+  const kl = measures.klFromReference
+  const where = look === 'sealed' ? 'the sealed prompts' : `round ${round}`
+  if (kl && rules.klBudget !== undefined && kl.low > rules.klBudget)
+    reasons.push(
+      `KL from the reference in ${where} is ${number(kl.estimate)} nats per completion [${number(kl.low)}, ${number(kl.high)}], above the budget of ${rules.klBudget} with its whole interval.`,
+    )
+  const gold = measures.gold
+  if (gold && rules.gold !== false && gold.high < 0)
+    reasons.push(
+      `The gold measure fell in ${where}: ${number(gold.estimate)} ${gold.unit} [${number(gold.low)}, ${number(gold.high)}]; what was trained on rose at the cost of what it stands for.`,
+    )
+  return reasons
+}
+
+function stall(rounds: readonly Evaluation[], { patience }: StopRules): string | undefined {
+  if (patience === undefined || rounds.length <= patience) return undefined
+  const rates = rounds.map((e) => e.measures.winRate?.estimate ?? Number.NaN)
+  const best = Math.max(...rates.slice(0, -patience))
+  const recent = Math.max(...rates.slice(-patience))
+  if (!(recent <= best)) return undefined
+  return `The last ${count(patience, 'round')} brought no gain: a win rate of ${number(recent)} at best, after ${number(best)} before.`
+}
+
+function missed(evaluation: Evaluation): string[] {
+  return evaluation.criteria.filter((c) => !c.met).map((c) => sentence(c.why))
+}
+
+function stop(rounds: number, at: Evaluation, verdict: Verdict['verdict'], reasons: string[]): Decision {
+  return { next: 'stop', verdict: { verdict, rounds, round: at.round, look: at.look, criteria: at.criteria, reasons } }
+}
+
+function sentence(why: string): string {
+  return `${why.charAt(0).toUpperCase()}${why.slice(1)}.`
+}
+
+function count(n: number, noun: string): string {
+  return `${n} ${noun}${n === 1 ? '' : 's'}`
+}
+
+function number(x: number): string {
+  return String(Number(x.toPrecision(3)))
+}
