@@ -1,0 +1,5 @@
+export { type Checkpoint, loadCheckpoint, models, saveCheckpoint } from './checkpoint.ts'
+export { type LlamaConfig, readConfig, writeConfig } from './config.ts'
+export { type LlamaBlock, type LlamaParams, llamaParams } from './params.ts'
+export { readSafetensors, writeSafetensors } from './safetensors.ts'
+export { cacheFolder } from './stories15m.ts'

@@ -1,0 +1,179 @@
+import type { Hash } from 'node:crypto'
+import { type FileHandle, open } from 'node:fs/promises'
+import { z } from 'zod'
+import { UserError } from '../graph/errors.ts'
+import { type Shape, sizeOf, type Tensor } from '../graph/tensor.ts'
+import { parse } from '../text/json.ts'
+import { writeFileAtomically } from './folder.ts'
+
+const maxHeaderBytes = 100_000_000
+const chunkBytes = 8 << 20
+const remedy = 'download or save the file again'
+
+/** How a stored number becomes an f32: as it is, or widened from two bytes to the bits of four. */
+const stored = {
+  F32: { bytes: 4 },
+  F16: { bytes: 2, widen: (bits: number) => (halves ??= Uint32Array.from({ length: 1 << 16 }, (_, half) => bitsOfHalf(half)))[bits]! },
+  BF16: { bytes: 2, widen: (bits: number) => bits << 16 },
+} as const satisfies Record<string, { bytes: number; widen?: (bits: number) => number }>
+let halves: Uint32Array | undefined
+
+/** The f32 bits of an IEEE half; subnormal halves are normal f32 numbers. */
+function bitsOfHalf(half: number): number {
+  const sign = (half & 0x8000) << 16
+  const exponent = (half >> 10) & 31
+  const fraction = half & 1023
+  if (exponent === 31) return sign | 0x7f80_0000 | (fraction << 13)
+  if (exponent > 0) return sign | ((exponent + 112) << 23) | (fraction << 13)
+  if (fraction === 0) return sign
+  const shift = Math.clz32(fraction) - 21
+  return sign | ((113 - shift) << 23) | (((fraction << shift) & 1023) << 13)
+}
+
+interface Entry {
+  readonly name: string
+  readonly dtype: keyof typeof stored
+  readonly shape: Shape
+  /** Bytes from the start of the file. */
+  readonly from: number
+}
+
+/**
+ * Reads every tensor of a safetensors file, widened to f32, in the order they lie in the file.
+ * Bytes go straight into their tensor; `hash`, if given, sees the whole file.
+ *
+ * throws  UserError naming file and tensor for a header that lies, a dtype other than F32, F16 and BF16, or a file that ends early
+ * limits  needs a little-endian machine, as every platform of Node but s390x is
+ * source  https://github.com/huggingface/safetensors#format
+ */
+export async function readSafetensors(file: string, hash?: Hash): Promise<Map<string, Tensor>> {
+  const handle = await open(file).catch((cause: NodeJS.ErrnoException) => {
+    throw new UserError(`${file}: must be a readable safetensors file, got ${cause.code}; ${remedy}`, { cause })
+  })
+  try {
+    const tensors = new Map<string, Tensor>()
+    for (const { name, dtype, shape, from } of await readHeader(file, handle, hash)) {
+      const data = new Float32Array(sizeOf(shape))
+      const read = (bytes: Uint8Array, at: number) => fillFrom(handle, bytes, at, `${file}: ${name}`, hash)
+      const kind: { bytes: number; widen?: (bits: number) => number } = stored[dtype]
+      if (kind.widen) await readWidened(data, kind.widen, from, read)
+      else await read(new Uint8Array(data.buffer), from)
+      tensors.set(name, { dtype: 'f32', shape, data })
+    }
+    return tensors
+  } finally {
+    await handle.close()
+  }
+}
+
+async function readWidened(
+  data: Float32Array,
+  widen: (bits: number) => number,
+  from: number,
+  read: (bytes: Uint8Array, at: number) => Promise<void>,
+) {
+  const bits = new Uint32Array(data.buffer)
+  const chunk = new Uint16Array(Math.min(data.length, chunkBytes / 2))
+  for (let done = 0; done < bits.length; done += chunk.length) {
+    const part = chunk.subarray(0, bits.length - done)
+    await read(new Uint8Array(part.buffer, 0, part.byteLength), from + 2 * done)
+    for (let i = 0; i < part.length; i++) bits[done + i] = widen(part[i]!)
+  }
+}
+
+const whole = z.int().nonnegative()
+const headerSchema = z.record(z.string(), z.object({ dtype: z.string(), shape: z.array(whole), data_offsets: z.tuple([whole, whole]) }))
+
+/** The header's entries in file order, checked so that the tensors tile the rest of the file exactly. */
+async function readHeader(file: string, handle: FileHandle, hash?: Hash): Promise<Entry[]> {
+  const must: (holds: boolean, message: () => string) => asserts holds = (holds, message) => {
+    if (!holds) throw new UserError(`${file}: ${message()}; ${remedy}`)
+  }
+  const { size } = await handle.stat()
+  must(size >= 8, () => `a safetensors file starts with 8 bytes of header length, got ${size} bytes`)
+  const prefix = new DataView(new ArrayBuffer(8))
+  await fillFrom(handle, new Uint8Array(prefix.buffer), 0, file, hash)
+  const length = prefix.getBigUint64(0, true)
+  must(
+    length <= BigInt(Math.min(size - 8, maxHeaderBytes)),
+    () => `the header must fit the file of ${size} bytes, got a length of ${length}`,
+  )
+  const text = new Uint8Array(Number(length))
+  await fillFrom(handle, text, 8, file, hash)
+
+  const json = decodeHeader(text)
+  must(json !== undefined, () => `the header must be a JSON object, got ${JSON.stringify(Buffer.from(text.subarray(0, 40)).toString())}…`)
+  const { __metadata__: _, ...described } = json
+  const start = 8 + Number(length)
+  const entries = Object.entries(parse(`${file}: header`, described, headerSchema, remedy)).sort(
+    (a, b) => a[1].data_offsets[0] - b[1].data_offsets[0] || a[1].data_offsets[1] - b[1].data_offsets[1],
+  )
+  let end = 0
+  const checked = entries.map(([name, { dtype, shape, data_offsets: offsets }]): Entry => {
+    must(isStored(dtype), () => `${name}: dtype must be one of ${Object.keys(stored).join(', ')}, got ${dtype}`)
+    const bytes = sizeOf(shape) * stored[dtype].bytes
+    must(offsets[0] === end, () => `${name}: data must start where the tensor before it ends, at ${end}, got ${offsets[0]}`)
+    must(
+      offsets[1] - offsets[0] === bytes,
+      () => `${name}: ${dtype}[${shape.join(', ')}] takes ${bytes} bytes, got ${offsets[1] - offsets[0]}`,
+    )
+    must(
+      start + offsets[1] <= size,
+      () => `${name}: data must end within the file's ${size} bytes, got ${start + offsets[1]}: the file is cut short`,
+    )
+    end = offsets[1]
+    return { name, dtype, shape, from: start + offsets[0] }
+  })
+  must(start + end === size, () => `the tensors must fill the file of ${size} bytes, got ${start + end}`)
+  return checked
+}
+
+function isStored(dtype: string): dtype is keyof typeof stored {
+  return Object.hasOwn(stored, dtype)
+}
+
+function decodeHeader(text: Uint8Array): Record<string, unknown> | undefined {
+  try {
+    const json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(text))
+    return typeof json === 'object' && json !== null && !Array.isArray(json) ? json : undefined
+  } catch {
+    return undefined
+  }
+}
+
+async function fillFrom(handle: FileHandle, bytes: Uint8Array, at: number, where: string, hash?: Hash) {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesRead } = await handle.read(bytes, done, Math.min(bytes.length - done, chunkBytes), at + done)
+    if (bytesRead === 0) throw new UserError(`${where}: ${bytes.length} bytes must be there, got ${done}: the file is cut short; ${remedy}`)
+    hash?.update(bytes.subarray(done, done + bytesRead))
+    done += bytesRead
+  }
+}
+
+/**
+ * Writes tensors as f32 to a safetensors file, atomically.
+ *
+ * throws  UserError when the disk refuses
+ */
+export async function writeSafetensors(file: string, tensors: Iterable<readonly [name: string, tensor: Tensor]>): Promise<void> {
+  const all = [...tensors]
+  const header: Record<string, unknown> = { __metadata__: { format: 'pt' } }
+  let end = 0
+  for (const [name, { shape }] of all) header[name] = { dtype: 'F32', shape, data_offsets: [end, (end += 4 * sizeOf(shape))] }
+  const json = Buffer.from(JSON.stringify(header))
+  const head = Buffer.alloc(8 + Math.ceil(json.length / 8) * 8, ' ')
+  head.writeBigUInt64LE(BigInt(head.length - 8))
+  json.copy(head, 8)
+  await writeFileAtomically(file, async (handle) => {
+    await writeAll(handle, head)
+    for (const [, { data }] of all) {
+      const floats = data instanceof Float32Array ? data : Float32Array.from(data)
+      await writeAll(handle, new Uint8Array(floats.buffer, floats.byteOffset, floats.byteLength))
+    }
+  })
+}
+
+async function writeAll(handle: FileHandle, bytes: Uint8Array) {
+  for (let done = 0; done < bytes.length; )
+    done += (await handle.write(bytes, done, Math.min(bytes.length - done, chunkBytes))).bytesWritten
+}

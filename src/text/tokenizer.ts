@@ -1,0 +1,65 @@
+import { access } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers'
+import { z } from 'zod'
+import { UserError } from '../graph/errors.ts'
+import { readJson } from './json.ts'
+
+/** Strings to integers and back. */
+export interface Tokenizer {
+  /** Ids of a text, with the special tokens the tokenizer itself adds, such as a leading beginning-of-text. */
+  encode(text: string): number[]
+  /** Text of ids, without special tokens; ids that stand for no piece (padding rows of an embedding) say nothing. */
+  decode(ids: readonly number[]): string
+  /** One above the highest id. */
+  readonly vocabSize: number
+  /** One visible piece per id, as the vocabulary writes it (`▁cat`, `<0x0A>`, `<s>`). */
+  pieces(ids: readonly number[]): string[]
+}
+
+const remedy = 'a model folder holds tokenizer.json as Hugging Face tokenizers writes it'
+const tokenizerFile = z.looseObject({
+  model: z.looseObject({ vocab: z.union([z.record(z.string(), z.number()), z.array(z.unknown())]) }),
+  added_tokens: z.array(z.looseObject({ id: z.int().nonnegative(), content: z.string() })).default([]),
+})
+
+/**
+ * The tokenizer of a model folder, from its tokenizer.json and, where there is one, tokenizer_config.json.
+ *
+ * throws  UserError when a file is missing, is not JSON, or describes a tokenizer that @huggingface/tokenizers does not read
+ * limits  special tokens come from tokenizer.json alone: `add_bos_token` in tokenizer_config.json is not consulted
+ */
+export async function loadTokenizer(folder: string): Promise<Tokenizer> {
+  const file = join(folder, 'tokenizer.json')
+  const configFile = join(folder, 'tokenizer_config.json')
+  const parts = await readJson(file, tokenizerFile, remedy)
+  const config = (await exists(configFile)) ? await readJson(configFile, z.looseObject({}), remedy) : {}
+  try {
+    return wrap(new HuggingFaceTokenizer({ normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, ...parts }, config))
+  } catch (cause) {
+    throw new UserError(`${file}: must be a tokenizer that @huggingface/tokenizers reads, got "${(cause as Error).message}"; ${remedy}`, {
+      cause,
+    })
+  }
+}
+
+function wrap(inner: HuggingFaceTokenizer): Tokenizer {
+  const vocabSize = [...inner.get_vocab().values()].reduce((max, id) => Math.max(max, id), -1) + 1
+  return {
+    vocabSize,
+    encode: (text) => inner.encode(text).ids,
+    decode(ids) {
+      const known = ids.filter((id) => inner.id_to_token(id) !== undefined)
+      // Cleaning up would drop spaces before punctuation: text that was never said.
+      return known.length === 0 ? '' : inner.decode(known, { skip_special_tokens: true, clean_up_tokenization_spaces: false })
+    },
+    pieces: (ids) => ids.map((id) => inner.id_to_token(id) ?? `<id ${id}>`),
+  }
+}
+
+function exists(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  )
+}
