@@ -1,0 +1,48 @@
+import { createHash } from 'node:crypto'
+import { UserError } from '../graph/errors.ts'
+
+export interface Order {
+  readonly seed: number
+  /** Counting from 0; every epoch has an order of its own. */
+  readonly epoch: number
+  /** `false` keeps the order of the file. Default true. */
+  readonly shuffle?: boolean
+}
+
+/**
+ * Cuts an epoch into batches of `size`; the last one may be smaller and is kept, so that every example is seen once.
+ * The order depends on the seed, the epoch and the number of examples only: a resumed run finds it again.
+ *
+ * throws  UserError when size is not a whole number above 0
+ */
+export function batches<T>(examples: readonly T[], size: number, { seed, epoch, shuffle = true }: Order): T[][] {
+  if (!Number.isInteger(size) || size < 1)
+    throw new UserError(`batch: must be a whole number above 0, got ${size}; give the pairs of one step`)
+  const ordered = shuffle ? shuffled(examples, `${seed}/${epoch}`) : examples
+  return Array.from({ length: Math.ceil(ordered.length / size) }, (_, b) => ordered.slice(b * size, (b + 1) * size))
+}
+
+/**
+ * The items in an order drawn by the seed, every order equally likely.
+ *
+ * source  Fisher–Yates; the numbers are SHA-256 in counter mode, so that neighbouring seeds share nothing
+ */
+export function shuffled<T>(items: readonly T[], seed: number | string): T[] {
+  const order = [...items]
+  const draw = uniform(seed)
+  for (let i = order.length - 1; i > 0; i--) {
+    const j = Math.floor(draw() * (i + 1))
+    ;[order[i], order[j]] = [order[j]!, order[i]!]
+  }
+  return order
+}
+
+function uniform(seed: number | string): () => number {
+  let block = Buffer.alloc(0)
+  let count = 0
+  return () => {
+    const at = (count++ * 4) % 32
+    if (at === 0) block = createHash('sha256').update(`${seed}:${count}`).digest()
+    return block.readUInt32BE(at) / 2 ** 32
+  }
+}

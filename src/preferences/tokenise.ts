@@ -1,0 +1,150 @@
+import type { Tokenizer } from '../text/tokenizer.ts'
+import type { Labelled, Pair } from './pair.ts'
+import type { Reason } from './quarantine.ts'
+import type { PreferenceRow } from './read.ts'
+
+/** What tokenising needs of a model; a Checkpoint is one. */
+export interface Vocabulary {
+  readonly tokenizer: Pick<Tokenizer, 'encode' | 'pieces'>
+  /** The first one is appended to text completions. */
+  readonly eosIds: readonly number[]
+  readonly config: { readonly vocabSize: number; readonly contextLength: number }
+}
+
+/** What to do when the prompt's tokens are not the first tokens of prompt + completion. */
+export type Boundary = 'strict' | 'trim'
+
+export interface Tokenising {
+  /** `strict` (the default) sets such rows aside, `trim` does what TRL does: what all agree on stays the prompt. */
+  readonly boundary?: Boundary
+  /** Rows whose prompt and longer completion have more tokens are too long. Default: the model's context. */
+  readonly maxLength?: number
+}
+
+/** A row in tokens and what was done to it, or why it can not be used. */
+export type Tokenised =
+  | { readonly example: Pair | Labelled; readonly trimmed: number; readonly endTokens: number }
+  | { readonly reason: Reason; readonly detail: string }
+
+/**
+ * Turns a row into tokens. A text completion is what encode(prompt + completion) has beyond encode(prompt), and then the end token,
+ * unless it stands there already; rows of ids are taken verbatim.
+ *
+ * With `trim` the prompt ends where encode(prompt), encode(prompt + chosen) and encode(prompt + rejected) first differ, and the
+ * completions begin there, so tokens of the prompt's end may be lost to, or merged into, the completions.
+ *
+ * source  TRL 1.16 DPOTrainer._prepare_dataset (tokenize_fn, common_prefix_length); it appends the end token's text before encoding,
+ *         we append its id, which a tokenizer that knows it as a special token gives as well
+ */
+export function tokenise(row: PreferenceRow, number: number, vocabulary: Vocabulary, options: Tokenising = {}): Tokenised {
+  const votes = row.form === 'labelledText' ? undefined : readVotes(row.votes)
+  if (votes === null) {
+    return {
+      reason: 'bad votes',
+      detail: `votes must be two numbers ≥ 0, not both 0, got ${JSON.stringify((row as { votes: unknown }).votes)}`,
+    }
+  }
+  const cut = row.form === 'pairIds' ? verbatim(row) : cutText(row, vocabulary, options.boundary ?? 'strict')
+  if ('reason' in cut) return cut
+  const problem = problemWith(cut, vocabulary, options)
+  if (problem) return problem
+  const { prompt, sides, trimmed, endTokens } = cut
+  const example = build(row, number, prompt, sides, votes)
+  return { example, trimmed, endTokens }
+}
+
+interface Cut {
+  readonly prompt: readonly number[]
+  readonly sides: readonly (readonly number[])[]
+  /** Tokens the prompt lost at its end. */
+  readonly trimmed: number
+  /** End tokens appended. */
+  readonly endTokens: number
+}
+
+function verbatim(row: PreferenceRow & { form: 'pairIds' }): Cut {
+  return { prompt: row.prompt_ids, sides: [row.chosen_ids, row.rejected_ids], trimmed: 0, endTokens: 0 }
+}
+
+function cutText(
+  row: PreferenceRow & { form: 'pairText' | 'labelledText' },
+  { tokenizer, eosIds }: Vocabulary,
+  boundary: Boundary,
+): Cut | { reason: Reason; detail: string } {
+  const texts = row.form === 'pairText' ? [row.chosen, row.rejected] : [row.completion]
+  const names = row.form === 'pairText' ? ['chosen', 'rejected'] : ['completion']
+  const empty = texts.indexOf('')
+  if (empty >= 0) return { reason: 'empty completion', detail: `${names[empty]} must have text, got none` }
+  const prompt = tokenizer.encode(row.prompt)
+  const wholes = texts.map((text) => tokenizer.encode(row.prompt + text))
+  const kept = Math.min(...wholes.map((whole) => commonPrefix(prompt, whole)))
+  const trimmed = prompt.length - kept
+  if (trimmed > 0 && boundary === 'strict') {
+    const side = wholes.findIndex((whole) => commonPrefix(prompt, whole) === kept)
+    return {
+      reason: 'not a token prefix',
+      detail: `with ${names[side]} the prompt's tokens change from token ${kept} of ${prompt.length} on: ${shown(tokenizer, prompt, kept)} becomes ${shown(tokenizer, wholes[side]!, kept)}`,
+    }
+  }
+  const end = eosIds[0]
+  const sides = wholes.map((whole) => whole.slice(kept))
+  const bare = sides.findIndex((side) => side.length === 0)
+  if (bare >= 0) return { reason: 'empty completion', detail: `${names[bare]} must add a token to the prompt, got none` }
+  const ended = sides.map((side) => (end === undefined || eosIds.includes(side.at(-1)!) ? side : [...side, end]))
+  return { prompt: prompt.slice(0, kept), sides: ended, trimmed, endTokens: ended.filter((side, i) => side !== sides[i]).length }
+}
+
+function problemWith(
+  { prompt, sides }: Cut,
+  { config }: Vocabulary,
+  { maxLength }: Tokenising,
+): { reason: Reason; detail: string } | undefined {
+  const unknown = [prompt, ...sides].flat().find((id) => id >= config.vocabSize)
+  if (unknown !== undefined)
+    return { reason: 'unknown ids', detail: `ids must be below the vocabulary's ${config.vocabSize}, got ${unknown}` }
+  if (prompt.length === 0) return { reason: 'empty prompt', detail: 'the prompt must have at least one token, got none' }
+  if (sides.some((side) => side.length === 0))
+    return { reason: 'empty completion', detail: 'a completion must have at least one token, got none' }
+  const [a, b] = sides
+  if (a && b && a.length === b.length && commonPrefix(a, b) === a.length) {
+    return { reason: 'identical sides', detail: `chosen and rejected must differ, got the same ${a.length} tokens` }
+  }
+  const limit = Math.min(maxLength ?? Infinity, config.contextLength)
+  const length = prompt.length + Math.max(...sides.map((side) => side.length))
+  if (length > limit) return { reason: 'too long', detail: `prompt and longer completion must have at most ${limit} tokens, got ${length}` }
+  return undefined
+}
+
+function build(
+  row: PreferenceRow,
+  number: number,
+  prompt: readonly number[],
+  sides: readonly (readonly number[])[],
+  votes: Pair['votes'] | undefined,
+): Pair | Labelled {
+  if (row.form === 'labelledText') {
+    return { row: number, prompt, completion: sides[0]!, label: row.label, text: { prompt: row.prompt, completion: row.completion } }
+  }
+  const pair: Pair = { row: number, prompt, chosen: sides[0]!, rejected: sides[1]!, votes: votes ?? [1, 0] }
+  return row.form === 'pairIds' ? pair : { ...pair, text: { prompt: row.prompt, chosen: row.chosen, rejected: row.rejected } }
+}
+
+/** The votes of a row, undefined when it has none, null when they are no votes. */
+function readVotes(votes: unknown): Pair['votes'] | undefined | null {
+  if (votes === undefined) return undefined
+  if (!Array.isArray(votes) || votes.length !== 2) return null
+  const [a, b] = votes as [unknown, unknown]
+  if (typeof a !== 'number' || typeof b !== 'number' || a < 0 || b < 0 || a + b === 0 || !Number.isFinite(a + b)) return null
+  return [a, b]
+}
+
+function commonPrefix(a: readonly number[], b: readonly number[]): number {
+  let n = 0
+  while (n < a.length && n < b.length && a[n] === b[n]) n++
+  return n
+}
+
+function shown(tokenizer: Vocabulary['tokenizer'], ids: readonly number[], from: number): string {
+  const pieces = tokenizer.pieces(ids.slice(from, from + 3))
+  return pieces.length === 0 ? 'nothing' : pieces.map((piece) => `‹${piece}›`).join('')
+}
