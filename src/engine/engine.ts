@@ -1,0 +1,209 @@
+import { createHash } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { Worker } from 'node:worker_threads'
+import { demand, type Graph, mapNested, type Nested, sameShape, show, sizeOf, type Tensor, type Type, UserError } from '../graph/index.ts'
+import { toOnnx } from './lower.ts'
+import type { Blocks, Request, Slot } from './protocol.ts'
+import { toWasm } from './wasm.ts'
+
+/** An array that lives in the engine's memory: a parameter, a gradient, a moment, a cache. */
+export interface Resident extends Type {
+  readonly slot: Slot
+}
+
+/** A graph compiled for the engine. */
+export interface Program {
+  readonly graph: Graph
+  /** How many ONNX nodes of each type it has. */
+  readonly nodes: Readonly<Record<string, number>>
+  /**
+   * Runs once. Inputs are tensors or residents; outputs named in `into` are written to residents, the others come back as tensors.
+   *
+   * throws  ShapeError when an input is missing or is not what was traced
+   */
+  run(inputs: Readonly<Record<string, Tensor | Resident>>, into?: Readonly<Record<string, Resident>>): Promise<Record<string, Tensor>>
+  /** Writes the ordinary .onnx file that runs. */
+  save(path: string): Promise<void>
+  close(): Promise<void>
+}
+
+/** An elementwise update compiled for the engine: reads arrays and scalars by name, writes its outputs in place. */
+export interface Update {
+  apply(items: readonly Readonly<Record<string, Resident>>[], scalars: Readonly<Record<string, number>>): Promise<void>
+  /** Σ x² over each resident, added up in f64. */
+  sumOfSquares(residents: readonly Resident[]): Promise<number[]>
+}
+
+export interface Engine {
+  compile(graph: Graph, options?: { profile?: string }): Promise<Program>
+  compileUpdate(graph: Graph): Promise<Update>
+  /** Zeros of a type. */
+  allocate(type: Type): Promise<Resident>
+  release(resident: Resident): Promise<void>
+  write(resident: Resident, tensor: Tensor): Promise<void>
+  read(resident: Resident): Promise<Tensor>
+  copy(from: Resident, to: Resident, blocks: Blocks): Promise<void>
+  /** Rows in a new order: [outer, n, …] → [outer, rows.length, …]. */
+  pick(from: Resident, to: Resident, rows: readonly number[], outer: number): Promise<void>
+  close(): Promise<void>
+}
+
+/**
+ * Opens the engine: a thread with ONNX Runtime in it and one memory for all that stays.
+ *
+ * limits  CPU; threads defaults to the number of cores
+ */
+export function openEngine({ threads = availableParallelism() }: { threads?: number } = {}): Engine {
+  const worker = new Worker(workerUrl())
+  const waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>()
+  let asked = 0
+  let made = 0
+  const programs = new Map<string, Promise<Program>>()
+  worker.unref()
+
+  worker.on('message', ({ number, value, error }: { number: number; value: never; error?: { name: string; message: string } }) => {
+    const { resolve, reject } = waiting.get(number)!
+    waiting.delete(number)
+    if (waiting.size === 0) worker.unref()
+    if (!error) resolve(value)
+    else
+      reject(
+        error.name === 'UserError'
+          ? new UserError(error.message.replace(/^\w+: /, ''))
+          : new Error(`internal: ONNX Runtime refused to ${error.message}`),
+      )
+  })
+  worker.on('error', (error) => {
+    for (const { reject } of waiting.values())
+      reject(new Error(`internal: the engine's thread stopped: ${error.message}`, { cause: error }))
+    waiting.clear()
+  })
+
+  function ask<T>(request: Request, transfer: ArrayBuffer[] = []): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (waiting.size === 0) worker.ref()
+      waiting.set(++asked, { resolve: resolve as never, reject })
+      worker.postMessage({ number: asked, request }, transfer)
+    })
+  }
+
+  async function compile(graph: Graph, { profile }: { profile?: string } = {}): Promise<Program> {
+    const { bytes, nodes } = toOnnx(graph)
+    const key = createHash('sha256')
+      .update(bytes)
+      .update(profile ?? '')
+      .digest('hex')
+    const known = programs.get(key)
+    if (known) return known
+    const id = ++made
+    const program = ask({ kind: 'session', id, bytes, threads, ...(profile ? { profile } : {}) }).then(
+      (): Program => ({
+        graph,
+        nodes,
+        run: (inputs, into = {}) => run(id, graph, inputs, into),
+        save: (path) => writeFile(path, bytes),
+        async close() {
+          programs.delete(key)
+          await ask({ kind: 'closeSession', id })
+        },
+      }),
+    )
+    programs.set(key, program)
+    return program
+  }
+
+  async function run(
+    id: number,
+    graph: Graph,
+    inputs: Readonly<Record<string, Tensor | Resident>>,
+    into: Readonly<Record<string, Resident>>,
+  ) {
+    const feeds = Object.entries(graph.inputs).map(([key, { attrs, dtype, shape }]) => {
+      const given = inputs[key]
+      const fits = given !== undefined && given.dtype === dtype && sameShape(given.shape, shape)
+      demand(fits, () => `run: input ${key} must be ${show({ dtype, shape })}, got ${given ? show(given) : 'nothing'}`)
+      const from = 'slot' in given ? { slot: given.slot } : { data: given.data as Float32Array | Int32Array }
+      return { name: attrs.name as string, dtype, shape, ...from }
+    })
+    const outputs = Object.entries(graph.outputs).map(([name, { shape }]) => {
+      const target = into[name]
+      demand(!target || sameShape(target.shape, shape), () => `run: output ${name} is [${shape}], got ${show(target!)} to write it into`)
+      return { name, shape, ...(target ? { slot: target.slot } : {}) }
+    })
+    const results = await ask<Float32Array[]>({ kind: 'run', id, feeds, outputs })
+    const returned = outputs.filter(({ slot }) => !slot)
+    return Object.fromEntries(
+      returned.map(({ name, shape }, i): [string, Tensor] => [name, { dtype: graph.outputs[name]!.dtype, shape, data: results[i]! }]),
+    )
+  }
+
+  async function compileUpdate(graph: Graph): Promise<Update> {
+    const kernel = toWasm(graph)
+    const id = ++made
+    await ask({ kind: 'kernel', id, bytes: kernel.bytes })
+    return {
+      apply: (items, scalars) =>
+        ask({
+          kind: 'update',
+          id,
+          calls: items.map((item) => [
+            sizeOf(item[kernel.arrays[0]!]!.shape),
+            ...[...kernel.arrays, ...kernel.outputs].map((name) => item[name]!.slot.offset),
+            ...kernel.scalars.map((name) => scalars[name]!),
+          ]),
+        }),
+      sumOfSquares: (residents) => ask({ kind: 'sumOfSquares', id, slots: residents.map(({ slot }) => slot) }),
+    }
+  }
+
+  return {
+    compile,
+    compileUpdate,
+    async allocate(type) {
+      const size = sizeOf(type.shape)
+      const offset = await ask<number>({ kind: 'allocate', bytes: size * 4 })
+      return { ...type, slot: { offset, size, dtype: type.dtype } }
+    },
+    release: ({ slot }) => ask({ kind: 'release', offset: slot.offset }),
+    async write(resident, tensor) {
+      demand(sameShape(resident.shape, tensor.shape), () => `write: ${show(resident)} expected, got ${show(tensor)}`)
+      await ask({ kind: 'write', slot: resident.slot, data: tensor.data as Float32Array | Int32Array })
+    },
+    read: async ({ slot, dtype, shape }) => ({ dtype, shape, data: await ask<Float32Array>({ kind: 'read', slot }) }),
+    copy: (from, to, blocks) => ask({ kind: 'copy', from: from.slot, to: to.slot, blocks }),
+    pick: (from, to, rows, outer) => ask({ kind: 'pick', from: from.slot, to: to.slot, rows, outer }),
+    async close() {
+      await worker.terminate()
+    },
+  }
+}
+
+/** Part of a resident: `shape` numbers from `start`. */
+export function part(resident: Resident, start: number, shape: readonly number[]): Resident {
+  const { offset, dtype } = resident.slot
+  return { dtype, shape, slot: { offset: offset + start * 4, size: sizeOf(shape), dtype } }
+}
+
+/** Puts a whole nested object of tensors into the engine's memory. */
+export async function place<N extends Nested<Tensor>>(engine: Engine, tensors: N): Promise<Nested<Resident>> {
+  const isTensor = (x: Nested<Tensor>): x is Tensor => 'data' in x && ArrayBuffer.isView(x.data)
+  const jobs: Promise<unknown>[] = []
+  const slots = new Map<Tensor, Resident>()
+  mapNested<Tensor, void>(tensors, isTensor, (tensor) => {
+    jobs.push(
+      engine.allocate(tensor).then(({ slot }) => {
+        const resident = { dtype: tensor.dtype, shape: tensor.shape, slot }
+        slots.set(tensor, resident)
+        return engine.write(resident, tensor)
+      }),
+    )
+  })
+  await Promise.all(jobs)
+  return mapNested(tensors as Nested<Tensor>, isTensor, (tensor) => slots.get(tensor)!)
+}
+
+// Under a TypeScript runner the thread still needs JavaScript, so it is taken from the build.
+function workerUrl(): URL {
+  return new URL(import.meta.url.endsWith('.ts') ? '../../dist/engine/worker.js' : './worker.js', import.meta.url)
+}

@@ -1,0 +1,162 @@
+import { create, toBinary } from '@bufbuild/protobuf'
+import { ancestors, type Graph, type Lowering, type Tensor, type Value } from '../graph/index.ts'
+import { type Fusion, fusionOf } from './fuse.ts'
+import { ModelProto } from './onnx-proto.ts'
+
+const FLOAT = 1
+const INT32 = 6
+const INT64 = 7
+
+/** An ONNX model's bytes and how many nodes of each type it has. */
+export interface OnnxModel {
+  readonly bytes: Uint8Array
+  readonly nodes: Readonly<Record<string, number>>
+}
+
+/**
+ * Writes a graph as an ONNX model (opset 21 and com.microsoft 1). Every op lowers itself; equal nodes are written once; values that
+ * have a tap carry its name, so that the file can be read in any ONNX viewer.
+ *
+ * source  ONNX IR version 10
+ */
+export function toOnnx(graph: Graph): OnnxModel {
+  const builder = onnxBuilder()
+  const names = new Map<Value, string>()
+  const order = ancestors(Object.values(graph.outputs))
+  // Backwards first: what only a fusion's inside needs is not written.
+  const needed = new Set<Value>(Object.values(graph.outputs))
+  const fusions = new Map<Value, Fusion>()
+  for (const value of order.toReversed()) {
+    if (!needed.has(value)) continue
+    const fusion = fusionOf(value)
+    if (fusion) fusions.set(value, fusion)
+    for (const input of fusion ? fusion.needs : Object.values(value.inputs)) needed.add(input)
+  }
+  for (const value of order) {
+    if (!needed.has(value)) continue
+    const fusion = fusions.get(value)
+    names.set(
+      value,
+      fusion
+        ? fusion.lower(
+            builder,
+            fusion.needs.map((need) => names.get(need)!),
+          )
+        : byRule(value),
+    )
+  }
+  function byRule(value: Value): string {
+    const inputs = Object.fromEntries(Object.entries(value.inputs).map(([key, input]) => [key, names.get(input)!]))
+    return value.op.onnx({ ...inputs, g: builder } as never, value.attrs, { ...value.inputs, y: value } as never)
+  }
+  for (const value of order) if (value.op.name === 'tap') builder.rename(names.get(value), String(value.attrs.name))
+
+  const outputs = Object.entries(graph.outputs).map(([name, value]) => ({ name: builder.output(names.get(value)!, name), value }))
+  return builder.finish(graph, outputs)
+}
+
+function onnxBuilder() {
+  const nodes: { opType: string; inputs: readonly string[]; outputs: string[]; attrs: Readonly<Record<string, unknown>> }[] = []
+  const initializers: { name: string; dims: readonly number[]; dataType: number; rawData: Uint8Array }[] = []
+  const known = new Map<string, string[]>()
+  const finalNames = new Map<string, string>()
+  const taken = new Set<string>()
+  const produced = new Set<string>()
+  const counts: Record<string, number> = {}
+
+  const nodeWith = (opType: string, inputs: readonly string[], outputs: number, attrs: Readonly<Record<string, unknown>>) => {
+    const key = `${opType}|${inputs.join(',')}|${JSON.stringify(attrs)}`
+    const before = known.get(key)
+    if (before) return before
+    const made = Array.from({ length: outputs }, (_, i) => `${opType}_${nodes.length}${outputs > 1 ? `_${i}` : ''}`)
+    nodes.push({ opType, inputs, outputs: made, attrs })
+    for (const name of made) produced.add(name)
+    counts[opType] = (counts[opType] ?? 0) + 1
+    known.set(key, made)
+    return made
+  }
+  const initializer = (key: string, dims: readonly number[], dataType: number, data: ArrayBufferView) => {
+    const before = known.get(key)
+    if (before) return before[0]!
+    const name = `const_${initializers.length}`
+    initializers.push({ name, dims, dataType, rawData: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) })
+    known.set(key, [name])
+    return name
+  }
+  const builder: Lowering & {
+    rename(name: string | undefined, to: string): void
+    output(name: string, to: string): string
+    finish(graph: Graph, outputs: readonly { name: string; value: Value }[]): OnnxModel
+  } = {
+    node: (opType, inputs, attrs = {}) => nodeWith(opType, inputs, 1, attrs)[0]!,
+    nodes: (opType, inputs, outputs, attrs = {}) => nodeWith(opType, inputs, outputs, attrs),
+    i64: (values) => initializer(`i64:${values.length}:${values}`, [values.length], INT64, BigInt64Array.from(values, BigInt)),
+    f32: (value) => initializer(`f32:${value}`, [], FLOAT, Float32Array.of(value)),
+    weights: ({ dtype, shape, data }: Tensor) =>
+      dtype === 'i32'
+        ? initializer(`table:${initializers.length}`, shape, INT32, Int32Array.from(data))
+        : initializer(`table:${initializers.length}`, shape, FLOAT, Float32Array.from(data)),
+    rename(name, to) {
+      if (name === undefined || finalNames.has(name) || taken.has(to) || !produced.has(name)) return
+      finalNames.set(name, to)
+      taken.add(to)
+    },
+    output(name, to) {
+      const own = produced.has(name)
+      if (own && !finalNames.has(name) && !taken.has(to)) {
+        finalNames.set(name, to)
+        taken.add(to)
+        return to
+      }
+      // A graph output that is an input, a constant, or another output as well needs a node of its own.
+      nodes.push({ opType: 'Identity', inputs: [name], outputs: [to], attrs: {} })
+      return to
+    },
+    finish(graph, outputs) {
+      const final = (name: string) => finalNames.get(name) ?? name
+      const model = create(ModelProto, {
+        irVersion: 10n,
+        producerName: 'innate',
+        opsetImport: [
+          { domain: '', version: 21n },
+          { domain: 'com.microsoft', version: 1n },
+        ],
+        graph: {
+          name: 'innate',
+          input: Object.values(graph.inputs).map((value) => valueInfo(String(value.attrs.name), value)),
+          output: outputs.map(({ name, value }) => valueInfo(name, value)),
+          initializer: initializers.map((x) => ({ name: x.name, dims: x.dims.map(BigInt), dataType: x.dataType, rawData: x.rawData })),
+          node: nodes.map(({ opType, inputs, outputs: made, attrs }) => ({
+            opType,
+            name: final(made[0]!),
+            input: inputs.map(final),
+            output: made.map(final),
+            domain: microsoft.has(opType) ? 'com.microsoft' : '',
+            attribute: Object.entries(attrs).map(attribute),
+          })),
+        },
+      } as never)
+      return { bytes: toBinary(ModelProto, model), nodes: counts }
+    },
+  }
+  return builder
+}
+
+/** Node types of ONNX Runtime's own domain that fusions use. */
+const microsoft = new Set(['QuickGelu'])
+
+function valueInfo(name: string, { dtype, shape }: Value) {
+  const elemType = dtype === 'i32' ? INT32 : FLOAT
+  const dim = shape.map((n) => ({ value: { case: 'dimValue', value: BigInt(n) } }))
+  return { name, type: { value: { case: 'tensorType', value: { elemType, shape: { dim } } } } }
+}
+
+function attribute([name, value]: [string, unknown]) {
+  if (Array.isArray(value)) return { name, type: 7, ints: value.map(BigInt) }
+  if (typeof value === 'string') return { name, type: 3, s: new TextEncoder().encode(value) }
+  if (floats.has(name)) return { name, type: 1, f: value }
+  return { name, type: 2, i: BigInt(value as number) }
+}
+
+/** Attributes that ONNX wants as float even when the number is whole. */
+const floats = new Set(['alpha', 'epsilon'])

@@ -1,0 +1,66 @@
+import { UserError } from '../graph/index.ts'
+
+const PAGE = 65536
+const ALIGN = 64
+
+/**
+ * One growing WebAssembly memory with a first-fit list of free ranges. Parameters, gradients, moments and caches live here, so that
+ * ONNX Runtime and the optimizer's kernel work on the same bytes without a copy.
+ *
+ * throws  UserError when more than 4 GiB are asked for, the most that 32-bit WebAssembly addresses
+ */
+export function openMemory() {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 65536 })
+  const free: { offset: number; bytes: number }[] = []
+  const used = new Map<number, number>()
+  let end = ALIGN
+
+  return {
+    memory,
+    allocate(wanted: number): number {
+      const bytes = Math.max(ALIGN, Math.ceil(wanted / ALIGN) * ALIGN)
+      const hole = free.find((range) => range.bytes >= bytes)
+      let offset = end
+      if (hole) {
+        offset = hole.offset
+        hole.offset += bytes
+        hole.bytes -= bytes
+        if (hole.bytes === 0) free.splice(free.indexOf(hole), 1)
+      } else {
+        grow(end + bytes)
+        end += bytes
+      }
+      used.set(offset, bytes)
+      new Uint8Array(memory.buffer, offset, bytes).fill(0)
+      return offset
+    },
+    release(offset: number) {
+      const bytes = used.get(offset)
+      if (bytes === undefined) return
+      used.delete(offset)
+      free.push({ offset, bytes })
+      free.sort((a, b) => a.offset - b.offset)
+      for (let i = free.length - 2; i >= 0; i--) {
+        const [left, right] = [free[i]!, free[i + 1]!]
+        if (left.offset + left.bytes === right.offset) {
+          left.bytes += right.bytes
+          free.splice(i + 1, 1)
+        }
+      }
+    },
+  }
+
+  function grow(bytes: number) {
+    const missing = Math.ceil((bytes - memory.buffer.byteLength) / PAGE)
+    if (missing <= 0) return
+    try {
+      memory.grow(missing)
+    } catch (cause) {
+      const gib = (bytes / 2 ** 30).toFixed(1)
+      throw new UserError(
+        `engine: parameters, gradients and moments must fit in 4 GiB, got ${gib} GiB; train with lora, or a smaller batch`,
+        { cause },
+      )
+    }
+  }
+}

@@ -1,0 +1,47 @@
+import type { DType, Shape } from '../graph/index.ts'
+
+/** Where an array lies in the engine's memory: offset in bytes, size in numbers. */
+export interface Slot {
+  readonly offset: number
+  readonly size: number
+  readonly dtype: DType
+}
+
+/** What the main thread asks of the engine's thread. */
+export type Request =
+  | { readonly kind: 'allocate'; readonly bytes: number }
+  | { readonly kind: 'release'; readonly offset: number }
+  | { readonly kind: 'write'; readonly slot: Slot; readonly data: Float32Array | Int32Array }
+  | { readonly kind: 'read'; readonly slot: Slot }
+  | { readonly kind: 'copy'; readonly from: Slot; readonly to: Slot; readonly blocks: Blocks }
+  | { readonly kind: 'pick'; readonly from: Slot; readonly to: Slot; readonly rows: readonly number[]; readonly outer: number }
+  | { readonly kind: 'session'; readonly id: number; readonly bytes: Uint8Array; readonly threads: number; readonly profile?: string }
+  | { readonly kind: 'closeSession'; readonly id: number }
+  | { readonly kind: 'kernel'; readonly id: number; readonly bytes: Uint8Array }
+  | { readonly kind: 'update'; readonly id: number; readonly calls: readonly (readonly number[])[] }
+  | { readonly kind: 'sumOfSquares'; readonly id: number; readonly slots: readonly Slot[] }
+  | { readonly kind: 'run'; readonly id: number; readonly feeds: readonly Feed[]; readonly outputs: readonly Fetch[] }
+
+/** Equal blocks copied at equal distances, in numbers. */
+export interface Blocks {
+  readonly count: number
+  readonly length: number
+  readonly fromStart: number
+  readonly fromStride: number
+  readonly toStart: number
+  readonly toStride: number
+}
+
+export interface Feed {
+  readonly name: string
+  readonly dtype: DType
+  readonly shape: Shape
+  readonly data?: Float32Array | Int32Array
+  readonly slot?: Slot
+}
+
+export interface Fetch {
+  readonly name: string
+  readonly shape: Shape
+  readonly slot?: Slot
+}

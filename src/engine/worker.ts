@@ -1,0 +1,98 @@
+import { parentPort } from 'node:worker_threads'
+import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
+import { openMemory } from './memory.ts'
+import type { Request, Slot } from './protocol.ts'
+
+// The engine's own thread: `session.run` blocks whoever calls it. It owns the memory, the sessions and the kernels, and does what it is
+// told in the order it is told.
+
+const { memory, allocate, release } = openMemory()
+const sessions = new Map<number, InferenceSession>()
+const kernels = new Map<number, { run: (...args: number[]) => void; sumOfSquares: (count: number, offset: number) => number }>()
+
+const actions: { readonly [K in Request['kind']]: (request: Extract<Request, { kind: K }>) => unknown } = {
+  allocate: ({ bytes }) => allocate(bytes),
+  release: ({ offset }) => release(offset),
+  write: ({ slot, data }) => view(slot).set(data as never),
+  read: ({ slot }) => view(slot).slice(),
+  copy({ from, to, blocks }) {
+    const [source, target] = [view(from), view(to)]
+    for (let i = 0; i < blocks.count; i++) {
+      const start = blocks.fromStart + i * blocks.fromStride
+      target.set(source.subarray(start, start + blocks.length) as never, blocks.toStart + i * blocks.toStride)
+    }
+  },
+  pick({ from, to, rows, outer }) {
+    // For each outer block, rows of `from` in a new order: [outer, fromRows, …] → [outer, rows.length, …].
+    const [source, target] = [view(from), view(to)]
+    const width = to.size / outer / rows.length
+    const fromRows = from.size / outer / width
+    for (let o = 0; o < outer; o++) {
+      rows.forEach((row, i) => {
+        const start = (o * fromRows + row) * width
+        target.set(source.subarray(start, start + width) as never, (o * rows.length + i) * width)
+      })
+    }
+  },
+  async session({ id, bytes, threads, profile }) {
+    sessions.set(
+      id,
+      await InferenceSession.create(bytes, {
+        intraOpNumThreads: threads,
+        executionMode: 'sequential',
+        graphOptimizationLevel: 'all',
+        enableMemPattern: false,
+        logSeverityLevel: 3,
+        ...(profile ? { enableProfiling: true, profileFilePrefix: profile } : {}),
+      }),
+    )
+  },
+  closeSession: async ({ id }) => {
+    const session = sessions.get(id)
+    sessions.delete(id)
+    session?.endProfiling()
+    await session?.release()
+  },
+  kernel: ({ id, bytes }) => {
+    const module = new WebAssembly.Module(bytes as Uint8Array<ArrayBuffer>)
+    kernels.set(id, new WebAssembly.Instance(module, { engine: { memory } }).exports as never)
+  },
+  update({ id, calls }) {
+    for (const args of calls) kernels.get(id)!.run(...args)
+  },
+  sumOfSquares: ({ id, slots }) => slots.map((slot) => kernels.get(id)!.sumOfSquares(slot.size, slot.offset)),
+  async run({ id, feeds, outputs }) {
+    const session = sessions.get(id)!
+    const fed = Object.fromEntries(
+      feeds.map(({ name, slot, data, shape, dtype }) => [name, new OrtTensor(names[dtype], (data ?? view(slot!)) as never, shape)]),
+    )
+    const wanted = Object.fromEntries(
+      outputs.map(({ name, slot, shape }) => [name, slot ? new OrtTensor('float32', view(slot) as Float32Array, shape) : null]),
+    )
+    const results = await session.run(fed, wanted as never)
+    return outputs.filter(({ slot }) => !slot).map(({ name }) => results[name]!.data)
+  },
+}
+const names = { f32: 'float32', i32: 'int32' } as const
+
+function view({ offset, size, dtype }: Slot): Float32Array | Int32Array {
+  return dtype === 'i32' ? new Int32Array(memory.buffer, offset, size) : new Float32Array(memory.buffer, offset, size)
+}
+
+let queue = Promise.resolve()
+parentPort!.on('message', ({ number, request }: { number: number; request: Request }) => {
+  queue = queue.then(async () => {
+    try {
+      const value = await actions[request.kind](request as never)
+      parentPort!.postMessage({ number, value }, transferable(value))
+    } catch (error) {
+      const { name, message } = error as Error
+      parentPort!.postMessage({ number, error: { name, message: `${request.kind}: ${message}` } })
+    }
+  })
+})
+
+function transferable(value: unknown): ArrayBuffer[] {
+  const arrays = (Array.isArray(value) ? value : [value]).filter(ArrayBuffer.isView) as ArrayBufferView[]
+  return arrays.filter((x) => x.byteLength === x.buffer.byteLength && x.buffer instanceof ArrayBuffer).map((x) => x.buffer as ArrayBuffer)
+}
