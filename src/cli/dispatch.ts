@@ -1,0 +1,78 @@
+import { closestMatch } from 'leven'
+import { ShapeError, UserError } from '../graph/errors.ts'
+import { type Command, exitCodes } from './command.ts'
+import { columns, type Stream } from './screen.ts'
+
+/** A verb's command, loaded when it is asked for, so that `--help` does not wait for an engine. */
+export type Verbs = Readonly<Record<string, () => Promise<Command>>>
+
+interface Surroundings {
+  readonly out?: Stream
+  readonly err?: Stream
+  readonly signal?: AbortSignal
+  readonly version?: string
+}
+
+/**
+ * Runs one command line and says how it ended: finds the verb (of one or two words), runs it, turns whatever is thrown into a message
+ * and an exit code. A mistake of the user comes without a stack; everything else is our bug and starts with `internal:`.
+ */
+export async function dispatch(argv: readonly string[], verbs: Verbs, around: Surroundings = {}): Promise<number> {
+  const { out = process.stdout, err = process.stderr, signal = new AbortController().signal, version = '' } = around
+  try {
+    if (argv.length === 0 || ['--help', '-h', 'help'].includes(argv[0]!)) {
+      out.write(`${await overview(verbs, out.columns)}\n`)
+      return exitCodes.done
+    }
+    if (argv[0] === '--version') {
+      out.write(`${version}\n`)
+      return exitCodes.done
+    }
+    const [load, rest] = find(argv, verbs)
+    return await (await load()).run(rest, { out, err }, signal)
+  } catch (error) {
+    if (signal.aborted && error === signal.reason) return exitCodes.interrupted
+    const known = error instanceof UserError || error instanceof ShapeError
+    err.write(known ? `innate: ${error.message}\n` : `internal: ${error instanceof Error ? error.stack : error}\n`)
+    return known ? exitCodes.user : exitCodes.internal
+  }
+}
+
+function find(argv: readonly string[], verbs: Verbs): [Verbs[string], readonly string[]] {
+  const two = verbs[argv.slice(0, 2).join(' ')]
+  if (argv.length > 1 && two) return [two, argv.slice(2)]
+  const one = Object.hasOwn(verbs, argv[0]!) ? verbs[argv[0]!] : undefined
+  if (one) return [one, argv.slice(1)]
+  const names = Object.keys(verbs)
+  const near = closestMatch(argv[0]!, names, { maxDistance: 3 }) ?? names.find((name) => name.startsWith(`${argv[0]} `))
+  throw new UserError(
+    `the verb must be one of ${names.join(', ')}, got ${argv[0]}; ${near ? `did you mean innate ${near}?` : 'see innate --help'}`,
+  )
+}
+
+async function overview(verbs: Verbs, width = 100): Promise<string> {
+  const commands = await Promise.all(Object.values(verbs).map((load) => load()))
+  const rows = commands.map(({ name, about }) => [`  ${name}`, about])
+  return [
+    'innate aligns language models: a weak prior, preferences, a loss, plain backpropagation, and a verdict.',
+    '',
+    '  innate VERB … [--json] [--quiet] [--help]',
+    '',
+    columns(rows, Math.min(width, 120)),
+    '',
+    'innate VERB --help shows its words and examples.',
+  ].join('\n')
+}
+
+/** An abort signal that Ctrl-C sets once; a second Ctrl-C ends the process at once, which loses nothing that was saved before. */
+export function interruption(say: (line: string) => void): AbortSignal {
+  const controller = new AbortController()
+  const stop = () => {
+    if (controller.signal.aborted) process.exit(exitCodes.interrupted)
+    say('stopping after this step and saving; Ctrl-C again stops at once')
+    controller.abort(new Error('interrupted'))
+  }
+  process.on('SIGINT', stop)
+  process.on('SIGTERM', stop)
+  return controller.signal
+}
