@@ -1,0 +1,51 @@
+import { lbeta, psi, zeta } from 'cephes'
+
+/** Beta(a, b) on the probability that one side wins: a and b are pseudo-votes. */
+export interface Beta {
+  readonly a: number
+  readonly b: number
+}
+
+/** Beta(a, b) after k of n votes: the votes are added. */
+export function update({ a, b }: Beta, k: number, n: number): Beta {
+  return { a: a + k, b: b + n - k }
+}
+
+export function mean({ a, b }: Beta): number {
+  return a / (a + b)
+}
+
+/**
+ * The code length of k of n votes in a given order: −log2 B(a+k, b+n−k)/B(a, b). It equals the prequential length in any order.
+ *
+ * units   bits; a fair coin costs n
+ */
+export function evidenceBits(prior: Beta, k: number, n: number): number {
+  const posterior = update(prior, k, n)
+  return (logBeta(prior) - logBeta(posterior)) / Math.LN2
+}
+
+/** KL(p‖q)/ln 2 between two Betas, in bits. */
+export function klBeta(p: Beta, q: Beta): number {
+  const digammas = (p.a - q.a) * psi(p.a) + (p.b - q.b) * psi(p.b) + (q.a - p.a + q.b - p.b) * psi(p.a + p.b)
+  return (logBeta(q) - logBeta(p) + digammas) / Math.LN2
+}
+
+/**
+ * The symmetric Beta that label smoothing ε amounts to on n votes: a = b = ε·n/(1−2ε). It grows with n, so data never washes it out.
+ *
+ * source  goals.md §2; V-SMOOTH-1
+ */
+export function fromSmoothing(epsilon: number, n: number): Beta {
+  const a = (epsilon * n) / (1 - 2 * epsilon)
+  return { a, b: a }
+}
+
+/** The Gaussian on the log-odds with the same mean and variance: ψ(a) − ψ(b) and ψ′(a) + ψ′(b), where ψ′(x) = ζ(2, x). */
+export function toLogOdds({ a, b }: Beta): { mean: number; variance: number } {
+  return { mean: psi(a) - psi(b), variance: zeta(2, a) + zeta(2, b) }
+}
+
+function logBeta({ a, b }: Beta): number {
+  return lbeta(a, b)
+}

@@ -1,0 +1,80 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { appendFile } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
+import { UserError } from '../../graph/errors.ts'
+import { type Judge, type JudgedPair, parseVotes, type Votes } from './judge.ts'
+import { parseJson, readVotes } from './votes-file.ts'
+
+/**
+ * A command of the user's as the judge. It reads one pair a line on stdin, `{"prompt", "a", "b"}`, and writes for each, in the same
+ * order, `{"votes": [1, 0]}` on stdout; its stderr is shown, and INNATE_SEED is in its environment.
+ *
+ * Votes are appended to the file `keep` as they arrive. Pairs found there are not asked again, so a judge that fails half-way has
+ * lost nothing: run again and it goes on. The file is itself a votes file.
+ *
+ * throws  UserError when the command can not be run, fails, answers too little, too much, or something that is not votes
+ */
+export function commandJudge(command: string, { keep }: { keep: string }): Judge {
+  return {
+    name: command,
+    kind: 'command',
+    about: `votes by the command ${command}`,
+    async votes(pairs, seed) {
+      const before = await remembered(keep)
+      const unknown = pairs.filter(({ a, b }) => !before(a.prompt, a.text, b.text))
+      if (unknown.length > 0) await ask(command, unknown, seed, keep)
+      const known = await remembered(keep)
+      return pairs.map(({ a, b }) => known(a.prompt, a.text, b.text)!)
+    },
+  }
+}
+
+const remembered = async (keep: string) => (existsSync(keep) ? readVotes(keep) : () => undefined)
+
+async function ask(command: string, pairs: readonly JudgedPair[], seed: number, keep: string): Promise<void> {
+  const child = spawn(command, { shell: true, stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, INNATE_SEED: `${seed}` } })
+  const ended = once(child, 'close') as Promise<[code: number | null, signal: string | null]>
+  child.stdin.on('error', () => {}) // a judge may stop reading before it has read everything; its exit says whether that was well
+  child.stdin.end(pairs.map(({ a, b }) => `${JSON.stringify({ prompt: a.prompt, a: a.text, b: b.text })}\n`).join(''))
+
+  let read = 0
+  try {
+    for await (const line of createInterface({ input: child.stdout })) {
+      if (line.trim() === '') continue
+      const pair = pairs[read]
+      if (!pair)
+        throw new UserError(
+          `judge ${command}: must answer ${pairs.length} pairs, got more; write one line per pair and nothing else on stdout`,
+        )
+      await remember(
+        keep,
+        pair,
+        parseVotes(`judge ${command}, line ${read + 1}`, parseJson(`judge ${command}, line ${read + 1}`, line).votes),
+      )
+      read++
+    }
+  } catch (error) {
+    child.kill()
+    await ended
+    if (error instanceof UserError) throw new UserError(`${error.message}. ${kept(read, pairs.length, keep)}`, { cause: error })
+    throw error
+  }
+  const [code, signal] = await ended
+  if (code !== 0 || read < pairs.length) {
+    const how = signal ? `signal ${signal}` : `exit code ${code}`
+    throw new UserError(
+      `judge ${command}: must answer ${pairs.length} pairs and exit with 0, got ${how} after line ${read}; ` +
+        `mend the command and run again. ${kept(read, pairs.length, keep)}`,
+    )
+  }
+}
+
+function kept(read: number, asked: number, keep: string): string {
+  return `The votes on ${read} of ${asked} pairs are kept in ${keep} and will not be asked again`
+}
+
+function remember(keep: string, { a, b }: JudgedPair, votes: Votes): Promise<void> {
+  return appendFile(keep, `${JSON.stringify({ prompt: a.prompt, a: a.text, b: b.text, votes })}\n`)
+}

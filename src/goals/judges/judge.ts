@@ -1,0 +1,41 @@
+import { UserError } from '../../graph/errors.ts'
+import type { Sample } from '../goal.ts'
+
+/** Two completions of one prompt. */
+export interface JudgedPair {
+  readonly a: Sample
+  readonly b: Sample
+}
+
+export type Votes = readonly [forA: number, forB: number]
+
+/** Whoever casts votes between two completions of one prompt. */
+export interface Judge {
+  readonly name: string
+  readonly kind: 'simulated' | 'goals' | 'votes' | 'command'
+  readonly about: string
+  /** One entry per pair, in the order of the pairs. A judge that draws its votes draws them from the seed alone. */
+  votes(pairs: readonly JudgedPair[], seed: number): Promise<Votes[]>
+  /** Simulated voters only: the hidden utility in log-odds, for the report to say whether it rose. */
+  utility?(sample: Sample): number
+  /** The words the judge looks for, if it has a lexicon. */
+  readonly words?: ReadonlySet<string>
+}
+
+/**
+ * Reads one pair's votes as they came from outside.
+ *
+ * throws  UserError unless they are two finite numbers ≥ 0 that are not both 0
+ */
+export function parseVotes(where: string, votes: unknown): Votes {
+  const fine = Array.isArray(votes) && votes.length === 2 && votes.every((v) => Number.isFinite(v) && v >= 0) && votes[0] + votes[1] > 0
+  if (fine) return [votes[0], votes[1]]
+  throw new UserError(
+    `${where}: votes must be two numbers ≥ 0, not both 0, got ${JSON.stringify(votes)}; write for example "votes": [1, 0]`,
+  )
+}
+
+/** What a pair is to a judge that remembers: its texts, whatever run or batch it comes from. */
+export function keyOf(prompt: string, a: string, b: string): string {
+  return JSON.stringify([prompt, a, b])
+}

@@ -1,0 +1,87 @@
+import { readFile } from 'node:fs/promises'
+import { promisify } from 'node:util'
+import { gunzip } from 'node:zlib'
+import { UserError } from '../../graph/errors.ts'
+import { type Judge, keyOf, parseVotes, type Votes } from './judge.ts'
+
+/**
+ * A file of votes as the judge: JSON lines `{"prompt", "a", "b", "votes": [1, 0]}`, plain or gzipped, found again by their texts.
+ * Several lines on one pair add up; a pair may be asked for with its sides swapped.
+ *
+ * throws  UserError when the file can not be read, when a line is not such an object, or when a pair has no votes
+ */
+export function votesFile(file: string): Judge {
+  return {
+    name: file,
+    kind: 'votes',
+    about: `votes from the file ${file}`,
+    async votes(pairs) {
+      const known = await readVotes(file)
+      const found = pairs.map(({ a, b }) => known(a.prompt, a.text, b.text))
+      const missing = found.filter((votes) => !votes).length
+      if (missing > 0) {
+        const { a } = pairs[found.findIndex((votes) => !votes)]!
+        throw new UserError(
+          `${file}: must hold votes for every pair, got none for ${missing} of ${pairs.length}, the first on the prompt ` +
+            `${JSON.stringify(a.prompt.slice(0, 80))}; add them, or name a judge that can be asked`,
+        )
+      }
+      return found as Votes[]
+    },
+  }
+}
+
+/** What a votes file says about a pair, swapped back if the sides are; undefined where it says nothing. */
+export type KnownVotes = (prompt: string, a: string, b: string) => Votes | undefined
+
+/**
+ * Reads a votes file into a lookup.
+ *
+ * throws  as votesFile
+ */
+export async function readVotes(file: string): Promise<KnownVotes> {
+  const tally = new Map<string, Votes>()
+  const lines = (await contents(file)).split('\n')
+  lines.forEach((line, i) => {
+    if (line.trim() === '') return
+    const { prompt, a, b, votes } = parseLine(`${file}:${i + 1}`, line)
+    add(keyOf(prompt, a, b), votes)
+    if (a !== b) add(keyOf(prompt, b, a), [votes[1], votes[0]])
+  })
+  return (prompt, a, b) => tally.get(keyOf(prompt, a, b))
+
+  function add(key: string, [forA, forB]: Votes) {
+    const [a, b] = tally.get(key) ?? [0, 0]
+    tally.set(key, [a + forA, b + forB])
+  }
+}
+
+async function contents(file: string): Promise<string> {
+  try {
+    const bytes = await readFile(file)
+    return (file.endsWith('.gz') ? await promisify(gunzip)(bytes) : bytes).toString('utf8')
+  } catch (cause) {
+    throw new UserError(`${file}: must be a readable votes file, got ${(cause as Error).message}; check the path`, { cause })
+  }
+}
+
+function parseLine(where: string, line: string) {
+  const row = parseJson(where, line)
+  for (const field of ['prompt', 'a', 'b'] as const)
+    if (typeof row[field] !== 'string')
+      throw new UserError(`${where}: ${field} must be a text, got ${JSON.stringify(row[field])}; mend the line`)
+  return { ...(row as { prompt: string; a: string; b: string }), votes: parseVotes(where, row.votes) }
+}
+
+/**
+ * Reads one line of JSON that must be an object.
+ *
+ * throws  UserError with the place and the line's beginning
+ */
+export function parseJson(where: string, line: string): Record<string, unknown> {
+  try {
+    const row = JSON.parse(line)
+    if (typeof row === 'object' && row !== null && !Array.isArray(row)) return row
+  } catch {}
+  throw new UserError(`${where}: must be a JSON object on one line, got ${JSON.stringify(line.slice(0, 80))}; mend the line`)
+}

@@ -1,0 +1,49 @@
+import { UserError } from '../graph/errors.ts'
+import type { Goal, Sample } from './goal.ts'
+
+/** The scale of each goal: mean and standard deviation over samples of the reference model. */
+export interface Standard {
+  readonly goals: readonly Goal[]
+  readonly mean: readonly number[]
+  readonly sd: readonly number[]
+  readonly samples: number
+}
+
+/**
+ * Measures goals on samples of the reference model, so that weights on them can be told in log-odds per standard deviation.
+ *
+ * throws  UserError when two goals share a name, when a measure is not a finite number, or when a goal does not vary: it then has no unit
+ */
+export function standardise(goals: readonly Goal[], samples: readonly Sample[]): Standard {
+  const twice = goals.find((goal, k) => goals.findIndex((other) => other.name === goal.name) !== k)
+  if (twice) throw new UserError(`goals: names must differ, got ${twice.name} twice; rename one`)
+  const columns = goals.map((goal) => samples.map((sample) => measured(goal, sample)))
+  const mean = columns.map((values) => values.reduce((sum, v) => sum + v, 0) / values.length)
+  const sd = columns.map((values, k) => Math.sqrt(values.reduce((sum, v) => sum + (v - mean[k]!) ** 2, 0) / (values.length - 1)))
+  goals.forEach((goal, k) => {
+    if (sd[k]! > 1e-12) return
+    const came = samples.length < 2 ? `${samples.length} sample(s)` : `${mean[k]} on all ${samples.length}`
+    throw new UserError(
+      `goal ${goal.name}: must vary on the reference model's samples, got ${came}; sample more or longer, or drop this goal`,
+    )
+  })
+  return { goals, mean, sd, samples: samples.length }
+}
+
+/** Where a sample stands on each goal, in standard deviations from the reference model's mean. */
+export function scores({ goals, mean, sd }: Standard, sample: Sample): number[] {
+  return goals.map((goal, k) => (measured(goal, sample) - mean[k]!) / sd[k]!)
+}
+
+/** The features of a pair, x = φ(a) − φ(b): by how many standard deviations a has more of each goal's measure than b. */
+export function features({ goals, sd }: Standard, a: Sample, b: Sample): number[] {
+  return goals.map((goal, k) => (measured(goal, a) - measured(goal, b)) / sd[k]!)
+}
+
+function measured(goal: Goal, sample: Sample): number {
+  const value = goal.measure(sample)
+  if (Number.isFinite(value)) return value
+  throw new UserError(
+    `goal ${goal.name}: must measure a finite number, got ${value} on ${JSON.stringify(sample.text.slice(0, 60))}; mend its measure`,
+  )
+}
