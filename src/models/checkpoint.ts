@@ -85,7 +85,7 @@ async function readWeights(folder: string, config: LlamaConfig): Promise<{ param
     const tensor = found.get(name)
     found.delete(name)
     if (!tensor) throw new UserError(`${where}: ${name} must be there, got no such tensor; is config.json of another model?`)
-    if (!sameShape(tensor.shape, shape))
+    if (tensor.dtype !== 'f32' || !sameShape(tensor.shape, shape))
       throw new UserError(
         `${where}: ${name} must be ${show({ dtype: 'f32', shape })} by config.json, got ${show(tensor)}; is config.json of another model?`,
       )

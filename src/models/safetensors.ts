@@ -2,7 +2,7 @@ import type { Hash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import { z } from 'zod'
 import { UserError } from '../graph/errors.ts'
-import { type Shape, sizeOf, type Tensor } from '../graph/tensor.ts'
+import { type DType, type Shape, sizeOf, type Tensor } from '../graph/tensor.ts'
 import { parse } from '../text/json.ts'
 import { writeFileAtomically } from './folder.ts'
 
@@ -10,12 +10,22 @@ const maxHeaderBytes = 100_000_000
 const chunkBytes = 8 << 20
 const remedy = 'download or save the file again'
 
-/** How a stored number becomes an f32: as it is, or widened from two bytes to the bits of four. */
+interface Stored {
+  readonly dtype: DType
+  readonly bytes: number
+  /** From two bytes to the bits of an f32; absent where four bytes stay as they are. */
+  readonly widen?: (bits: number) => number
+}
 const stored = {
-  F32: { bytes: 4 },
-  F16: { bytes: 2, widen: (bits: number) => (halves ??= Uint32Array.from({ length: 1 << 16 }, (_, half) => bitsOfHalf(half)))[bits]! },
-  BF16: { bytes: 2, widen: (bits: number) => bits << 16 },
-} as const satisfies Record<string, { bytes: number; widen?: (bits: number) => number }>
+  F32: { dtype: 'f32', bytes: 4 },
+  F16: {
+    dtype: 'f32',
+    bytes: 2,
+    widen: (half) => (halves ??= Uint32Array.from({ length: 1 << 16 }, (_, bits) => bitsOfHalf(bits)))[half]!,
+  },
+  BF16: { dtype: 'f32', bytes: 2, widen: (bits) => bits << 16 },
+  I32: { dtype: 'i32', bytes: 4 },
+} as const satisfies Record<string, Stored>
 let halves: Uint32Array | undefined
 
 /** The f32 bits of an IEEE half; subnormal halves are normal f32 numbers. */
@@ -39,10 +49,10 @@ interface Entry {
 }
 
 /**
- * Reads every tensor of a safetensors file, widened to f32, in the order they lie in the file.
+ * Reads every tensor of a safetensors file, floats widened to f32, in the order they lie in the file.
  * Bytes go straight into their tensor; `hash`, if given, sees the whole file.
  *
- * throws  UserError naming file and tensor for a header that lies, a dtype other than F32, F16 and BF16, or a file that ends early
+ * throws  UserError naming file and tensor for a header that lies, a dtype other than F32, F16, BF16 and I32, or a file that ends early
  * limits  needs a little-endian machine, as every platform of Node but s390x is
  * source  https://github.com/huggingface/safetensors#format
  */
@@ -53,12 +63,12 @@ export async function readSafetensors(file: string, hash?: Hash): Promise<Map<st
   try {
     const tensors = new Map<string, Tensor>()
     for (const { name, dtype, shape, from } of await readHeader(file, handle, hash)) {
-      const data = new Float32Array(sizeOf(shape))
+      const data = dtype === 'I32' ? new Int32Array(sizeOf(shape)) : new Float32Array(sizeOf(shape))
       const read = (bytes: Uint8Array, at: number) => fillFrom(handle, bytes, at, `${file}: ${name}`, hash)
-      const kind: { bytes: number; widen?: (bits: number) => number } = stored[dtype]
-      if (kind.widen) await readWidened(data, kind.widen, from, read)
+      const kind: Stored = stored[dtype]
+      if (kind.widen) await readWidened(data.buffer, kind.widen, from, read)
       else await read(new Uint8Array(data.buffer), from)
-      tensors.set(name, { dtype: 'f32', shape, data })
+      tensors.set(name, { dtype: kind.dtype, shape, data })
     }
     return tensors
   } finally {
@@ -67,13 +77,13 @@ export async function readSafetensors(file: string, hash?: Hash): Promise<Map<st
 }
 
 async function readWidened(
-  data: Float32Array,
+  data: ArrayBuffer,
   widen: (bits: number) => number,
   from: number,
   read: (bytes: Uint8Array, at: number) => Promise<void>,
 ) {
-  const bits = new Uint32Array(data.buffer)
-  const chunk = new Uint16Array(Math.min(data.length, chunkBytes / 2))
+  const bits = new Uint32Array(data)
+  const chunk = new Uint16Array(Math.min(bits.length, chunkBytes / 2))
   for (let done = 0; done < bits.length; done += chunk.length) {
     const part = chunk.subarray(0, bits.length - done)
     await read(new Uint8Array(part.buffer, 0, part.byteLength), from + 2 * done)
@@ -151,7 +161,7 @@ async function fillFrom(handle: FileHandle, bytes: Uint8Array, at: number, where
 }
 
 /**
- * Writes tensors as f32 to a safetensors file, atomically.
+ * Writes tensors as F32 and I32 to a safetensors file, atomically.
  *
  * throws  UserError when the disk refuses
  */
@@ -159,7 +169,8 @@ export async function writeSafetensors(file: string, tensors: Iterable<readonly 
   const all = [...tensors]
   const header: Record<string, unknown> = { __metadata__: { format: 'pt' } }
   let end = 0
-  for (const [name, { shape }] of all) header[name] = { dtype: 'F32', shape, data_offsets: [end, (end += 4 * sizeOf(shape))] }
+  for (const [name, { dtype, shape }] of all)
+    header[name] = { dtype: dtype.toUpperCase(), shape, data_offsets: [end, (end += 4 * sizeOf(shape))] }
   const json = Buffer.from(JSON.stringify(header))
   const head = Buffer.alloc(8 + Math.ceil(json.length / 8) * 8, ' ')
   head.writeBigUInt64LE(BigInt(head.length - 8))
@@ -167,8 +178,8 @@ export async function writeSafetensors(file: string, tensors: Iterable<readonly 
   await writeFileAtomically(file, async (handle) => {
     await writeAll(handle, head)
     for (const [, { data }] of all) {
-      const floats = data instanceof Float32Array ? data : Float32Array.from(data)
-      await writeAll(handle, new Uint8Array(floats.buffer, floats.byteOffset, floats.byteLength))
+      const four = data instanceof Float64Array ? Float32Array.from(data) : data
+      await writeAll(handle, new Uint8Array(four.buffer, four.byteOffset, four.byteLength))
     }
   })
 }
