@@ -20,7 +20,7 @@ export interface OnnxModel {
  * source  ONNX IR version 10
  */
 export function toOnnx(graph: Graph): OnnxModel {
-  const builder = onnxBuilder()
+  const builder = onnxBuilder(Object.values(graph.inputs).map((value) => String(value.attrs.name)))
   const names = new Map<Value, string>()
   const order = ancestors(Object.values(graph.outputs))
   // Backwards first: what only a fusion's inside needs is not written.
@@ -49,18 +49,18 @@ export function toOnnx(graph: Graph): OnnxModel {
     const inputs = Object.fromEntries(Object.entries(value.inputs).map(([key, input]) => [key, names.get(input)!]))
     return value.op.onnx({ ...inputs, g: builder } as never, value.attrs, { ...value.inputs, y: value } as never)
   }
-  for (const value of order) if (value.op.name === 'tap') builder.rename(names.get(value), String(value.attrs.name))
 
   const outputs = Object.entries(graph.outputs).map(([name, value]) => ({ name: builder.output(names.get(value)!, name), value }))
+  for (const value of order) if (value.op.name === 'tap') builder.rename(names.get(value), String(value.attrs.name))
   return builder.finish(graph, outputs)
 }
 
-function onnxBuilder() {
+function onnxBuilder(inputNames: readonly string[]) {
   const nodes: { opType: string; inputs: readonly string[]; outputs: string[]; attrs: Readonly<Record<string, unknown>> }[] = []
   const initializers: { name: string; dims: readonly number[]; dataType: number; rawData: Uint8Array }[] = []
   const known = new Map<string, string[]>()
   const finalNames = new Map<string, string>()
-  const taken = new Set<string>()
+  const taken = new Set(inputNames)
   const produced = new Set<string>()
   const counts: Record<string, number> = {}
 

@@ -118,7 +118,11 @@ export const padOp = op<'x', { axis: number; before: number; after: number }>('p
   },
   eval: ({ x }, { axis, before, after }) => moved(x, x.shape.with(axis, x.shape[axis]! + before + after), axis, -before),
   grad: ({ dy, x }, { axis, before }) => ({ x: slice(dy, axis, before, before + x.shape[axis]!) }),
-  onnx: ({ g, x }, { axis, before, after }) => g.node('Pad', [x, g.i64([before, after]), g.f32(0), g.i64([axis])]),
+  onnx({ g, x }, { axis, before, after }, types) {
+    // Every axis is named: ONNX Runtime 1.30 moves a transpose past the short form of Pad wrongly.
+    const zeros = types.x.shape.map(() => 0)
+    return g.node('Pad', [x, g.i64([...zeros.with(axis, before), ...zeros.with(axis, after)]), g.f32(0)])
+  },
   samples: (rng) => [
     { x: rng.f32([2, 3]), attrs: { axis: 1, before: 2, after: 1 } },
     { x: rng.f32([2, 3]), attrs: { axis: 0, before: 0, after: 2 } },
