@@ -31,7 +31,7 @@ export interface Check {
   readonly quarantined: readonly { readonly reason: Reason; readonly rows: number; readonly line: number; readonly detail: string }[]
   /** `prompt`, each side, and `whole`: the prompt with its longer completion. */
   readonly lengths: Readonly<Record<string, Lengths>>
-  /** Of text rows that reached the boundary check: how many prompts are token prefixes of their completions, how many are not. */
+  /** Text rows, usable or set aside for this: prompts that are token prefixes of both completed texts, and prompts that are not. */
   readonly boundary: { readonly prefix: number; readonly trimmed: number; readonly setAside: number }
   /** The token appended to text completions, to how many, and how many had one. */
   readonly end: { readonly id: number | undefined; readonly piece: string; readonly added: number; readonly there: number }

@@ -73,7 +73,7 @@ async function load<T extends Pair | Labelled>(
           ? tokenise(read.row, rows, vocabulary, options)
           : ({
               reason: 'wrong shape',
-              detail: `this must be a ${wanted}, got ${read.row.form === 'labelledText' ? 'an unpaired row' : 'a pair'}`,
+              detail: `this must be ${wanted === 'pair' ? 'a' : 'an'} ${wanted}, got ${read.row.form === 'labelledText' ? 'an unpaired row' : 'a pair'}`,
             } as const)
     rows++
     options.onRow?.(rows)

@@ -69,7 +69,12 @@ function formOf(row: object) {
 function problem(row: object) {
   return ({ path, message }: z.core.$ZodIssue) => {
     const got = at(row, path)
-    return `${path.join('.')}: ${got === undefined ? 'missing' : message}`
+    const name = path.join('.')
+    if (got === undefined) return `${name}: missing`
+    // TRL's conversational rows; they become text through the model's chat template.
+    if (Array.isArray(got) && !name.endsWith('_ids'))
+      return `${name}: must be text, got a list of messages; write it out with the model's chat template`
+    return `${name}: ${message.replace('Invalid input: ', '').replace('received', 'got')}`
   }
 }
 

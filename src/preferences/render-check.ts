@@ -54,7 +54,7 @@ function votes({ kind, votes: { chosen, rejected } }: Check): string {
 
 /** A part of the row: its head and tail in pieces, and whether log-probabilities are asked for. */
 function truth(name: string, tokens: readonly TokenTruth[]): string[] {
-  const pieces = tokens.map(({ piece }) => visible(piece))
+  const pieces = tokens.map(({ piece }) => visible(piece).replaceAll(' ', '␣'))
   const [head, tail] = [18, 12]
   const shown =
     pieces.length <= head + tail + 1

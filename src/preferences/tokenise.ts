@@ -41,7 +41,7 @@ export function tokenise(row: PreferenceRow, number: number, vocabulary: Vocabul
   if (votes === null) {
     return {
       reason: 'bad votes',
-      detail: `votes must be two numbers ≥ 0, not both 0, got ${JSON.stringify((row as { votes: unknown }).votes)}`,
+      detail: `votes must be two finite numbers ≥ 0, not both 0, got ${JSON.stringify((row as { votes: unknown }).votes)}`,
     }
   }
   const cut = row.form === 'pairIds' ? verbatim(row) : cutText(row, vocabulary, options.boundary ?? 'strict')

@@ -1,0 +1,150 @@
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { loadCheckpoint } from '../models/checkpoint.ts'
+import { cacheFolder } from '../models/stories15m.ts'
+import { checkPreferences } from './check.ts'
+import { fakeVocabulary } from './fake-vocabulary.ts'
+import { loadLabelled, loadPairs } from './load.ts'
+import { renderCheck } from './render-check.ts'
+
+let folder = ''
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'innate-check-'))
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+async function file(...rows: unknown[]): Promise<string> {
+  const path = join(folder, 'rows.jsonl')
+  await writeFile(path, rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
+  return path
+}
+
+const pair = (prompt: string, chosen: string, rejected: string, votes?: [number, number]) => ({
+  prompt,
+  chosen,
+  rejected,
+  ...(votes && { votes }),
+})
+
+describe('checkPreferences', () => {
+  const vocabulary = fakeVocabulary(['bc'])
+
+  it('counts a file written by hand', async () => {
+    const path = await file(
+      pair('a', 'xx', 'y'),
+      pair('a', 'xx', 'y'),
+      pair('a', 'y', 'xx'),
+      pair('ab', 'c', 'd'),
+      pair('aaaa', 'x\u001b[2J</s>', 'y', [3, 2]),
+      { prompt_ids: [5], chosen_ids: [6], rejected_ids: [7, 2] },
+      pair('a', 'x', 'x'),
+    )
+    const loaded = await loadPairs(path, vocabulary)
+    const check = checkPreferences(loaded, vocabulary)
+    expect(check).toMatchObject({
+      kind: 'pairs',
+      rows: 7,
+      usable: 5,
+      verbatim: 1,
+      quarantined: [
+        { reason: 'not a token prefix', rows: 1, line: 4 },
+        { reason: 'identical sides', rows: 1, line: 7 },
+      ],
+      boundary: { prefix: 4, trimmed: 0, setAside: 1 },
+      end: { id: 2, piece: '</s>', added: 7, there: 2 },
+      duplicates: { rows: 1, prompts: 2, swapped: 1 },
+      votes: { chosen: 7, rejected: 2 },
+      chosenLonger: 3 / 5,
+      lengths: {
+        prompt: { min: 1, p50: 2, p90: 5, p99: 5, max: 5, mean: 12 / 5 },
+        chosen: { min: 1, p50: 3, max: 6, mean: 15 / 5 },
+        rejected: { min: 2, p50: 2, max: 3, mean: 11 / 5 },
+        whole: { min: 3, p50: 5, max: 11 },
+      },
+      example: {
+        prompt: [
+          { piece: '<s>', id: 1, trained: false },
+          { piece: 'a', id: 97, trained: false },
+        ],
+        rejected: [
+          { piece: 'y', id: 121, trained: true },
+          { piece: '</s>', id: 2, trained: true },
+        ],
+      },
+    })
+    const trimmed = checkPreferences(await loadPairs(path, vocabulary, { boundary: 'trim' }), vocabulary)
+    expect(trimmed.boundary).toEqual({ prefix: 4, trimmed: 1, setAside: 0 })
+  })
+
+  it('counts unpaired rows', async () => {
+    const path = await file({ prompt: 'a', completion: 'x', label: true }, { prompt: 'b', completion: 'yy', label: false })
+    const check = checkPreferences(await loadLabelled(path, vocabulary), vocabulary)
+    expect(check).toMatchObject({ kind: 'unpaired', votes: { chosen: 1, rejected: 1 }, lengths: { completion: { min: 2, max: 3 } } })
+    expect(check).not.toHaveProperty('chosenLonger')
+    expect(renderCheck(check).join('\n')).toContain('1 wanted, 1 unwanted')
+  })
+})
+
+describe('renderCheck', () => {
+  it('fits a terminal of 80 columns and lets no control character through', async () => {
+    const vocabulary = fakeVocabulary([], 4000)
+    const long = 'once upon a time '.repeat(60)
+    const path = await file(
+      pair(`\u001b[31m${long}`, 'x\ny', 'y\u007f'),
+      { prompt: 'a', nothing: 'here' },
+      pair('a', 'x'.repeat(4001), 'y'),
+    )
+    const lines = renderCheck({ ...checkPreferences(await loadPairs(path, vocabulary), vocabulary), file: 'rows.jsonl' })
+    expect(lines.filter((line) => line.length > 80)).toEqual([])
+    expect(lines.join('')).not.toMatch(/\p{Cc}/u)
+    expect(lines.join('\n')).toMatchInlineSnapshot(`
+      "rows.jsonl
+
+      rows        3 read, 1 usable pairs, 2 set aside
+                  1 wrong shape, first in line 2: chosen: missing; rejected: missing
+                  1 too long, first in line 3: prompt and longer completion must have
+                  at most 4000 tokens, got 4004
+
+      tokens           min    50 %    90 %    99 %     max    mean
+      prompt         1,026   1,026   1,026   1,026   1,026  1026.0
+      chosen             4       4       4       4       4     4.0
+      rejected           3       3       3       3       3     3.0
+      whole          1,030   1,030   1,030   1,030   1,030  1030.0
+
+      boundary    1 of 1 prompts (100.0 %) are token prefixes of their completions
+      end token   </s> (id 2) appended to 2 completions, 0 had it
+      duplicates  none: every prompt occurs once
+      votes       1 for chosen, 0 for rejected
+      length      chosen is the longer side in 100.0 % of the pairs
+
+      The first row as the model meets it:
+      prompt      1,026 tokens, given:
+                  <s> \\u001b [ 3 1 m o n c e ␣ u p o n ␣ a ␣ … 996 more … u p o n ␣ a
+                  ␣ t i m e ␣
+      chosen      4 tokens, trained:
+                  x \\n y </s>
+      rejected    3 tokens, trained:
+                  y \\u007f </s>"
+    `)
+  })
+})
+
+describe('hh-harmless on stories15m', () => {
+  const data = new URL('../../../shared/data/hh-harmless.pairs.jsonl.gz', import.meta.url).pathname
+  const absent = !existsSync(data) || !existsSync(join(cacheFolder(), 'models', 'stories15m'))
+
+  it.skipIf(absent)('is counted in tokens (not run here without the shared data and stories15m)', async () => {
+    const checkpoint = await loadCheckpoint('stories15m')
+    const check = checkPreferences(await loadPairs(data, checkpoint), checkpoint)
+    expect(check).toMatchObject({
+      rows: 1864,
+      usable: 1350,
+      quarantined: [{ reason: 'too long', rows: 514, line: 1 }],
+      boundary: { prefix: 1350, trimmed: 0, setAside: 0 },
+      end: { id: 1, piece: '<s>', added: 2700, there: 0 },
+    })
+  })
+})
