@@ -52,6 +52,7 @@ const remedies: Record<string, string> = {
   EPERM: 'choose a folder you may write to',
   EROFS: 'choose a folder you may write to',
   ENOTDIR: 'choose a path whose parents are folders',
+  EEXIST: 'choose a path whose parents are folders',
 }
 
 /** A disk that refuses is the user's to mend; any other error stays what it is. */

@@ -19,7 +19,10 @@ export interface Tokenizer {
 
 const remedy = 'a model folder holds tokenizer.json as Hugging Face tokenizers writes it'
 const tokenizerFile = z.looseObject({
-  model: z.looseObject({ vocab: z.union([z.record(z.string(), z.number()), z.array(z.unknown())]) }),
+  model: z.looseObject({
+    type: z.enum(['BPE', 'Unigram', 'WordPiece']).optional(),
+    vocab: z.union([z.record(z.string(), z.number()), z.array(z.unknown())]),
+  }),
   added_tokens: z.array(z.looseObject({ id: z.int().nonnegative(), content: z.string() })).default([]),
 })
 
