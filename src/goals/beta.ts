@@ -1,4 +1,4 @@
-import { lbeta, psi, zeta } from 'cephes'
+import { digamma, logBeta, trigamma } from './special-functions.ts'
 
 /** Beta(a, b) on the probability that one side wins: a and b are pseudo-votes. */
 export interface Beta {
@@ -22,13 +22,13 @@ export function mean({ a, b }: Beta): number {
  */
 export function evidenceBits(prior: Beta, k: number, n: number): number {
   const posterior = update(prior, k, n)
-  return (logBeta(prior) - logBeta(posterior)) / Math.LN2
+  return (logBeta(prior.a, prior.b) - logBeta(posterior.a, posterior.b)) / Math.LN2
 }
 
 /** KL(p‖q)/ln 2 between two Betas, in bits. */
 export function klBeta(p: Beta, q: Beta): number {
-  const digammas = (p.a - q.a) * psi(p.a) + (p.b - q.b) * psi(p.b) + (q.a - p.a + q.b - p.b) * psi(p.a + p.b)
-  return (logBeta(q) - logBeta(p) + digammas) / Math.LN2
+  const digammas = (p.a - q.a) * digamma(p.a) + (p.b - q.b) * digamma(p.b) + (q.a - p.a + q.b - p.b) * digamma(p.a + p.b)
+  return (logBeta(q.a, q.b) - logBeta(p.a, p.b) + digammas) / Math.LN2
 }
 
 /**
@@ -41,11 +41,7 @@ export function fromSmoothing(epsilon: number, n: number): Beta {
   return { a, b: a }
 }
 
-/** The Gaussian on the log-odds with the same mean and variance: ψ(a) − ψ(b) and ψ′(a) + ψ′(b), where ψ′(x) = ζ(2, x). */
+/** The Gaussian on the log-odds with the same mean and variance: ψ(a) − ψ(b) and ψ′(a) + ψ′(b). */
 export function toLogOdds({ a, b }: Beta): { mean: number; variance: number } {
-  return { mean: psi(a) - psi(b), variance: zeta(2, a) + zeta(2, b) }
-}
-
-function logBeta({ a, b }: Beta): number {
-  return lbeta(a, b)
+  return { mean: digamma(a) - digamma(b), variance: trigamma(a) + trigamma(b) }
 }

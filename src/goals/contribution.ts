@@ -1,6 +1,6 @@
-import { ndtri } from 'cephes'
 import { dataBits, type Posterior, posteriorOf, type VotedPair } from './posterior.ts'
 import { type GoalPrior, referencePrior } from './prior.ts'
+import { normalQuantile } from './special-functions.ts'
 
 /** Votes that carry no preference at all make some goal fight in at most this share of runs, whatever the number of goals. */
 export const falseAlarms = 0.01
@@ -53,7 +53,7 @@ export function contribution(prior: GoalPrior, pairs: readonly VotedPair[]): { p
   const alone = posteriorOf(referencePrior(prior), pairs)
   const votes = pairs.reduce((sum, pair) => sum + pair.votes[0] + pair.votes[1], 0)
   const { bits: data, moved, sharpened } = dataBits(posterior, prior)
-  const threshold = ndtri(falseAlarms / prior.goals.length)
+  const threshold = normalQuantile(falseAlarms / prior.goals.length)
   const weights = prior.goals.map((goal, k): Weight => {
     const z = alone.mean[k]! / alone.sd[k]!
     const mean = posterior.mean[k]!

@@ -1,6 +1,6 @@
-import { ndtr } from 'cephes'
 import { UserError } from '../graph/errors.ts'
 import type { Goal } from './goal.ts'
+import { normalCdf } from './special-functions.ts'
 
 /** N(m0, S0) over goal weights, independent per goal, in log-odds per standard deviation of each measure. */
 export interface GoalPrior {
@@ -62,5 +62,5 @@ export function referencePrior({ goals }: GoalPrior): GoalPrior {
 
 /** Σ log2 Φ(direction·m/s) + 1 bit per goal: any independent zero-mean Gaussian puts 2^−d on G. */
 function agreementBits(goals: readonly Goal[], mean: readonly number[], variance: readonly number[]): number {
-  return goals.reduce((bits, { direction }, k) => bits + 1 + Math.log2(ndtr((direction * mean[k]!) / Math.sqrt(variance[k]!))), 0)
+  return goals.reduce((bits, { direction }, k) => bits + 1 + Math.log2(normalCdf((direction * mean[k]!) / Math.sqrt(variance[k]!))), 0)
 }
