@@ -7,7 +7,7 @@ import { onPrompt } from './on-prompt.ts'
 /** The built-in goals, by the name a recipe calls them. */
 export const goals = { kind, complete, fluent, onPrompt, length }
 
-export { endsProperly, endsProperly } from './complete.ts'
+export { endsProperly } from './complete.ts'
 export { type Contribution, contribution, type Weight } from './contribution.ts'
 export { type Goal, type GoalOptions, goal, type Sample } from './goal.ts'
 export { commandJudge } from './judges/command-judge.ts'
