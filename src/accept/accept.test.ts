@@ -1,8 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { sayBound } from '../runs/bound.ts'
 import type { Estimate, Evaluation } from '../runs/schema.ts'
 import { bootstrap } from './bootstrap.ts'
-import { atLeast, atMost, between, evaluate, sayBound } from './criteria.ts'
+import { atLeast, atMost, between, evaluate } from './criteria.ts'
 import { correlation, klFromReference, lengthRatio, meanDifference, perplexityRise, shareEnded, winRate } from './metrics.ts'
 import { type Decision, decide } from './verdict.ts'
 

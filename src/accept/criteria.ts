@@ -1,4 +1,5 @@
 import { UserError } from '../graph/errors.ts'
+import { edges, sayBound } from '../runs/bound.ts'
 import type { Bound, Criterion, Estimate } from '../runs/schema.ts'
 
 /** Demands that a measure is x or more, with its whole 95 % interval. */
@@ -40,24 +41,6 @@ function judge(name: string, measured: Estimate, bound: Bound): { met: boolean; 
   const needed = Math.ceil(n * Math.max(((estimate - low) / (estimate - from)) ** 2, ((high - estimate) / (to - estimate)) ** 2))
   const more = Number.isFinite(needed) ? `; if the estimate holds, about ${needed} prompts would settle it` : ''
   return { met: false, why: `${seen} and ${demand}: the interval crosses the bound with ${n} prompts${more}` }
-}
-
-/** The two ends that a bound leaves free; an open end is infinite. */
-export function edges(bound: Bound): readonly [from: number, to: number] {
-  if ('atLeast' in bound) return [bound.atLeast, Number.POSITIVE_INFINITY]
-  if ('atMost' in bound) return [Number.NEGATIVE_INFINITY, bound.atMost]
-  return bound.between
-}
-
-/** `≥ 0.6`, `≤ 15 nats`, `0.8 – 1.2`. */
-export function sayBound(bound: Bound, unit = ''): string {
-  if ('atLeast' in bound) return `≥ ${withUnit(bound.atLeast, unit)}`
-  if ('atMost' in bound) return `≤ ${withUnit(bound.atMost, unit)}`
-  return `${bound.between[0]} – ${withUnit(bound.between[1], unit)}`
-}
-
-function withUnit(x: number, unit: string): string {
-  return ['', 'share', 'ratio', 'correlation'].includes(unit) ? `${x}` : `${x} ${unit}`
 }
 
 function show(x: number, unit: string): string {

@@ -49,13 +49,7 @@ function confirm(sealed: Evaluation, rules: StopRules): [Verdict['verdict'], str
   const alarms = alarm(sealed, rules)
   const failed = missed(sealed)
   if (alarms.length === 0 && failed.length === 0)
-    return [
-      'accepted',
-      [
-        `Round ${sealed.round} met every criterion on ${count(sealed.prompts, 'sealed prompt')}, looked at once.`,
-        ...sealed.criteria.map((c) => sentence(c.why)),
-      ],
-    ]
+    return ['accepted', [`Round ${sealed.round} met every criterion on ${count(sealed.prompts, 'sealed prompt')}, looked at once.`]]
   return [
     'rejected',
     [
@@ -92,15 +86,11 @@ function stall(rounds: readonly Evaluation[], { patience }: StopRules): string |
 }
 
 function missed(evaluation: Evaluation): string[] {
-  return evaluation.criteria.filter((c) => !c.met).map((c) => sentence(c.why))
+  return evaluation.criteria.filter((c) => !c.met).map((c) => `${c.why}.`)
 }
 
 function stop(rounds: number, at: Evaluation, verdict: Verdict['verdict'], reasons: string[]): Decision {
   return { next: 'stop', verdict: { verdict, rounds, round: at.round, look: at.look, criteria: at.criteria, reasons } }
-}
-
-function sentence(why: string): string {
-  return `${why.charAt(0).toUpperCase()}${why.slice(1)}.`
 }
 
 function count(n: number, noun: string): string {

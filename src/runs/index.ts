@@ -1,3 +1,6 @@
+export { edges, sayBound } from './bound.ts'
+export { renderReport, writeReport } from './report.ts'
+export { type ReportData, readReport, roundFolder } from './report-data.ts'
 export { createRun, openRun, type Run } from './run.ts'
 export * from './schema.ts'
 export { onDisk, writeAtomic } from './write.ts'

@@ -1,0 +1,50 @@
+import type { Run } from './run.ts'
+import {
+  type Evaluation,
+  evaluationSchema,
+  type Manifest,
+  type Metrics,
+  type SampleRow,
+  sampleSchema,
+  type Verdict,
+  verdictSchema,
+} from './schema.ts'
+
+/** All that a report says, as plain data; what a run does not have (yet) is left out. */
+export interface ReportData {
+  readonly manifest: Manifest
+  readonly verdict?: Verdict
+  /** Development looks in order of rounds, then the sealed look if there was one. */
+  readonly evaluations: readonly Evaluation[]
+  readonly metrics: readonly Metrics[]
+  /** The first prompts, in the order of their file: nothing is picked. */
+  readonly samples: readonly SampleRow[]
+  /** Where the samples are from: the round they show, and the slice of prompts. */
+  readonly sampled?: { readonly round: number; readonly look: Evaluation['look'] }
+}
+
+/** `rounds/01` for round 1. */
+export function roundFolder(round: number): string {
+  return `rounds/${String(round).padStart(2, '0')}`
+}
+
+/** Collects what a run folder holds for its report; samples are those of the sealed look, or of the last round before it. */
+export async function readReport(run: Run, options: { samples?: number } = {}): Promise<ReportData> {
+  const folders: string[] = []
+  for (let round = 1; run.has(roundFolder(round)); round++) folders.push(roundFolder(round))
+  if (run.has('sealed')) folders.push('sealed')
+  const evaluations: Evaluation[] = []
+  for (const folder of folders)
+    if (run.has(`${folder}/evaluation.json`)) evaluations.push(await run.read(`${folder}/evaluation.json`, evaluationSchema))
+  const verdict = run.has('verdict.json') ? await run.read('verdict.json', verdictSchema) : undefined
+  const from = folders.filter((folder) => run.has(`${folder}/samples.jsonl`)).at(-1)
+  const shown = evaluations.at(-1)
+  return {
+    manifest: run.manifest,
+    ...(verdict && { verdict }),
+    evaluations,
+    metrics: await run.readMetrics(),
+    samples: from ? (await run.readRows(`${from}/samples.jsonl`, sampleSchema)).slice(0, options.samples ?? 8) : [],
+    ...(shown && { sampled: { round: shown.round, look: from === 'sealed' ? 'sealed' : 'development' } }),
+  }
+}

@@ -1,0 +1,194 @@
+import { intervals, lineChart } from './chart.ts'
+import { type Html, html } from './html.ts'
+import type { ReportData } from './report-data.ts'
+import { measureName, number, withInterval } from './report-measures.ts'
+import type { Metrics, SampleRow } from './schema.ts'
+
+/** The first prompts, completed before and after: the prompt in grey, what the model wrote in ink. */
+export function samplesSection({ samples, sampled, manifest }: ReportData): Html | undefined {
+  if (samples.length === 0) return undefined
+  const slice = sampled?.look === 'sealed' ? 'sealed prompts' : 'held-out prompts'
+  const simulated = manifest.judge?.kind === 'simulated'
+  return html`<section>
+<h2>Before and after</h2>
+<p>The first ${samples.length} ${slice}, in their order, nothing picked; each completed once by the original model and once by round ${sampled?.round ?? 1}.</p>
+${samples.map((sample) => samplePair(sample, simulated))}
+</section>`
+}
+
+function samplePair({ prompt, reference, policy, votes }: SampleRow, simulated: boolean): Html {
+  const side = (name: string, { text, tokens, ended }: SampleRow['policy'], vote?: string) => html`<div>
+<div class="side">${name}</div>
+<p><span class="prompt">${prompt}</span>${text}</p>
+<div class="how">${tokens} tokens, ${ended ? 'comes to its end' : 'cut off before an end'}${vote && html` · ${vote}`}</div>
+</div>`
+  const voted = (forThis: number, against: number) => `${simulated ? 'simulated votes' : 'votes'} ${forThis} of ${forThis + against}`
+  return html`<div class="pair">
+${side('before', reference, votes && voted(votes[1], votes[0]))}
+${side('after', policy, votes && voted(votes[0], votes[1]))}
+</div>`
+}
+
+/** What the prior said, what the votes said, and what came of both. */
+export function priorSection({ evaluations, manifest }: ReportData): Html | undefined {
+  const credit = evaluations.findLast((e) => e.credit)?.credit
+  if (!credit) return undefined
+  const most = Math.max(credit.priorBits, credit.dataBits, 1e-9)
+  const ends = credit.goals.flatMap((g) => [g.prior.low, g.prior.high, g.posterior.low, g.posterior.high])
+  const axis = { from: Math.min(...ends, 0), to: Math.max(...ends, 0) }
+  const about = new Map(manifest.goals.map((goal) => [goal.name, goal.about]))
+  return html`<section>
+<h2>What the prior gave, and what the data gave</h2>
+<p>The prior is worth ${number(credit.strength)} votes; ${number(credit.votes)} ${manifest.judge?.kind === 'simulated' ? 'simulated votes' : 'votes'} were cast.</p>
+${credit.fighting.length > 0 && html`<div class="warning" role="note"><b>Fighting the data</b>${credit.fighting.map((line) => html`<p>${line}</p>`)}</div>`}
+<div class="bits">
+<span>prior</span><i class="prior" style="width:${(100 * credit.priorBits) / most}%"></i><span>${number(credit.priorBits)} bits</span>
+<span>data</span><i class="posterior" style="width:${(100 * credit.dataBits) / most}%"></i><span>${number(credit.dataBits)} bits</span>
+</div>
+<p class="small">How much each goal weighs in a vote, in log-odds per standard deviation. <span class="key prior">prior</span> <span class="key posterior">after the votes</span></p>
+${credit.goals.map(
+  ({ name, prior, posterior, fighting }) => html`<div class="goal">
+<div class="name">${name}<small>${about.get(name)}</small></div>
+${intervals(
+  [
+    { ...prior, kind: 'prior' },
+    { ...posterior, kind: fighting ? 'fighting' : 'posterior' },
+  ],
+  { zero: true, span: [axis.from, axis.to] },
+)}
+<div class="value"><small>${withInterval(prior)}</small><br>${withInterval(posterior)}</div>
+</div>`,
+)}
+</section>`
+}
+
+const curves: readonly { title: string; unit: string; about: string; lines: Readonly<Record<string, string>> }[] = [
+  { title: 'Loss', unit: 'per pair', about: 'what backpropagation lowers', lines: { loss: 'loss' } },
+  { title: 'Margin', unit: 'nats', about: 'chosen minus rejected log-ratio, not multiplied by β', lines: { margin: 'margin' } },
+  {
+    title: 'Log-ratios',
+    unit: 'nats',
+    about: 'against the original model; both falling means probability goes elsewhere',
+    lines: { chosenLogRatio: 'chosen', rejectedLogRatio: 'rejected' },
+  },
+  { title: 'KL from the original', unit: 'nats per completion', about: 'on the training pairs', lines: { kl: 'KL' } },
+  { title: 'Accuracy', unit: 'share of pairs', about: 'ranked as they were voted', lines: { accuracy: 'accuracy' } },
+  {
+    title: 'Gradient norm',
+    unit: 'before clipping',
+    about: 'Euclidean, over all trained parameters',
+    lines: { gradNorm: 'gradient norm' },
+  },
+]
+const uncharted = new Set([
+  'round',
+  'step',
+  'lr',
+  'tokensPerSecond',
+  'chosenTokens',
+  'rejectedTokens',
+  ...curves.flatMap((c) => Object.keys(c.lines)),
+])
+
+/** Training, step by step; terms of a custom loss get a chart each. */
+export function curvesSection({ metrics }: ReportData): Html | undefined {
+  if (metrics.length === 0) return undefined
+  const custom = [...new Set(metrics.flatMap(Object.keys))].filter((key) => !uncharted.has(key))
+  const all = [
+    ...curves,
+    ...custom.map((key) => ({ title: key, unit: 'custom term', about: 'a term of the custom loss', lines: { [key]: key } })),
+  ]
+  const steps = metrics.map((row, i) => [i + 1, row] as const)
+  const rounds = [...new Set(metrics.map((row) => row.round))].map((round) => steps.filter(([, row]) => row.round === round))
+  const every = Math.ceil(metrics.length / 400)
+  return html`<section>
+<h2>Training</h2>
+<p>${rounds.length > 1 && 'A dashed line is where a round starts again from the original model. '}${every > 1 && `Each point is the mean of ${every} steps.`}</p>
+<div class="charts">${all.map(({ lines, ...chart }) =>
+    lineChart({
+      ...chart,
+      series: Object.entries(lines).map(([key, name]) => ({ name, rounds: rounds.map((rows) => thin(rows, key, every)) })),
+    }),
+  )}</div>
+</section>`
+}
+
+/** Means of so many steps each, so that a long run stays a small page. */
+function thin(rows: readonly (readonly [number, Metrics])[], key: string, every: number): [number, number][] {
+  const points = rows.flatMap(([x, row]) => (row[key] === undefined ? [] : [[x, row[key]] as [number, number]]))
+  return Array.from({ length: Math.ceil(points.length / every) }, (_, i) => {
+    const bucket = points.slice(i * every, (i + 1) * every)
+    const mean = (at: 0 | 1) => bucket.reduce((sum, p) => sum + p[at], 0) / bucket.length
+    return [mean(0), mean(1)]
+  })
+}
+
+/** Who judged, by what, and how far judge, goals and gold go together. */
+export function judgeSection({ manifest, evaluations }: ReportData): Html | undefined {
+  const { judge, goals, gold } = manifest
+  const correlations = evaluations.at(-1)?.correlations ?? []
+  if (!judge && goals.length === 0 && correlations.length === 0) return undefined
+  return html`<section>
+<h2>Who judged</h2>
+${judge && html`<p>${judge.name} ${judge.kind === 'simulated' ? html`<span class="tag">simulated voter</span>` : html`(${judge.kind})`}: ${judge.about}${judge.kind === 'simulated' && ' No person has voted in this run, and the win rate says what a program prefers.'}</p>`}
+${
+  goals.length > 0 &&
+  html`<h3>Goals of the prior</h3>
+<div class="scroll"><table>${goals.map((goal) => html`<tr><td>${goal.name}</td><td>${goal.direction === 1 ? '↑ more' : '↓ less'}</td><td>${goal.about}</td></tr>`)}</table></div>`
+}
+${gold && html`<h3>Gold measure</h3><p>${gold.name}: ${gold.about} Nothing was trained on it; no goal and no judge shares its words.</p>`}
+${
+  correlations.length > 0 &&
+  html`<h3>How they correlate</h3>
+${correlations.map(
+  (c) => html`<div class="goal"><div class="name">${measureName(c.of)}<small>with ${measureName(c.with)}</small></div>
+${intervals([{ ...c, kind: 'plain' }], { zero: true, span: [-1, 1] })}
+<div class="value">${withInterval(c)}</div></div>`,
+)}`
+}
+</section>`
+}
+
+export function lossSection({ manifest: { loss } }: ReportData): Html | undefined {
+  return (
+    loss &&
+    html`<section>
+<h2>The custom loss</h2>
+<p>As it was written, traced and differentiated.</p>
+<pre><code>${loss.text}</code></pre>
+<p class="hash small">sha256 ${loss.sha256}</p>
+</section>`
+  )
+}
+
+/** Which rows came in, which were used, which were set aside and why. */
+export function dataSection({ manifest: { data } }: ReportData): Html | undefined {
+  if (data.length === 0) return undefined
+  return html`<section>
+<h2>Data</h2>
+<div class="scroll"><table>
+<tr><th>file</th><th>used as</th><th class="n">rows</th><th class="n">used</th><th>set aside</th></tr>
+${data.map((file) => {
+  const reasons = Object.entries(file.quarantined)
+  return html`<tr><td>${file.path}</td><td>${file.role}</td><td class="n">${file.rows}</td><td class="n">${file.used}</td><td>${reasons.length === 0 ? 'none' : reasons.map(([why, n]) => `${n} ${why}`).join(', ')}</td></tr>`
+})}
+</table></div>
+</section>`
+}
+
+/** The command that does it again, and every version, seed and hash it depends on. */
+export function reproduceSection({ manifest }: ReportData): Html {
+  const { command, versions, seeds, model, data, recipe } = manifest
+  const rows: [string, string][] = [
+    ...Object.entries(versions).map(([name, version]): [string, string] => [name, version]),
+    ...Object.entries(seeds).map(([name, seed]): [string, string] => [`seed: ${name}`, String(seed)]),
+    [`model ${model.name}`, `sha256 ${model.sha256}`],
+    ...data.map((file): [string, string] => [file.path, `sha256 ${file.sha256}`]),
+  ]
+  return html`<section>
+<h2>Do it again</h2>
+<pre><code>${command}</code></pre>
+<details><summary>Versions, seeds and hashes</summary><div class="scroll"><table>${rows.map(([name, value]) => html`<tr><td>${name}</td><td class="hash">${value}</td></tr>`)}</table></div></details>
+<details><summary>The recipe</summary><pre><code>${JSON.stringify(recipe, null, 2)}</code></pre></details>
+</section>`
+}

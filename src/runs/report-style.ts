@@ -1,0 +1,85 @@
+/** The report's whole style: system fonts, two palettes, phone to paper. */
+export const style = `
+:root {
+  color-scheme: light dark;
+  --paper: #fbfaf7; --card: #ffffff; --ink: #1f1d1a; --soft: #5f5a52; --faint: #8b857b; --rule: #e6e1d8;
+  --good: #2f7a4d; --good-wash: #e3f0e6; --bad: #b23c2c; --bad-wash: #f9e5e0; --wait: #9a640c; --wait-wash: #f8ecd6;
+  --s0: #2f6690; --s1: #c4622d; --prior: #a49c8f;
+  --serif: ui-serif, "Iowan Old Style", "Palatino Linotype", Palatino, Charter, "Source Serif 4", Georgia, serif;
+  --sans: ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
+  --mono: ui-monospace, "SF Mono", "Cascadia Code", Menlo, Consolas, "DejaVu Sans Mono", monospace;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --paper: #161618; --card: #1d1d20; --ink: #e9e6e0; --soft: #b3aea5; --faint: #87827a; --rule: #313135;
+    --good: #74c391; --good-wash: #1d3226; --bad: #ef8d7b; --bad-wash: #3c2320; --wait: #e0ad58; --wait-wash: #382c17;
+    --s0: #7fb4de; --s1: #eb9a66; --prior: #77716a;
+  }
+}
+* { box-sizing: border-box }
+html { -webkit-text-size-adjust: 100% }
+body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 var(--sans); font-variant-numeric: tabular-nums }
+main { max-width: 1020px; margin: 0 auto; padding: 40px 28px 72px }
+a { color: inherit }
+p { margin: 0 0 .8em; max-width: 44em }
+small, .small { font-size: 13px; color: var(--soft) }
+code, pre { font: 13px/1.55 var(--mono) }
+pre { margin: 0; padding: 14px 16px; background: var(--card); border: 1px solid var(--rule); border-radius: 8px; white-space: pre-wrap; overflow-wrap: anywhere }
+h1, h2 { font-family: var(--serif); font-weight: 600; letter-spacing: -.01em; text-wrap: balance }
+h2 { margin: 60px 0 6px; font-size: 25px; line-height: 1.25 }
+h2 + p { color: var(--soft); margin-bottom: 20px }
+h3 { margin: 26px 0 6px; font-size: 14px; font-weight: 600 }
+.eyebrow { margin: 0 0 22px; font-size: 13px; color: var(--faint); display: flex; flex-wrap: wrap; gap: 4px 14px; max-width: none }
+.eyebrow b { color: var(--ink); font-weight: 600 }
+h1 { margin: 0 0 12px; font-size: clamp(46px, 9vw, 84px); line-height: 1; letter-spacing: -.03em }
+h1.accepted { color: var(--good) } h1.rejected { color: var(--bad) } h1.budget { color: var(--wait) }
+.lead { font: 21px/1.45 var(--serif); max-width: 34em; text-wrap: pretty }
+.reasons { margin: 0 0 26px; padding: 0 0 0 1.1em; max-width: 46em; color: var(--soft) }
+.reasons li { margin: 3px 0 } .reasons li::marker { color: var(--faint) }
+.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(145px, 1fr)); margin: 28px 0 0; border-top: 1px solid var(--rule) }
+.facts div { padding: 11px 14px 11px 0; border-bottom: 1px solid var(--rule) }
+.facts dt { font-size: 12.5px; color: var(--faint) } .facts dd { margin: 0; overflow-wrap: anywhere; font-size: 15px; line-height: 1.4 }
+.tag { display: inline-block; padding: 0 7px; border-radius: 99px; font-size: 12px; line-height: 19px; background: var(--wait-wash); color: var(--wait); white-space: nowrap }
+.criterion { display: grid; grid-template-columns: minmax(150px, 1.1fr) minmax(220px, 2.2fr) minmax(150px, 1fr); gap: 4px 26px; align-items: start; padding: 15px 0 11px; border-top: 1px solid var(--rule) }
+.criterion:last-of-type { border-bottom: 1px solid var(--rule) }
+.criterion .name { font-weight: 600; line-height: 1.35 } .criterion .name small { display: block; font-weight: 400 }
+.criterion .value b { font-size: 18px; font-weight: 600 } .criterion .value { line-height: 1.35 } .criterion .value small { display: block }
+.mark { font-weight: 600; font-size: 13px; white-space: nowrap } .mark.met { color: var(--good) } .mark.missed { color: var(--bad) }
+.intervals { padding: 5px 0 0 } .lanes { position: relative } .lanes::before { content: ""; position: absolute; inset: auto 0 0; border-bottom: 1px solid var(--rule) }
+.lane { position: relative; height: 20px }
+.intervals i { position: absolute; display: block }
+.allowed { top: 0; bottom: 0; background: var(--good-wash) } .bound { top: -3px; bottom: -3px; border-left: 2px solid var(--good); margin-left: -1px }
+.nought { top: 0; bottom: 0; border-left: 1px solid var(--faint) }
+.range { top: 8px; height: 4px; min-width: 2px; border-radius: 2px; background: currentColor; opacity: .45 }
+.dot { top: 5px; width: 10px; height: 10px; margin-left: -5px; border-radius: 50%; background: currentColor }
+.lane.met { color: var(--good) } .lane.missed { color: var(--bad) } .lane.prior { color: var(--prior) } .lane.posterior, .lane.plain { color: var(--s0) } .lane.fighting { color: var(--bad) }
+.ticks { position: relative; height: 18px; font-size: 11px; color: var(--faint) } .ticks span { position: absolute; top: 2px; transform: translateX(-50%) }
+.pair { display: grid; grid-template-columns: 1fr 1fr; gap: 0 34px; padding: 18px 0 14px; border-top: 1px solid var(--rule) }
+.pair p { margin: 0; font: 16.5px/1.6 var(--serif); max-width: none; overflow-wrap: anywhere; white-space: pre-wrap }
+.pair .side { font-size: 12.5px; color: var(--faint); margin-bottom: 5px } .pair .prompt { color: var(--faint) }
+.pair .how { margin-top: 6px; font-size: 12.5px; color: var(--faint) }
+.charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 380px), 1fr)); gap: 30px 36px }
+.chart { margin: 0 } .chart figcaption { line-height: 1.35; min-height: 3.1em } .chart b { font-weight: 600 } .unit { color: var(--faint); font-size: 13px }
+.key { margin-left: 12px; font-size: 13px; white-space: nowrap } .key::before { content: ""; display: inline-block; width: 14px; height: 3px; border-radius: 2px; margin-right: 5px; vertical-align: middle; background: currentColor }
+.key.s0 { color: var(--s0) } .key.s1 { color: var(--s1) } .key.prior { color: var(--prior) } .key.posterior { color: var(--s0) }
+svg { display: block; width: 100%; height: auto; overflow: visible } svg text { font: 11px var(--sans); fill: var(--faint) } svg .axis { fill: var(--soft) }
+svg .grid { stroke: var(--rule) } svg .zero { stroke: var(--faint) } svg .start { stroke: var(--faint); stroke-dasharray: 2 3 }
+svg path { fill: none; stroke-width: 1.8; stroke-linejoin: round } path.s0 { stroke: var(--s0) } path.s1 { stroke: var(--s1) } circle.s0 { fill: var(--s0) } circle.s1 { fill: var(--s1) }
+.warning { margin: 0 0 24px; padding: 14px 18px; border-radius: 8px; background: var(--bad-wash); max-width: 46em } .warning b { color: var(--bad) } .warning p { margin: 4px 0 0 }
+.bits { display: grid; grid-template-columns: max-content 1fr max-content; gap: 7px 14px; align-items: center; max-width: 620px; margin-bottom: 26px; font-size: 15px }
+.bits i { display: block; height: 14px; border-radius: 3px; min-width: 2px } .bits .prior { background: var(--prior) } .bits .posterior { background: var(--s0) }
+.goal { display: grid; grid-template-columns: minmax(110px, 1fr) 3fr minmax(130px, 1fr); gap: 4px 22px; padding: 10px 0 4px; border-top: 1px solid var(--rule) } .goal .name { font-weight: 600 } .goal .name small { display: block; font-weight: 400; line-height: 1.35 }
+.scroll { overflow-x: auto } table { border-collapse: collapse; width: 100%; font-size: 14.5px } th { text-align: left; font-weight: 500; font-size: 12.5px; color: var(--faint); vertical-align: bottom }
+th, td { padding: 8px 18px 8px 0; border-bottom: 1px solid var(--rule) } td { vertical-align: top } td.n, th.n { text-align: right; white-space: nowrap } tr.chosen td { font-weight: 600 }
+details { margin-top: 14px } summary { cursor: pointer; color: var(--soft); font-size: 14px } details > *:not(summary) { margin-top: 12px }
+footer { margin-top: 64px; padding-top: 16px; border-top: 1px solid var(--rule); color: var(--faint); font-size: 13px } .hash { font: 12px var(--mono); overflow-wrap: anywhere }
+@media (max-width: 640px) {
+  main { padding: 26px 18px 56px } h2 { margin-top: 48px; font-size: 22px } .lead { font-size: 18px }
+  .criterion, .goal { grid-template-columns: 1fr auto } .criterion .intervals, .goal .intervals { grid-column: 1 / -1; grid-row: 2 } .criterion .value, .goal .value { text-align: right }
+  .pair { grid-template-columns: 1fr; gap: 18px } .facts { grid-template-columns: 1fr 1fr }
+}
+@media print {
+  body { background: none } main { max-width: none; padding: 0 } .criterion, .pair, .chart, .goal, tr { break-inside: avoid } h2 { break-after: avoid }
+  * { print-color-adjust: exact; -webkit-print-color-adjust: exact }
+}
+`

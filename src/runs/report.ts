@@ -1,0 +1,110 @@
+import { type Html, html } from './html.ts'
+import { type ReportData, readReport } from './report-data.ts'
+import { criteriaSection, number, roundsSection } from './report-measures.ts'
+import { curvesSection, dataSection, judgeSection, lossSection, priorSection, reproduceSection, samplesSection } from './report-sections.ts'
+import { style } from './report-style.ts'
+import type { Run } from './run.ts'
+
+/** Writes `report.html` from what is in the run folder. */
+export async function writeReport(run: Run, options: { samples?: number } = {}): Promise<string> {
+  await run.write('report.html', renderReport(await readReport(run, options)))
+  return run.path('report.html')
+}
+
+/**
+ * One self-contained page about a run, verdict first: no script, no font, nothing that is fetched.
+ * Every text that came from outside is escaped.
+ */
+export function renderReport(data: ReportData): string {
+  const { manifest } = data
+  const sections = [
+    criteriaSection(data),
+    samplesSection(data),
+    priorSection(data),
+    curvesSection(data),
+    judgeSection(data),
+    roundsSection(data),
+    lossSection(data),
+    dataSection(data),
+    reproduceSection(data),
+  ]
+  return html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>${manifest.name}: ${headline(data).word} · Innate</title>
+<style>${{ html: style }}</style>
+</head>
+<body>
+<main>
+${head(data)}
+${sections.filter((section) => section !== undefined)}
+<footer>Written by Innate ${manifest.versions.innate} from what is in the run folder. Intervals are 95 % and resample prompts, not completions.</footer>
+</main>
+</body>
+</html>
+`.html
+}
+
+function head(data: ReportData): Html {
+  const { manifest, verdict } = data
+  const { word, kind, lead, more } = headline(data)
+  return html`<header>
+<p class="eyebrow"><b>${manifest.name}</b><span>${manifest.kind === 'align' ? 'alignment run' : 'training run'}</span><span>${day(manifest.started)}</span>${
+    manifest.judge?.kind === 'simulated' && html`<span class="tag">simulated voter, no people</span>`
+  }</p>
+<h1 class="${kind}">${word}</h1>
+<p class="lead">${lead}</p>
+${more.length > 0 && html`<ul class="reasons">${more.map((reason) => html`<li>${reason}</li>`)}</ul>`}
+<dl class="facts">
+${fact('model', `${manifest.model.name}, ${count(manifest.model.parameters)} parameters${trained(data)}`)}
+${fact('objective', [manifest.objective.name, ...Object.entries(manifest.objective.params).map(([k, v]) => `${k} ${say(v)}`)].join(', '))}
+${manifest.judge && fact('judge', manifest.judge.kind === 'simulated' ? `${manifest.judge.name}, a simulated voter` : `${manifest.judge.name} (${manifest.judge.kind})`)}
+${verdict && fact('rounds', `${verdict.rounds}`)}
+${fact('optimizer steps', `${data.metrics.length}`)}
+${manifest.ended && fact('took', took(manifest.started, manifest.ended))}
+</dl>
+</header>`
+}
+
+function headline({ manifest, verdict, metrics }: ReportData): { word: string; kind: string; lead: string; more: readonly string[] } {
+  if (verdict) {
+    const [lead = '', ...more] = verdict.reasons
+    const kind = { accepted: 'accepted', rejected: 'rejected', 'out of budget': 'budget' }[verdict.verdict]
+    return { word: `${verdict.verdict.charAt(0).toUpperCase()}${verdict.verdict.slice(1)}`, kind, lead, more }
+  }
+  const [first, last] = [metrics[0], metrics.at(-1)]
+  if (!first || !last) return { word: 'Not begun', kind: 'budget', lead: 'No optimizer step has been taken in this run yet.', more: [] }
+  const lead = `${metrics.length} steps took the loss from ${number(first.loss)} to ${number(last.loss)} and the margin to ${number(last.margin)} nats; ${Math.round(100 * last.accuracy)} % of the last step's pairs are ranked as they were voted.`
+  if (!manifest.ended) return { word: 'Unfinished', kind: 'budget', lead, more: [] }
+  return { word: 'Trained', kind: 'trained', lead, more: ['Training alone gives no verdict: that takes criteria on held-out prompts.'] }
+}
+
+function trained({ manifest: { model } }: ReportData): string {
+  return model.trained !== undefined && model.trained !== model.parameters ? `, ${count(model.trained)} of them trained` : ''
+}
+
+function fact(name: string, value: string): Html {
+  return html`<div><dt>${name}</dt><dd>${value}</dd></div>`
+}
+
+function say(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : JSON.stringify(value)
+}
+
+function count(n: number): string {
+  if (n >= 1e9) return `${(n / 1e9).toFixed(1)} billion`
+  if (n >= 1e6) return `${(n / 1e6).toFixed(1)} million`
+  return n.toLocaleString('en')
+}
+
+function day(iso: string): string {
+  return `${iso.slice(0, 10)}, ${iso.slice(11, 16)} UTC`
+}
+
+function took(from: string, to: string): string {
+  const seconds = Math.round((Date.parse(to) - Date.parse(from)) / 1000)
+  return seconds < 120 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`
+}
