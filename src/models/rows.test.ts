@@ -110,6 +110,12 @@ describe('packTrees', () => {
     )
   })
 
+  it('fills a row to its last position', () => {
+    const half = { prompt: Array<number>(32).fill(1), completions: [] }
+    const [batch, ...others] = packTrees([half, half, half, half], { lengths: [64] })
+    expect([others.length, batch!.rows.rows, batch!.used]).toEqual([0, 2, 128])
+  })
+
   it('has nothing to pack when there are no trees', () => {
     expect(packTrees([])).toEqual([])
     expect(rowShapes([[], []])).toEqual([])

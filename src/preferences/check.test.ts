@@ -133,7 +133,7 @@ describe('renderCheck', () => {
 })
 
 describe('hh-harmless on stories15m', () => {
-  const data = new URL('../../../shared/data/hh-harmless.pairs.jsonl.gz', import.meta.url).pathname
+  const data = join(import.meta.dirname, '../../../shared/data/hh-harmless.pairs.jsonl.gz')
   const absent = !existsSync(data) || !existsSync(join(cacheFolder(), 'models', 'stories15m'))
 
   it.skipIf(absent)('is counted in tokens (not run here without the shared data and stories15m)', async () => {

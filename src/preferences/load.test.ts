@@ -92,6 +92,12 @@ describe('loadPairs', () => {
     expect([loaded.examples.length, loaded.quarantined[0]!.line]).toEqual([4, 4])
   })
 
+  it('counts blank lines as lines, though not as rows', async () => {
+    const loaded = await loadPairs(await file('blank.jsonl', `${jsonl(good)}\n\n{\n${jsonl(good)}`), vocabulary)
+    expect(loaded.quarantined.map(({ line }) => line)).toEqual([4])
+    expect(loaded.examples.map(({ row }) => row)).toEqual([0, 2])
+  })
+
   it('sets a line that is not UTF-8 aside', async () => {
     const bytes = Buffer.concat([Buffer.from('{"prompt":"'), Buffer.from([0xff]), Buffer.from('"}\n'), Buffer.from(jsonl(good))])
     const loaded = await loadPairs(await file('latin.jsonl', bytes), vocabulary)
