@@ -17,7 +17,7 @@ export function lineChart({ title, unit, about, series }: { title: string; unit:
   const xs = points.map(([x]) => x)
   const ys = points.map(([, y]) => y)
   const x = scaleLinear([Math.min(...xs, 1), Math.max(...xs, 2)], [left, width - right])
-  const y = scaleLinear(padded(Math.min(...ys), Math.max(...ys)), [height - bottom, top]).nice(4)
+  const y = scaleLinear(padded(Math.min(...ys), Math.max(...ys), 0), [height - bottom, top]).nice(4)
   const path = line<readonly [number, number]>(
     ([a]) => round(x(a)),
     ([, b]) => round(y(b)),
@@ -61,7 +61,7 @@ export function intervals(
 ): Html {
   const edges = [from, to].filter((e) => e !== undefined && Number.isFinite(e)) as number[]
   const all = [...bars.flatMap((b) => [b.low, b.high, b.estimate]), ...edges, ...span, ...(zero ? [0] : [])]
-  const x = scaleLinear(padded(Math.min(...all), Math.max(...all), 0.15), [0, 100]).nice(5)
+  const x = scaleLinear(padded(Math.min(...all), Math.max(...all), span.length > 0 ? 0 : 0.15), [0, 100]).nice(5)
   const at = (value: number) => round(Number.isFinite(value) ? x(value) : value > 0 ? 100 : 0)
   const ticks = x.ticks(4)
   const say = x.tickFormat(4)
@@ -73,9 +73,9 @@ export function intervals(
 }
 
 /** A domain with air around it; never empty. */
-function padded(low: number, high: number, air = 0.04): [number, number] {
-  const span = high - low || Math.abs(high) || 1
-  return [low - air * span, high + air * span]
+function padded(low: number, high: number, air: number): [number, number] {
+  if (low === high) return [low - (Math.abs(low) || 1) / 2, high + (Math.abs(high) || 1) / 2]
+  return [low - air * (high - low), high + air * (high - low)]
 }
 
 function round(value: number): number {

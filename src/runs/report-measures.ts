@@ -25,8 +25,17 @@ export function number(x: number): string {
   return String(digits).replace('-', '−')
 }
 
-export function withInterval({ estimate, low, high }: Pick<Estimate, 'estimate' | 'low' | 'high'>): string {
-  return `${number(estimate)} [${number(low)}, ${number(high)}]`
+/** An estimate and its interval with the same number of decimals, as many as the interval's width makes worth reading. */
+export function together({ estimate, low, high }: Pick<Estimate, 'estimate' | 'low' | 'high'>): { estimate: string; interval: string } {
+  const width = high - low
+  const decimals = width > 0 ? Math.min(4, Math.max(0, 1 - Math.floor(Math.log10(width)))) : 2
+  const say = (x: number) => x.toFixed(decimals).replace('-', '−')
+  return { estimate: say(estimate), interval: `[${say(low)}, ${say(high)}]` }
+}
+
+export function withInterval(measured: Pick<Estimate, 'estimate' | 'low' | 'high'>): string {
+  const { estimate, interval } = together(measured)
+  return `${estimate} ${interval}`
 }
 
 /** Every criterion as an interval against its bound. */
@@ -46,11 +55,12 @@ ${criteria.map((criterion) => criterionRow(criterion, manifest.judge?.kind === '
 function criterionRow(criterion: Criterion, simulated: boolean, goldAbout: string | undefined): Html {
   const { name, bound, met, estimate, low, high, n } = criterion
   const [from, to] = edges(bound)
+  const said = together(criterion)
   const about = name === 'gold' && goldAbout ? goldAbout : (measures[name]?.[1] ?? unit(criterion.unit))
   return html`<div class="criterion">
 <div class="name">${measureName(name)} ${name === 'winRate' && simulated && html`<span class="tag">simulated votes</span>`}<small>${about}</small></div>
 ${intervals([{ estimate, low, high, kind: met ? 'met' : 'missed' }], { from, to })}
-<div class="value"><b>${number(estimate)}</b> <span class="mark ${met ? 'met' : 'missed'}">${met ? '✓ met' : '✗ not met'}</span><small>${sayBound(bound, criterion.unit)} demanded<br>[${number(low)}, ${number(high)}], ${n} ${name === 'perplexityRise' ? 'texts' : 'prompts'}</small></div>
+<div class="value"><b>${said.estimate}</b> <span class="mark ${met ? 'met' : 'missed'}">${met ? '✓ met' : '✗ not met'}</span><small>${sayBound(bound, criterion.unit)} demanded<br>${said.interval}, ${n} ${name === 'perplexityRise' ? 'texts' : 'prompts'}</small></div>
 </div>`
 }
 
@@ -68,7 +78,7 @@ ${evaluations.map(
     html`<tr class="${e.look === verdict?.look && e.round === verdict.round ? 'chosen' : ''}"><td>round ${e.round}${e.look === 'sealed' && ', sealed'}</td><td class="n">${e.prompts}</td>${names.map(
       (name) => {
         const m = e.measures[name]
-        return html`<td class="n">${m ? number(m.estimate) : '–'}<br><small>${m && `[${number(m.low)}, ${number(m.high)}]`}</small></td>`
+        return html`<td class="n">${m ? together(m).estimate : '–'}<br><small>${m && together(m).interval}</small></td>`
       },
     )}<td class="n">${e.criteria.filter((c) => c.met).length} of ${e.criteria.length}</td></tr>`,
 )}

@@ -45,7 +45,7 @@ ${credit.fighting.length > 0 && html`<div class="warning" role="note"><b>Fightin
 <span>prior</span><i class="prior" style="width:${(100 * credit.priorBits) / most}%"></i><span>${number(credit.priorBits)} bits</span>
 <span>data</span><i class="posterior" style="width:${(100 * credit.dataBits) / most}%"></i><span>${number(credit.dataBits)} bits</span>
 </div>
-<p class="small">How much each goal weighs in a vote, in log-odds per standard deviation. <span class="key prior">prior</span> <span class="key posterior">after the votes</span></p>
+<p class="small legend">How much each goal weighs in a vote, in log-odds per standard deviation. <span class="key prior">prior</span> <span class="key posterior">after the votes</span></p>
 ${credit.goals.map(
   ({ name, prior, posterior, fighting }) => html`<div class="goal">
 <div class="name">${name}<small>${about.get(name)}</small></div>
@@ -68,7 +68,7 @@ const curves: readonly { title: string; unit: string; about: string; lines: Read
   {
     title: 'Log-ratios',
     unit: 'nats',
-    about: 'against the original model; both falling means probability goes elsewhere',
+    about: 'against the original; if both fall, probability goes elsewhere',
     lines: { chosenLogRatio: 'chosen', rejectedLogRatio: 'rejected' },
   },
   { title: 'KL from the original', unit: 'nats per completion', about: 'on the training pairs', lines: { kl: 'KL' } },

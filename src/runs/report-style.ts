@@ -28,6 +28,7 @@ pre { margin: 0; padding: 14px 16px; background: var(--card); border: 1px solid 
 h1, h2 { font-family: var(--serif); font-weight: 600; letter-spacing: -.01em; text-wrap: balance }
 h2 { margin: 60px 0 6px; font-size: 25px; line-height: 1.25 }
 h2 + p { color: var(--soft); margin-bottom: 20px }
+pre + p { margin-top: 8px } h2 + pre, h2 + .scroll { margin-top: 14px }
 h3 { margin: 26px 0 6px; font-size: 14px; font-weight: 600 }
 .eyebrow { margin: 0 0 22px; font-size: 13px; color: var(--faint); display: flex; flex-wrap: wrap; gap: 4px 14px; max-width: none }
 .eyebrow b { color: var(--ink); font-weight: 600 }
@@ -39,7 +40,7 @@ h1.accepted { color: var(--good) } h1.rejected { color: var(--bad) } h1.budget {
 .facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(145px, 1fr)); margin: 28px 0 0; border-top: 1px solid var(--rule) }
 .facts div { padding: 11px 14px 11px 0; border-bottom: 1px solid var(--rule) }
 .facts dt { font-size: 12.5px; color: var(--faint) } .facts dd { margin: 0; overflow-wrap: anywhere; font-size: 15px; line-height: 1.4 }
-.tag { display: inline-block; padding: 0 7px; border-radius: 99px; font-size: 12px; line-height: 19px; background: var(--wait-wash); color: var(--wait); white-space: nowrap }
+.tag { display: inline-block; font-weight: 400; padding: 0 7px; border-radius: 99px; font-size: 12px; line-height: 19px; background: var(--wait-wash); color: var(--wait); white-space: nowrap }
 .criterion { display: grid; grid-template-columns: minmax(150px, 1.1fr) minmax(220px, 2.2fr) minmax(150px, 1fr); gap: 4px 26px; align-items: start; padding: 15px 0 11px; border-top: 1px solid var(--rule) }
 .criterion:last-of-type { border-bottom: 1px solid var(--rule) }
 .criterion .name { font-weight: 600; line-height: 1.35 } .criterion .name small { display: block; font-weight: 400 }
@@ -60,7 +61,7 @@ h1.accepted { color: var(--good) } h1.rejected { color: var(--bad) } h1.budget {
 .pair .how { margin-top: 6px; font-size: 12.5px; color: var(--faint) }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 380px), 1fr)); gap: 30px 36px }
 .chart { margin: 0 } .chart figcaption { line-height: 1.35; min-height: 3.1em } .chart b { font-weight: 600 } .unit { color: var(--faint); font-size: 13px }
-.key { margin-left: 12px; font-size: 13px; white-space: nowrap } .key::before { content: ""; display: inline-block; width: 14px; height: 3px; border-radius: 2px; margin-right: 5px; vertical-align: middle; background: currentColor }
+.key { margin-left: 12px; display: inline-block; font-size: 13px; white-space: nowrap } .key::before { content: ""; display: inline-block; width: 14px; height: 3px; border-radius: 2px; margin-right: 5px; vertical-align: middle; background: currentColor }
 .key.s0 { color: var(--s0) } .key.s1 { color: var(--s1) } .key.prior { color: var(--prior) } .key.posterior { color: var(--s0) }
 svg { display: block; width: 100%; height: auto; overflow: visible } svg text { font: 11px var(--sans); fill: var(--faint) } svg .axis { fill: var(--soft) }
 svg .grid { stroke: var(--rule) } svg .zero { stroke: var(--faint) } svg .start { stroke: var(--faint); stroke-dasharray: 2 3 }
@@ -68,9 +69,9 @@ svg path { fill: none; stroke-width: 1.8; stroke-linejoin: round } path.s0 { str
 .warning { margin: 0 0 24px; padding: 14px 18px; border-radius: 8px; background: var(--bad-wash); max-width: 46em } .warning b { color: var(--bad) } .warning p { margin: 4px 0 0 }
 .bits { display: grid; grid-template-columns: max-content 1fr max-content; gap: 7px 14px; align-items: center; max-width: 620px; margin-bottom: 26px; font-size: 15px }
 .bits i { display: block; height: 14px; border-radius: 3px; min-width: 2px } .bits .prior { background: var(--prior) } .bits .posterior { background: var(--s0) }
-.goal { display: grid; grid-template-columns: minmax(110px, 1fr) 3fr minmax(130px, 1fr); gap: 4px 22px; padding: 10px 0 4px; border-top: 1px solid var(--rule) } .goal .name { font-weight: 600 } .goal .name small { display: block; font-weight: 400; line-height: 1.35 }
+.legend { max-width: none } .goal { display: grid; grid-template-columns: minmax(110px, 1fr) 3fr minmax(130px, 1fr); gap: 4px 22px; padding: 10px 0 4px; border-top: 1px solid var(--rule) } .goal .name { font-weight: 600 } .goal .name small { display: block; font-weight: 400; line-height: 1.35 }
 .scroll { overflow-x: auto } table { border-collapse: collapse; width: 100%; font-size: 14.5px } th { text-align: left; font-weight: 500; font-size: 12.5px; color: var(--faint); vertical-align: bottom }
-th, td { padding: 8px 18px 8px 0; border-bottom: 1px solid var(--rule) } td { vertical-align: top } td.n, th.n { text-align: right; white-space: nowrap } tr.chosen td { font-weight: 600 }
+th, td { padding: 8px 18px 8px 0; border-bottom: 1px solid var(--rule) } td { vertical-align: top } td.n, th.n { text-align: right; white-space: nowrap } tr.chosen td { font-weight: 600 } td small { font-weight: 400 }
 details { margin-top: 14px } summary { cursor: pointer; color: var(--soft); font-size: 14px } details > *:not(summary) { margin-top: 12px }
 footer { margin-top: 64px; padding-top: 16px; border-top: 1px solid var(--rule); color: var(--faint); font-size: 13px } .hash { font: 12px var(--mono); overflow-wrap: anywhere }
 @media (max-width: 640px) {

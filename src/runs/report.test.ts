@@ -224,6 +224,8 @@ const refused = criteria.map((c, i) =>
 )
 const rejected: ReportData = {
   ...accepted,
+  metrics: metrics.slice(0, 48),
+  sampled: { round: 1, look: 'development' },
   verdict: {
     verdict: 'rejected',
     rounds: 1,
