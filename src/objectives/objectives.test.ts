@@ -1,0 +1,322 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { evaluate, type Graph, gradient, graph, input, mean, sum, tensor, UserError, type Value } from '../graph/index.ts'
+import {
+  dpo,
+  type ExampleObjective,
+  ipo,
+  kto,
+  ktoBaseline,
+  mismatched,
+  objectiveFrom,
+  objectives,
+  type PairObjective,
+  type Params,
+  pairLosses,
+  side,
+  simpo,
+} from './index.ts'
+import type { KnownExample, KnownPair } from './objective.ts'
+import { type Point, type PointSide, points } from './points.ts'
+
+const pairMakers = { dpo, ipo, simpo }
+const pairForms = [dpo(), dpo({ beta: 0.5 }), ipo(), ipo({ form: 'sums' }), simpo()]
+const label = ({ name, params }: PairObjective) => `${name} ${JSON.stringify(params)}`
+
+describe.each(Object.entries(objectives))('%s', (name, make) => {
+  it('says what it is, where it comes from, and what can be set', () => {
+    const { definition } = make
+    expect(definition.name).toBe(name)
+    expect(definition.source).toMatch(/arXiv:\d{4}\.\d{5}/)
+    expect(definition.about.length).toBeGreaterThan(20)
+    expect(definition.known.length).toBeGreaterThan(0)
+    const defaults = Object.fromEntries(Object.entries(definition.params as Params).map(([key, param]) => [key, param.default]))
+    expect(make().params).toEqual(defaults)
+    expect(objectiveFrom({ name })).toMatchObject({ name, params: defaults })
+  })
+
+  it('refuses what is out of bounds, naming field and bound', () => {
+    for (const beta of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, '0.1'])
+      expect(() => objectiveFrom({ name, beta })).toThrow(
+        new RegExp(`^${name}\\.beta: must be a number above 0 \\(.*\\), got .*; the default is`),
+      )
+    expect(() => objectiveFrom({ name, betta: 1 })).toThrow(
+      new RegExp(`^${name}\\.betta: must be a parameter of ${name}, got 1; choose from beta`),
+    )
+  })
+})
+
+it('an objective that is not there is refused with the names of those that are', () => {
+  expect(() => objectiveFrom({ name: 'toString' })).toThrow(UserError)
+  expect(() => objectiveFrom({ name: 'dpo2' })).toThrow('got "dpo2"; choose from dpo, ipo, simpo, kto')
+  expect(() => objectiveFrom({ name: 'ipo', form: 'mean' })).toThrow(
+    'ipo.form: must be perToken or sums, got "mean"; the default is perToken',
+  )
+})
+
+describe('known values and slopes', () => {
+  const pairs = Object.entries(pairMakers).flatMap(([name, make]) =>
+    (make.definition.known as readonly KnownPair[]).map((known) => ({
+      ...known,
+      objective: objectiveFrom({ name, ...known.params }) as PairObjective,
+    })),
+  )
+  it.each(pairs)('$id: $objective.name is $loss', ({ objective, at, q = 1, loss, slopes }) => {
+    const seen = pairAt(objective, at, q)
+    expect(Math.abs(seen.loss - loss)).toBeLessThan(1e-9)
+    const f = (chosen: number, rejected: number) => pairAt(objective, moved(at, chosen, rejected), q).loss
+    expect(seen.chosen).toBeCloseTo(
+      slope((h) => f(h, 0)),
+      7,
+    )
+    expect(seen.rejected).toBeCloseTo(
+      slope((h) => f(0, h)),
+      7,
+    )
+    if (!slopes) return
+    expect(Math.abs(seen.chosen - slopes.chosen)).toBeLessThan(1e-8)
+    expect(Math.abs(seen.rejected - slopes.rejected)).toBeLessThan(1e-8)
+  })
+
+  it.each(kto.definition.known as readonly KnownExample[])('$id: kto is $loss at z0 $z0', (known) => {
+    const objective = objectiveFrom({ name: 'kto', ...known.params }) as ExampleObjective
+    const f = (logp: number) => exampleAt(objective, { ...known.at, logp }, known.label, known.z0)
+    const seen = f(known.at.logp)
+    expect(Math.abs(seen.loss - known.loss)).toBeLessThan(1e-9)
+    expect(seen.slope).toBeCloseTo(
+      slope((h) => f(known.at.logp + h).loss),
+      7,
+    )
+    if (known.slope !== undefined) expect(Math.abs(seen.slope - known.slope)).toBeLessThan(1e-8)
+  })
+})
+
+describe('at policy = reference', () => {
+  it.each(pairForms.filter((objective) => objective.atReference).map((objective) => [label(objective), objective] as const))(
+    '%s has its closed form, whatever the soft label',
+    (_, objective) => {
+      fc.assert(
+        fc.property(anyPoint(), unit(), (at, q) => {
+          const still = moved(at, at.chosen.reference - at.chosen.logp, at.rejected.reference - at.rejected.logp)
+          expect(pairAt(objective, still, q).loss).toBeCloseTo(objective.atReference!(), 8)
+        }),
+      )
+    },
+  )
+
+  it('kto has its closed form, with weights and drift', () => {
+    fc.assert(
+      fc.property(anySide(), fc.constantFrom(0, 1), number(0, 20), number(0.1, 3), number(0.1, 3), (at, wanted, z0, up, down) => {
+        const objective = kto({ desirableWeight: up, undesirableWeight: down })
+        expect(exampleAt(objective, { ...at, logp: at.reference }, wanted, z0).loss).toBeCloseTo(objective.atReference(wanted, z0), 9)
+      }),
+    )
+  })
+
+  it('simpo reads no reference and has no such value', () => {
+    expect(simpo().atReference).toBeUndefined()
+    expect(simpo().needs).not.toContain('reference')
+    const completions = side({ logp: input('logp', [2]), length: input('length', [2]) })
+    expect(simpo().perPair({ chosen: completions, rejected: completions }).shape).toEqual([2])
+    expect(() => dpo().perPair({ chosen: completions, rejected: completions })).toThrow("list 'reference' in the objective's needs")
+  })
+})
+
+describe('laws', () => {
+  it.each(pairForms.filter(({ needs }) => needs.includes('reference')).map((objective) => [label(objective), objective] as const))(
+    '%s: adding the same to a log-probability and its reference changes nothing',
+    (_, objective) => {
+      fc.assert(
+        fc.property(anyPoint(), unit(), number(-40, 40), number(-40, 40), (at, q, w, l) => {
+          const shifted: Point = { chosen: shift(at.chosen, w), rejected: shift(at.rejected, l) }
+          close(pairAt(objective, shifted, q).loss, pairAt(objective, at, q).loss)
+        }),
+      )
+    },
+  )
+
+  it.each([dpo(), ipo({ form: 'sums' })].map((objective) => [label(objective), objective] as const))(
+    '%s: only the margin counts, so raising both sides changes nothing',
+    (_, objective) => {
+      fc.assert(
+        fc.property(anyPoint(), unit(), number(-40, 40), (at, q, c) => {
+          close(pairAt(objective, moved(at, c, c), q).loss, pairAt(objective, at, q).loss)
+        }),
+      )
+    },
+  )
+
+  it('ipo per token: only the margin of means counts', () => {
+    fc.assert(
+      fc.property(anyPoint(), unit(), number(-4, 4), (at, q, c) => {
+        const raised = moved(at, c * at.chosen.length, c * at.rejected.length)
+        close(pairAt(ipo(), raised, q).loss, pairAt(ipo(), at, q).loss)
+      }),
+    )
+  })
+
+  it('kto: good and bad count apart, so raising both sides does change it', () => {
+    const f = (c: number) =>
+      exampleAt(kto(), shiftLogp(points.B.chosen, c), 1, 0).loss + exampleAt(kto(), shiftLogp(points.B.rejected, c), 0, 0).loss
+    expect(Math.abs(f(1) - f(0))).toBeGreaterThan(1e-4)
+  })
+
+  it.each(pairForms.map((objective) => [label(objective), objective] as const))(
+    '%s: swapping the sides and their soft label changes nothing; its pull is then on the other side',
+    (_, objective) => {
+      fc.assert(
+        fc.property(anyPoint(), unit(), (at, q) => {
+          const here = pairAt(objective, at, q)
+          const there = pairAt(objective, { chosen: at.rejected, rejected: at.chosen }, 1 - q)
+          close(there.loss, here.loss)
+          close(there.chosen, here.rejected)
+          close(there.rejected, here.chosen)
+        }),
+      )
+    },
+  )
+
+  it.each([dpo(), ipo({ form: 'sums' })].map((objective) => [label(objective), objective] as const))(
+    '%s: swapping the sides is the margin with its sign changed',
+    (_, objective) => {
+      fc.assert(
+        fc.property(anyPoint(), (at) => {
+          const D = at.chosen.logp - at.chosen.reference - at.rejected.logp + at.rejected.reference
+          close(pairAt(objective, { chosen: at.rejected, rejected: at.chosen }, 1).loss, pairAt(objective, moved(at, -2 * D, 0), 1).loss)
+        }),
+      )
+    },
+  )
+
+  it('a soft label of 1 is exactly the objective, and a batch is its pairs one by one', () => {
+    const at = { chosen: [points.A.chosen, points.B.chosen], rejected: [points.A.rejected, points.B.rejected] }
+    const given = { q: tensor([1, 1], [2]), ...column('chosen', at.chosen), ...column('rejected', at.rejected) }
+    for (const objective of pairForms) {
+      const inputs = { q: input('q', [2]), ...sideInputs('chosen', 2), ...sideInputs('rejected', 2) }
+      const sides = { chosen: sideOf(inputs, 'chosen'), rejected: sideOf(inputs, 'rejected') }
+      const outputs = { mixed: pairLosses(objective, sides, inputs.q), plain: objective.perPair(sides) }
+      const { mixed, plain } = evaluate(graph(inputs, outputs), given)
+      expect(mixed!.data).toEqual(plain!.data)
+      expect(plain!.data[1]).toBe(pairAt(objective, points.B, 1).loss)
+    }
+  })
+
+  it('cDPO with ε = 0.1 is dpo with soft labels of 0.9', () => {
+    fc.assert(
+      fc.property(anyPoint(), (at) => {
+        const D = at.chosen.logp - at.chosen.reference - at.rejected.logp + at.rejected.reference
+        const ls = (x: number) => Math.min(x, 0) - Math.log1p(Math.exp(-Math.abs(x)))
+        close(pairAt(dpo(), at, 0.9).loss, -0.9 * ls(0.1 * D) - 0.1 * ls(-0.1 * D))
+      }),
+    )
+  })
+
+  it('soft labels must be one per pair', () => {
+    const inputs = { ...sideInputs('chosen', 3), ...sideInputs('rejected', 3) }
+    const sides = { chosen: sideOf(inputs, 'chosen'), rejected: sideOf(inputs, 'rejected') }
+    expect(() => pairLosses(dpo(), sides, input('q', []))).toThrow('one f32 soft label per pair expected, got f32[] for f32[3] and f32[3]')
+  })
+})
+
+describe('kto’s baseline', () => {
+  it('gives each prompt the completion before it, and needs two', () => {
+    const batch = [0, 1, 2].map((i) => ({ prompt: [i], completion: [10 + i] }))
+    expect(mismatched(batch)).toEqual([
+      { prompt: [0], completion: [12] },
+      { prompt: [1], completion: [10] },
+      { prompt: [2], completion: [11] },
+    ])
+    expect(() => mismatched(batch.slice(0, 1))).toThrow('at least 2 examples')
+  })
+
+  it('is the mean, never below 0', () => {
+    expect(ktoBaseline([1, 3, -1])).toBe(1)
+    expect(ktoBaseline([1, -3])).toBe(0)
+  })
+})
+
+// One graph per objective, reused: loss and slopes of one pair, by the f64 evaluator.
+
+const pairGraphs = new Map<string, Graph>()
+
+function pairAt(objective: PairObjective, at: Point, q: number): { loss: number; chosen: number; rejected: number } {
+  const key = label(objective)
+  const g = pairGraphs.get(key) ?? tracePair(objective)
+  pairGraphs.set(key, g)
+  const given = { q: numbers(q), ...column('chosen', [at.chosen]), ...column('rejected', [at.rejected]) }
+  return scalars(g, given) as { loss: number; chosen: number; rejected: number }
+}
+
+function tracePair(objective: PairObjective): Graph {
+  const inputs = { q: input('q', [1]), ...sideInputs('chosen', 1), ...sideInputs('rejected', 1) }
+  const sides = { chosen: sideOf(inputs, 'chosen'), rejected: sideOf(inputs, 'rejected') }
+  const loss = mean(pairLosses(objective, sides, inputs.q))
+  return graph(inputs, { loss, ...gradient(loss, { chosen: sides.chosen.logp, rejected: sides.rejected.logp }) })
+}
+
+function exampleAt(objective: ExampleObjective, at: PointSide, wanted: number, z0: number): { loss: number; slope: number } {
+  const inputs = { label: input('label', [1]), z0: input('z0', []), ...sideInputs('it', 1) }
+  const it = sideOf(inputs, 'it')
+  const loss = sum(objective.perExample({ ...it, label: inputs.label }, inputs.z0))
+  const outputs = { loss, slope: gradient(loss, it.logp) }
+  const given = { label: numbers(wanted), z0: tensor(Float64Array.of(z0), []), ...column('it', [at]) }
+  return scalars(graph(inputs, outputs), given) as { loss: number; slope: number }
+}
+
+function scalars(g: Graph, given: Parameters<typeof evaluate>[1]): Record<string, number> {
+  return Object.fromEntries(Object.entries(evaluate(g, given)).map(([name, out]) => [name, out.data[0]!]))
+}
+
+function sideInputs(name: string, n: number): Record<string, Value> {
+  return Object.fromEntries(['logp', 'reference', 'length'].map((part) => [`${name}.${part}`, input(`${name}.${part}`, [n])]))
+}
+
+function sideOf(inputs: Readonly<Record<string, Value>>, name: string) {
+  return side({ logp: inputs[`${name}.logp`]!, reference: inputs[`${name}.reference`], length: inputs[`${name}.length`]! })
+}
+
+function column(name: string, at: readonly PointSide[]) {
+  const of = (part: keyof PointSide) => [`${name}.${part}`, numbers(...at.map((one) => one[part]))] as const
+  return Object.fromEntries([of('logp'), of('reference'), of('length')])
+}
+
+function numbers(...values: number[]) {
+  return tensor(Float64Array.from(values), [values.length])
+}
+
+function moved(at: Point, chosen: number, rejected: number): Point {
+  return { chosen: shiftLogp(at.chosen, chosen), rejected: shiftLogp(at.rejected, rejected) }
+}
+
+function shiftLogp(at: PointSide, c: number): PointSide {
+  return { ...at, logp: at.logp + c }
+}
+
+function shift(at: PointSide, c: number): PointSide {
+  return { ...at, logp: at.logp + c, reference: at.reference + c }
+}
+
+/** Central difference at 0. */
+function slope(f: (h: number) => number, h = 1e-5): number {
+  return (f(h) - f(-h)) / (2 * h)
+}
+
+function close(seen: number, wanted: number): void {
+  expect(Math.abs(seen - wanted)).toBeLessThanOrEqual(1e-10 * (1 + Math.abs(wanted)))
+}
+
+function number(min: number, max: number) {
+  return fc.double({ min, max, noNaN: true })
+}
+
+function unit() {
+  return number(0, 1)
+}
+
+function anySide() {
+  return fc.record({ logp: number(-60, -1), reference: number(-60, -1), length: fc.integer({ min: 1, max: 40 }) })
+}
+
+function anyPoint() {
+  return fc.record({ chosen: anySide(), rejected: anySide() })
+}

@@ -1,0 +1,63 @@
+import { UserError } from '../graph/index.ts'
+
+export interface NumberParam {
+  readonly about: string
+  readonly default: number
+  readonly unit: string
+  /** The value must be larger than this. */
+  readonly above?: number
+  /** The value must be this or larger. */
+  readonly atLeast?: number
+}
+
+export interface ChoiceParam {
+  readonly about: string
+  readonly default: string
+  readonly choices: readonly string[]
+}
+
+/** What can be set about an objective, as its file declares it. */
+export type Params = Readonly<Record<string, NumberParam | ChoiceParam>>
+
+/** The values of declared parameters: one of the choices, or a number. */
+export type Settings<P extends Params> = {
+  readonly [K in keyof P]: P[K] extends { readonly choices: readonly (infer Choice extends string)[] } ? Choice : number
+}
+
+/**
+ * Fills in the defaults of what was not given.
+ *
+ * throws  UserError naming the field and its bound when a value is out of bounds, of another type, or has a name that is not declared
+ */
+export function settle<P extends Params>(owner: string, params: P, given: Readonly<Record<string, unknown>>): Settings<P> {
+  for (const name of Object.keys(given)) {
+    if (Object.hasOwn(params, name)) continue
+    throw new UserError(
+      `${owner}.${name}: must be a parameter of ${owner}, got ${show(given[name])}; choose from ${Object.keys(params).join(', ')}`,
+    )
+  }
+  const settled = Object.entries(params).map(([name, param]) => [name, checked(`${owner}.${name}`, param, given[name] ?? param.default)])
+  return Object.fromEntries(settled)
+}
+
+function checked(where: string, param: NumberParam | ChoiceParam, value: unknown): unknown {
+  if (!holds(param, value)) throw new UserError(`${where}: must be ${bound(param)}, got ${show(value)}; the default is ${param.default}`)
+  return value
+}
+
+function holds(param: NumberParam | ChoiceParam, value: unknown): boolean {
+  if ('choices' in param) return typeof value === 'string' && param.choices.includes(value)
+  const { above = Number.NEGATIVE_INFINITY, atLeast = Number.NEGATIVE_INFINITY } = param
+  return typeof value === 'number' && Number.isFinite(value) && value > above && value >= atLeast
+}
+
+/** `a number above 0 (1/nat)`, `perToken or sums`: as it stands in messages and docs. */
+export function bound(param: NumberParam | ChoiceParam): string {
+  if ('choices' in param) return param.choices.join(' or ')
+  const edge = param.above !== undefined ? ` above ${param.above}` : param.atLeast !== undefined ? ` of at least ${param.atLeast}` : ''
+  return `a number${edge}${param.unit === '' ? '' : ` (${param.unit})`}`
+}
+
+function show(value: unknown): string {
+  return typeof value === 'object' || typeof value === 'string' ? JSON.stringify(value) : String(value)
+}
