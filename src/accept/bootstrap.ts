@@ -1,4 +1,5 @@
-import { errorFunction, probit, quantileSorted } from 'simple-statistics'
+import { quantileSorted } from 'simple-statistics'
+import { normalCdf, normalQuantile } from '../goals/special-functions.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Estimate } from '../runs/schema.ts'
 
@@ -56,19 +57,8 @@ function adjusted(estimate: number, draws: Float64Array, leftOut: readonly numbe
   const acceleration = square ** 1.5 > 0 ? cube / (6 * square ** 1.5) : 0
   return (p) => {
     const z = bias + normalQuantile(p)
-    return normalShare(bias + z / (1 - acceleration * z))
+    return normalCdf(bias + z / (1 - acceleration * z))
   }
-}
-
-/** The share of a standard normal below z. */
-function normalShare(z: number): number {
-  return (1 + errorFunction(z / Math.SQRT2)) / 2
-}
-
-/** Its inverse; simple-statistics' probit is good to 0.2 %, one Newton step makes it good to 1e-6. */
-function normalQuantile(p: number): number {
-  const z = probit(p)
-  return z - (normalShare(z) - p) * Math.sqrt(2 * Math.PI) * Math.exp((z * z) / 2)
 }
 
 /** The statistic with each prompt left out in turn. */

@@ -31,35 +31,63 @@ ${side('after', policy, votes && voted(votes[0], votes[1]))}
 
 /** What the prior said, what the votes said, and what came of both. */
 export function priorSection({ evaluations, manifest }: ReportData): Html | undefined {
-  const credit = evaluations.findLast((e) => e.credit)?.credit
-  if (!credit) return undefined
-  const most = Math.max(credit.priorBits, credit.dataBits, 1e-9)
-  const ends = credit.goals.flatMap((g) => [g.prior.low, g.prior.high, g.posterior.low, g.posterior.high])
-  const axis = { from: Math.min(...ends, 0), to: Math.max(...ends, 0) }
+  const contribution = evaluations.findLast((e) => e.contribution)?.contribution
+  if (!contribution) return undefined
+  const { strength, votes, bits, weights, fighting } = contribution
+  const cast = manifest.judge?.kind === 'simulated' ? 'simulated votes' : 'votes'
   const about = new Map(manifest.goals.map((goal) => [goal.name, goal.about]))
+  const rows = weights.map(({ goal, prior, posterior, votes, fighting }) => ({
+    goal,
+    fighting,
+    before: around(prior.mean, prior.sd),
+    alone: around(votes.mean, votes.sd),
+    after: { estimate: posterior.mean, low: posterior.low, high: posterior.high },
+  }))
+  const ends = rows.flatMap(({ before, after }) => [before.low, before.high, after.low, after.high])
+  const span = [Math.min(...ends, 0), Math.max(...ends, 0)]
+  const most = Math.max(bits.prior, bits.data, 1e-9)
+  const bar = (kind: string, name: string, value: number) =>
+    html`<span>${name}</span><i class="${kind}" style="width:${round((100 * Math.max(value, 0)) / most)}%"></i><span>${number(value)} bits</span>`
+  const saved =
+    bits.saved > 0
+      ? `Coded by what they taught, the ${number(votes)} ${cast} take ${number(bits.saved)} bits less than coin tosses would: they carry a preference.`
+      : `Coded by what they taught, the ${number(votes)} ${cast} take no fewer bits than coin tosses would: they carry no preference, and what was learned came from the prior.`
   return html`<section>
 <h2>What the prior gave, and what the data gave</h2>
-<p>The prior is worth ${number(credit.strength)} votes; ${number(credit.votes)} ${manifest.judge?.kind === 'simulated' ? 'simulated votes' : 'votes'} were cast.</p>
-${credit.fighting.length > 0 && html`<div class="warning" role="note"><b>Fighting the data</b>${credit.fighting.map((line) => html`<p>${line}</p>`)}</div>`}
-<div class="bits">
-<span>prior</span><i class="prior" style="width:${(100 * credit.priorBits) / most}%"></i><span>${number(credit.priorBits)} bits</span>
-<span>data</span><i class="posterior" style="width:${(100 * credit.dataBits) / most}%"></i><span>${number(credit.dataBits)} bits</span>
-</div>
+<p>The prior is worth ${number(strength)} votes; ${number(votes)} ${cast} were cast. ${saved} The prior ${bits.savedByPrior >= 0 ? 'saved' : 'cost'} ${number(Math.abs(bits.savedByPrior))} bits of them.</p>
+${
+  fighting.length > 0 &&
+  html`<div class="warning" role="note"><b>Fighting the data</b>${rows
+    .filter((row) => row.fighting)
+    .map(
+      ({ goal, before, alone }) =>
+        html`<p>The prior wants ${before.estimate < 0 ? 'less' : 'more'} ${goal} (${number(before.estimate)}), the votes by themselves say the opposite: ${withInterval(alone)}.</p>`,
+    )}</div>`
+}
+<div class="bits">${bar('prior', 'prior', bits.prior)}${bar('posterior', 'data', bits.data)}</div>
 <p class="small legend">How much each goal weighs in a vote, in log-odds per standard deviation. <span class="key prior">prior</span> <span class="key posterior">after the votes</span></p>
-${credit.goals.map(
-  ({ name, prior, posterior, fighting }) => html`<div class="goal">
-<div class="name">${name}<small>${about.get(name)}</small></div>
+${rows.map(
+  ({ goal, before, after, fighting }) => html`<div class="goal">
+<div class="name">${goal}<small>${about.get(goal)}</small></div>
 ${intervals(
   [
-    { ...prior, kind: 'prior' },
-    { ...posterior, kind: fighting ? 'fighting' : 'posterior' },
+    { ...before, kind: 'prior' },
+    { ...after, kind: fighting ? 'fighting' : 'posterior' },
   ],
-  { zero: true, span: [axis.from, axis.to] },
+  { zero: true, span },
 )}
-<div class="value"><small>${withInterval(prior)}</small><br>${withInterval(posterior)}</div>
+<div class="value"><small>${withInterval(before)}</small><br>${withInterval(after)}</div>
 </div>`,
 )}
 </section>`
+}
+
+function around(mean: number, sd: number): { estimate: number; low: number; high: number } {
+  return { estimate: mean, low: mean - 1.96 * sd, high: mean + 1.96 * sd }
+}
+
+function round(x: number): number {
+  return Math.round(100 * x) / 100
 }
 
 const curves: readonly { title: string; unit: string; about: string; lines: Readonly<Record<string, string>> }[] = [

@@ -2,11 +2,12 @@ import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import type { Contribution } from '../goals/contribution.ts'
 import { renderReport, writeReport } from './report.ts'
 import { type ReportData, readReport, roundFolder } from './report-data.ts'
 import { createRun } from './run.ts'
 import {
-  type Credit,
+  type ContributionRow,
   type Criterion,
   type Estimate,
   type Evaluation,
@@ -110,23 +111,21 @@ const criteria = [
   criterion('lengthRatio', measures.lengthRatio, { between: [0.8, 1.25] }, true),
   criterion('shareEnded', measures.shareEnded, { atLeast: 0.85 }, true),
 ]
-const goal = (name: string, prior: [number, number, number], posterior: [number, number, number], fighting = false) => {
-  const interval = ([estimate, low, high]: [number, number, number]) => ({ estimate, low, high })
-  return { name, prior: interval(prior), posterior: interval(posterior), fighting }
-}
-const credit: Credit = {
-  strength: 20,
+const weight = (goal: string, prior: number, mean: number, fighting = false): ContributionRow['weights'][number] => ({
+  goal,
+  prior: { mean: prior, sd: 0.31 },
+  posterior: { mean, low: mean - 0.14, high: mean + 0.14 },
+  votes: { mean: mean * 1.05, sd: 0.075, z: mean / 0.075 },
+  fighting,
+})
+// Typed as the goals folder's own result, so that the two cannot drift apart.
+const computed: Contribution = {
   votes: 1536,
-  priorBits: 2.31,
-  dataBits: 17.4,
-  goals: [
-    goal('kind', [0.6, -0.3, 1.5], [1.12, 0.97, 1.27]),
-    goal('complete', [0.6, -0.3, 1.5], [0.71, 0.57, 0.86]),
-    goal('repetition', [-0.6, -1.5, 0.3], [-0.18, -0.31, -0.05]),
-    goal('onPrompt', [0.6, -0.3, 1.5], [0.08, -0.05, 0.21]),
-  ],
+  bits: { prior: 2.31, data: 17.4, moved: 11.2, sharpened: 6.2, saved: 148, savedByPrior: 1.4 },
+  weights: [weight('kind', 0.48, 1.12), weight('complete', 0.48, 0.71), weight('repetition', -0.48, -0.18), weight('onPrompt', 0.48, 0.08)],
   fighting: [],
 }
+const contribution: ContributionRow = { strength: 20, ...computed }
 const evaluations: Evaluation[] = [
   {
     round: 1,
@@ -135,7 +134,7 @@ const evaluations: Evaluation[] = [
     criteria: criteria.map((c, i) => ({ ...c, met: i > 0 })),
     measures: { ...measures, winRate: of(0.664, 0.58, 0.742, 64, 'share') },
     correlations: [],
-    credit: { ...credit, votes: 768, dataBits: 11.2 },
+    contribution: { ...contribution, votes: 768 },
   },
   {
     round: 2,
@@ -144,7 +143,7 @@ const evaluations: Evaluation[] = [
     criteria,
     measures: { ...measures, winRate: of(0.758, 0.676, 0.832, 64, 'share') },
     correlations: [],
-    credit,
+    contribution,
   },
   {
     round: 2,
@@ -242,11 +241,7 @@ const rejected: ReportData = {
       ...evaluations[1]!,
       round: 1,
       criteria: refused,
-      credit: {
-        ...credit,
-        goals: credit.goals.map((g, i) => (i === 0 ? goal('kind', [0.6, -0.3, 1.5], [-0.72, -0.9, -0.55], true) : g)),
-        fighting: ['The prior expects kind to weigh +0.6, the votes say −0.72 [−0.90, −0.55].'],
-      },
+      contribution: { ...contribution, weights: [weight('kind', 0.48, -0.72, true), ...contribution.weights.slice(1)], fighting: ['kind'] },
     },
   ],
 }

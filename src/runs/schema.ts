@@ -19,7 +19,7 @@ export type Estimate = Readonly<z.infer<typeof estimateSchema>>
 export const boundSchema = z.union([
   z.strictObject({ atLeast: z.number() }),
   z.strictObject({ atMost: z.number() }),
-  z.strictObject({ between: z.tuple([z.number(), z.number()]) }),
+  z.strictObject({ between: z.tuple([z.number(), z.number()]).readonly() }),
 ])
 export type Bound = Readonly<z.infer<typeof boundSchema>>
 
@@ -32,38 +32,47 @@ export const correlationSchema = z.object({ of: z.string(), with: z.string() }).
 export type Correlation = Readonly<z.infer<typeof correlationSchema>>
 
 /**
- * What the prior and what the votes contributed to the weights of the goals.
+ * What the prior and what the votes contributed, as the goals folder computes it, with the prior's strength.
  *
- * units   weights in log-odds per standard deviation of the goal; strength in votes; bits as the goals folder defines them
+ * units   weights in log-odds per standard deviation of the goal; strength in votes
  */
-export const creditSchema = z.object({
+export const contributionSchema = z.object({
   strength: z.number(),
   votes: z.number(),
-  priorBits: z.number(),
-  dataBits: z.number(),
-  goals: z.array(
-    z.object({
-      name: z.string(),
-      prior: z.object({ estimate: z.number(), low: z.number(), high: z.number() }),
-      posterior: z.object({ estimate: z.number(), low: z.number(), high: z.number() }),
-      fighting: z.boolean(),
-    }),
-  ),
-  /** Sentences, one for each way in which the votes contradict the prior; empty when they do not. */
-  fighting: z.array(z.string()),
+  bits: z.object({
+    prior: z.number(),
+    data: z.number(),
+    moved: z.number(),
+    sharpened: z.number(),
+    saved: z.number(),
+    savedByPrior: z.number(),
+  }),
+  weights: z
+    .array(
+      z.object({
+        goal: z.string(),
+        prior: z.object({ mean: z.number(), sd: z.number() }),
+        posterior: z.object({ mean: z.number(), low: z.number(), high: z.number() }),
+        votes: z.object({ mean: z.number(), sd: z.number(), z: z.number() }),
+        fighting: z.boolean(),
+      }),
+    )
+    .readonly(),
+  /** The goals whose stated direction the votes contradict. */
+  fighting: z.array(z.string()).readonly(),
 })
-export type Credit = Readonly<z.infer<typeof creditSchema>>
+export type ContributionRow = Readonly<z.infer<typeof contributionSchema>>
 
 /** One look at a model: on the development slice after each round, on the sealed prompts once. */
 export const evaluationSchema = z.object({
   round: z.int().min(0),
   look: z.enum(['development', 'sealed']),
   prompts: z.int().min(0),
-  criteria: z.array(criterionSchema),
+  criteria: z.array(criterionSchema).readonly(),
   /** Everything that was measured, by name, bounded or not: `winRate`, `gold`, `klFromReference`, one per goal, … */
   measures: z.record(z.string(), estimateSchema),
-  correlations: z.array(correlationSchema),
-  credit: creditSchema.optional(),
+  correlations: z.array(correlationSchema).readonly(),
+  contribution: contributionSchema.optional(),
 })
 export type Evaluation = Readonly<z.infer<typeof evaluationSchema>>
 
@@ -73,8 +82,8 @@ export const verdictSchema = z.object({
   rounds: z.int().min(0),
   round: z.int().min(0).optional(),
   look: z.enum(['development', 'sealed']),
-  criteria: z.array(criterionSchema),
-  reasons: z.array(z.string()),
+  criteria: z.array(criterionSchema).readonly(),
+  reasons: z.array(z.string()).readonly(),
 })
 export type Verdict = Readonly<z.infer<typeof verdictSchema>>
 
@@ -111,7 +120,7 @@ export const sampleSchema = z.object({
   reference: storySchema,
   policy: storySchema,
   /** Votes of the judge: for the policy, for the reference. */
-  votes: z.tuple([z.number(), z.number()]).optional(),
+  votes: z.tuple([z.number(), z.number()]).readonly().optional(),
 })
 export type SampleRow = Readonly<z.infer<typeof sampleSchema>>
 
@@ -139,11 +148,14 @@ export const manifestSchema = z.object({
   loss: z.object({ text: z.string(), sha256: z.string() }).optional(),
   objective: z.object({ name: z.string(), about: z.string().optional(), params: z.record(z.string(), json) }),
   judge: z.object({ name: z.string(), kind: z.enum(['simulated', 'goals', 'votes', 'command']), about: z.string() }).optional(),
-  goals: z.array(z.object({ name: z.string(), about: z.string(), direction: z.union([z.literal(1), z.literal(-1)]) })).default([]),
+  goals: z
+    .array(z.object({ name: z.string(), about: z.string(), direction: z.union([z.literal(1), z.literal(-1)]) }))
+    .readonly()
+    .default([]),
   /** The gold measure, which no goal and no judge's lexicon shares words with. */
   gold: z.object({ name: z.string(), about: z.string() }).optional(),
   model: z.object({ name: z.string(), sha256: z.string(), parameters: z.int().min(0), trained: z.int().min(0).optional() }),
-  data: z.array(dataSchema).default([]),
+  data: z.array(dataSchema).readonly().default([]),
   seeds: z.record(z.string(), z.int()),
   versions: z.object({ innate: z.string(), node: z.string(), onnxruntime: z.string() }),
   started: z.iso.datetime(),
