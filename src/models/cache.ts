@@ -1,0 +1,261 @@
+import { part, type Resident } from '../engine/index.ts'
+import { concat, constant, graph, input, reshape, softmax, takeRows, tensor, type Value } from '../graph/index.ts'
+import { llama, logits } from './llama.ts'
+import { type Policy, policyInputs } from './policy.ts'
+
+/** A completion that is being written. */
+export interface Writing {
+  readonly prompt: number
+  readonly index: number
+  readonly ids: number[]
+  readonly logps: number[]
+  /** Tokens in the cache. */
+  length: number
+  readonly most: number
+}
+
+/** Probabilities of the next token for each row: as sampled from, and at temperature 1. */
+export interface NextTokens {
+  at(row: number): { weights: Float32Array; likely: Float32Array }
+}
+
+const HIDDEN = -1e9
+const ROOM = 32
+const SIZES = [1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256]
+
+/**
+ * Keys and values of `size` rows, [layers, 2, size, kvHeads, capacity, headDim], written column by column: every row writes its next
+ * token into the same column, a row that starts puts its prompt into the columns just before, and a mask says which columns a row may
+ * see. Positions are inside the rotated keys, so columns may be moved.
+ */
+export function openCache(policy: Policy, wantedSize: number, temperature: number) {
+  const { engine, config } = policy
+  const { layers, kvHeads, headDim, vocabSize } = config
+  let size = SIZES.find((n) => n >= wantedSize) ?? wantedSize
+  let capacity = 0
+  let column = 0
+  let cache: Resident | undefined
+  let fresh: Resident | undefined
+  let writings: (Writing | undefined)[] = new Array(size).fill(undefined)
+  let read: { kv: Resident; rows: number; length: number } | undefined
+  const held = new Set<Resident>()
+  const planes = layers * 2
+
+  const allocate = async (shape: readonly number[]) => {
+    const resident = await engine.allocate({ dtype: 'f32', shape })
+    held.add(resident)
+    return resident
+  }
+  const release = async (resident: Resident | undefined) => {
+    if (!resident) return
+    held.delete(resident)
+    await engine.release(resident)
+  }
+  const active = () => writings.filter((w) => w !== undefined)
+
+  /** Makes sure that the next column is free and that `starting` columns lie before it, moving what is in use when it must. */
+  async function arrange(starting: number) {
+    const longest = Math.max(0, ...active().map((w) => w.length))
+    if (cache && column >= starting && column < capacity) return
+    const end = Math.max(longest, starting)
+    const width = Math.ceil((end + ROOM) / 64) * 64
+    const target = await allocate([planes, size, kvHeads, width, headDim])
+    if (cache && longest > 0) {
+      const rows = { count: size * kvHeads, from: capacity * headDim, to: width * headDim }
+      const outer = { count: planes, from: rows.count * rows.from, to: rows.count * rows.to }
+      const [fromStart, toStart] = [(column - longest) * headDim, (end - longest) * headDim]
+      await engine.copy(cache, target, [{ length: longest * headDim, fromStart, toStart, outer, inner: rows }])
+    }
+    await release(cache)
+    cache = target
+    capacity = width
+    column = end
+  }
+
+  function next(outputs: Record<string, { data: unknown }>): NextTokens {
+    const likely = outputs.likely!.data as Float32Array
+    const weights = (outputs.weights?.data ?? likely) as Float32Array
+    return {
+      at: (row) => ({
+        weights: weights.subarray(row * vocabSize, (row + 1) * vocabSize),
+        likely: likely.subarray(row * vocabSize, (row + 1) * vocabSize),
+      }),
+    }
+  }
+  const scaled = temperature !== 1 && temperature !== 0
+  const distribution = (scores: Value) => ({ likely: softmax(scores), ...(scaled ? { weights: softmax(scores.div(temperature)) } : {}) })
+
+  return {
+    size: () => size,
+    active: () => active().length,
+    free: () => size - active().length,
+
+    /** Reads prompts; their keys and values wait for `start`. */
+    async read(prompts: readonly (readonly number[])[]): Promise<NextTokens> {
+      const R = SIZES.find((n) => n >= prompts.length) ?? prompts.length
+      const T = Math.min(config.contextLength, Math.ceil(Math.max(...prompts.map((p) => p.length)) / 32) * 32)
+      const program = await policy.program(`read ${R} ${T} ${scaled ? temperature : 1}`, () => {
+        const { params, adapters, inputs } = policyInputs(policy)
+        const given = {
+          tokens: input('tokens', [R, T], 'i32'),
+          positions: input('positions', [T], 'i32'),
+          mask: input('mask', [T, T]),
+          last: input('last', [R], 'i32'),
+        }
+        const kv: Value[] = []
+        const positions = given.positions
+        const hidden = llama(params, { tokens: given.tokens, positions: reshape(positions, [1, T]), mask: given.mask }, config, {
+          ...(adapters ? { adapters } : {}),
+          onKeysValues: (_, k, v) => kv.push(k, v),
+        })
+        const scores = logits(params, takeRows(reshape(hidden, [R * T, config.hiddenSize]), given.last))
+        return graph({ ...inputs, ...given }, { ...distribution(scores), kv: stacked(kv) })
+      })
+      const kv = await allocate([planes, R, kvHeads, T, headDim])
+      const tokens = new Int32Array(R * T)
+      prompts.forEach((prompt, r) => {
+        tokens.set(prompt, r * T)
+      })
+      const last = Int32Array.from({ length: R }, (_, r) => r * T + (prompts[r]?.length ?? 1) - 1)
+      const mask = Float32Array.from({ length: T * T }, (_, i) => (i % T <= Math.floor(i / T) ? 0 : HIDDEN))
+      const outputs = await program.run(
+        {
+          ...policy.given,
+          tokens: tensor(tokens, [R, T]),
+          positions: tensor(
+            Int32Array.from({ length: T }, (_, t) => t),
+            [T],
+          ),
+          mask: tensor(mask, [T, T]),
+          last: tensor(last, [R]),
+        },
+        { kv },
+      )
+      read = { kv, rows: R, length: T }
+      return next(outputs)
+    },
+
+    /** Gives rows to completions of the prompts just read. */
+    async start(items: readonly { from: number; writing: Writing }[]) {
+      const { kv, rows, length } = read!
+      await arrange(Math.max(0, ...items.map(({ writing }) => writing.length)))
+      const blocks = items.map(({ from, writing }) => {
+        const slot = writings.indexOf(undefined)
+        writings[slot] = writing
+        return {
+          length: writing.length * headDim,
+          fromStart: from * kvHeads * length * headDim,
+          toStart: (slot * kvHeads * capacity + column - writing.length) * headDim,
+          outer: { count: planes, from: rows * kvHeads * length * headDim, to: size * kvHeads * capacity * headDim },
+          inner: { count: kvHeads, from: length * headDim, to: capacity * headDim },
+        }
+      })
+      if (blocks.length > 0) await engine.copy(kv, cache!, blocks)
+      await release(kv)
+    },
+
+    /** Reads the last token of every row and returns what may come next. */
+    async step(): Promise<NextTokens> {
+      await arrange(0)
+      const [B, S] = [size, capacity]
+      const program = await policy.program(`step ${B} ${S} ${scaled ? temperature : 1}`, () => {
+        const { params, adapters, inputs } = policyInputs(policy)
+        const given = {
+          tokens: input('tokens', [B, 1], 'i32'),
+          positions: input('positions', [B, 1], 'i32'),
+          seen: input('seen', [B, 1, 1, S]),
+        }
+        const past = Array.from({ length: layers }, (_, l) => ({
+          k: input(`past.${l}.k`, [B, kvHeads, S, headDim]),
+          v: input(`past.${l}.v`, [B, kvHeads, S, headDim]),
+        }))
+        const kv: Value[] = []
+        const hidden = llama(params, { ...given, mask: constant(0) }, config, {
+          ...(adapters ? { adapters } : {}),
+          past: { blocks: past, mask: given.seen },
+          onKeysValues: (_, k, v) => kv.push(k, v),
+        })
+        const pastInputs = Object.fromEntries(
+          past.flatMap(({ k, v }, l) => [
+            [`past.${l}.k`, k],
+            [`past.${l}.v`, v],
+          ]),
+        )
+        return graph(
+          { ...inputs, ...given, ...pastInputs },
+          { ...distribution(logits(params, reshape(hidden, [B, config.hiddenSize]))), kv: stacked(kv) },
+        )
+      })
+      if (!fresh || fresh.shape[1] !== B) {
+        await release(fresh)
+        fresh = await allocate([planes, B, kvHeads, 1, headDim])
+      }
+      const plane = B * kvHeads * S * headDim
+      const past = Object.fromEntries(
+        Array.from({ length: layers }, (_, l) =>
+          ['k', 'v'].map((name, c) => [`past.${l}.${name}`, part(cache!, (2 * l + c) * plane, [B, kvHeads, S, headDim])] as const),
+        ).flat(),
+      )
+      const tokens = Int32Array.from(writings, (w) => w?.ids.at(-1) ?? 0)
+      const positions = Int32Array.from(writings, (w) => w?.length ?? 0)
+      const seen = new Float32Array(B * S).fill(HIDDEN)
+      writings.forEach((w, b) => {
+        if (w) seen.fill(0, b * S + column - w.length, b * S + column)
+      })
+      const outputs = await program.run(
+        {
+          ...policy.given,
+          ...past,
+          tokens: tensor(tokens, [B, 1]),
+          positions: tensor(positions, [B, 1]),
+          seen: tensor(seen, [B, 1, 1, S]),
+        },
+        { kv: fresh },
+      )
+      const inner = { count: B * kvHeads, from: headDim, to: S * headDim }
+      await engine.copy(fresh, cache!, [
+        {
+          length: headDim,
+          fromStart: 0,
+          toStart: column * headDim,
+          outer: { count: planes, from: inner.count * inner.from, to: plane },
+          inner,
+        },
+      ])
+      column++
+      for (const w of writings) if (w) w.length++
+      return next(outputs)
+    },
+
+    /** Keeps the rows for which the test holds. */
+    keep(test: (writing: Writing, row: number) => boolean) {
+      writings = writings.map((w, row) => (w && test(w, row) ? w : undefined))
+    },
+
+    /** Fewer rows, once most are done. */
+    async shrink() {
+      const alive = writings.flatMap((w, row) => (w ? [row] : []))
+      const smaller = SIZES.find((n) => n >= alive.length) ?? size
+      if (alive.length === 0 || smaller > size / 2 || !cache) return
+      const rows = Array.from({ length: smaller }, (_, i) => alive[i] ?? alive[0]!)
+      const packed = await allocate([planes, smaller, kvHeads, capacity, headDim])
+      await engine.pick(cache, packed, rows, planes)
+      await release(cache)
+      cache = packed
+      writings = Array.from({ length: smaller }, (_, i) => (alive[i] === undefined ? undefined : writings[alive[i]!]))
+      size = smaller
+    },
+
+    async close() {
+      for (const resident of held) await engine.release(resident)
+    },
+  }
+}
+
+/** Keys and values of all blocks as one value, so that one output is returned: [planes, R, kvHeads, T, headDim]. */
+function stacked(kv: readonly Value[]): Value {
+  return concat(
+    kv.map((value) => reshape(value, [1, ...value.shape])),
+    0,
+  )
+}

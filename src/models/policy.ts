@@ -1,0 +1,143 @@
+import { type Engine, type Program, place, type Resident } from '../engine/index.ts'
+import { graph, input, type Shape, type Tensor, type Value } from '../graph/index.ts'
+import type { Checkpoint } from './checkpoint.ts'
+import type { LlamaConfig } from './config.ts'
+import { type Adapters, byPath, completionLogps, llama, paramInputs, tokenLogps } from './llama.ts'
+import type { LlamaParams } from './params.ts'
+import { type Batch, type Packing, packTrees, type RowShape, type Rows, type Tree } from './rows.ts'
+
+/** A model in the engine: its parameters lie there, and what is run with them is compiled once for each shape. */
+export interface Policy {
+  readonly engine: Engine
+  readonly config: LlamaConfig
+  readonly params: LlamaParams<Resident>
+  readonly adapters?: Adapters<Resident>
+  /** The program for a key, compiled the first time it is asked for. */
+  program(key: string, make: () => ReturnType<typeof graph>): Promise<Program>
+  /** Parameters and adapters by the names that graphs know them under, for `Program.run`. */
+  readonly given: Readonly<Record<string, Resident>>
+}
+
+/** Puts a checkpoint's parameters (and adapters) into the engine. */
+export async function openPolicy(
+  engine: Engine,
+  { config, params }: Pick<Checkpoint, 'config' | 'params'>,
+  adapters?: Adapters<Tensor>,
+): Promise<Policy> {
+  const resident = (await place(engine, params as never)) as unknown as LlamaParams<Resident>
+  const layers = adapters && ((await place(engine, adapters.layers as never)) as unknown as Adapters<Resident>['layers'])
+  return policyOf(engine, config, resident, layers && { scale: adapters.scale, layers })
+}
+
+/** A policy over parameters that are in the engine already. */
+export function policyOf(engine: Engine, config: LlamaConfig, params: LlamaParams<Resident>, adapters?: Adapters<Resident>): Policy {
+  const programs = new Map<string, Promise<Program>>()
+  return {
+    engine,
+    config,
+    params,
+    ...(adapters ? { adapters } : {}),
+    program(key, make) {
+      const known = programs.get(key) ?? engine.compile(make())
+      programs.set(key, known)
+      return known
+    },
+    given: { ...named(params), ...Object.fromEntries(adapterLeaves(adapters)) },
+  }
+}
+
+/** The policy's parameters as inputs of a new graph. */
+export function policyInputs(policy: Policy): { params: LlamaParams<Value>; adapters?: Adapters<Value>; inputs: Record<string, Value> } {
+  const params = paramInputs(policy.params, (path, shape) => input(`params.${path}`, shape))
+  const inputs: Record<string, Value> = Object.fromEntries(Object.entries(byPath(params)).map(([path, value]) => [`params.${path}`, value]))
+  if (!policy.adapters) return { params, inputs }
+  const made = Object.fromEntries(adapterLeaves(policy.adapters).map(([name, { shape }]) => [name, input(name, shape)]))
+  const layers = Object.fromEntries(
+    Object.keys(policy.adapters.layers).map((path) => [path, { a: made[`lora.${path}.a`]!, b: made[`lora.${path}.b`]! }]),
+  )
+  return { params, adapters: { scale: policy.adapters.scale, layers }, inputs: { ...inputs, ...made } }
+}
+
+function adapterLeaves(adapters: Adapters<Resident> | undefined): [string, Resident][] {
+  return Object.entries(adapters?.layers ?? {}).flatMap(([path, { a, b }]): [string, Resident][] => [
+    [`lora.${path}.a`, a],
+    [`lora.${path}.b`, b],
+  ])
+}
+
+function named(params: LlamaParams<Resident>): Record<string, Resident> {
+  const found: Record<string, Resident> = {}
+  paramInputs(params, (path, shape) => {
+    found[`params.${path}`] = path.split('.').reduce((inner, key) => (inner as never)[key], params as unknown) as Resident
+    return input(path, shape)
+  })
+  return found
+}
+
+/** The inputs that Rows become in a graph. */
+export function rowInputs({ rows: R, length: T, wanted: N }: RowShape) {
+  return {
+    tokens: input('tokens', [R, T], 'i32'),
+    positions: input('positions', [R, T], 'i32'),
+    mask: input('mask', [R, 1, T, T]),
+    wanted: input('wanted', [N], 'i32'),
+    targets: input('targets', [N], 'i32'),
+    completion: input('completion', [N], 'i32'),
+    weights: input('weights', [N]),
+  }
+}
+
+/** The tensors for those inputs. */
+export function rowTensors({ tokens, positions, mask, wanted, targets, completion, weights }: Rows) {
+  return { tokens, positions, mask, wanted, targets, completion, weights }
+}
+
+export function shapeOf(rows: Rows): RowShape {
+  return { rows: rows.rows, length: rows.length, wanted: rows.wanted.shape[0]!, completions: rows.completions }
+}
+
+/**
+ * Log-probabilities of every completion of every tree, in the order of trees and completions.
+ *
+ * units   nats, summed over the completion's tokens
+ */
+export async function scoreTrees(
+  policy: Policy,
+  trees: readonly Tree[],
+  packing: Packing = {},
+  onBatch?: (done: number, of: number) => void,
+): Promise<number[]> {
+  const scores: number[] = new Array(trees.reduce((n, tree) => n + tree.completions.length, 0)).fill(0)
+  const batches = packTrees(trees, { contextLength: policy.config.contextLength, ...packing })
+  for (const [i, batch] of batches.entries()) {
+    const logps = await scoreBatch(policy, batch)
+    batch.slots.forEach((slot, local) => {
+      scores[slot] = logps[local]!
+    })
+    onBatch?.(i + 1, batches.length)
+  }
+  return scores
+}
+
+async function scoreBatch(policy: Policy, { rows }: Batch): Promise<ArrayLike<number>> {
+  const shape = shapeOf(rows)
+  const program = await policy.program(`score ${Object.values(shape)}`, () => {
+    const { params, adapters, inputs } = policyInputs(policy)
+    const given = rowInputs(shape)
+    const hidden = llama(params, given, policy.config, adapters ? { adapters } : {})
+    const logps = completionLogps(
+      tokenLogps(params, hidden, given.wanted, given.targets),
+      given.completion,
+      given.weights,
+      shape.completions,
+    )
+    return graph({ ...inputs, ...given }, { logps })
+  })
+  const { logps } = await program.run({ ...policy.given, ...rowTensors(rows) })
+  return logps!.data
+}
+
+/** Bytes a list of shapes takes in f32. */
+export function bytesOfShapes(shapes: readonly Shape[]): number {
+  return shapes.reduce((total, shape) => total + 4 * shape.reduce((a, b) => a * b, 1), 0)
+}

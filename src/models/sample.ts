@@ -1,0 +1,116 @@
+import { UserError } from '../graph/index.ts'
+import { openCache, type Writing } from './cache.ts'
+import { choose } from './choose.ts'
+import type { Policy } from './policy.ts'
+
+export interface Sampling {
+  /** Completions of each prompt. Default 1. */
+  readonly perPrompt?: number
+  /** Most new tokens. Default: what the context leaves. */
+  readonly maxTokens?: number
+  /** 0 takes the likeliest token. Default 1. */
+  readonly temperature?: number
+  /** Only the k likeliest tokens. Default: all. */
+  readonly topK?: number
+  /** Only the likeliest tokens that together have at least this probability. Default 1: all. */
+  readonly topP?: number
+  readonly seed: number
+  readonly eosIds: readonly number[]
+  /** Completions written side by side. Default 96. */
+  readonly batch?: number
+  /** Called as completions are finished, in the order they end. */
+  readonly onCompletion?: (prompt: number, index: number, completion: Completion) => void
+}
+
+/** What a policy said after a prompt. */
+export interface Completion {
+  /** The end token is the last id when it was said. */
+  readonly ids: readonly number[]
+  /** Log-probability of each id under the full softmax at temperature 1, whatever the sampling was; nats. */
+  readonly logps: readonly number[]
+  readonly ended: boolean
+}
+
+/**
+ * Samples completions: a prompt is read once and shared by all its completions, finished ones make room for the next, and keys and
+ * values stay in the engine (each step returns only the new ones).
+ *
+ * Random numbers belong to (seed, prompt index, completion index, token index), so a completion does not depend on its neighbours.
+ */
+export async function sampleCompletions(
+  policy: Policy,
+  prompts: readonly (readonly number[])[],
+  options: Sampling,
+): Promise<Completion[][]> {
+  const { perPrompt = 1, batch = 96 } = options
+  const run = openCache(policy, Math.min(Math.max(batch, perPrompt), prompts.length * perPrompt), options.temperature ?? 1)
+  const results: Completion[][] = prompts.map(() => [])
+  const context = policy.config.contextLength
+  for (const [i, prompt] of prompts.entries())
+    if (prompt.length === 0 || prompt.length >= context)
+      throw new UserError(
+        `sample: prompt ${i} must have 1 to ${context - 1} tokens (the context is ${context}), got ${prompt.length}; shorten it`,
+      )
+  const waiting = prompts.map((_, i) => i)
+  const pick = picker(options)
+
+  const begin = (prompt: number, index: number): Writing => ({
+    prompt,
+    index,
+    ids: [],
+    logps: [],
+    length: prompts[prompt]!.length,
+    most: Math.min(options.maxTokens ?? context, context - prompts[prompt]!.length),
+  })
+  const say = (writing: Writing, row: { weights: Float32Array; likely: Float32Array }): boolean => {
+    const id = pick(row.weights, writing)
+    writing.ids.push(id)
+    writing.logps.push(Math.log(row.likely[id]!))
+    const ended = options.eosIds.includes(id)
+    if (!ended && writing.ids.length < writing.most) return true
+    const completion = { ids: writing.ids, logps: writing.logps, ended }
+    results[writing.prompt]![writing.index] = completion
+    options.onCompletion?.(writing.prompt, writing.index, completion)
+    return false
+  }
+
+  try {
+    while (waiting.length > 0 || run.active() > 0) {
+      const fits = Math.min(waiting.length, Math.floor(run.free() / perPrompt))
+      // New prompts are read a quarter of the rows at a time: one large product is cheaper than many small ones.
+      if (fits > 0 && (fits >= Math.min(waiting.length, run.size() / perPrompt / 4) || run.active() === 0)) {
+        const next = waiting.splice(0, fits)
+        const rows = await run.read(next.map((i) => prompts[i]!))
+        const started = next.flatMap((prompt, from) => Array.from({ length: perPrompt }, (_, k) => ({ from, writing: begin(prompt, k) })))
+        await run.start(started.filter(({ from, writing }) => say(writing, rows.at(from))))
+        continue
+      }
+      const rows = await run.step()
+      run.keep((writing, row) => say(writing, rows.at(row)))
+      if (waiting.length === 0) await run.shrink()
+    }
+  } finally {
+    await run.close()
+  }
+  return results
+}
+
+function picker({ temperature = 1, topK, topP, seed }: Sampling): (weights: Float32Array, writing: Writing) => number {
+  return (weights, { prompt, index, ids }) =>
+    choose(weights, temperature === 0 ? 0 : uniform(seed, prompt, index, ids.length), {
+      greedy: temperature === 0,
+      ...(topK ? { topK } : {}),
+      ...(topP ? { topP } : {}),
+    })
+}
+
+/** A number in [0, 1) that belongs to these four and no others (splitmix64's mixing, in two 32-bit halves). */
+export function uniform(seed: number, a: number, b: number, c: number): number {
+  let h = 0x9e3779b9 ^ seed
+  for (const x of [a, b, c, 0x85ebca6b]) {
+    h = Math.imul(h ^ (x + 0x7f4a7c15 + (h << 6) + (h >>> 2)), 0x85ebca6b)
+    h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
+    h ^= h >>> 16
+  }
+  return (h >>> 0) / 4294967296
+}
