@@ -33,6 +33,9 @@ export interface Posterior extends Gaussian {
 export function posteriorOf({ mean: m0, variance }: Pick<GoalPrior, 'mean' | 'variance'>, pairs: readonly VotedPair[]): Posterior {
   const precision0 = Matrix.diag(variance.map((v) => 1 / v))
   const start = Matrix.columnVector([...m0])
+  const x = rowsOf(pairs.map((pair) => pair.x))
+  const xT = x.transpose()
+
   let w = start
   let value = logPosterior(w)
   for (let round = 0; ; round++) {
@@ -41,19 +44,17 @@ export function posteriorOf({ mean: m0, variance }: Pick<GoalPrior, 'mean' | 'va
     const gain = dot(score, step)
     if (gain < 1e-20) break
     if (round === 100) throw new Error(`internal: posterior: Newton must settle within 100 rounds, got a decrement of ${gain}`)
-    // The log posterior is concave, so halving a step that overshoots always ends.
-    for (let share = 1; share > 1e-9; share /= 2) {
-      const next = Matrix.add(w, Matrix.mul(step, share))
-      const reached = logPosterior(next)
-      if (reached < value && gain > 1e-12) continue
-      w = next
-      value = reached
-      break
-    }
+    // The log posterior is concave, so halving a step that overshoots always ends; close to the top a step no longer overshoots.
+    let next = Matrix.add(w, step)
+    while (gain > 1e-6 && logPosterior(next) < value) next = Matrix.add(w, step.mul(1 / 2))
+    w = next
+    value = logPosterior(w)
   }
-  const { curvature, scatter } = derivatives(w)
+
+  const { curvature, pushes } = derivatives(w)
+  const scatter = sumByCluster(pushes)
   const covariance = covarianceOf(curvature)
-  const robust = covariance.mmul(Matrix.add(precision0, scatter)).mmul(covariance)
+  const robust = covariance.mmul(Matrix.add(precision0, scatter.transpose().mmul(scatter))).mmul(covariance)
   return {
     mean: w.to1DArray(),
     precision: curvature,
@@ -64,28 +65,41 @@ export function posteriorOf({ mean: m0, variance }: Pick<GoalPrior, 'mean' | 'va
 
   function logPosterior(w: Matrix): number {
     const away = Matrix.sub(w, start)
-    const likelihood = pairs.reduce((sum, { x, votes: [a, b] }) => {
-      const margin = marginOf(w, x)
+    const margins = x.mmul(w)
+    const likelihood = pairs.reduce((sum, { votes: [a, b] }, i) => {
+      const margin = margins.get(i, 0)
       return sum + a * logSigmoid(margin) + b * logSigmoid(-margin)
     }, 0)
     return likelihood - dot(away, precision0.mmul(away)) / 2
   }
 
   function derivatives(w: Matrix) {
-    const score = precision0.mmul(Matrix.sub(start, w))
-    const curvature = precision0.clone()
-    const clusters = new Map<string | number, Matrix>()
-    pairs.forEach(({ x, votes: [a, b], cluster }, i) => {
-      const p = sigmoid(marginOf(w, x))
-      const column = Matrix.columnVector([...x])
-      const push = Matrix.mul(column, a - (a + b) * p)
-      score.add(push)
-      curvature.add(column.mmul(column.transpose()).mul((a + b) * p * (1 - p)))
-      clusters.set(cluster ?? i, Matrix.add(push, clusters.get(cluster ?? i) ?? Matrix.zeros(x.length, 1)))
+    const chances = x.mmul(w).to1DArray().map(sigmoid)
+    const surprise = pairs.map(({ votes: [a, b] }, i) => a - (a + b) * chances[i]!)
+    const spread = pairs.map(({ votes: [a, b] }, i) => Math.sqrt((a + b) * chances[i]! * (1 - chances[i]!)))
+    const scaled = x.clone().mulColumnVector(spread)
+    const score = precision0.mmul(Matrix.sub(start, w)).add(xT.mmul(Matrix.columnVector(surprise)))
+    const curvature = Matrix.add(precision0, scaled.transpose().mmul(scaled))
+    return { score, curvature, pushes: x.clone().mulColumnVector(surprise) }
+  }
+
+  /** A matrix with one row per weight-sized vector; there may be none. */
+  function rowsOf(vectors: readonly (readonly number[])[]): Matrix {
+    const matrix = Matrix.zeros(vectors.length, m0.length)
+    vectors.forEach((vector, i) => void matrix.setRow(i, [...vector]))
+    return matrix
+  }
+
+  function sumByCluster(pushes: Matrix): Matrix {
+    const rows = new Map<string | number, number[]>()
+    pairs.forEach(({ cluster }, i) => {
+      const sum = rows.get(cluster ?? i) ?? m0.map(() => 0)
+      rows.set(
+        cluster ?? i,
+        sum.map((v, k) => v + pushes.get(i, k)),
+      )
     })
-    const scatter = Matrix.zeros(m0.length, m0.length)
-    for (const push of clusters.values()) scatter.add(push.mmul(push.transpose()))
-    return { score, curvature, scatter }
+    return rowsOf([...rows.values()])
   }
 }
 
@@ -111,10 +125,6 @@ export function sigmoid(x: number): number {
 
 function logSigmoid(x: number): number {
   return Math.min(x, 0) - Math.log1p(Math.exp(-Math.abs(x)))
-}
-
-function marginOf(w: Matrix, x: readonly number[]): number {
-  return x.reduce((sum, v, k) => sum + v * w.get(k, 0), 0)
 }
 
 function dot(a: Matrix, b: Matrix): number {

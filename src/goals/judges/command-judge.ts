@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { appendFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { UserError } from '../../graph/errors.ts'
-import { type Judge, type JudgedPair, parseVotes, type Votes } from './judge.ts'
+import { type Judge, type JudgedPair, pairKey, parseVotes } from './judge.ts'
 import { parseJson, readVotes } from './votes-file.ts'
 
 /**
@@ -23,7 +23,7 @@ export function commandJudge(command: string, { keep }: { keep: string }): Judge
     about: `votes by the command ${command}`,
     async votes(pairs, seed) {
       const before = await remembered(keep)
-      const unknown = pairs.filter(({ a, b }) => !before(a.prompt, a.text, b.text))
+      const unknown = distinct(pairs).filter(({ a, b }) => !before(a.prompt, a.text, b.text))
       if (unknown.length > 0) await ask(command, unknown, seed, keep)
       const known = await remembered(keep)
       return pairs.map(({ a, b }) => known(a.prompt, a.text, b.text)!)
@@ -32,6 +32,11 @@ export function commandJudge(command: string, { keep }: { keep: string }): Judge
 }
 
 const remembered = async (keep: string) => (existsSync(keep) ? readVotes(keep) : () => undefined)
+
+/** Every pair once, whichever side comes first, so that a judge is never asked twice and its votes never counted double. */
+function distinct(pairs: readonly JudgedPair[]): JudgedPair[] {
+  return [...new Map(pairs.map((pair) => [pairKey(pair), pair])).values()]
+}
 
 async function ask(command: string, pairs: readonly JudgedPair[], seed: number, keep: string): Promise<void> {
   const child = spawn(command, { shell: true, stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, INNATE_SEED: `${seed}` } })
@@ -57,6 +62,7 @@ async function ask(command: string, pairs: readonly JudgedPair[], seed: number, 
     }
   } catch (error) {
     child.kill()
+    child.stdout.destroy()
     await ended
     if (error instanceof UserError) throw new UserError(`${error.message}. ${kept(read, pairs.length, keep)}`, { cause: error })
     throw error

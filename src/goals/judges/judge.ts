@@ -39,3 +39,8 @@ export function parseVotes(where: string, votes: unknown): Votes {
 export function keyOf(prompt: string, a: string, b: string): string {
   return JSON.stringify([prompt, a, b])
 }
+
+/** The same for a pair whichever side comes first. */
+export function pairKey({ a, b }: JudgedPair): string {
+  return a.text < b.text ? keyOf(a.prompt, a.text, b.text) : keyOf(a.prompt, b.text, a.text)
+}

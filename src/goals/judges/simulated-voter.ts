@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Sample } from '../goal.ts'
 import { sigmoid } from '../posterior.ts'
-import { type Judge, type JudgedPair, keyOf, type Votes } from './judge.ts'
+import { type Judge, type JudgedPair, pairKey, type Votes } from './judge.ts'
 
 /**
  * A made-up voter for demonstrations and controls: it has a hidden utility and votes by Bradley–Terry, P(a beats b) = σ(u(a) − u(b)).
@@ -24,8 +24,8 @@ export function simulatedVoter({ about, utility, votesPerPair = 1, words }: Simu
 
   function draw({ a, b }: JudgedPair, seed: number): Votes {
     if (a.text > b.text) return flip(draw({ a: b, b: a }, seed))
+    const key = pairKey({ a, b })
     const p = sigmoid(utility(a) - utility(b))
-    const key = keyOf(a.prompt, a.text, b.text)
     const forA = Array.from({ length: votesPerPair }, (_, i) => uniform(`${seed} ${i} ${key}`)).filter((u) => u < p).length
     return [forA, votesPerPair - forA]
   }
@@ -53,10 +53,6 @@ export function shuffled(judge: Judge): Judge {
       return votes.map((v, i) => (uniform(`shuffled ${seed} ${pairKey(pairs[i]!)}`) < 0.5 ? v : flip(v)))
     },
   }
-}
-
-function pairKey({ a, b }: JudgedPair): string {
-  return keyOf(a.prompt, ...([a.text, b.text].sort() as [string, string]))
 }
 
 function flip([a, b]: Votes): Votes {

@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest'
+import { UserError } from '../graph/errors.ts'
+import { type Goal, goal, goals, type Sample, sharedWords, words } from './index.ts'
+import { features, scores, standardise } from './standard.ts'
+
+const sample = (some: Partial<Sample>): Sample => ({ prompt: '', text: '', tokens: 0, ended: true, ...some })
+
+describe.each(Object.entries(goals))('goal %s', (name, goal: Goal) => {
+  it('carries its name, what it is about and a source', () => {
+    expect(goal.name).toBe(name)
+    expect(goal.about).not.toBe('')
+    expect(goal.source).not.toBe('')
+  })
+
+  it.each((goal.known ?? []).map((known) => [known.why, known] as const))('known: %s', (_, { when, value }) => {
+    expect(goal.measure(sample(when))).toBeCloseTo(value, 12)
+  })
+
+  it('has known values and measures an empty completion', () => {
+    expect(goal.known?.length).toBeGreaterThan(0)
+    expect(goal.measure(sample({}))).toBe(0)
+  })
+})
+
+describe('words', () => {
+  it('are lower-case, with apostrophes kept inside', () => {
+    expect(words("Don't go, Émile’s cat-like friend!")).toEqual(["don't", 'go', "émile's", 'cat', 'like', 'friend'])
+  })
+
+  it('are shared in any inflection or plain derivation', () => {
+    expect(
+      sharedWords(['happily', 'noise', 'friends', 'gently', 'careless'], ['happy', 'noisy', 'friendship', 'gentle', 'cared']),
+    ).toHaveLength(5)
+    expect(sharedWords(['away', 'both', 'together'], ['await', 'bother', 'gather'])).toEqual([])
+  })
+})
+
+describe('standardise', () => {
+  const samples = [2, 4, 4, 4, 5, 5, 7, 9].map((tokens) => sample({ tokens, text: 'so '.repeat(tokens) }))
+
+  it('takes mean and sample standard deviation, and tells pairs in their unit', () => {
+    const standard = standardise([goals.length], samples)
+    expect(standard.mean[0]).toBeCloseTo(5, 12)
+    expect(standard.sd[0]).toBeCloseTo(Math.sqrt(32 / 7), 12)
+    expect(features(standard, samples[7]!, samples[0]!)[0]).toBeCloseTo(7 / Math.sqrt(32 / 7), 12)
+    expect(samples.reduce((sum, s) => sum + scores(standard, s)[0]!, 0)).toBeCloseTo(0, 12)
+  })
+
+  it.each([
+    ['a goal that does not vary', () => standardise([goals.onPrompt], samples), /goal onPrompt: must vary.*got 0 on all 8/],
+    ['a single sample', () => standardise([goals.length], samples.slice(1, 2)), /must vary.*1 sample/],
+    ['no sample', () => standardise([goals.length], []), /must vary.*0 sample/],
+    ['two goals of one name', () => standardise([goals.length, goals.length], samples), /names must differ, got length twice/],
+    [
+      'a measure that is not a number',
+      () => standardise([goal('odd', () => Number.NaN)], samples),
+      /goal odd: must measure a finite number, got NaN/,
+    ],
+  ])('refuses %s', (_, act, message) => {
+    expect(act).toThrow(UserError)
+    expect(act).toThrow(message)
+  })
+})

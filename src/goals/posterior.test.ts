@@ -1,0 +1,199 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { sampleRng } from '../graph/sample-rng.ts'
+import { contribution } from './contribution.ts'
+import { goalPrior, goals, posteriorOf, predict, type VotedPair } from './index.ts'
+import { sigmoid } from './posterior.ts'
+import { normalQuantile } from './special-functions.ts'
+
+const unit = { mean: [0], variance: [1] }
+const four = [goals.kind, goals.complete, goals.fluent, goals.onPrompt]
+
+describe('posterior', () => {
+  it('V-LAPLACE-1: one vote on x = 1 under N(0, 1)', () => {
+    const posterior = posteriorOf(unit, [{ x: [1], votes: [1, 0] }])
+    expect(posterior.mean[0]).toBeCloseTo(0.4010581375, 9)
+    expect(posterior.precision.get(0, 0)).toBeCloseTo(1.2402105079, 9)
+    expect(posterior.covariance.get(0, 0)).toBeCloseTo(0.8063147294, 9)
+    expect(predict(posterior, [1])).toBeCloseTo(0.5865015529, 9)
+    expect(Math.abs(predict(posterior, [1]) - 0.5867581)).toBeLessThan(1e-3)
+  })
+
+  it('is the prior where there are no votes', () => {
+    const prior = goalPrior({ goals: four, strength: 20 })
+    const posterior = posteriorOf(prior, [])
+    expect(posterior.mean).toEqual(prior.mean)
+    expect(posterior.sd.map((s) => s * s)).toEqual(prior.variance.map((v) => expect.closeTo(v, 12)))
+    expect(posterior.codeLength).toBeCloseTo(0, 12)
+  })
+
+  it('the code length is the evidence: it equals the integral over one weight', () => {
+    const pairs: VotedPair[] = [
+      { x: [1.2], votes: [1, 0] },
+      { x: [-0.4], votes: [2, 1] },
+      { x: [0.7], votes: [1, 0] },
+    ]
+    const h = 1e-3
+    let evidence = 0
+    for (let w = -12; w < 12; w += h) {
+      const likelihood = pairs.reduce((p, { x, votes: [a, b] }) => p / (1 + Math.exp(-w * x[0]!)) ** a / (1 + Math.exp(w * x[0]!)) ** b, 1)
+      evidence += (h * likelihood * Math.exp((-w * w) / 2)) / Math.sqrt(2 * Math.PI)
+    }
+    expect(posteriorOf(unit, pairs).codeLength).toBeCloseTo(-Math.log2(evidence), 1)
+  })
+
+  it('laws: the order of pairs, the side called a, and one pair told in two lines make no difference', () => {
+    const some = fc.tuple(fc.double({ min: -2, max: 2, noNaN: true }), fc.double({ min: -2, max: 2, noNaN: true }))
+    const pairs = fc.array(fc.record({ x: some, votes: fc.tuple(fc.nat(3), fc.nat(3)) }), { minLength: 1, maxLength: 8 })
+    fc.assert(
+      fc.property(pairs, (pairs) => {
+        const prior = goalPrior({ goals: four.slice(0, 2), strength: 5 })
+        const { mean, codeLength } = posteriorOf(prior, pairs)
+        const variants: VotedPair[][] = [
+          pairs.toReversed(),
+          pairs.map(({ x, votes: [a, b] }) => ({ x: x.map((v) => -v), votes: [b, a] })),
+          pairs.flatMap(({ x, votes: [a, b] }): VotedPair[] => [
+            { x, votes: [a, 0] },
+            { x, votes: [0, b] },
+          ]),
+        ]
+        for (const variant of variants) {
+          const other = posteriorOf(prior, variant)
+          expect(other.mean).toEqual(mean.map((w) => expect.closeTo(w, 9)))
+          expect(other.codeLength).toBeCloseTo(codeLength, 9)
+        }
+      }),
+    )
+  })
+
+  it('reaches the maximum from far away, and with votes that no finite weight would explain best', () => {
+    const pairs: VotedPair[] = Array.from({ length: 50 }, (_, i) => ({ x: [3 + i], votes: [1, 0] }))
+    const { mean } = posteriorOf({ mean: [-30], variance: [2] }, pairs)
+    const score = pairs.reduce((sum, { x }) => sum + x[0]! / (1 + Math.exp(mean[0]! * x[0]!)), -(mean[0]! + 30) / 2)
+    expect(score).toBeCloseTo(0, 8)
+  })
+
+  it('95 % intervals hold the weights 95 times in 100, also when four votes on a pair share what no goal explains', () => {
+    for (const unexplained of [0, 1.5]) {
+      let held = 0
+      // What a voter with a private taste looks like through the goals alone: weights shrunk by the spread of that taste.
+      const truth = posteriorOf(
+        { mean: [0], variance: [1e6] },
+        simulate({ seed: 9, pairs: 20_000, weights: [0.6], votesPerPair: 4, unexplained }),
+      ).mean[0]!
+      for (let seed = 0; seed < 300; seed++) {
+        const { mean, sd } = posteriorOf(
+          { mean: [0], variance: [1e6] },
+          simulate({ seed, pairs: 150, weights: [0.6], votesPerPair: 4, unexplained }),
+        )
+        if (Math.abs(mean[0]! - truth) < 1.96 * sd[0]!) held++
+      }
+      expect(held / 300).toBeGreaterThan(0.92)
+      expect(held / 300).toBeLessThan(0.985)
+    }
+  })
+})
+
+describe('bits', () => {
+  const prior = goalPrior({ goals: four, strength: 20 })
+  const weights = [0.5, 0.8, 0, 0]
+
+  it('doubling the data leaves the prior bits unchanged, and adds less than it brought', () => {
+    const pairs = simulate({ seed: 1, pairs: 300, weights })
+    const once = contribution(prior, pairs).contribution.bits
+    const twice = contribution(prior, [...pairs, ...pairs]).contribution.bits
+    expect(twice.prior).toBe(once.prior)
+    expect(twice.data).toBeGreaterThan(once.data)
+    expect(twice.data).toBeLessThan(2 * once.data)
+  })
+
+  it('shuffled votes carry no bits: from the reference the mean stays, and their code is not shortened', () => {
+    const reference = goalPrior({ goals: four, strength: 0 })
+    for (let seed = 0; seed < 20; seed++) {
+      const empty = contribution(reference, simulate({ seed, pairs: 300, weights: [0, 0, 0, 0] })).contribution
+      expect(empty.bits.moved).toBeLessThan(0.1)
+      expect(empty.bits.saved).toBeLessThan(0)
+      // What is left of KL(posterior‖prior) is the spread: 300 votes were cast, and they say that the weights are near 0.
+      expect(empty.bits.data - empty.bits.moved).toBe(empty.bits.sharpened)
+      const real = contribution(reference, simulate({ seed, pairs: 300, weights })).contribution
+      expect(real.bits.saved).toBeGreaterThan(10)
+    }
+  })
+
+  it('a right prior shortens the code of few votes, a flipped one lengthens it', () => {
+    const flipped = goalPrior({
+      goals: four.map((goal) => ({ ...goal, direction: goal.direction === 1 ? (-1 as const) : (1 as const) })),
+      strength: 20,
+    })
+    const pairs = simulate({ seed: 3, pairs: 40, weights: [0.5, 0.5, -0.5, 0.5] })
+    expect(contribution(prior, pairs).contribution.bits.savedByPrior).toBeGreaterThan(1)
+    expect(contribution(flipped, pairs).contribution.bits.savedByPrior).toBeLessThan(-1)
+    expect(flipped.bits).toBeCloseTo(prior.bits, 12) // bits are not direction
+  })
+})
+
+describe('fighting the data', () => {
+  const prior = goalPrior({ goals: four, strength: 20 })
+  const flipped = goalPrior({
+    goals: four.map((goal) => ({ ...goal, direction: goal.direction === 1 ? (-1 as const) : (1 as const) })),
+    strength: 20,
+  })
+  const runs = 300
+  const rate = (prior: typeof flipped, weights: number[], more = {}) => {
+    let fights = 0
+    for (let seed = 0; seed < runs; seed++)
+      if (contribution(prior, simulate({ seed, pairs: 300, weights, ...more })).contribution.fighting.length > 0) fights++
+    return fights / runs
+  }
+
+  it('shuffled votes: at most 1 run in 100 is a false alarm, by the threshold', () => {
+    expect(rate(prior, [0, 0, 0, 0])).toBeLessThan(0.02)
+  })
+
+  it('shuffled votes of 50 prompts with six pairs and a shared mood: still rare', () => {
+    expect(rate(prior, [0, 0, 0, 0], { pairsPerCluster: 6, unexplained: 1.5 })).toBeLessThan(0.03)
+  })
+
+  it('a right prior is quiet, also when the voter cares for only half of it or has tastes beyond it', () => {
+    expect(rate(prior, [0.5, 0.5, -0.5, 0.5])).toBe(0)
+    expect(rate(prior, [0.3, 0.8, 0, 0], { unexplained: 1 })).toBeLessThan(0.02)
+  })
+
+  it('a flipped prior fires, with 300 votes', () => {
+    expect(rate(flipped, [0.3, 0.8, 0, 0], { unexplained: 1 })).toBeGreaterThan(0.99)
+    const { fighting } = contribution(flipped, simulate({ seed: 0, pairs: 300, weights: [0.5, 0.8, 0, 0] })).contribution
+    expect(fighting).toEqual(['kind', 'complete'])
+  })
+
+  it('no prior, no fight', () => {
+    const none = goalPrior({ goals: four, strength: 0 })
+    expect(contribution(none, simulate({ seed: 0, pairs: 300, weights: [-2, -2, 2, -2] })).contribution.fighting).toEqual([])
+  })
+})
+
+interface Simulated {
+  readonly seed: number
+  readonly pairs: number
+  /** The voter's weights, in log-odds per standard deviation. */
+  readonly weights: readonly number[]
+  readonly votesPerPair?: number
+  /** Standard deviation of the log-odds that no goal explains. One half is shared by the votes on a pair, one by the pairs of a cluster. */
+  readonly unexplained?: number
+  readonly pairsPerCluster?: number
+}
+
+/** Votes of a made-up Bradley–Terry voter on pairs of independent samples, whose goals correlate by a half. */
+function simulate({ seed, pairs, weights, votesPerPair = 1, unexplained = 0, pairsPerCluster = 1 }: Simulated): VotedPair[] {
+  const d = weights.length
+  const u = sampleRng(seed + 1).f32([pairs, d + 3 + votesPerPair], 0, 1).data
+  const normal = (i: number, k: number) => normalQuantile(Math.min(Math.max(u[i * (d + 3 + votesPerPair) + k]!, 1e-7), 1 - 1e-7))
+  return Array.from({ length: pairs }, (_, i) => {
+    const common = normal(i, d)
+    const x = weights.map((_, k) => normal(i, k) + common)
+    const cluster = Math.floor(i / pairsPerCluster)
+    const taste = (unexplained / Math.SQRT2) * (normal(i, d + 1) + normal(cluster, d + 2))
+    const p = sigmoid(weights.reduce((sum, w, k) => sum + w * x[k]!, taste))
+    const forA = Array.from({ length: votesPerPair }, (_, j) => u[i * (d + 3 + votesPerPair) + d + 3 + j]!).filter((u) => u < p).length
+    return { x, votes: [forA, votesPerPair - forA], cluster: `${cluster}` }
+  })
+}
