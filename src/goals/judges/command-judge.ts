@@ -4,7 +4,7 @@ import { existsSync } from 'node:fs'
 import { appendFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { UserError } from '../../graph/errors.ts'
-import { type Judge, type JudgedPair, pairKey, parseVotes } from './judge.ts'
+import { type Judge, type JudgedPair, pairKey, parseVotes, type Votes } from './judge.ts'
 import { parseJson, readVotes } from './votes-file.ts'
 
 /**
