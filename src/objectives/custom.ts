@@ -45,16 +45,17 @@ export type Taps = ReadonlyMap<string, Value>
 /** The terms of a batch of pairs. */
 export function pairTerms(objective: PairObjective, sides: Sides, softLabels: Value, taps: Taps): Terms {
   const { chosen, rejected } = sides
+  const losses = once(() => pairLosses(objective, sides, softLabels))
   const missing = absent(objective, 'a pair has `chosen` and `rejected`')
   return {
     ...sides,
     softLabels,
     tap: among(taps),
     get losses() {
-      return pairLosses(objective, sides, softLabels)
+      return losses()
     },
     get objective() {
-      return mean(pairLosses(objective, sides, softLabels))
+      return mean(losses())
     },
     get margin() {
       return chosen.logRatio.sub(rejected.logRatio)
@@ -70,15 +71,16 @@ export function pairTerms(objective: PairObjective, sides: Sides, softLabels: Va
 
 /** The terms of a batch of labelled completions. */
 export function exampleTerms(objective: ExampleObjective, completion: Example, z0: Value, taps: Taps): Terms {
+  const losses = once(() => objective.perExample(completion, z0))
   const missing = absent(objective, 'labelled completions have `completion`')
   return {
     completion,
     tap: among(taps),
     get losses() {
-      return objective.perExample(completion, z0)
+      return losses()
     },
     get objective() {
-      return mean(objective.perExample(completion, z0))
+      return mean(losses())
     },
     get kl() {
       return drift(completion.logRatio)
@@ -112,7 +114,11 @@ export function traceLoss(loss: CustomLoss, terms: Terms): Value {
   return value
 }
 
-/** A custom loss as the manifest keeps it: its text, and the sha256 of it. */
+/**
+ * A custom loss as the manifest keeps it: its text, and the sha256 of it.
+ *
+ * limits  the text is what JavaScript runs, after any loader or bundler; variables from outside the function are not in it
+ */
 export function lossText(loss: CustomLoss): { text: string; sha256: string } {
   const text = loss.toString()
   return { text, sha256: createHash('sha256').update(text).digest('hex') }
@@ -125,6 +131,11 @@ function called(loss: CustomLoss, terms: Terms): unknown {
     if (cause instanceof UserError || cause instanceof ShapeError) throw cause
     throw new UserError(`loss: must return a Value, but it threw ${cause}; mend the function`, { cause })
   }
+}
+
+function once(make: () => Value): () => Value {
+  let made: Value | undefined
+  return () => (made ??= make())
 }
 
 /** The mean of ½·(log-ratio)². */

@@ -33,21 +33,22 @@ export function side({ logp, reference, length }: { logp: Value; reference?: Val
       value.dtype === 'f32' && value.shape.length === 1 && value.shape[0] === logp.shape[0],
       () => `side.${name}: one f32 per completion expected, got ${show(value)} beside logp ${show(logp)}`,
     )
-  const given = () => {
+  const there = (value: Value | undefined): Value => {
     demand(
-      reference !== undefined,
+      value !== undefined,
       () => `side.reference: must be there to be read, got logp ${show(logp)} alone; list 'reference' in the objective's needs`,
     )
-    return reference
+    return value
   }
+  const logRatio = reference && logp.sub(reference)
   return {
     logp,
     length,
     get reference() {
-      return given()
+      return there(reference)
     },
     get logRatio() {
-      return logp.sub(given())
+      return there(logRatio)
     },
   }
 }

@@ -1,0 +1,152 @@
+import { createHash } from 'node:crypto'
+import { describe, expect, it } from 'vitest'
+import {
+  constant,
+  evaluate,
+  gradient,
+  graph,
+  input,
+  logSumExp,
+  mean,
+  ShapeError,
+  softmax,
+  sum,
+  table,
+  takeRows,
+  tap,
+  tensor,
+  UserError,
+  type Value,
+} from '../graph/index.ts'
+import { type CustomLoss, dpo, exampleTerms, kto, lossText, pairLosses, pairTerms, side, simpo, traceLoss } from './index.ts'
+import { points } from './points.ts'
+
+const hidden = input('hidden', [2, 3])
+const taps = new Map([
+  ['embed', tap('embed', hidden)],
+  ['blocks.0.mlp.out', tap('blocks.0.mlp.out', hidden.mul(2))],
+])
+const at = [points.A, points.B]
+const softLabels = table(tensor(Float64Array.of(1, 0.7), [2]))
+const sides = { chosen: fixed('chosen'), rejected: fixed('rejected') }
+const terms = pairTerms(dpo(), sides, softLabels, taps)
+
+describe('the terms of a pair', () => {
+  it('are what they say', () => {
+    expect(worth(({ margin }) => mean(margin))).toBeCloseTo((2 - 0.75) / 2, 12)
+    expect(worth(({ objective }) => objective)).toBeCloseTo(value(mean(pairLosses(dpo(), sides, softLabels))), 12)
+    expect(worth(({ losses }) => mean(losses))).toBe(worth(({ objective }) => objective))
+    expect(worth(({ chosen, rejected }) => mean(chosen.length.sub(rejected.length)))).toBe(-4)
+    expect(worth(({ softLabels }) => sum(softLabels))).toBeCloseTo(1.7, 12)
+    expect(worth(({ kl }) => kl)).toBeCloseTo((1 + 1 + 0.25 + 1.5625) / 8, 12)
+  })
+
+  it('join in the loss of the sketch', () => {
+    const both = worth(({ objective, kl }) => objective.add(kl.mul(0.01)))
+    expect(both).toBeCloseTo(worth(({ objective }) => objective) + 0.01 * worth(({ kl }) => kl), 12)
+  })
+
+  it('reach any tap, and the gradient goes through it', () => {
+    const loss = traceLoss(({ tap }) => mean(tap('blocks.0.mlp.out')), terms)
+    const { slope } = evaluate(graph({ hidden }, { slope: gradient(loss, hidden) }), { hidden: tensor([1, 2, 3, 4, 5, 6], [2, 3]) })
+    for (const x of slope!.data) expect(x).toBeCloseTo(2 / 6, 12)
+  })
+})
+
+describe('kl', () => {
+  it('V-KLEST-1: is the k2 estimator', () => {
+    for (const u of [0.5, -0.5]) {
+      const shifted = side({ logp: constant(u - 3, [1]), reference: constant(-3, [1]), length: constant(1, [1]) })
+      const { kl } = pairTerms(dpo(), { chosen: shifted, rejected: shifted }, constant(1, [1]), taps)
+      expect(value(kl)).toBeCloseTo(0.125, 12)
+    }
+  })
+
+  it('has the gradient of KL(policy ‖ reference) on completions in the policy’s own proportions', () => {
+    const theta = input('theta', [3])
+    const logp = theta.sub(logSumExp(theta))
+    const reference = table(tensor(Float64Array.from([0.2, 0.3, 0.5], Math.log), [3]))
+    const pick = (...ids: number[]) => {
+      const index = table(tensor(Int32Array.from(ids), [ids.length]))
+      return side({ logp: takeRows(logp, index), reference: takeRows(reference, index), length: constant(1, [ids.length]) })
+    }
+    const { kl } = pairTerms(dpo(), { chosen: pick(0, 0), rejected: pick(1, 2) }, constant(1, [2]), taps)
+    const exact = sum(softmax(theta).mul(logp.sub(reference)))
+    const outputs = { estimated: gradient(kl, theta), exact: gradient(exact, theta) }
+    const out = evaluate(graph({ theta }, outputs), { theta: tensor(Float64Array.from([0.5, 0.25, 0.25], Math.log), [3]) })
+    for (const [i, x] of out.exact!.data.entries()) expect(out.estimated!.data[i]).toBeCloseTo(x, 12)
+    expect(Math.abs(out.exact!.data[0]!)).toBeGreaterThan(0.1)
+  })
+})
+
+describe('the terms of labelled completions', () => {
+  const completion = { ...fixed('chosen'), label: constant(1, [2]) }
+  const labelled = exampleTerms(kto(), completion, constant(0), taps)
+
+  it('have the objective, its losses, the completions and their drift', () => {
+    expect(value(traceLoss(({ losses }) => mean(losses), labelled))).toBe(value(labelled.objective))
+    expect(value(labelled.kl)).toBeCloseTo((1 + 0.25) / 4, 12)
+    expect(labelled.completion.label.shape).toEqual([2])
+  })
+
+  it('say which terms they do not have', () => {
+    expect(() => traceLoss(({ margin }) => mean(margin), labelled)).toThrow(
+      'loss.margin: must be a term of the objective, got kto, which has none; labelled completions have `completion`',
+    )
+    expect(() => traceLoss(({ completion }) => mean(completion.logp), terms)).toThrow('a pair has `chosen` and `rejected`')
+  })
+})
+
+describe('what is refused', () => {
+  const refused: [string, unknown, string][] = [
+    ['a number', () => 3, 'loss: must return a Value, got number 3'],
+    ['nothing', () => undefined, 'loss: must return a Value, got undefined'],
+    ['an array', () => [], 'got an array'],
+    ['a promise', async () => terms.objective, 'got an object'],
+    ['a value per pair', ({ margin }: typeof terms) => margin, 'loss: must return a scalar f32[], got f32[2]; end with mean(…)'],
+    ['an unknown tap', ({ tap }: typeof terms) => mean(tap('blocks.9.out')), 'got "blocks.9.out"; choose from embed, blocks.0.mlp.out'],
+    ['a function that throws', ({ nothing }: never) => (nothing as { x: Value }).x, 'but it threw TypeError'],
+  ]
+  it.each(refused)('%s', (_, loss, message) => {
+    expect(() => traceLoss(loss as CustomLoss, terms)).toThrow(UserError)
+    expect(() => traceLoss(loss as CustomLoss, terms)).toThrow(message)
+  })
+
+  it('shapes that do not fit, while tracing', () => {
+    expect(() => traceLoss(({ margin }) => mean(margin.add(constant(0, [5]))), terms)).toThrow(ShapeError)
+  })
+
+  it('the reference, where the objective has none', () => {
+    const alone = side({ logp: input('logp', [2]), length: input('length', [2]) })
+    const bare = pairTerms(simpo(), { chosen: alone, rejected: alone }, softLabels, taps)
+    expect(traceLoss(({ objective }) => objective, bare).shape).toEqual([])
+    expect(() => traceLoss(({ kl }) => kl, bare)).toThrow('side.reference: must be there to be read')
+  })
+})
+
+it('the manifest keeps the text of the function and its sha256', () => {
+  const loss: CustomLoss = ({ objective, kl }) => objective.add(kl.mul(2))
+  const { text, sha256 } = lossText(loss)
+  expect(text).toContain('objective.add(kl.mul(2))')
+  expect(sha256).toBe(createHash('sha256').update(text).digest('hex'))
+  expect(lossText(({ objective }) => objective).sha256).not.toBe(sha256)
+})
+
+function fixed(which: 'chosen' | 'rejected') {
+  const of = (part: 'logp' | 'reference' | 'length') =>
+    table(
+      tensor(
+        Float64Array.from(at, (point) => point[which][part]),
+        [at.length],
+      ),
+    )
+  return side({ logp: of('logp'), reference: of('reference'), length: of('length') })
+}
+
+function value(y: Value): number {
+  return evaluate(graph({ hidden }, { y }), { hidden: tensor([1, 2, 3, 4, 5, 6], [2, 3]) }).y!.data[0]!
+}
+
+function worth(loss: CustomLoss): number {
+  return value(traceLoss(loss, terms))
+}
