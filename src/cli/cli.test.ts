@@ -1,0 +1,96 @@
+import { existsSync } from 'node:fs'
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createRun } from '../runs/index.ts'
+import { dispatch } from './dispatch.ts'
+import { verbs } from './verbs.ts'
+
+// Every example of every command is run in a folder that holds what examples may name:
+// models/tiny, pairs.jsonl, prompts.jsonl and the run runs/x.
+let folder = ''
+const home = process.cwd()
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'innate-cli-'))
+  await cp(resolve('fixtures/llama-tiny'), join(folder, 'models/tiny'), { recursive: true })
+  process.chdir(folder)
+  const rows = [
+    { prompt: 'Once', chosen: ' upon a time', rejected: ' there was' },
+    { prompt: 'The cat', chosen: ' sat down', rejected: ' ran off' },
+    { prompt: 'The cat', chosen: ' sat down', rejected: ' sat down' },
+  ]
+  await writeFile('pairs.jsonl', `${rows.map((row) => JSON.stringify(row)).join('\n')}\nno json\n`)
+  await writeFile('prompts.jsonl', rows.map(({ prompt }) => `${JSON.stringify({ prompt })}\n`).join(''))
+  const run = await createRun('runs/x', {
+    kind: 'train',
+    command: 'innate train recipe.json',
+    recipe: {},
+    objective: { name: 'dpo', params: { beta: 0.1 } },
+    model: { name: 'tiny', sha256: 'ab', parameters: 12 },
+    seeds: { train: 0 },
+    versions: { innate: '0.1.0', node: process.versions.node, onnxruntime: '1.30.0' },
+  })
+  await run.close({ ended: true })
+})
+afterAll(async () => {
+  process.chdir(home)
+  await rm(folder, { recursive: true, force: true })
+})
+
+async function innate(line: string) {
+  const text = { out: '', err: '' }
+  const stream = (name: 'out' | 'err') => ({ write: (more: string) => (text[name] += more) })
+  const code = await dispatch(line.split(' '), verbs, { out: stream('out'), err: stream('err') })
+  return { code, ...text }
+}
+
+const commands = await Promise.all(Object.entries(verbs).map(async ([verb, load]) => [verb, await load()] as const))
+
+describe.each(commands)('innate %s', (verb, command) => {
+  it('is called by its own name, and says what it does in one sentence', async () => {
+    expect(command.name).toBe(verb)
+    expect(command.about).toMatch(/^[A-Z][^\n]*\.$/)
+    const { code, out } = await innate(`${verb} --help`)
+    expect(code).toBe(0)
+    for (const example of command.examples) expect(out).toContain(`innate ${example}`)
+    for (const line of out.split('\n')) expect(line.length).toBeLessThanOrEqual(100)
+  })
+
+  it.each(command.examples)('%s', async (example) => {
+    const { code, out, err } = await innate(example)
+    expect({ code, err }).toMatchObject({ code: expect.toBeOneOf([0, 3, 4]), err: expect.not.stringContaining('innate:') })
+    expect(out).not.toBe('')
+    if (example.includes('--json')) for (const line of out.trimEnd().split('\n')) expect(() => JSON.parse(line)).not.toThrow()
+  })
+})
+
+describe('what the verbs leave', () => {
+  it('report: a page in the run folder', async () => {
+    await innate('report runs/x')
+    expect(await readFile('runs/x/report.html', 'utf8')).toContain('Not begun')
+    expect(await innate('report runs/y')).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/runs\/y: a run folder holds manifest.json, got none/),
+    })
+  })
+
+  it('pairs check: counts, and the rows set aside with line and reason', async () => {
+    const { out } = await innate('pairs check pairs.jsonl --model models/tiny --json --quarantine aside.jsonl')
+    expect(JSON.parse(out)).toMatchObject({ kind: 'pairs', rows: 4, usable: 2, quarantine: 'aside.jsonl' })
+    const aside = (await readFile('aside.jsonl', 'utf8')).trimEnd().split('\n')
+    expect(aside.map((line) => JSON.parse(line))).toMatchObject([
+      { line: 3, reason: 'identical sides' },
+      { line: 4, reason: 'bad JSON' },
+    ])
+    expect((await innate('pairs check nowhere.jsonl --model models/tiny')).code).toBe(2)
+  })
+
+  it('init: a recipe and prompts, and never over what is there', async () => {
+    expect((await innate('init starter')).code).toBe(0)
+    const prompts = (await readFile('starter/prompts.jsonl', 'utf8')).trimEnd().split('\n')
+    expect(new Set(prompts).size).toBe(576)
+    expect(existsSync('starter/my.ts')).toBe(true)
+    expect(await innate('init starter')).toMatchObject({ code: 2, err: expect.stringContaining('my.ts and prompts.jsonl already there') })
+  })
+})

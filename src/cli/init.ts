@@ -1,0 +1,93 @@
+import { existsSync } from 'node:fs'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { UserError } from '../graph/errors.ts'
+import { onDisk, writeAtomic } from '../runs/index.ts'
+import { command, text } from './command.ts'
+
+/** Writes a recipe and prompts to begin with. */
+export const init = command({
+  name: 'init',
+  about: 'Write a small commented recipe, my.ts, and prompts to begin with.',
+  args: { folder: text('where to; made if need be', { default: '.' }) },
+  examples: ['init my-model'],
+
+  async action({ folder }, screen) {
+    const files = {
+      'my.ts': recipe,
+      'prompts.jsonl': prompts()
+        .map((prompt) => `${JSON.stringify({ prompt })}\n`)
+        .join(''),
+    }
+    const there = Object.keys(files).filter((name) => existsSync(join(folder, name)))
+    if (there.length > 0)
+      throw new UserError(
+        `init ${folder}: nothing may be overwritten, got ${there.join(' and ')} already there; name another folder, or move them`,
+      )
+    await onDisk(folder, 4096, () => mkdir(folder, { recursive: true }))
+    for (const [name, content] of Object.entries(files)) await writeAtomic(join(folder, name), content)
+    screen.emit({ recipe: join(folder, 'my.ts'), prompts: join(folder, 'prompts.jsonl') })
+    screen.line(`${join(folder, 'my.ts')}\n${join(folder, 'prompts.jsonl')}`)
+    screen.note(`\nRead my.ts, change what you like, then: innate align ${join(folder, 'my.ts')}`)
+  },
+})
+
+const recipe = `import { adamw, atLeast, atMost, dpo, goal, goalPrior, goals, onPolicy, recipe, simulatedVoter } from 'innate'
+
+// A goal is a named measure of a completion; more of it is better, or less with { direction: -1 }.
+const dialogue = goal('dialogue', ({ text }) => text.split('"').length - 1, { about: 'quotation marks', direction: 1 })
+
+// Whoever compares two completions. This one is a program with a hidden taste, to see the loop run; real ones are
+// votesFile('votes.jsonl') and commandJudge('./my-judge', { keep: 'votes.jsonl' }).
+const judge = simulatedVoter({
+  about: 'likes stories in which people talk and that come to their end',
+  utility: ({ text, ended }) => 0.8 * Math.min(text.split('"').length - 1, 6) + (ended ? 1 : -1),
+})
+
+export default recipe({
+  model: 'stories15m', // a name, or a folder as transformers saves it
+  // 1. What you guess is wanted. Worth 20 votes in all, so that data washes it out.
+  prior: goalPrior({ goals: [dialogue, goals.complete, goals.fluent], strength: 20 }),
+  // 2. Preferences: four completions of every prompt, compared by the judge; and the objective that learns from them.
+  preferences: onPolicy({ prompts: 'prompts.jsonl', perPrompt: 4, judge }),
+  objective: dpo({ beta: 0.1 }),
+  // 3. Any differentiable term may be added: loss: ({ objective, kl }) => objective.add(kl.mul(0.01)),
+  // 4. Backpropagation.
+  train: { optimizer: adamw({ lr: 2e-5 }), epochs: 1 },
+  // 5. What must hold on sealed prompts, each with its whole 95 % interval; otherwise train another round.
+  accept: { winRate: atLeast(0.6), klFromReference: atMost(20), perplexityRise: atMost(0.1) },
+  rounds: 3,
+})
+`
+
+/** Enough prompts for training, for the looks after each round, and for 256 sealed ones: beginnings of stories, every name with every scene. */
+function prompts(): string[] {
+  const names = 'Lily Tom Mia Ben Sara Max Anna Sam Lucy Tim Nora Leo Emma Jack Zoe Finn Ruby Otto Ella Hugo Ida Noah Amy Carl'.split(' ')
+  const scenes = [
+    'went to the park with a red ball.',
+    'found a small box under the bed.',
+    'wanted to bake a cake.',
+    'saw a bird with a hurt wing.',
+    'was afraid of the dark.',
+    'had a toy boat and a big pond.',
+    'lost a favourite hat in the wind.',
+    'met a frog who could talk.',
+    'wanted to help in the garden.',
+    'heard a strange noise at night.',
+    'built a tower of blocks.',
+    'had to share the last cookie.',
+    'climbed a tall tree.',
+    'got a letter from grandma.',
+    'played in the rain.',
+    'could not find the way home.',
+    'made a new friend at school.',
+    'woke up very early.',
+    'drew a picture of a cat.',
+    'went on a trip to the sea.',
+    'broke a cup by accident.',
+    'wanted to learn to swim.',
+    'had a secret place behind the house.',
+    'found a key but no door.',
+  ]
+  return scenes.flatMap((scene) => names.map((name) => `${name} ${scene}`))
+}
