@@ -2,7 +2,7 @@
 export const style = `
 :root {
   color-scheme: light dark;
-  --paper: #fbfaf7; --card: #ffffff; --ink: #1f1d1a; --soft: #5f5a52; --faint: #8b857b; --rule: #e6e1d8;
+  --paper: #fbfaf7; --card: #ffffff; --ink: #1f1d1a; --soft: #5f5a52; --faint: #767066; --rule: #e6e1d8;
   --good: #2f7a4d; --good-wash: #e3f0e6; --bad: #b23c2c; --bad-wash: #f9e5e0; --wait: #9a640c; --wait-wash: #f8ecd6;
   --s0: #2f6690; --s1: #c4622d; --prior: #a49c8f;
   --serif: ui-serif, "Iowan Old Style", "Palatino Linotype", Palatino, Charter, "Source Serif 4", Georgia, serif;
