@@ -2,6 +2,7 @@ import { UserError } from '../graph/index.ts'
 import { openCache, type Writing } from './cache.ts'
 import { choose } from './choose.ts'
 import type { Policy } from './policy.ts'
+import { uniform } from './uniform.ts'
 
 export interface Sampling {
   /** Completions of each prompt. Default 1. */
@@ -102,15 +103,4 @@ function picker({ temperature = 1, topK, topP, seed }: Sampling): (weights: Floa
       ...(topK ? { topK } : {}),
       ...(topP ? { topP } : {}),
     })
-}
-
-/** A number in [0, 1) that belongs to these four and no others (splitmix64's mixing, in two 32-bit halves). */
-export function uniform(seed: number, a: number, b: number, c: number): number {
-  let h = 0x9e3779b9 ^ seed
-  for (const x of [a, b, c, 0x85ebca6b]) {
-    h = Math.imul(h ^ (x + 0x7f4a7c15 + (h << 6) + (h >>> 2)), 0x85ebca6b)
-    h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35)
-    h ^= h >>> 16
-  }
-  return (h >>> 0) / 4294967296
 }
