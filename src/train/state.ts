@@ -1,0 +1,102 @@
+import type { Engine, Resident, Update } from '../engine/index.ts'
+import { graph, input, type Tensor, tensor, UserError } from '../graph/index.ts'
+import { type Policy, readSafetensors, writeSafetensors } from '../models/index.ts'
+import { type Optimizer, traceUpdate } from './adamw.ts'
+import { trainableInputs } from './step.ts'
+
+/** What training changes, all of it in the engine's memory: parameters, gradients and the optimizer's arrays. */
+export interface TrainState {
+  readonly trainable: Readonly<Record<string, Resident>>
+  /** Where a step's gradient is written, by the step's output names. */
+  readonly grads: Readonly<Record<string, Resident>>
+  /** Where a further micro-batch's gradient is written before it is added. */
+  more(): Promise<Readonly<Record<string, Resident>>>
+  addMore(): Promise<void>
+  /** The norm of the whole gradient. */
+  gradNorm(): Promise<number>
+  /** Changes every parameter in place. */
+  update(step: number, lr: number, clip: number): Promise<void>
+  /** Everything a resumed run needs, in one file, written atomically. */
+  save(file: string, step: number): Promise<void>
+  /** Reads such a file and returns its step. */
+  restore(file: string): Promise<number>
+  close(): Promise<void>
+}
+
+/** Allocates gradients and the optimizer's arrays for what a policy trains. */
+export async function openTrainState(policy: Policy, optimizer: Optimizer): Promise<TrainState> {
+  const { engine } = policy
+  const trainable = trainableInputs(policy, policy.given)
+  const names = Object.keys(trainable)
+  const like = (prefix: string) => allocateLike(engine, trainable, prefix)
+  const grads = await like('grad.')
+  const moments = Object.fromEntries(await Promise.all(optimizer.state.map(async (key) => [key, await like('')] as const)))
+  const { inputs, outputs } = traceUpdate(optimizer)
+  const kernel = await engine.compileUpdate(graph(inputs, outputs))
+  let extra: Record<string, Resident> | undefined
+  let adder: Update | undefined
+
+  const saved = () => [
+    ...names.map((name) => [`param.${name}`, trainable[name]!] as const),
+    ...optimizer.state.flatMap((key) => names.map((name) => [`${key}.${name}`, moments[key]![name]!] as const)),
+  ]
+  return {
+    trainable,
+    grads,
+    async more() {
+      return (extra ??= await like('grad.'))
+    },
+    async addMore() {
+      const [total, part] = [input('total', [4]), input('part', [4])]
+      adder ??= await engine.compileUpdate(graph({ total, part }, { total: total.add(part) }))
+      await adder.apply(
+        Object.keys(grads).map((name) => ({ total: grads[name]!, part: extra![name]! })),
+        {},
+      )
+    },
+    async gradNorm() {
+      const squares = await kernel.sumOfSquares(Object.values(grads))
+      return Math.sqrt(squares.reduce((a, b) => a + b, 0))
+    },
+    update: (step, lr, clip) =>
+      kernel.apply(
+        names.map((name) => ({
+          param: trainable[name]!,
+          grad: grads[`grad.${name}`]!,
+          ...Object.fromEntries(optimizer.state.map((key) => [key, moments[key]![name]!])),
+        })),
+        { lr, clip, ...optimizer.scalars(step) },
+      ),
+    async save(file, step) {
+      const tensors: [string, Tensor][] = [['step', tensor(Int32Array.of(step), [1])]]
+      for (const [name, resident] of saved()) tensors.push([name, await engine.read(resident)])
+      await writeSafetensors(file, tensors)
+    },
+    async restore(file) {
+      const tensors = await readSafetensors(file)
+      for (const [name, resident] of saved()) {
+        const found = tensors.get(name)
+        if (!found) throw new UserError(`${file}: must hold ${name}, got a checkpoint without it; is it of another model or optimizer?`)
+        await engine.write(resident, found)
+      }
+      return tensors.get('step')!.data[0]!
+    },
+    async close() {
+      for (const resident of [grads, extra ?? {}, ...Object.values(moments)].flatMap((group) => Object.values(group)))
+        await engine.release(resident)
+    },
+  }
+}
+
+async function allocateLike(
+  engine: Engine,
+  residents: Readonly<Record<string, Resident>>,
+  prefix: string,
+): Promise<Record<string, Resident>> {
+  const made = await Promise.all(
+    Object.entries(residents).map(
+      async ([name, type]) => [prefix + name, await engine.allocate({ dtype: type.dtype, shape: type.shape })] as const,
+    ),
+  )
+  return Object.fromEntries(made)
+}

@@ -1,0 +1,149 @@
+import { mkdtemp, readFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { openEngine } from '../engine/index.ts'
+import { log, sum } from '../graph/index.ts'
+import { loadCheckpoint, openPolicy, readSafetensors, scoreTrees } from '../models/index.ts'
+import { type CustomLoss, dpo, ipo, kto, type Objective, simpo } from '../objectives/index.ts'
+import { loadPairs, pairTree } from '../preferences/index.ts'
+import type { Metrics } from '../runs/index.ts'
+import { adamw } from './adamw.ts'
+import { type Example, type Training, train } from './train.ts'
+
+const engine = openEngine({ threads: 2 })
+afterAll(() => engine.close())
+
+/** A fresh copy of the tiny model with TRL's pairs, ready to train. */
+async function tiny(objective: Objective, more: Partial<Training> = {}) {
+  const checkpoint = await loadCheckpoint('fixtures/llama-tiny')
+  const { examples: pairs } = await loadPairs('fixtures/trl-sigmoid/pairs.jsonl', checkpoint)
+  const policy = await openPolicy(engine, checkpoint)
+  const trees = pairs.map(pairTree)
+  const reference = await scoreTrees(policy, trees)
+  const examples = trees.map((tree, i): Example => ({ tree, reference: reference.slice(2 * i, 2 * i + 2), label: 1 }))
+  const steps: Omit<Metrics, 'round'>[] = []
+  const training: Training = {
+    policy,
+    objective,
+    examples,
+    optimizer: adamw({ lr: 5e-4 }),
+    schedule: { name: 'constant', warmup: 0 },
+    clip: 1,
+    batch: 8,
+    epochs: 3,
+    seed: 0,
+    shuffle: false,
+    referenceOf: async () => [],
+    onStep: (metrics) => {
+      steps.push(metrics)
+    },
+    ...more,
+  }
+  return { checkpoint, policy, trees, examples, reference, steps, training }
+}
+
+describe.each([
+  ['trl-sigmoid', dpo({ beta: 0.1 })],
+  ['trl-ipo', ipo({ beta: 0.1, form: 'perToken' })],
+] as const)('30 steps of %s', (name, objective) => {
+  it('losses within 1e-3 relative, final log-probabilities within 1e-2 nats', async () => {
+    const golden = JSON.parse(await readFile(`fixtures/${name}/golden.json`, 'utf8'))
+    const { training, steps, policy, trees, reference } = await tiny(objective)
+    const { done } = await train(training)
+    expect(done).toBe(30)
+    const pairs = (side: 0 | 1, values: readonly number[]) => values.filter((_, i) => i % 2 === side)
+    expect(worst(pairs(0, reference), golden.referenceLogps.chosen)).toBeLessThan(1e-3)
+    expect(Math.max(...steps.map(({ loss }, i) => Math.abs(loss / golden.losses[i] - 1)))).toBeLessThan(1e-3)
+    expect(Math.max(...steps.map(({ gradNorm }, i) => Math.abs(gradNorm / golden.gradNorms[i] - 1)))).toBeLessThan(1e-2)
+    const final = await scoreTrees(policy, trees)
+    expect(worst(pairs(0, final), golden.finalLogps.chosen)).toBeLessThan(1e-2)
+    expect(worst(pairs(1, final), golden.finalLogps.rejected)).toBeLessThan(1e-2)
+  })
+})
+
+describe.each([
+  ['dpo', dpo()],
+  ['simpo', simpo()],
+  ['kto', kto()],
+] as const)('%s', (_, objective) => {
+  it('accumulation over micro-batches equals the big batch', async () => {
+    const run = async (tokenBudget: number) => {
+      const { training, steps, examples, policy, reference } = await tiny(objective, { tokenBudget, maxSteps: 3 })
+      const singles =
+        objective.kind === 'examples'
+          ? examples.flatMap(({ tree, reference: logps }): Example[] =>
+              tree.completions.map((completion, k) => ({
+                tree: { prompt: tree.prompt, completions: [completion] },
+                reference: [logps[k]!],
+                label: 1 - k,
+              })),
+            )
+          : examples
+      expect(reference.length).toBeGreaterThan(0)
+      const start = await openPolicy(engine, await loadCheckpoint('fixtures/llama-tiny'))
+      await train({ ...training, examples: singles, referenceOf: (trees) => scoreTrees(start, trees) })
+      return { steps, norm: await engine.read(policy.params.norm) }
+    }
+    const [whole, parts] = [await run(4096), await run(192)]
+    expect(whole.steps.length).toBe(3)
+    whole.steps.forEach((step, i) => {
+      expect(parts.steps[i]!.loss).toBeCloseTo(step.loss, 5)
+      expect(parts.steps[i]!.gradNorm / step.gradNorm).toBeCloseTo(1, 4)
+    })
+    expect(worst(Array.from(parts.norm.data), Array.from(whole.norm.data))).toBeLessThan(1e-5)
+  })
+})
+
+it('a resumed run equals an uninterrupted one, byte for byte', async () => {
+  const file = join(await mkdtemp(join(tmpdir(), 'innate-')), 'state.safetensors')
+  const straight = await tiny(dpo(), { maxSteps: 20, shuffle: true })
+  await train(straight.training)
+  const first = await tiny(dpo(), { maxSteps: 10, shuffle: true, checkpoint: { file, everySeconds: 1000 } })
+  await train(first.training)
+  const second = await tiny(dpo(), { maxSteps: 20, shuffle: true, checkpoint: { file, everySeconds: 1000 }, resume: true })
+  await train(second.training)
+  const losses = ({ loss, gradNorm, step }: Omit<Metrics, 'round'>) => [step, loss, gradNorm]
+  expect([...first.steps, ...second.steps].map(losses)).toEqual(straight.steps.map(losses))
+  for (const [name, resident] of Object.entries(straight.policy.given)) {
+    const [a, b] = [await engine.read(resident), await engine.read(second.policy.given[name]!)]
+    expect(Buffer.compare(Buffer.from(a.data.buffer), Buffer.from(b.data.buffer)), name).toBe(0)
+  }
+})
+
+it('a loss that is not at its closed form before the first step stops the run', async () => {
+  const { training } = await tiny(dpo())
+  const wrong = training.examples.map((example) => ({ ...example, reference: [example.reference[0]! + 3, example.reference[1]!] }))
+  await expect(train({ ...training, examples: wrong })).rejects.toThrow(
+    /dpo must be 0\.693147, its value at policy = reference, got 0\.5|dpo must be 0\.693147/,
+  )
+})
+
+it('a loss that makes NaN stops the run, names where, and keeps the last good parameters', async () => {
+  const file = join(await mkdtemp(join(tmpdir(), 'innate-')), 'state.safetensors')
+  const broken: CustomLoss = ({ objective, margin }) => objective.add(log(sum(margin.mul(0)).sub(1)))
+  const { training, policy } = await tiny(dpo(), { loss: broken, checkpoint: { file, everySeconds: 1000 } })
+  await expect(train(training)).rejects.toThrow(/NaN or infinity in step 1, first in the custom loss; the parameters of step 0 are kept/)
+  const kept = await readSafetensors(file)
+  expect(Array.from(kept.get('param.params.norm')!.data)).toEqual(Array.from((await engine.read(policy.params.norm)).data))
+})
+
+it('a custom loss with a penalty on a tap lowers that activation', async () => {
+  const size = async (loss?: CustomLoss) => {
+    const seen: number[] = []
+    const { training } = await tiny(dpo(), { maxSteps: 20, ...(loss ? { loss } : {}), onStep: (m) => void seen.push(m.loss) })
+    await train(training)
+    return seen
+  }
+  const penalty: CustomLoss = ({ objective, tap }) => {
+    const out = tap('blocks.1.mlp.out')
+    return objective.mul(0).add(sum(out.mul(out)).mul(1e-3))
+  }
+  const losses = await size(penalty)
+  expect(losses.at(-1)!).toBeLessThan(0.8 * losses[0]!)
+})
+
+function worst(got: readonly number[], want: readonly number[]): number {
+  expect(got.length).toBe(want.length)
+  return Math.max(...got.map((v, i) => Math.abs(v - want[i]!)))
+}

@@ -1,0 +1,283 @@
+import { existsSync } from 'node:fs'
+import { tensor, UserError } from '../graph/index.ts'
+import {
+  type Batch,
+  type Policy,
+  packTrees,
+  type RowShape,
+  rowShapes,
+  rowTensors,
+  scoreTrees,
+  shapeOf,
+  type Tree,
+} from '../models/index.ts'
+import { type CustomLoss, ktoBaseline, mismatched, type Objective } from '../objectives/index.ts'
+import { batches } from '../preferences/index.ts'
+import type { Metrics } from '../runs/index.ts'
+import type { Optimizer } from './adamw.ts'
+import { rateAt, type Schedule } from './schedule.ts'
+import { openTrainState, type TrainState } from './state.ts'
+import { traceFinite, traceStep } from './step.ts'
+
+/** A pair, or a labelled completion, ready to train on. */
+export interface Example {
+  /** Two completions (chosen, rejected) or one. */
+  readonly tree: Tree
+  /** The reference's log-probability of each completion, in nats. */
+  readonly reference: readonly number[]
+  /** The soft label of a pair: the probability that its chosen side is the better one. Of a labelled completion: 1 or 0. */
+  readonly label: number
+}
+
+export interface Training {
+  readonly policy: Policy
+  readonly objective: Objective
+  readonly loss?: CustomLoss
+  readonly examples: readonly Example[]
+  readonly optimizer: Optimizer
+  readonly schedule: Schedule
+  /** Largest norm of the gradient; a longer one is scaled down to it. */
+  readonly clip: number
+  /** Examples a step. */
+  readonly batch: number
+  readonly epochs: number
+  readonly seed: number
+  readonly shuffle?: boolean
+  /** Most input positions at a time; a step that needs more is accumulated from several. Default 2048. */
+  readonly tokenBudget?: number
+  /** Stops after this many steps, as if it had been killed there. */
+  readonly maxSteps?: number
+  /** The reference's log-probabilities of further completions (the baseline of kto reads completions under other prompts). */
+  readonly referenceOf: (trees: readonly Tree[]) => Promise<readonly number[]>
+  /** Where parameters and optimizer state are kept, and how often, so that a run can go on bit for bit. */
+  readonly checkpoint?: { readonly file: string; readonly everySeconds: number }
+  /** Go on from the checkpoint, if it is there. */
+  readonly resume?: boolean
+  readonly onStart?: (at: { step: number; steps: number }) => void | Promise<void>
+  readonly onStep?: (metrics: Omit<Metrics, 'round'>, at: { steps: number }) => void | Promise<void>
+  readonly signal?: AbortSignal
+}
+
+export interface Trained {
+  readonly steps: number
+  readonly done: number
+}
+
+/**
+ * Trains a policy in place, from step to step: rows → loss and gradient → norm → update. The policy must start as the reference.
+ *
+ * throws  UserError when the loss before the first update is not its closed form at policy = reference, and when a number is not
+ *         finite (naming the first tap that had it); the parameters of the last good step are kept
+ */
+export async function train(training: Training): Promise<Trained> {
+  const { policy, examples, batch, epochs, seed, optimizer, checkpoint } = training
+  const epochOf = (epoch: number) => batches(examples, batch, { seed, epoch, shuffle: training.shuffle ?? true })
+  const plan = Array.from({ length: epochs }, (_, epoch) => epochOf(epoch)).flat()
+  const packing = packingOf(training)
+  const shapes = rowShapes(
+    plan.map((step) => step.map(({ tree }) => tree)),
+    packing,
+    2,
+  )
+  const state = await openTrainState(policy, optimizer)
+  try {
+    let step = training.resume && checkpoint && existsSync(checkpoint.file) ? await state.restore(checkpoint.file) : 0
+    await training.onStart?.({ step, steps: plan.length })
+    let savedAt = Date.now()
+    while (step < Math.min(plan.length, training.maxSteps ?? plan.length)) {
+      const started = performance.now()
+      const now = plan[step]!
+      const measured = await backward(training, state, now, shapes, packing)
+      if (step === 0) checkStart(training, now, measured.objective)
+      step++
+      const gradNorm = await state.gradNorm()
+      if (!Number.isFinite(measured.loss + gradNorm)) throw await notFinite(training, state, now, shapes, packing, step)
+      const lr = optimizer.params.lr! * rateAt(training.schedule, step, plan.length)
+      await state.update(step, lr, Math.min(1, training.clip / (gradNorm + 1e-6)))
+      const tokensPerSecond = (1000 * measured.tokens) / (performance.now() - started)
+      await training.onStep?.({ step, ...measured.metrics, loss: measured.loss, gradNorm, lr, tokensPerSecond }, { steps: plan.length })
+      const stopping = training.signal?.aborted || step === plan.length || step === training.maxSteps
+      if (checkpoint && (stopping || Date.now() - savedAt > checkpoint.everySeconds * 1000)) {
+        await state.save(checkpoint.file, step)
+        savedAt = Date.now()
+      }
+      if (training.signal?.aborted) break
+    }
+    return { steps: plan.length, done: step }
+  } finally {
+    await state.close()
+  }
+}
+
+function packingOf({ policy, tokenBudget = 2048 }: Training) {
+  const { vocabSize, hiddenSize, contextLength, layers, intermediateSize, heads, headDim } = policy.config
+  const perToken = layers * hiddenSize * (3 * intermediateSize + 4 * heads * headDim)
+  return { contextLength, tokenBudget, cost: { wanted: (vocabSize * hiddenSize) / perToken, run: 100 } }
+}
+
+interface Measured {
+  readonly loss: number
+  /** The objective before any custom loss. */
+  readonly objective: number
+  readonly tokens: number
+  readonly metrics: Omit<Metrics, 'round' | 'step' | 'loss' | 'gradNorm' | 'lr' | 'tokensPerSecond'>
+}
+
+/** Loss and gradient of one step, accumulated over its micro-batches: what they weigh is their share of the examples. */
+async function backward(
+  training: Training,
+  state: TrainState,
+  now: readonly Example[],
+  shapes: readonly RowShape[],
+  packing: object,
+): Promise<Measured> {
+  const micro = packTrees(
+    now.map(({ tree }) => tree),
+    { ...packing, shapes },
+  )
+  const z0 = training.objective.kind === 'examples' ? await baseline(training, now) : undefined
+  const logps: number[][] = now.map(() => [])
+  let loss = 0
+  let objective = 0
+  for (const [i, part] of micro.entries()) {
+    const program = await stepProgram(training, part)
+    const share = part.trees.length / now.length
+    const results = await program.run(
+      { ...training.policy.given, ...microInputs(part, now, share, z0) },
+      i === 0 ? state.grads : await state.more(),
+    )
+    if (i > 0) await state.addMore()
+    loss += share * results.loss!.data[0]!
+    objective += share * results.objective!.data[0]!
+    const per = results.logps!.data.length / part.trees.length
+    part.trees.forEach((tree, k) => {
+      logps[tree] = Array.from(results.logps!.data.subarray(k * per, (k + 1) * per))
+    })
+  }
+  const tokens = micro.reduce((total, part) => total + part.used, 0)
+  return {
+    loss,
+    objective,
+    tokens,
+    metrics: training.objective.kind === 'pairs' ? pairMetrics(now, logps) : exampleMetrics(now, logps, z0!),
+  }
+}
+
+function stepProgram({ policy, objective, loss }: Training, part: Batch) {
+  const shape = shapeOf(part.rows)
+  const plan = { policy, objective, shape, examples: part.trees.length, ...(loss ? { loss } : {}) }
+  return policy.program(
+    `step ${objective.name} ${JSON.stringify(objective.params)} ${loss ?? ''} ${Object.values(shape)} ${part.trees.length}`,
+    () => traceStep(plan).graph,
+  )
+}
+
+function microInputs(part: Batch, now: readonly Example[], share: number, z0: number | undefined) {
+  const mine = part.trees.map((i) => now[i]!)
+  const slots = mine.flatMap(({ tree }) => tree.completions)
+  return {
+    ...rowTensors(part.rows),
+    reference: tensor(
+      mine.flatMap(({ reference }) => reference),
+      [slots.length],
+    ),
+    lengths: tensor(
+      slots.map((completion) => completion.length),
+      [slots.length],
+    ),
+    labels: tensor(
+      mine.map(({ label }) => label),
+      [mine.length],
+    ),
+    share: tensor([share], []),
+    ...(z0 === undefined ? {} : { z0: tensor([z0], []) }),
+  }
+}
+
+/** The baseline of kto, over the whole batch however it is accumulated. */
+async function baseline({ policy, referenceOf }: Training, now: readonly Example[]): Promise<number> {
+  const other = mismatched(now.map(({ tree }) => ({ prompt: tree.prompt, completion: tree.completions[0]! })))
+  const trees = other.map(
+    ({ prompt, completion }): Tree => ({ prompt, completions: [completion.slice(0, policy.config.contextLength - prompt.length)] }),
+  )
+  const [mine, reference] = [await scoreTrees(policy, trees), await referenceOf(trees)]
+  return ktoBaseline(mine.map((logp, i) => logp - reference[i]!))
+}
+
+/** Before the first update policy and reference are one model, so the objective must have the value it has there. */
+function checkStart({ objective }: Training, now: readonly Example[], measured: number) {
+  const expected = objective.kind === 'pairs' ? objective.atReference?.() : mean(now.map(({ label }) => objective.atReference(label)))
+  if (expected === undefined || Math.abs(measured - expected) <= 1e-3 * (1 + Math.abs(expected))) return
+  throw new UserError(
+    `train: before the first step ${objective.name} must be ${expected.toPrecision(6)}, its value at policy = reference, got ${measured.toPrecision(6)}; the reference's log-probabilities are not of this model (is a cache stale, or does the policy not start as the reference?)`,
+  )
+}
+
+/** Finds the first tap whose value is not finite. */
+async function notFinite(
+  training: Training,
+  state: TrainState,
+  now: readonly Example[],
+  shapes: readonly RowShape[],
+  packing: object,
+  step: number,
+): Promise<UserError> {
+  const { policy, objective, loss, checkpoint } = training
+  if (checkpoint) await state.save(checkpoint.file, step - 1)
+  const kept = checkpoint ? `the parameters of step ${step - 1} are kept in ${checkpoint.file}` : 'nothing was changed by this step'
+  for (const part of packTrees(
+    now.map(({ tree }) => tree),
+    { ...packing, shapes },
+  )) {
+    const traced = traceStep({ policy, objective, shape: shapeOf(part.rows), examples: part.trees.length, ...(loss ? { loss } : {}) })
+    const program = await policy.engine.compile(traceFinite(traced))
+    const z0 = objective.kind === 'examples' ? 0 : undefined
+    const found = await program.run({ ...policy.given, ...microInputs(part, now, 1, z0) })
+    const [first] = Object.entries(found).find(([, value]) => !Number.isFinite(value.data[0]!)) ?? []
+    if (first)
+      return new UserError(
+        `train: every number must be finite, got NaN or infinity in step ${step}, first in ${first}; ${kept}; lower the learning rate or mend the loss`,
+      )
+  }
+  return new UserError(
+    `train: every number must be finite, got NaN or infinity in the gradient of step ${step}, with every tap finite; ${kept}; is a square root or logarithm taken at 0?`,
+  )
+}
+
+function pairMetrics(now: readonly Example[], logps: readonly (readonly number[])[]) {
+  const ratio = (side: 0 | 1) => now.map(({ reference }, i) => logps[i]![side]! - reference[side]!)
+  const [chosen, rejected] = [ratio(0), ratio(1)]
+  const margins = chosen.map((r, i) => r - rejected[i]!)
+  const tokens = (side: 0 | 1) => mean(now.map(({ tree }) => tree.completions[side]!.length))
+  return {
+    chosenLogRatio: mean(chosen),
+    rejectedLogRatio: mean(rejected),
+    margin: mean(margins),
+    accuracy: mean(margins.map((m) => (m > 0 ? 1 : m < 0 ? 0 : 0.5))),
+    kl: mean([...chosen, ...rejected].map((r) => (r * r) / 2)),
+    chosenTokens: tokens(0),
+    rejectedTokens: tokens(1),
+  }
+}
+
+/** The same for labelled completions: desirable ones in the place of chosen, undesirable ones in that of rejected; 0 where there is none. */
+function exampleMetrics(now: readonly Example[], logps: readonly (readonly number[])[], z0: number) {
+  const ratios = now.map(({ reference }, i) => logps[i]![0]! - reference[0]!)
+  const of = <T>(values: readonly T[], label: number) => values.filter((_, i) => now[i]!.label === label)
+  const lengths = now.map(({ tree }) => tree.completions[0]!.length)
+  const [chosen, rejected] = [mean(of(ratios, 1)), mean(of(ratios, 0))]
+  return {
+    chosenLogRatio: chosen,
+    rejectedLogRatio: rejected,
+    margin: chosen - rejected,
+    accuracy: mean(ratios.map((r, i) => (r === z0 ? 0.5 : r > z0 === (now[i]!.label === 1) ? 1 : 0))),
+    kl: mean(ratios.map((r) => (r * r) / 2)),
+    chosenTokens: mean(of(lengths, 1)),
+    rejectedTokens: mean(of(lengths, 0)),
+    z0,
+  }
+}
+
+function mean(values: readonly number[]): number {
+  return values.length === 0 ? 0 : values.reduce((a, b) => a + b, 0) / values.length
+}
