@@ -30,8 +30,17 @@ export function gradient<N extends Nested<Value>>(y: Value, wrt: N, dy: Value = 
       total.set(input, before ? before.add(part) : part)
     }
   }
-  return mapNested<Value, Value>(wrt, isValue, (value) => total.get(value) ?? zerosLike(value)) as N
+  const result = mapNested<Value, Value>(wrt, isValue, (value) => total.get(value) ?? zerosLike(value)) as N
+  const there = new Set([...order, ...ancestors([dy])])
+  for (const value of ancestors(leaves<Value>(result, isValue).map(([, slope]) => slope))) if (!there.has(value)) made.add(value)
+  return result
 }
+
+/** Whether a value was made by `gradient`, and not by whoever wrote the forward pass. */
+export function madeByGradient(value: Value): boolean {
+  return made.has(value)
+}
+const made = new WeakSet<Value>()
 
 /**
  * H·v for the Hessian H of a scalar, without building H: the gradient of (gradient · v).

@@ -1,6 +1,6 @@
 export { demand, ShapeError, UserError } from './errors.ts'
 export { evaluate } from './evaluate.ts'
-export { type GradientMark, gradient, gradientMarks, hessianVectorProduct } from './gradient.ts'
+export { type GradientMark, gradient, gradientMarks, hessianVectorProduct, madeByGradient } from './gradient.ts'
 export { abs, exp, log, logSigmoid, maximum, minimum, sigmoid, silu, sqrt, step, tanh } from './ops/elementwise.ts'
 export { addRows, takeRows } from './ops/indexing.ts'
 export { constant, input, table, zerosLike } from './ops/leaf.ts'
@@ -8,6 +8,7 @@ export { linear, matmul } from './ops/linear.ts'
 export { stopGradient, straightThrough, type Tap, tap } from './ops/marks.ts'
 export { logSumExp, mean, softmax, sum } from './ops/reduce.ts'
 export { broadcastTo, concat, pad, reshape, slice, transpose } from './ops/shape.ts'
+export { printGraph } from './print.ts'
 export {
   type Data,
   type DType,
