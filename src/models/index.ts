@@ -2,7 +2,18 @@ export { type Checkpoint, loadCheckpoint, models, saveCheckpoint } from './check
 export { type LlamaConfig, readConfig, writeConfig } from './config.ts'
 export { type Adapters, completionLogps, type DecoderInputs, type DecoderOptions, llama, logits, rmsNorm, tokenLogps } from './llama.ts'
 export { type LlamaBlock, type LlamaParams, llamaParams } from './params.ts'
-export { openPolicy, type Policy, policyInputs, policyOf, rowInputs, rowTensors, scoreTrees, shapeOf } from './policy.ts'
+export {
+  openPolicy,
+  type Policy,
+  policyInputs,
+  policyOf,
+  readAdapters,
+  readParams,
+  rowInputs,
+  rowTensors,
+  scoreTrees,
+  shapeOf,
+} from './policy.ts'
 export { type Batch, type Packing, packTrees, type RowShape, type Rows, rowShapes, type Tree, textTree } from './rows.ts'
 export { readSafetensors, writeSafetensors } from './safetensors.ts'
 export { type Completion, type Sampling, sampleCompletions } from './sample.ts'

@@ -1,9 +1,9 @@
 import { type Engine, type Program, place, type Resident } from '../engine/index.ts'
-import { graph, input, type Shape, type Tensor, type Value } from '../graph/index.ts'
+import { graph, input, type Shape, type Tensor, UserError, type Value } from '../graph/index.ts'
 import type { Checkpoint } from './checkpoint.ts'
 import type { LlamaConfig } from './config.ts'
 import { type Adapters, byPath, completionLogps, llama, paramInputs, tokenLogps } from './llama.ts'
-import type { LlamaParams } from './params.ts'
+import { type LlamaParams, llamaParams } from './params.ts'
 import { type Batch, type Packing, packTrees, type RowShape, type Rows, type Tree } from './rows.ts'
 
 /** A model in the engine: its parameters lie there, and what is run with them is compiled once for each shape. */
@@ -58,6 +58,28 @@ export function policyInputs(policy: Policy): { params: LlamaParams<Value>; adap
   return { params, adapters: { scale: policy.adapters.scale, layers }, inputs: { ...inputs, ...made } }
 }
 
+/** The parameters as they now lie in the engine, for saveCheckpoint. */
+export async function readParams(policy: Policy): Promise<LlamaParams<Tensor>> {
+  const read = await readNamed(policy.engine, named(policy.params))
+  return llamaParams(policy.config, (_, __, path) => read[`params.${path}`]!)
+}
+
+/** The adapters as they now lie in the engine; undefined when the policy has none. */
+export async function readAdapters({ engine, adapters }: Policy): Promise<Adapters<Tensor> | undefined> {
+  if (!adapters) return undefined
+  const read = await readNamed(engine, Object.fromEntries(adapterLeaves(adapters)))
+  const paths = Object.keys(adapters.layers)
+  return {
+    ...adapters,
+    layers: Object.fromEntries(paths.map((path) => [path, { a: read[`lora.${path}.a`]!, b: read[`lora.${path}.b`]! }])),
+  }
+}
+
+async function readNamed(engine: Engine, residents: Readonly<Record<string, Resident>>): Promise<Record<string, Tensor>> {
+  const read = Object.entries(residents).map(async ([name, resident]): Promise<[string, Tensor]> => [name, await engine.read(resident)])
+  return Object.fromEntries(await Promise.all(read))
+}
+
 function adapterLeaves(adapters: Adapters<Resident> | undefined): [string, Resident][] {
   return Object.entries(adapters?.layers ?? {}).flatMap(([path, { a, b }]): [string, Resident][] => [
     [`lora.${path}.a`, a],
@@ -100,6 +122,7 @@ export function shapeOf(rows: Rows): RowShape {
  * Log-probabilities of every completion of every tree, in the order of trees and completions.
  *
  * units   nats, summed over the completion's tokens
+ * throws  UserError for an id that the model does not have, and as packTrees
  */
 export async function scoreTrees(
   policy: Policy,
@@ -107,6 +130,9 @@ export async function scoreTrees(
   packing: Packing = {},
   onBatch?: (done: number, of: number) => void,
 ): Promise<number[]> {
+  trees.forEach(({ prompt, completions }, i) => {
+    for (const ids of [prompt, ...completions]) checkIds(`score: ids of tree ${i}`, ids, policy.config)
+  })
   const scores: number[] = new Array(trees.reduce((n, tree) => n + tree.completions.length, 0)).fill(0)
   const batches = packTrees(trees, { contextLength: policy.config.contextLength, ...packing })
   for (const [i, batch] of batches.entries()) {
@@ -117,6 +143,15 @@ export async function scoreTrees(
     onBatch?.(i + 1, batches.length)
   }
   return scores
+}
+
+/** Makes sure that the embedding has a row for every id; `where` leads the error. */
+export function checkIds(where: string, ids: readonly number[], { vocabSize }: LlamaConfig) {
+  const strange = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize))
+  if (strange === undefined) return
+  throw new UserError(
+    `${where} must be 0 to ${vocabSize - 1} (the model's vocabulary), got ${strange}; were the tokens made by another model's tokenizer?`,
+  )
 }
 
 async function scoreBatch(policy: Policy, { rows }: Batch): Promise<ArrayLike<number>> {
