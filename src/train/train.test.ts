@@ -22,7 +22,7 @@ async function tiny(objective: Objective, more: Partial<Training> = {}) {
   const trees = pairs.map(pairTree)
   const reference = await scoreTrees(policy, trees)
   const examples = trees.map((tree, i): Example => ({ tree, reference: reference.slice(2 * i, 2 * i + 2), label: 1 }))
-  const steps: Omit<Metrics, 'round'>[] = []
+  const steps: Metrics[] = []
   const training: Training = {
     policy,
     objective,
@@ -103,7 +103,7 @@ it('a resumed run equals an uninterrupted one, byte for byte', async () => {
   await train(first.training)
   const second = await tiny(dpo(), { maxSteps: 20, shuffle: true, checkpoint: { file, everySeconds: 1000 }, resume: true })
   await train(second.training)
-  const losses = ({ loss, gradNorm, step }: Omit<Metrics, 'round'>) => [step, loss, gradNorm]
+  const losses = ({ loss, gradNorm, step }: Metrics) => [step, loss, gradNorm]
   expect([...first.steps, ...second.steps].map(losses)).toEqual(straight.steps.map(losses))
   for (const [name, resident] of Object.entries(straight.policy.given)) {
     const [a, b] = [await engine.read(resident), await engine.read(second.policy.given[name]!)]

@@ -42,6 +42,8 @@ export interface Training {
   readonly batch: number
   readonly epochs: number
   readonly seed: number
+  /** The round that metrics are written under; 0, the default, is a plain training run. */
+  readonly round?: number
   readonly shuffle?: boolean
   /** Most input positions at a time; a step that needs more is accumulated from several. Default 2048. */
   readonly tokenBudget?: number
@@ -54,7 +56,7 @@ export interface Training {
   /** Go on from the checkpoint, if it is there. */
   readonly resume?: boolean
   readonly onStart?: (at: { step: number; steps: number }) => void | Promise<void>
-  readonly onStep?: (metrics: Omit<Metrics, 'round'>, at: { steps: number }) => void | Promise<void>
+  readonly onStep?: (metrics: Metrics, at: { steps: number }) => void | Promise<void>
   readonly signal?: AbortSignal
 }
 
@@ -95,7 +97,10 @@ export async function train(training: Training): Promise<Trained> {
       const lr = optimizer.params.lr! * rateAt(training.schedule, step, plan.length)
       await state.update(step, lr, Math.min(1, training.clip / (gradNorm + 1e-6)))
       const tokensPerSecond = (1000 * measured.tokens) / (performance.now() - started)
-      await training.onStep?.({ step, ...measured.metrics, loss: measured.loss, gradNorm, lr, tokensPerSecond }, { steps: plan.length })
+      await training.onStep?.(
+        { round: training.round ?? 0, step, ...measured.metrics, loss: measured.loss, gradNorm, lr, tokensPerSecond },
+        { steps: plan.length },
+      )
       const stopping = training.signal?.aborted || step === plan.length || step === training.maxSteps
       if (checkpoint && (stopping || Date.now() - savedAt > checkpoint.everySeconds * 1000)) {
         await state.save(checkpoint.file, step)
@@ -120,7 +125,7 @@ interface Measured {
   /** The objective before any custom loss. */
   readonly objective: number
   readonly tokens: number
-  readonly metrics: Omit<Metrics, 'round' | 'step' | 'loss' | 'gradNorm' | 'lr' | 'tokensPerSecond'>
+  readonly metrics: ReturnType<typeof pairMetrics>
 }
 
 /** Loss and gradient of one step, accumulated over its micro-batches: what they weigh is their share of the examples. */

@@ -1,0 +1,60 @@
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { createJiti } from 'jiti'
+import { UserError } from '../graph/index.ts'
+import { models } from '../models/index.ts'
+import { type Recipe, type RecipeInput, recipe } from './recipe.ts'
+
+/**
+ * Reads a recipe from a TypeScript, JavaScript or JSON file. Paths in it are looked for beside the file, then in the current folder;
+ * `run` is always in the current folder.
+ *
+ * throws  UserError when the file is missing, does not load, or is not a recipe
+ */
+export async function loadRecipe(path: string): Promise<Recipe> {
+  const file = resolve(path)
+  if (!existsSync(file)) throw new UserError(`${path}: a recipe must be there, got no such file; write one with: innate init`)
+  const loaded = file.endsWith('.json') ? await fromJson(path) : await fromCode(path)
+  try {
+    return located(recipe(loaded as RecipeInput), dirname(file))
+  } catch (error) {
+    if (error instanceof UserError) throw new UserError(`${path}: ${error.message.replace(/^recipe: /, '')}`, { cause: error })
+    throw error
+  }
+}
+
+async function fromJson(path: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8'))
+  } catch (cause) {
+    throw new UserError(`${path}: must be JSON, got ${(cause as Error).message}; mend it, or write the recipe in TypeScript`, { cause })
+  }
+}
+
+async function fromCode(path: string): Promise<unknown> {
+  // The recipe must build its graph with this very copy of innate, so the import is answered from here.
+  const innate = await import('../index.ts')
+  const jiti = createJiti(import.meta.url, { virtualModules: { innate }, moduleCache: false })
+  try {
+    const module = (await jiti.import(resolve(path))) as { default?: unknown }
+    if (module.default === undefined)
+      throw new UserError(`${path}: must export a recipe as default, got none; end with: export default recipe({ … })`)
+    return module.default
+  } catch (cause) {
+    if (cause instanceof UserError) throw cause
+    throw new UserError(`${path}: must load, got ${(cause as Error).message}`, { cause })
+  }
+}
+
+function located(given: Recipe, folder: string): Recipe {
+  const find = (path: string) => (isAbsolute(path) ? path : existsSync(join(folder, path)) ? join(folder, path) : resolve(path))
+  const { preferences } = given
+  const model = Object.hasOwn(models, given.model) ? given.model : find(given.model)
+  if (preferences.kind === 'file') return { ...given, model, preferences: { ...preferences, pairs: find(preferences.pairs) } }
+  return {
+    ...given,
+    model,
+    preferences: { ...preferences, prompts: typeof preferences.prompts === 'string' ? find(preferences.prompts) : preferences.prompts },
+  }
+}
