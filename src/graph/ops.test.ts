@@ -1,12 +1,15 @@
 import { describe, expect, it } from 'vitest'
+import { centralDifference } from '../../test/central-difference.ts'
+import { expectClose } from '../../test/close.ts'
+import { tolerances } from '../../test/tolerances.ts'
 import { evaluate } from './evaluate.ts'
 import { gradient } from './gradient.ts'
 import { ops } from './ops/index.ts'
 import { input, table } from './ops/leaf.ts'
 import { sum } from './ops/reduce.ts'
 import { sampleRng } from './sample-rng.ts'
-import { sameShape, sizeOf, type Tensor } from './tensor.ts'
-import { apply, type Graph, graph, type Op, type Sample, type Value } from './value.ts'
+import { sizeOf, type Tensor } from './tensor.ts'
+import { apply, graph, type Op, type Sample, type Value } from './value.ts'
 
 // For every op × sample: `infer` equals the shape that `eval` returns, and `grad` equals central differences in f64, first and
 // second order. Ops marked as declaring another gradient show the declared difference instead.
@@ -38,8 +41,8 @@ describe.each(ops.filter((op) => op.name !== 'input'))('$name', (op) => {
     for (const [name] of smooth) {
       const slope = evaluate(graph(inputs, { y: slopes[name]! }), given).y!
       const curve = evaluate(graph(inputs, { y: curves[name]! }), given).y!
-      expectClose(slope, centralDifference(once, given, name), 1e-7)
-      expectClose(curve, centralDifference(twice, given, name), 1e-6)
+      expectClose(slope, centralDifference(once, given, name), tolerances.firstDifference, `slope at ${name}`)
+      expectClose(curve, centralDifference(twice, given, name), tolerances.secondDifference, `curve at ${name}`)
     }
   })
 })
@@ -77,21 +80,4 @@ function inputsOf(value: Value): Record<string, Value> {
 function weighted(x: Value, seed: number): Value {
   const weights = sampleRng(seed).f32(x.shape)
   return sum(x.mul(table(weights)).add(x.mul(x).mul(0.3)))
-}
-
-function centralDifference(g: Graph, given: Record<string, Tensor>, name: string): Tensor {
-  const x = given[name]!
-  const h = 1e-5
-  const at = (i: number, d: number) => {
-    const data = Float64Array.from(x.data)
-    data[i]! += d
-    return evaluate(g, { ...given, [name]: { ...x, data } }).y!.data[0]!
-  }
-  return { dtype: 'f32', shape: x.shape, data: Float64Array.from(x.data, (_, i) => (at(i, h) - at(i, -h)) / (2 * h)) }
-}
-
-function expectClose(got: Tensor, want: Tensor, tolerance: number) {
-  expect(sameShape(got.shape, want.shape), `shape [${got.shape}] against [${want.shape}]`).toBe(true)
-  const worst = Array.from(got.data).reduce((w, v, i) => Math.max(w, Math.abs(v - want.data[i]!) / (1 + Math.abs(want.data[i]!))), 0)
-  expect(worst).toBeLessThan(tolerance)
 }

@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { afterAll, describe, expect, it } from 'vitest'
+import { expectClose } from '../../test/close.ts'
+import { tolerances } from '../../test/tolerances.ts'
 import { openEngine } from '../engine/index.ts'
 import { gradient, graph, input, isValue, leaves, mean, tap as plainTap, type Tensor, tensor, type Value } from '../graph/index.ts'
 import { loadCheckpoint } from './checkpoint.ts'
@@ -52,14 +54,13 @@ describe.each(['llama-tiny', 'llama-tiny-untied'])('%s against transformers (gol
       ),
     })
     expect(batch!.rows.length).toBe(T)
-    expect(Math.abs(results.loss!.data[0]! - wantedLoss)).toBeLessThan(1e-5)
+    expectClose(results.loss!.data, [wantedLoss], tolerances.golden, 'loss')
     let compared = 0
     for (const [key, want] of golden) {
       if (want.dtype === 'i32') continue
       const got = results[key.replace(/^tap\./, '')]
       expect(got, `${key} has no counterpart among ${Object.keys(results).length} outputs`).toBeDefined()
-      const worst = Array.from(got!.data).reduce((w, v, i) => Math.max(w, Math.abs(v - want.data[i]!)), 0)
-      expect(worst, key).toBeLessThan(1e-5)
+      expectClose(got!.data, want.data, tolerances.golden, key)
       compared++
     }
     expect(compared).toBeGreaterThan(name === 'llama-tiny' ? 40 : 10)

@@ -1,0 +1,30 @@
+/** How far a number may be from the one wanted: |got − want| ≤ absolute + relative · |want|. */
+export interface Tolerance {
+  readonly absolute: number
+  readonly relative: number
+  readonly why: string
+}
+
+/** Every tolerance of the suite. Widening one needs a measurement. */
+export const tolerances = {
+  exact: { absolute: 0, relative: 0, why: 'the same numbers in another place' },
+  firstDifference: {
+    absolute: 1e-7,
+    relative: 1e-7,
+    why: 'a central difference in f64 with h = 1e-5 is off by h²·f‴/6 ≈ 1e-10 and by rounding, ε·|f|/h ≈ 1e-10; entries add up',
+  },
+  secondDifference: {
+    absolute: 1e-6,
+    relative: 1e-6,
+    why: 'as firstDifference, over gradients whose numbers and third derivatives are larger',
+  },
+  kernel: { absolute: 2e-6, relative: 2e-6, why: 'one ONNX Runtime kernel in f32 (ε = 6e-8) against eval in f64; an op may state its own' },
+  update: { absolute: 1e-6, relative: 1e-6, why: 'a few elementwise f32 operations one after another' },
+  golden: { absolute: 1e-5, relative: 0, why: 'f32 here and in PyTorch, sums in another order; activations and gradients are of size 1' },
+  portable: { absolute: 1e-6, relative: 1e-5, why: 'the same step with and without fused kernels, f32, sums in another order' },
+} as const satisfies Readonly<Record<string, Tolerance>>
+
+/** An op's own tolerance, where it states one. */
+export function kernelTolerance({ tolerance }: { readonly tolerance?: number }): Tolerance {
+  return tolerance === undefined ? tolerances.kernel : { absolute: tolerance, relative: tolerance, why: 'stated by the op' }
+}
