@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
+import { expectClose } from '../../test/close.ts'
+import { tolerances } from '../../test/tolerances.ts'
 import { openEngine } from '../engine/index.ts'
 import { gradient, graph, input, isValue, leaves, reshape, sum, takeRows, tensor, UserError, type Value } from '../graph/index.ts'
 import { loadCheckpoint, saveCheckpoint } from './checkpoint.ts'
@@ -51,12 +53,11 @@ describe.each(['tied', 'untied'] as const)('trees packed into rows, %s', (which)
         )
         const size = sequences.reduce((total, _, c) => total + Math.abs(weights[c]! * separate.logps[c]!), 0)
         const loss = packed.reduce((total, part) => total + part.loss, 0)
-        expect(Math.abs(loss - separate.loss)).toBeLessThanOrEqual(1e-5 * size)
+        expectClose(scaled([loss], size), scaled([separate.loss], size), tolerances.packed, 'loss')
         for (const [name, want] of Object.entries(separate.grads)) {
           const got = want.map((_, i) => packed.reduce((total, part) => total + part.grads[name]![i]!, 0))
           const largest = Math.max(...want.map(Math.abs))
-          const worst = Math.max(...want.map((v, i) => Math.abs(v - got[i]!)))
-          expect(worst, name).toBeLessThanOrEqual(1e-5 * largest)
+          expectClose(scaled(got, largest), scaled(want, largest), tolerances.packed, name)
         }
       }),
       { numRuns: 25 },
@@ -77,10 +78,11 @@ it('a log-probability does not depend on padding, packing, company or order, to 
         (await scoreTrees(policy, mirrored, { lengths: 128, wantedMultiple: 256 })).toReversed(),
       ]
       for (const got of scores) {
-        expect(got.length).toBe(alone.length)
-        alone.forEach((want, slot) => {
-          expect(Math.abs(got[slot]! - want)).toBeLessThanOrEqual(1e-5 * Math.abs(want))
-        })
+        expectClose(
+          got.map((x, slot) => x / (alone[slot]! || 1)),
+          alone.map((x) => x / (x || 1)),
+          tolerances.packed,
+        )
       }
     }),
     { numRuns: 15 },
@@ -151,43 +153,40 @@ describe.skipIf(!cached)(
         ids.slice(1).map((id, t): Tree => ({ prompt: ids.slice(0, t + 1), completions: [[id]] })),
       )
       const single = await scoreTrees(policy!, tokens)
-      expect(
-        worst(
-          sums,
-          golden.texts.map(({ sum }) => sum),
-        ),
-      ).toBeLessThan(1e-4)
-      expect(
-        worst(
-          single,
-          golden.texts.flatMap(({ logps }) => logps),
-        ),
-      ).toBeLessThan(1e-4)
+      expectClose(
+        sums,
+        golden.texts.map(({ sum }) => sum),
+        tolerances.doubleOracle,
+        'sums',
+      )
+      expectClose(
+        single,
+        golden.texts.flatMap(({ logps }) => logps),
+        tolerances.doubleOracle,
+        'tokens',
+      )
     })
 
     it('whole rows of logits', async () => {
       const want = (await readSafetensors('fixtures/stories15m/golden.safetensors')).get('logits')!
       const T = Math.max(...golden.texts.map(({ ids }) => ids.length))
-      const {
-        wanted: _,
-        targets: __,
-        completion: ___,
-        weights: ____,
-        ...decoder
-      } = rowInputs({ rows: 3, length: T, wanted: 1, completions: 1 })
+      const { tokens, positions, mask } = rowInputs({ rows: 3, length: T, wanted: 1, completions: 1 })
+      const decoder = { tokens, positions, mask }
       const picks = input('picks', [golden.rows.length], 'i32')
       const { params, inputs } = policyInputs(policy!)
       const hidden = reshape(llama(params, decoder, policy!.config), [3 * T, policy!.config.hiddenSize])
       const program = await engine.compile(graph({ ...inputs, ...decoder, picks }, { logits: logits(params, takeRows(hidden, picks)) }))
-      const { tokens, positions, mask } = padded(
-        golden.texts.map(({ ids }) => ({ prompt: ids, completion: [] })),
-        3,
-        T,
+      const rows = rowTensors(
+        padded(
+          golden.texts.map(({ ids }) => ({ prompt: ids, completion: [] })),
+          3,
+          T,
+        ),
       )
       const at = golden.rows.map(({ text, position }) => text * T + position)
-      const got = await program.run({ ...policy!.given, tokens, positions, mask, picks: tensor(Int32Array.from(at), [at.length]) })
+      const got = await program.run({ ...policy!.given, ...rows, picks: tensor(Int32Array.from(at), [at.length]) })
       await program.close()
-      expect(worst(got.logits!.data, want.data)).toBeLessThan(1e-4)
+      expectClose(got.logits!, want, tolerances.doubleOracle, 'logits')
     })
 
     it.each(golden.greedy)('the likeliest continuation of $promptIds', async ({ promptIds, ids, smallestLead }) => {
@@ -200,10 +199,9 @@ describe.skipIf(!cached)(
   },
 )
 
-/** Largest absolute difference. */
-function worst(got: ArrayLike<number>, want: ArrayLike<number>): number {
-  expect(got.length).toBe(want.length)
-  return Array.from(want).reduce((most, v, i) => Math.max(most, Math.abs(v - got[i]!)), 0)
+/** Numbers in units of the largest. */
+function scaled(numbers: ArrayLike<number>, largest: number): Float64Array {
+  return Float64Array.from(numbers, (x) => (largest === 0 ? x : x / largest))
 }
 
 /** Loss Σ weight · logp over completions, and its gradient by parameter. */
