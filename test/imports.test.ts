@@ -1,0 +1,103 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, sep } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { importsOf, packageOf } from './imports-of.ts'
+
+/** The folders of src: each imports from itself and from those before it, types included. */
+const order = ['graph', 'engine', 'text', 'models', 'preferences', 'goals', 'objectives', 'runs', 'train', 'accept', 'align', 'cli']
+
+/** Packages that one folder alone may know. */
+const owners: Readonly<Record<string, string>> = {
+  'onnxruntime-node': 'engine',
+  '@bufbuild/protobuf': 'engine',
+  '@huggingface/tokenizers': 'text',
+}
+
+/** The one way back up: a recipe file imports the library, and is answered with this very copy. */
+const loader = { file: 'align/load-recipe.ts', path: '../index.ts' }
+
+const src = join(import.meta.dirname, '..', 'src')
+const files = readdirSync(src, { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.ts'))
+  .map((file) => ({ file: file.split(sep).join('/'), imports: importsOf(readFileSync(join(src, file), 'utf8')) }))
+
+describe('imports', () => {
+  it('every folder of src has its place in the order', () => {
+    const folders = new Set(files.map(({ file }) => folderOf(file)).filter((folder) => folder !== ''))
+    expect([...folders].filter((folder) => !order.includes(folder))).toEqual([])
+  })
+
+  it('a file imports from its own folder and from folders before it', () => {
+    const wrong = files.flatMap(({ file, imports }) =>
+      imports.filter((path) => path.startsWith('.')).flatMap((path) => complaint(file, path) ?? []),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  it('relative imports name a file that is there, with its .ts', () => {
+    const names = new Set(files.map(({ file }) => file))
+    const wrong = files.flatMap(({ file, imports }) =>
+      imports
+        .filter((path) => path.startsWith('.') && !path.includes('/test/'))
+        .filter((path) => !names.has(target(file, path)))
+        .map((path) => `${file} imports ${path}`),
+    )
+    expect(wrong).toEqual([])
+  })
+
+  it.each(Object.entries(owners))('%s is known to src/%s alone', (name, owner) => {
+    const elsewhere = files.filter(({ file, imports }) => folderOf(file) !== owner && imports.some((path) => packageOf(path) === name))
+    expect(elsewhere.map(({ file }) => file)).toEqual([])
+  })
+
+  it('the check sees what it must refuse', () => {
+    const text = `import { a } from '../engine/index.ts'
+import type { B } from '../cli/main.ts'
+export { c } from './c.ts'
+export * from '../runs/index.ts'
+const d = await import('../align/align.ts')
+import 'onnxruntime-node/x'
+type E = import('../train/train.ts').E
+// import { no } from '../no.ts'`
+    expect(importsOf(text)).toEqual([
+      '../engine/index.ts',
+      '../cli/main.ts',
+      './c.ts',
+      '../runs/index.ts',
+      '../align/align.ts',
+      'onnxruntime-node/x',
+      '../train/train.ts',
+    ])
+    expect(packageOf('onnxruntime-node/x')).toBe('onnxruntime-node')
+    expect(packageOf('@a/b/c')).toBe('@a/b')
+    expect(complaint('graph/x.ts', '../engine/index.ts')).toBe('graph/x.ts imports ../engine/index.ts, but graph stands before engine')
+    expect(complaint('engine/x.ts', '../graph/index.ts')).toBeUndefined()
+    expect(complaint('engine/x.test.ts', '../../test/close.ts')).toBeUndefined()
+    expect(complaint('engine/x.ts', '../../test/close.ts')).toContain('outside of src')
+    expect(complaint('index.ts', './cli/main.ts')).toBeUndefined()
+  })
+})
+
+/** What is wrong with a relative import, if anything. */
+function complaint(file: string, path: string): string | undefined {
+  const [from, to] = [folderOf(file), target(file, path)]
+  if (to.startsWith('../')) {
+    // A test may use what tests share; whatever else it compares with belongs to its own folder or an earlier one.
+    return file.endsWith('.test.ts') && to.startsWith('../test/') ? undefined : `${file} imports ${path}, which is outside of src`
+  }
+  if (from === '' || from === folderOf(to)) return undefined
+  if (file === loader.file && path === loader.path) return undefined
+  if (folderOf(to) === '') return `${file} imports ${path}, but only users of the library come in by that door`
+  const comesBefore = order.indexOf(folderOf(to)) < order.indexOf(from)
+  return comesBefore ? undefined : `${file} imports ${path}, but ${from} stands before ${folderOf(to)}`
+}
+
+function target(file: string, path: string): string {
+  return relative(src, join(src, dirname(file), path))
+    .split(sep)
+    .join('/')
+}
+
+function folderOf(file: string): string {
+  return file.includes('/') ? file.slice(0, file.indexOf('/')) : ''
+}
