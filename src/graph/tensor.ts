@@ -32,6 +32,7 @@ export function tensor(data: Data | readonly number[], shape: Shape, dtype: DTyp
   return { dtype, shape, data: data as Data }
 }
 
+/** A tensor of zeros. */
 export function zeros(shape: Shape, dtype: DType = 'f32'): Tensor {
   return { dtype, shape, data: dtype === 'i32' ? new Int32Array(sizeOf(shape)) : new Float32Array(sizeOf(shape)) }
 }
@@ -48,6 +49,7 @@ export function show(type: Type): string {
   return `${type.dtype}[${type.shape.join(', ')}]`
 }
 
+/** Whether two shapes have the same axes. */
 export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((n, i) => n === b[i])
 }

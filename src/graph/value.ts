@@ -122,6 +122,7 @@ function intoOther(x: Value, other: Value): Value | undefined {
   return apply(x.op, { ...x.inputs, x: other }, x.attrs)
 }
 
+/** Tells traced values from the plain objects that hold them. */
 export function isValue(x: unknown): x is Value {
   return x instanceof Value
 }

@@ -114,6 +114,7 @@ export function rowTensors({ tokens, positions, mask, wanted, targets, completio
   return { tokens, positions, mask, wanted, targets, completion, weights }
 }
 
+/** The part of Rows that a compiled program depends on. */
 export function shapeOf(rows: Rows): RowShape {
   return { rows: rows.rows, length: rows.length, wanted: rows.wanted.shape[0]!, completions: rows.completions }
 }

@@ -76,6 +76,7 @@ export const evaluationSchema = z.object({
 })
 export type Evaluation = Readonly<z.infer<typeof evaluationSchema>>
 
+/** `verdict.json`: how a run ended, its criteria, and the reasons. */
 export const verdictSchema = z.object({
   verdict: z.enum(['accepted', 'rejected', 'out of budget']),
   /** How many rounds were run, and which of them the verdict speaks of. */

@@ -6,6 +6,11 @@ export interface Schedule {
   readonly warmup: number
 }
 
+/**
+ * A schedule from how a recipe writes it: `'cosine'`, or `{ name: 'linear', warmup: 10 }`.
+ *
+ * throws  UserError when the name is not one of the three, or warmup is no number of steps
+ */
 export function scheduleFrom(given: string | { readonly name: string; readonly warmup?: number }): Schedule {
   const { name, warmup = 0 } = typeof given === 'string' ? { name: given } : given
   if (name !== 'constant' && name !== 'linear' && name !== 'cosine')

@@ -57,6 +57,7 @@ export const negOp = elementwise1(
   ({ g, x }) => g.node('Neg', [x]),
 )
 
+/** e^x. */
 export function exp(x: Value): Value {
   return apply(expOp, { x })
 }
@@ -79,6 +80,7 @@ export const logOp = elementwise1(
   [0.2, 3],
 )
 
+/** √x, for x > 0: its gradient at 0 is infinite. */
 export function sqrt(x: Value): Value {
   return apply(sqrtOp, { x })
 }
@@ -120,6 +122,7 @@ export const logSigmoidOp = elementwise1(
   [-30, 30],
 )
 
+/** Hyperbolic tangent. */
 export function tanh(x: Value): Value {
   return apply(tanhOp, { x })
 }

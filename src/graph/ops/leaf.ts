@@ -18,6 +18,7 @@ export const inputOp = op<never, { name: string; shape: Shape; dtype: DType }>('
 export function constant(fill: number, shape: Shape = []): Value {
   return apply(constantOp, {}, { fill, shape })
 }
+/** Zeros of the shape of x. */
 export function zerosLike(x: Value): Value {
   return constant(0, x.shape)
 }
