@@ -43,7 +43,7 @@ export interface Engine {
   release(resident: Resident): Promise<void>
   write(resident: Resident, tensor: Tensor): Promise<void>
   read(resident: Resident): Promise<Tensor>
-  copy(from: Resident, to: Resident, blocks: Blocks): Promise<void>
+  copy(from: Resident, to: Resident, blocks: readonly Blocks[]): Promise<void>
   /** Rows in a new order: [outer, n, …] → [outer, rows.length, …]. */
   pick(from: Resident, to: Resident, rows: readonly number[], outer: number): Promise<void>
   close(): Promise<void>

@@ -13,7 +13,7 @@ export type Request =
   | { readonly kind: 'release'; readonly offset: number }
   | { readonly kind: 'write'; readonly slot: Slot; readonly data: Float32Array | Int32Array }
   | { readonly kind: 'read'; readonly slot: Slot }
-  | { readonly kind: 'copy'; readonly from: Slot; readonly to: Slot; readonly blocks: Blocks }
+  | { readonly kind: 'copy'; readonly from: Slot; readonly to: Slot; readonly blocks: readonly Blocks[] }
   | { readonly kind: 'pick'; readonly from: Slot; readonly to: Slot; readonly rows: readonly number[]; readonly outer: number }
   | { readonly kind: 'session'; readonly id: number; readonly bytes: Uint8Array; readonly threads: number; readonly profile?: string }
   | { readonly kind: 'closeSession'; readonly id: number }
@@ -22,14 +22,19 @@ export type Request =
   | { readonly kind: 'sumOfSquares'; readonly id: number; readonly slots: readonly Slot[] }
   | { readonly kind: 'run'; readonly id: number; readonly feeds: readonly Feed[]; readonly outputs: readonly Fetch[] }
 
-/** Equal blocks copied at equal distances, in numbers. */
+/** Equal runs of numbers, copied from and to places that lie at equal distances in two nested loops. */
 export interface Blocks {
-  readonly count: number
   readonly length: number
   readonly fromStart: number
-  readonly fromStride: number
   readonly toStart: number
-  readonly toStride: number
+  readonly outer: Stride
+  readonly inner: Stride
+}
+
+export interface Stride {
+  readonly count: number
+  readonly from: number
+  readonly to: number
 }
 
 export interface Feed {

@@ -17,9 +17,15 @@ const actions: { readonly [K in Request['kind']]: (request: Extract<Request, { k
   read: ({ slot }) => view(slot).slice(),
   copy({ from, to, blocks }) {
     const [source, target] = [view(from), view(to)]
-    for (let i = 0; i < blocks.count; i++) {
-      const start = blocks.fromStart + i * blocks.fromStride
-      target.set(source.subarray(start, start + blocks.length) as never, blocks.toStart + i * blocks.toStride)
+    for (const { length, fromStart, toStart, outer, inner } of blocks) {
+      for (let o = 0; o < outer.count; o++) {
+        for (let i = 0; i < inner.count; i++) {
+          const start = fromStart + o * outer.from + i * inner.from
+          const end = toStart + o * outer.to + i * inner.to
+          // Runs are short (one head's channels), so a plain loop beats making two views for each.
+          for (let k = 0; k < length; k++) target[end + k] = source[start + k]!
+        }
+      }
     }
   },
   pick({ from, to, rows, outer }) {
