@@ -1,5 +1,5 @@
 import { part, type Resident } from '../engine/index.ts'
-import { concat, constant, graph, input, reshape, softmax, takeRows, tensor, type Value } from '../graph/index.ts'
+import { concat, constant, graph, input, logSumExp, reshape, softmax, takeRows, tensor, type Value } from '../graph/index.ts'
 import { llama, logits } from './llama.ts'
 import { type Policy, policyInputs } from './policy.ts'
 
@@ -14,9 +14,16 @@ export interface Writing {
   readonly most: number
 }
 
-/** Probabilities of the next token for each row: as sampled from, and at temperature 1. */
+/** What may come next in each row. */
 export interface NextTokens {
-  at(row: number): { weights: Float32Array; likely: Float32Array }
+  at(row: number): NextToken
+}
+
+export interface NextToken {
+  /** Probability of every token at the temperature that is sampled with. */
+  readonly weights: Float32Array
+  /** Log-probability of a token at temperature 1, nats. */
+  logp(id: number): number
 }
 
 const HIDDEN = -1e9
@@ -73,17 +80,19 @@ export function openCache(policy: Policy, wantedSize: number, temperature: numbe
   }
 
   function next(outputs: Record<string, { data: unknown }>): NextTokens {
-    const likely = outputs.likely!.data as Float32Array
-    const weights = (outputs.weights?.data ?? likely) as Float32Array
+    const weights = outputs.weights!.data as Float32Array
+    const logps = outputs.logps?.data as Float32Array | undefined
     return {
       at: (row) => ({
         weights: weights.subarray(row * vocabSize, (row + 1) * vocabSize),
-        likely: likely.subarray(row * vocabSize, (row + 1) * vocabSize),
+        logp: (id) => logps?.[row * vocabSize + id] ?? Math.log(weights[row * vocabSize + id]!),
       }),
     }
   }
   const scaled = temperature !== 1 && temperature !== 0
-  const distribution = (scores: Value) => ({ likely: softmax(scores), ...(scaled ? { weights: softmax(scores.div(temperature)) } : {}) })
+  // Hot sampling takes tokens whose own probability is 0 in f32, so their log-probability cannot be its logarithm.
+  const distribution = (scores: Value): Record<string, Value> =>
+    scaled ? { weights: softmax(scores.div(temperature)), logps: scores.sub(logSumExp(scores)) } : { weights: softmax(scores) }
 
   return {
     size: () => size,
@@ -138,7 +147,9 @@ export function openCache(policy: Policy, wantedSize: number, temperature: numbe
     /** Gives rows to completions of the prompts just read. */
     async start(items: readonly { from: number; writing: Writing }[]) {
       const { kv, rows, length } = read!
-      await arrange(Math.max(0, ...items.map(({ writing }) => writing.length)))
+      read = undefined
+      if (items.length === 0) return release(kv)
+      await arrange(Math.max(...items.map(({ writing }) => writing.length)))
       const blocks = items.map(({ from, writing }) => {
         const slot = writings.indexOf(undefined)
         writings[slot] = writing
@@ -150,7 +161,7 @@ export function openCache(policy: Policy, wantedSize: number, temperature: numbe
           inner: { count: kvHeads, from: length * headDim, to: capacity * headDim },
         }
       })
-      if (blocks.length > 0) await engine.copy(kv, cache!, blocks)
+      await engine.copy(kv, cache!, blocks)
       await release(kv)
     },
 

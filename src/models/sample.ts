@@ -1,7 +1,7 @@
 import { UserError } from '../graph/index.ts'
-import { openCache, type Writing } from './cache.ts'
+import { type NextToken, openCache, type Writing } from './cache.ts'
 import { choose } from './choose.ts'
-import type { Policy } from './policy.ts'
+import { checkIds, type Policy } from './policy.ts'
 import { uniform } from './uniform.ts'
 
 export interface Sampling {
@@ -37,6 +37,8 @@ export interface Completion {
  * values stay in the engine (each step returns only the new ones).
  *
  * Random numbers belong to (seed, prompt index, completion index, token index), so a completion does not depend on its neighbours.
+ *
+ * throws  UserError for a prompt that does not fit the model, a setting that cannot be, and a model that has diverged
  */
 export async function sampleCompletions(
   policy: Policy,
@@ -44,14 +46,17 @@ export async function sampleCompletions(
   options: Sampling,
 ): Promise<Completion[][]> {
   const { perPrompt = 1, batch = 96 } = options
-  const run = openCache(policy, Math.min(Math.max(batch, perPrompt), prompts.length * perPrompt), options.temperature ?? 1)
-  const results: Completion[][] = prompts.map(() => [])
+  checkSampling(options)
   const context = policy.config.contextLength
-  for (const [i, prompt] of prompts.entries())
+  for (const [i, prompt] of prompts.entries()) {
     if (prompt.length === 0 || prompt.length >= context)
       throw new UserError(
         `sample: prompt ${i} must have 1 to ${context - 1} tokens (the context is ${context}), got ${prompt.length}; shorten it`,
       )
+    checkIds(`sample: ids of prompt ${i}`, prompt, policy.config)
+  }
+  const run = openCache(policy, Math.min(Math.max(batch, perPrompt), prompts.length * perPrompt), options.temperature ?? 1)
+  const results: Completion[][] = prompts.map(() => [])
   const waiting = prompts.map((_, i) => i)
   const pick = picker(options)
 
@@ -63,10 +68,13 @@ export async function sampleCompletions(
     length: prompts[prompt]!.length,
     most: Math.min(options.maxTokens ?? context, context - prompts[prompt]!.length),
   })
-  const say = (writing: Writing, row: { weights: Float32Array; likely: Float32Array }): boolean => {
-    const id = pick(row.weights, writing)
+  const say = (writing: Writing, next: NextToken): boolean => {
+    const id = pick(next.weights, writing)
+    const logp = next.logp(id)
+    if (Number.isNaN(logp))
+      throw new UserError('sample: log-probabilities must be numbers, got NaN; the model has diverged, go back to an earlier checkpoint')
     writing.ids.push(id)
-    writing.logps.push(Math.log(row.likely[id]!))
+    writing.logps.push(logp)
     const ended = options.eosIds.includes(id)
     if (!ended && writing.ids.length < writing.most) return true
     const completion = { ids: writing.ids, logps: writing.logps, ended }
@@ -94,6 +102,21 @@ export async function sampleCompletions(
     await run.close()
   }
   return results
+}
+
+function checkSampling({ perPrompt, maxTokens, temperature, topK, topP, seed, batch }: Sampling) {
+  const must = (name: string, value: number | undefined, holds: (x: number) => boolean, rule: string, remedy: string) => {
+    if (value !== undefined && !holds(value)) throw new UserError(`sample: ${name} must be ${rule}, got ${value}; ${remedy}`)
+  }
+  const counts = (x: number) => Number.isInteger(x) && x >= 1
+  const whole = 'a whole number from 1 on'
+  must('perPrompt', perPrompt, counts, whole, '1 is the default')
+  must('maxTokens', maxTokens, counts, whole, 'leave it out to fill the context')
+  must('temperature', temperature, (x) => Number.isFinite(x) && x >= 0, 'a number from 0 on', '1 samples as the model says')
+  must('topK', topK, counts, whole, 'leave it out for all tokens')
+  must('topP', topP, (x) => x > 0 && x <= 1, 'above 0 and at most 1', 'leave it out for all tokens')
+  must('batch', batch, counts, whole, '96 is the default')
+  must('seed', seed, Number.isInteger, 'a whole number', 'any will do')
 }
 
 function picker({ temperature = 1, topK, topP, seed }: Sampling): (weights: Float32Array, writing: Writing) => number {
