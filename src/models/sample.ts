@@ -39,7 +39,7 @@ export interface Completion {
  * Random numbers belong to (seed, prompt index, completion index, token index), so a completion does not depend on its neighbours.
  *
  * throws  UserError for a prompt that does not fit the model, a setting that cannot be, and a model that has diverged
- * limits  how many rows are read at once decides the last bits of a probability, so one draw in millions may fall to the next token
+ * limits  how many rows are read at once decides the last bits of a probability, so a draw on the very edge between two tokens may fall to either
  */
 export async function sampleCompletions(
   policy: Policy,
