@@ -1,11 +1,37 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtemp, readFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fromBinary } from '@bufbuild/protobuf'
+import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { afterAll, describe, expect, it } from 'vitest'
 import { expectClose } from '../../test/close.ts'
 import { kernelTolerance, tolerances } from '../../test/tolerances.ts'
-import { evaluate, graph, input, maximum, sqrt, type Tensor, tensor, type Value } from '../graph/index.ts'
+import {
+  constant,
+  evaluate,
+  gradient,
+  graph,
+  input,
+  maximum,
+  mean,
+  silu,
+  sqrt,
+  sum,
+  type Tensor,
+  takeRows,
+  tap,
+  tensor,
+  UserError,
+  type Value,
+  zeros,
+} from '../graph/index.ts'
 import { ops } from '../graph/ops/index.ts'
 import { sampleRng } from '../graph/sample-rng.ts'
-import { apply } from '../graph/value.ts'
+import { apply, op } from '../graph/value.ts'
 import { openEngine } from './engine.ts'
+import { toOnnx } from './lower.ts'
+import { ModelProto } from './onnx-proto.ts'
 
 const engine = openEngine({ threads: 1 })
 afterAll(() => engine.close())
@@ -78,3 +104,149 @@ it('a graph that is wrong at its door says which input, before anything runs', a
   const program = await engine.compile(graph({ x }, { y: x.mul(2) }))
   await expect(program.run({ x: tensor([1, 2], [2]) })).rejects.toThrow('run: input x must be f32[2, 3], got f32[2]')
 })
+
+describe('programs', () => {
+  const x = input('x', [2])
+  const doubled = graph({ x }, { y: x.mul(2) })
+  const given = { x: tensor([1, 2], [2]) }
+
+  it('graphs that are written alike share a session, which lives until the last of them closes', async () => {
+    const a = await engine.compile(doubled)
+    const other = input('x', [2])
+    const b = await engine.compile(graph({ renamed: other }, { y: other.mul(2) }))
+    await a.close()
+    await a.close()
+    expect(Array.from((await b.run({ renamed: given.x })).y!.data)).toEqual([2, 4])
+    await b.close()
+    await expect(b.run({ renamed: given.x })).rejects.toThrow('internal: engine could not run a graph')
+  })
+
+  it('a closed program can be compiled again', async () => {
+    await (await engine.compile(doubled)).close()
+    const again = await engine.compile(doubled)
+    expect(Array.from((await again.run(given)).y!.data)).toEqual([2, 4])
+  })
+})
+
+describe('what goes wrong', () => {
+  it('in ONNX Runtime while running: names the op and the tap', async () => {
+    const [rows, index] = [input('rows', [4, 2]), input('index', [3], 'i32')]
+    const program = await engine.compile(graph({ rows, index }, { y: tap('blocks.0.picked', takeRows(rows, index)).mul(2) }))
+    const run = program.run({ rows: zeros([4, 2]), index: tensor(Int32Array.of(0, 9, 1), [3]) })
+    await expect(run).rejects.toThrow(/^internal: engine could not run a graph in ONNX Runtime, got .*Gather.*blocks\.0\.picked.*idx=9/s)
+  })
+
+  it('in ONNX Runtime while loading: names the op and the tap, and nothing of it is kept', async () => {
+    const x = input('x', [2])
+    // An op that ONNX Runtime does not have.
+    const odd = op<'x'>('odd', {
+      infer: ({ x }) => x,
+      eval: ({ x }) => x,
+      onnx: ({ g, x }) => g.node('NoSuchOp', [x]),
+      samples: () => [],
+    })
+    const traced = graph({ x }, { y: tap('blocks.0.odd', apply(odd, { x })).mul(2) })
+    for (const _ of ['once', 'again']) {
+      await expect(engine.compile(traced)).rejects.toThrow(/^internal: engine could not load a graph into ONNX Runtime, got .*NoSuchOp/s)
+    }
+  })
+
+  it('with memory: says how much there is', async () => {
+    const large = engine.allocate({ dtype: 'f32', shape: [5 * 2 ** 28] })
+    await expect(large).rejects.toThrow(UserError)
+    await expect(large).rejects.toThrow(/^engine: .* must fit in 4 GiB, got 5\.\d GiB; /)
+  })
+
+  it('with the thread: whoever waits is told, and so is whoever asks later', async () => {
+    const short = openEngine({ threads: 1 })
+    const waiting = short.allocate({ dtype: 'f32', shape: [1] })
+    await Promise.all([expect(waiting).rejects.toThrow('internal: the engine was closed'), short.close()])
+    await expect(short.allocate({ dtype: 'f32', shape: [1] })).rejects.toThrow('internal: the engine was closed')
+  })
+})
+
+describe('a process with an engine', () => {
+  const run = (body: string) => {
+    const door = new URL('../../dist/engine/index.js', import.meta.url).href
+    const words = new URL('../../dist/graph/index.js', import.meta.url).href
+    const code = `import { openEngine } from ${JSON.stringify(door)}\nimport { graph, input, tensor } from ${JSON.stringify(words)}\n${body}`
+    const { status, signal, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', code], {
+      encoding: 'utf8',
+      timeout: 30_000,
+    })
+    return { status, signal, stdout, stderr }
+  }
+  const use = `const x = input('x', [2])
+const program = await engine.compile(graph({ x }, { y: x.mul(2) }))
+const { y } = await program.run({ x: tensor([1, 2], [2]) })
+console.log(y.data.join(' '))`
+
+  it.each([
+    ['that is only opened', 'openEngine()', ''],
+    ['that is used and left open', `const engine = openEngine()\n${use}`, '2 4\n'],
+    ['that is used and closed', `const engine = openEngine()\n${use}\nawait engine.close()`, '2 4\n'],
+  ])('%s ends by itself', (_, body, stdout) => {
+    expect(run(body)).toEqual({ status: 0, signal: null, stdout, stderr: '' })
+  })
+})
+
+describe('the portable form', () => {
+  it('has standard operators alone, and computes what the running form does', async () => {
+    const [x, weight] = [input('x', [3, 8]), input('weight', [8])]
+    const scaled = x.mul(constant(1).div(sqrt(mean(x.mul(x), [-1]).add(1e-5)))).mul(weight)
+    const y = silu(scaled)
+    const traced = graph({ x, weight }, { y, slope: gradient(sum(y.mul(y)), x) })
+    const running = operators(toOnnx(traced).bytes)
+    expect(running).toContain('com.microsoft QuickGelu')
+    expect(running).toContain(' SimplifiedLayerNormalization')
+    const { bytes } = toOnnx(traced, { portable: true })
+    expect(operators(bytes).filter((name) => !standard.has(name.slice(1)))).toEqual([])
+
+    const rng = sampleRng(3)
+    const given = { x: rng.f32([3, 8]), weight: rng.f32([8]) }
+    const fused = await (await engine.compile(traced)).run(given)
+    const session = await InferenceSession.create(bytes)
+    const plain = await session.run(
+      Object.fromEntries(
+        Object.entries(given).map(([name, { data, shape }]) => [name, new OrtTensor('float32', data as Float32Array, shape)]),
+      ),
+    )
+    for (const name of ['y', 'slope']) expectClose(fused[name]!.data, plain[name]!.data as Float32Array, tolerances.portable, name)
+    await session.release()
+  })
+
+  it('every op is lowered to standard operators', () => {
+    for (const one of ops) {
+      for (const sample of one.samples(sampleRng(7))) {
+        const { attrs = {}, ...given } = sample as unknown as Record<string, Tensor> & { attrs?: Record<string, unknown> }
+        const inputs = Object.fromEntries(Object.entries(given).map(([name, t]) => [name, input(name, t.shape, t.dtype)]))
+        const { bytes } = toOnnx(graph(inputs, { y: apply(one, inputs, attrs) }), { portable: true })
+        expect(
+          operators(bytes).filter((name) => !standard.has(name.slice(1))),
+          one.name,
+        ).toEqual([])
+      }
+    }
+  })
+
+  it('is what save writes', async () => {
+    const x = input('x', [4])
+    const program = await engine.compile(graph({ x }, { y: silu(x) }))
+    const path = join(await mkdtemp(join(tmpdir(), 'innate-')), 'step.onnx')
+    await program.save(path)
+    expect(operators(await readFile(path))).toEqual([' Sigmoid', ' Mul'])
+  })
+})
+
+/** `domain opType` of every node. */
+function operators(bytes: Uint8Array): string[] {
+  const { graph } = fromBinary(ModelProto, bytes) as unknown as { graph: { node: { domain: string; opType: string }[] } }
+  return graph.node.map(({ domain, opType }) => `${domain} ${opType}`)
+}
+
+/** The operators of the ONNX standard, opset 21, that ops are lowered to. */
+const standard = new Set(
+  'Abs Add Cast Concat Div Exp Expand Gather Identity Log MatMul Max Min Mul Neg Pad ReduceMax ReduceSum Reshape ScatterND Sigmoid Sign Slice Softmax Sqrt Sub Tanh Transpose'.split(
+    ' ',
+  ),
+)

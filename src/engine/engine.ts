@@ -23,8 +23,9 @@ export interface Program {
    * throws  ShapeError when an input is missing or is not what was traced
    */
   run(inputs: Readonly<Record<string, Tensor | Resident>>, into?: Readonly<Record<string, Resident>>): Promise<Record<string, Tensor>>
-  /** Writes the ordinary .onnx file that runs. */
+  /** Writes an ordinary .onnx file of standard operators, which any runtime loads. What runs here has ONNX Runtime's fused kernels besides. */
   save(path: string): Promise<void>
+  /** Frees the session once everyone who compiled the same graph has closed it. */
   close(): Promise<void>
 }
 
@@ -36,6 +37,7 @@ export interface Update {
 }
 
 export interface Engine {
+  /** Graphs that are written alike share one session. */
   compile(graph: Graph, options?: { profile?: string }): Promise<Program>
   compileUpdate(graph: Graph): Promise<Update>
   /** Zeros of a type. */
@@ -55,32 +57,33 @@ export interface Engine {
  * limits  CPU; threads defaults to the number of cores
  */
 export function openEngine({ threads = availableParallelism() }: { threads?: number } = {}): Engine {
-  const worker = new Worker(workerUrl())
+  // The thread is plain JavaScript, whatever loaders and flags the process was started with.
+  const worker = new Worker(workerUrl(), { execArgv: [] })
   const waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>()
+  const sessions = new Map<string, Session>()
   let asked = 0
   let made = 0
-  const programs = new Map<string, Promise<Program>>()
-  worker.unref()
-
+  let stopped: Error | undefined
   worker.on('message', ({ number, value, error }: { number: number; value: never; error?: { name: string; message: string } }) => {
     const { resolve, reject } = waiting.get(number)!
     waiting.delete(number)
     if (waiting.size === 0) worker.unref()
     if (!error) resolve(value)
-    else
-      reject(
-        error.name === 'UserError'
-          ? new UserError(error.message.replace(/^\w+: /, ''))
-          : new Error(`internal: ONNX Runtime refused to ${error.message}`),
-      )
+    else reject(error.name === 'UserError' ? new UserError(error.message) : new Error(`internal: ${error.message}`))
   })
-  worker.on('error', (error) => {
-    for (const { reject } of waiting.values())
-      reject(new Error(`internal: the engine's thread stopped: ${error.message}`, { cause: error }))
+  worker.on('error', (cause) => stop(new Error(`internal: the engine's thread stopped, got ${cause.message}`, { cause })))
+  worker.on('exit', (code) => stop(new Error(`internal: the engine's thread stopped, got exit code ${code}`)))
+  // The thread keeps the process alive only while an answer is awaited; a message listener would keep it alive too, so this comes after.
+  worker.unref()
+
+  function stop(error: Error) {
+    stopped ??= error
+    for (const { reject } of waiting.values()) reject(stopped)
     waiting.clear()
-  })
+  }
 
   function ask<T>(request: Request, transfer: ArrayBuffer[] = []): Promise<T> {
+    if (stopped) return Promise.reject(stopped)
     return new Promise<T>((resolve, reject) => {
       if (waiting.size === 0) worker.ref()
       waiting.set(++asked, { resolve: resolve as never, reject })
@@ -94,23 +97,34 @@ export function openEngine({ threads = availableParallelism() }: { threads?: num
       .update(bytes)
       .update(profile ?? '')
       .digest('hex')
-    const known = programs.get(key)
-    if (known) return known
+    const session = sessions.get(key) ?? openSession(key, bytes, profile)
+    session.users++
+    await session.ready
+    let open = true
+    return {
+      graph,
+      nodes,
+      run: (inputs, into = {}) => run(session.id, graph, inputs, into),
+      save: (path) => writeFile(path, toOnnx(graph, { portable: true }).bytes),
+      async close() {
+        if (open && --session.users === 0) {
+          sessions.delete(key)
+          await ask({ kind: 'closeSession', id: session.id })
+        }
+        open = false
+      },
+    }
+  }
+
+  function openSession(key: string, bytes: Uint8Array, profile?: string): Session {
     const id = ++made
-    const program = ask({ kind: 'session', id, bytes, threads, ...(profile ? { profile } : {}) }).then(
-      (): Program => ({
-        graph,
-        nodes,
-        run: (inputs, into = {}) => run(id, graph, inputs, into),
-        save: (path) => writeFile(path, bytes),
-        async close() {
-          programs.delete(key)
-          await ask({ kind: 'closeSession', id })
-        },
-      }),
-    )
-    programs.set(key, program)
-    return program
+    const ready = ask<void>({ kind: 'session', id, bytes, threads, ...(profile ? { profile } : {}) }).catch((error) => {
+      sessions.delete(key)
+      throw error
+    })
+    const session = { id, ready, users: 0 }
+    sessions.set(key, session)
+    return session
   }
 
   async function run(
@@ -174,9 +188,17 @@ export function openEngine({ threads = availableParallelism() }: { threads?: num
     copy: (from, to, blocks) => ask({ kind: 'copy', from: from.slot, to: to.slot, blocks }),
     pick: (from, to, rows, outer) => ask({ kind: 'pick', from: from.slot, to: to.slot, rows, outer }),
     async close() {
+      stop(new Error('internal: the engine was closed'))
       await worker.terminate()
     },
   }
+}
+
+/** A session in the engine's thread, and how many programs run on it. */
+interface Session {
+  readonly id: number
+  readonly ready: Promise<void>
+  users: number
 }
 
 /** Part of a resident: `shape` numbers from `start`. */

@@ -14,12 +14,15 @@ export interface OnnxModel {
 }
 
 /**
- * Writes a graph as an ONNX model (opset 21 and com.microsoft 1). Every op lowers itself; equal nodes are written once; values that
- * have a tap carry its name, so that the file can be read in any ONNX viewer.
+ * Writes a graph as an ONNX model. Every op lowers itself; equal nodes are written once; values that have a tap carry its name, so that
+ * the file can be read in any ONNX viewer.
  *
- * source  ONNX IR version 10
+ * The running form uses ONNX Runtime's fused kernels where the graph has a composite that one exists for (see fusionOf); only ONNX
+ * Runtime loads it. The portable form has standard ONNX operators alone and computes the same.
+ *
+ * source  ONNX IR version 10, opset 21; com.microsoft 1
  */
-export function toOnnx(graph: Graph): OnnxModel {
+export function toOnnx(graph: Graph, { portable = false }: { portable?: boolean } = {}): OnnxModel {
   const builder = onnxBuilder(Object.values(graph.inputs).map((value) => String(value.attrs.name)))
   const names = new Map<Value, string>()
   const order = ancestors(Object.values(graph.outputs))
@@ -28,7 +31,7 @@ export function toOnnx(graph: Graph): OnnxModel {
   const fusions = new Map<Value, Fusion>()
   for (const value of order.toReversed()) {
     if (!needed.has(value)) continue
-    const fusion = fusionOf(value)
+    const fusion = portable ? undefined : fusionOf(value)
     if (fusion) fusions.set(value, fusion)
     for (const input of fusion ? fusion.needs : Object.values(value.inputs)) needed.add(input)
   }
@@ -119,7 +122,7 @@ function onnxBuilder(inputNames: readonly string[]) {
         producerName: 'innate',
         opsetImport: [
           { domain: '', version: 21n },
-          { domain: 'com.microsoft', version: 1n },
+          ...(nodes.some(({ opType }) => microsoft.has(opType)) ? [{ domain: 'com.microsoft', version: 1n }] : []),
         ],
         graph: {
           name: 'innate',

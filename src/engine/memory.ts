@@ -1,16 +1,17 @@
 import { UserError } from '../graph/index.ts'
 
 const PAGE = 65536
+const PAGES = 65536
 const ALIGN = 64
 
 /**
  * One growing WebAssembly memory with a first-fit list of free ranges. Parameters, gradients, moments and caches live here, so that
  * ONNX Runtime and the optimizer's kernel work on the same bytes without a copy.
  *
- * throws  UserError when more than 4 GiB are asked for, the most that 32-bit WebAssembly addresses
+ * throws  UserError when more than 4 GiB are asked for, the most that 32-bit WebAssembly addresses, or the machine has no more
  */
 export function openMemory() {
-  const memory = new WebAssembly.Memory({ initial: 1, maximum: 65536 })
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: PAGES })
   const free: { offset: number; bytes: number }[] = []
   const used = new Map<number, number>()
   let end = ALIGN
@@ -47,20 +48,27 @@ export function openMemory() {
           free.splice(i + 1, 1)
         }
       }
+      const last = free.at(-1)!
+      if (last.offset + last.bytes === end) {
+        end = last.offset
+        free.pop()
+      }
     },
   }
 
   function grow(bytes: number) {
     const missing = Math.ceil((bytes - memory.buffer.byteLength) / PAGE)
     if (missing <= 0) return
+    const gib = `${(bytes / 2 ** 30).toFixed(1)} GiB`
+    if (bytes > PAGES * PAGE) {
+      throw new UserError(
+        `engine: parameters, gradients, moments and caches must fit in 4 GiB, got ${gib}; train with lora, or sample fewer at once`,
+      )
+    }
     try {
       memory.grow(missing)
     } catch (cause) {
-      const gib = (bytes / 2 ** 30).toFixed(1)
-      throw new UserError(
-        `engine: parameters, gradients and moments must fit in 4 GiB, got ${gib} GiB; train with lora, or a smaller batch`,
-        { cause },
-      )
+      throw new UserError(`engine: memory for ${gib} must be free, got none; close other programs, or train with lora`, { cause })
     }
   }
 }

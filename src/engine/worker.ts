@@ -48,7 +48,7 @@ const actions: { readonly [K in Request['kind']]: (request: Extract<Request, { k
         executionMode: 'sequential',
         graphOptimizationLevel: 'all',
         enableMemPattern: false,
-        logSeverityLevel: 3,
+        logSeverityLevel: 4, // what it would log is in the error it throws
         ...(profile ? { enableProfiling: true, profileFilePrefix: profile } : {}),
       }),
     )
@@ -79,6 +79,21 @@ const actions: { readonly [K in Request['kind']]: (request: Extract<Request, { k
     return outputs.filter(({ slot }) => !slot).map(({ name }) => results[name]!.data)
   },
 }
+/** What each request was to do, for messages. */
+const told: { readonly [K in Request['kind']]: string } = {
+  allocate: 'allocate memory',
+  release: 'release memory',
+  write: 'write an array',
+  read: 'read an array',
+  copy: 'copy blocks',
+  pick: 'pick rows',
+  session: 'load a graph into ONNX Runtime',
+  closeSession: 'close a session',
+  kernel: 'compile an update',
+  update: 'apply an update',
+  sumOfSquares: 'add up squares',
+  run: 'run a graph in ONNX Runtime',
+}
 const names = { f32: 'float32', i32: 'int32' } as const
 
 function view({ offset, size, dtype }: Slot): Float32Array | Int32Array {
@@ -93,7 +108,10 @@ parentPort!.on('message', ({ number, request }: { number: number; request: Reque
       parentPort!.postMessage({ number, value }, transferable(value))
     } catch (error) {
       const { name, message } = error as Error
-      parentPort!.postMessage({ number, error: { name, message: `${request.kind}: ${message}` } })
+      parentPort!.postMessage({
+        number,
+        error: { name, message: name === 'UserError' ? message : `engine could not ${told[request.kind]}, got ${message}` },
+      })
     }
   })
 })
