@@ -13,7 +13,8 @@ install()
 build()
 
 if (verb === 'start') exit(node('dist/cli/main.js', 'align', 'examples/stories/recipe.ts', ...rest))
-if (verb === 'innate') exit(node('dist/cli/main.js', ...rest))
+// Paths on a command line are those of the folder that npm was called in.
+if (verb === 'innate') exit(nodeIn(process.env.INIT_CWD ?? process.cwd(), join(home, 'dist/cli/main.js'), ...rest))
 if (verb === 'bench') exit(node('bench/main.mjs', ...rest))
 if (verb === 'test') {
   if (rest.length > 0) exit(bin('vitest', 'run', ...rest))
@@ -62,7 +63,11 @@ function bin(name, ...args) {
 }
 
 function node(...args) {
-  return spawnSync(process.execPath, args, { cwd: home, stdio: 'inherit' }).status ?? 1
+  return nodeIn(home, ...args)
+}
+
+function nodeIn(cwd, ...args) {
+  return spawnSync(process.execPath, args, { cwd, stdio: 'inherit' }).status ?? 1
 }
 
 function say(line) {

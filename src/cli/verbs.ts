@@ -2,6 +2,10 @@ import type { Verbs } from './dispatch.ts'
 
 /** Every verb of the command line, loaded when it is asked for. */
 export const verbs: Verbs = {
+  align: async () => (await import('./align.ts')).align,
+  train: async () => (await import('./train.ts')).train,
+  sample: async () => (await import('./sample.ts')).sample,
+  logp: async () => (await import('./logp.ts')).logp,
   'pairs check': async () => (await import('./pairs-check.ts')).pairsCheck,
   report: async () => (await import('./report.ts')).report,
   init: async () => (await import('./init.ts')).init,

@@ -18,6 +18,9 @@ export interface Policy {
   readonly given: Readonly<Record<string, Resident>>
 }
 
+/** Each program holds the memory of its largest run; compiling one again takes a tenth of a second. */
+const MOST_PROGRAMS = 6
+
 /** Puts a checkpoint's parameters (and adapters) into the engine. */
 export async function openPolicy(
   engine: Engine,
@@ -39,7 +42,13 @@ export function policyOf(engine: Engine, config: LlamaConfig, params: LlamaParam
     ...(adapters ? { adapters } : {}),
     program(key, make) {
       const known = programs.get(key) ?? engine.compile(make())
+      programs.delete(key)
       programs.set(key, known)
+      const [[oldest, idle]] = [...programs] as [[string, Promise<Program>]]
+      if (programs.size > MOST_PROGRAMS) {
+        programs.delete(oldest)
+        void idle.then((program) => program.close())
+      }
       return known
     },
     given: { ...named(params), ...Object.fromEntries(adapterLeaves(adapters)) },

@@ -1,0 +1,28 @@
+import { adamw, atLeast, atMost, dpo, goalPrior, goals, onPolicy, recipe } from 'innate'
+import { gold } from './gold.ts'
+import { voter } from './voter.ts'
+
+// `npm start`: stories15m learns to tell stories that a simulated voter likes better.
+export default recipe({
+  model: 'stories15m',
+  // 1. A weak prior over goals: worth twenty votes in all. The voter's taste is another one, and hidden.
+  prior: goalPrior({ goals: [goals.kind, goals.complete, goals.fluent, goals.onPrompt], strength: 20 }),
+  // 2. Preferences on the model's own completions, and the objective that learns from them.
+  preferences: onPolicy({ prompts: 'prompts.jsonl', perPrompt: 4, promptsPerRound: 128, maxTokens: 128, judge: voter }),
+  objective: dpo({ beta: 0.1 }),
+  // 3. The objective's own loss. A custom one: loss: ({ objective, kl }) => objective.add(kl.mul(0.001)),
+  // 4. Backpropagation, from the original model in every round.
+  train: { optimizer: adamw({ lr: 5e-5 }), batch: 8, epochs: 1 },
+  // 5. What must hold, with whole 95 % intervals, on sealed prompts that are looked at once.
+  accept: {
+    winRate: atLeast(0.55),
+    utility: atLeast(0),
+    gold: atLeast(0),
+    shareEnded: atLeast(0.6),
+    perplexityRise: atMost(0.15),
+    klFromReference: atMost(25),
+  },
+  gold,
+  look: { development: 96, sealed: 256 },
+  rounds: 3,
+})

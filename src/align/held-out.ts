@@ -1,0 +1,45 @@
+import { bootstrap, meanOf } from '../accept/index.ts'
+import { scoreTrees } from '../models/index.ts'
+import { type Labelled, type Pair, pairTree } from '../preferences/index.ts'
+import type { Estimate } from '../runs/index.ts'
+import type { Setting } from './setting.ts'
+
+/** What held-out pairs say of a trained policy. */
+export interface HeldOut {
+  readonly pairs: number
+  /** Share of pairs whose margin is above 0; prompts are resampled. */
+  readonly accuracy: Estimate
+  readonly chosenLogRatio: Estimate
+  readonly rejectedLogRatio: Estimate
+}
+
+/** Preference accuracy on pairs that were not trained on: the trained policy prefers the chosen side more than the reference does. */
+export async function heldOutAccuracy({ trainee, reference }: Setting, rows: readonly (Pair | Labelled)[]): Promise<HeldOut | undefined> {
+  const pairs = rows.filter((row): row is Pair => 'chosen' in row)
+  const prompts = new Map<string, number[]>()
+  pairs.forEach(({ prompt }, i) => {
+    const key = prompt.join(' ')
+    prompts.set(key, [...(prompts.get(key) ?? []), i])
+  })
+  if (prompts.size < 2) return undefined
+  const trees = pairs.map(pairTree)
+  const [mine, theirs] = [await scoreTrees(trainee.policy, trees), await reference.logps(trees)]
+  const ratio = (i: number, side: 0 | 1) => mine[2 * i + side]! - theirs[2 * i + side]!
+  const byPrompt = (f: (i: number) => number) => [...prompts.values()].map((group) => group.map(f))
+  const right = byPrompt((i) => (ratio(i, 0) > ratio(i, 1) ? 1 : ratio(i, 0) === ratio(i, 1) ? 0.5 : 0))
+  const mean = (drawn: readonly (readonly number[])[]) => drawn.flat().reduce((a, b) => a + b, 0) / drawn.flat().length
+  return {
+    pairs: pairs.length,
+    accuracy: bootstrap('accuracy', right, mean, 'share'),
+    chosenLogRatio: meanOf(
+      'chosenLogRatio',
+      byPrompt((i) => ratio(i, 0)),
+      'nats',
+    ),
+    rejectedLogRatio: meanOf(
+      'rejectedLogRatio',
+      byPrompt((i) => ratio(i, 1)),
+      'nats',
+    ),
+  }
+}

@@ -1,0 +1,84 @@
+import { join } from 'node:path'
+import { place, type Resident } from '../engine/index.ts'
+import { leaves, type Nested, type Tensor } from '../graph/index.ts'
+import {
+  type Adapters,
+  type Checkpoint,
+  freshAdapters,
+  llamaParams,
+  loadAdapters,
+  loadCheckpoint,
+  mergeAdapters,
+  type Policy,
+  policyOf,
+  readAdapters,
+  readParams,
+  saveAdapters,
+  saveCheckpoint,
+} from '../models/index.ts'
+import type { TrainSettings } from './recipe.ts'
+
+/** The policy that is trained, beside the reference it starts from and is measured against. */
+export interface Trainee {
+  readonly policy: Policy
+  /** How many parameters are trained. */
+  readonly trained: number
+  /** Back to the reference: every round starts from the original model. */
+  reset(): Promise<void>
+  /** Writes the model as it stands (adapters merged in, and beside it in PEFT's form), for transformers to load. */
+  save(folder: string): Promise<void>
+  /** Goes on from what `save` wrote. */
+  load(folder: string): Promise<void>
+}
+
+/** A copy of the reference's parameters, or adapters on top of them; programs are shared with the reference where the graph is the same. */
+export async function openTrainee(reference: Policy, checkpoint: Checkpoint, { lora, seed }: TrainSettings): Promise<Trainee> {
+  const { engine, config } = reference
+  if (lora) {
+    const start = freshAdapters(config, { ...lora, seed })
+    const layers = (await place(engine, start.layers as never)) as unknown as Adapters<Resident>['layers']
+    const policy = policyOf(engine, config, reference.params, { scale: start.scale, layers })
+    const write = async ({ layers: from }: Adapters<Tensor>) => {
+      for (const [path, { a, b }] of Object.entries(from)) {
+        await engine.write(policy.adapters!.layers[path]!.a, a)
+        await engine.write(policy.adapters!.layers[path]!.b, b)
+      }
+    }
+    return {
+      policy,
+      trained: Object.values(start.layers).reduce((n, { a, b }) => n + a.data.length + b.data.length, 0),
+      reset: () => write(start),
+      async save(folder) {
+        const adapters = (await readAdapters(policy))!
+        await saveCheckpoint(folder, checkpoint, mergeAdapters(checkpoint.params, adapters))
+        await saveAdapters(join(folder, 'adapter'), adapters)
+      },
+      async load(folder) {
+        await write(await loadAdapters(join(folder, 'adapter'), config))
+      },
+    }
+  }
+  const entries = await Promise.all(
+    Object.entries(reference.given).map(async ([name, { dtype, shape }]) => [name, await engine.allocate({ dtype, shape })] as const),
+  )
+  const given: Record<string, Resident> = Object.fromEntries(entries)
+  const params = llamaParams(config, (_, __, path) => given[`params.${path}`]!)
+  const policy: Policy = { ...reference, params, given }
+  const whole = { count: 1, from: 0, to: 0 }
+  const reset = async () => {
+    for (const [name, from] of Object.entries(reference.given))
+      await engine.copy(from, given[name]!, [{ length: from.slot.size, fromStart: 0, toStart: 0, outer: whole, inner: whole }])
+  }
+  await reset()
+  return {
+    policy,
+    trained: entries.reduce((n, [, { slot }]) => n + slot.size, 0),
+    reset,
+    save: async (folder) => saveCheckpoint(folder, checkpoint, await readParams(policy)),
+    async load(folder) {
+      const { params: saved } = await loadCheckpoint(folder)
+      const isTensor = (x: Nested<Tensor>): x is Tensor => 'data' in x
+      for (const [path, tensor] of leaves<Tensor>(saved as never, isTensor)) await engine.write(given[`params.${path}`]!, tensor)
+    },
+  }
+}

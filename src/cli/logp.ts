@@ -1,0 +1,59 @@
+import { openEngine } from '../engine/index.ts'
+import { loadCheckpoint, openPolicy, scoreTrees } from '../models/index.ts'
+import { loadPairs, pairTree, writeQuarantine } from '../preferences/index.ts'
+import { command, oneOf, text } from './command.ts'
+
+/** Prints what a model thinks of both sides of every pair. */
+export const logp = command({
+  name: 'logp',
+  about: 'Print the log-probability of both completions of every pair, in nats, summed over their tokens.',
+  flags: {
+    model: text('model by name or folder', { default: 'stories15m', shown: 'M' }),
+    pairs: text('JSONL file of pairs, plain or .gz', { default: 'pairs.jsonl', shown: 'FILE' }),
+    boundary: oneOf('what to do when a prompt is not a token prefix', ['strict', 'trim'], { default: 'strict' }),
+    quarantine: text('where rows that cannot be used are written; nowhere when left out', { shown: 'FILE' }),
+  },
+  examples: ['logp --model models/tiny --pairs pairs.jsonl', 'logp --model models/tiny --pairs pairs.jsonl --json'],
+
+  async action({ model, pairs: file, boundary, quarantine }, screen) {
+    const checkpoint = await loadCheckpoint(model, { onProgress: screen.note })
+    const { examples, quarantined } = await loadPairs(file, checkpoint, { boundary })
+    if (quarantine) await writeQuarantine(quarantine, quarantined)
+    if (quarantined.length > 0)
+      screen.warn(
+        `${file}: ${quarantined.length} rows cannot be used and are left out; see them with: innate pairs check ${file} --model ${model}`,
+      )
+    const engine = openEngine()
+    try {
+      const policy = await openPolicy(engine, checkpoint)
+      const bar = screen.progress('scoring', 100)
+      let shown = 0
+      const scores = await scoreTrees(policy, examples.map(pairTree), {}, (done, of) => {
+        const percent = Math.floor((100 * done) / of)
+        bar.advance(percent - shown)
+        shown = percent
+      })
+      bar.done()
+      const rows = examples.map(({ row, chosen, rejected }, i) => ({
+        row,
+        chosen: scores[2 * i]!,
+        rejected: scores[2 * i + 1]!,
+        chosenTokens: chosen.length,
+        rejectedTokens: rejected.length,
+      }))
+      for (const row of rows) screen.emit(row)
+      screen.table([
+        ['row', 'chosen', 'rejected', 'tokens', ''],
+        ...rows.map((r) => [
+          String(r.row),
+          r.chosen.toFixed(2),
+          r.rejected.toFixed(2),
+          `${r.chosenTokens}/${r.rejectedTokens}`,
+          r.chosen > r.rejected ? '✓' : '',
+        ]),
+      ])
+    } finally {
+      await engine.close()
+    }
+  },
+})

@@ -1,0 +1,41 @@
+import type { Watch } from '../align/index.ts'
+import type { Screen } from './screen.ts'
+import { duration, wrap } from './screen.ts'
+
+/** Shows a run on a screen: bars while something takes long, a line when something is known. */
+export function watchOn(screen: Screen): Watch {
+  const began = performance.now()
+  const at = () => duration((performance.now() - began) / 1000).padStart(8)
+  let steps = 0
+  return {
+    note: (line) => screen.note(`${at()}  ${line}`),
+    progress(label, total) {
+      const bar = screen.progress(label, total)
+      const start = performance.now()
+      return {
+        advance: (by, about) => bar.advance(by, about),
+        done() {
+          bar.done()
+          screen.note(`${at()}  ${label}: ${total} in ${duration((performance.now() - start) / 1000)}`)
+        },
+      }
+    },
+    story(prompt, text) {
+      screen.note(`${at()}  the first completion by the reference:\n`)
+      screen.note(`${wrap(`${prompt}▸${text}`.replaceAll('\n', ' '), screen.width - 10).replace(/^/gm, '          ')}\n`)
+    },
+    step({ loss, margin, accuracy, chosenLogRatio, rejectedLogRatio }, { steps: total }) {
+      steps++
+      if (steps === 1) screen.note(`${at()}  the first step: loss ${loss.toFixed(4)}`)
+      if (steps % Math.max(1, Math.floor(total / 4)) === 0)
+        screen.note(
+          `${at()}  loss ${loss.toFixed(3)} · margin ${margin.toFixed(2)} nats · accuracy ${accuracy.toFixed(2)} · log-ratio chosen ${chosenLogRatio.toFixed(2)}, rejected ${rejectedLogRatio.toFixed(2)}`,
+        )
+    },
+    evaluation({ look, round, criteria }) {
+      const what = look === 'sealed' ? 'sealed prompts, looked at once' : `round ${round}, development prompts`
+      const marks = criteria.map(({ name, estimate, met }) => `${met ? '✓' : '✗'} ${name} ${Number(estimate.toPrecision(3))}`)
+      screen.note(`${at()}  ${what}: ${marks.join('  ')}`)
+    },
+  }
+}

@@ -1,0 +1,29 @@
+// The library: what a recipe is written with, and the calls that run it. The parts have doors of their own (`innate/graph`, `innate/goals`, …).
+export { atLeast, atMost, between } from './accept/index.ts'
+export * from './align/index.ts'
+export * from './goals/index.ts'
+export {
+  abs,
+  exp,
+  log,
+  logSigmoid,
+  matmul,
+  maximum,
+  mean,
+  minimum,
+  type Shape,
+  ShapeError,
+  sigmoid,
+  softmax,
+  sqrt,
+  stopGradient,
+  sum,
+  type Tensor,
+  tanh,
+  UserError,
+  type Value,
+} from './graph/index.ts'
+export { type Checkpoint, loadCheckpoint, saveCheckpoint } from './models/index.ts'
+export { type CustomLoss, dpo, ipo, kto, objectives, simpo, type Terms } from './objectives/index.ts'
+export type { Verdict } from './runs/index.ts'
+export { adamw } from './train/index.ts'
