@@ -1,24 +1,25 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type Choice, choose } from './choose.ts'
+import { uniform } from './uniform.ts'
 
 const almostOne = 1 - 2 ** -53
 
 describe('choose', () => {
   it.each<[string, number[], number, Choice, number]>([
-    ['the first at u = 0', [0.5, 0.3, 0.2], 0, {}, 0],
+    ['the first at 0', [0.5, 0.3, 0.2], 0, {}, 0],
     ['the first below its share', [0.5, 0.25, 0.25], 0.4999, {}, 0],
-    ['the second from there on', [0.5, 0.25, 0.25], 0.5, {}, 1],
-    ['the last near u = 1', [0.5, 0.3, 0.2], almostOne, {}, 2],
-    ['nothing of probability 0 at u = 0', [0, 0, 1, 0], 0, {}, 2],
-    ['nothing of probability 0 near u = 1', [0.5, 0.5, 0, 0], almostOne, {}, 1],
+    ['what lies behind it from there on', [0.5, 0.25, 0.25], 0.5, {}, 2],
+    ['the last near 1', [0.5, 0.3, 0.2], almostOne, {}, 2],
+    ['nothing of probability 0 at 0', [0, 0, 1, 0], 0, {}, 2],
+    ['nothing of probability 0 near 1', [0.5, 0.5, 0, 0], almostOne, {}, 1],
     ['by shares when they do not add up to 1', [1, 3], 0.26, {}, 1],
     ['the likeliest when greedy', [0.2, 0.5, 0.3], almostOne, { greedy: true }, 1],
     ['the smaller index of two likeliest', [0.2, 0.4, 0.4], 0, { greedy: true }, 1],
     ['the likeliest of one', [0.2, 0.5, 0.3], almostOne, { topK: 1 }, 1],
     ['the second of the two likeliest', [0.2, 0.5, 0.3], almostOne, { topK: 2 }, 2],
     ['the smaller index among ties at the edge of k', [0.1, 0.3, 0.3, 0.3], almostOne, { topK: 2 }, 2],
-    ['from all when k is more than there are', [0.25, 0.75], 0.9, { topK: 9 }, 0],
+    ['from all when k is more than there are', [0.25, 0.75], 0.2, { topK: 9 }, 0],
     ['the likeliest when it is enough for p', [0.2, 0.5, 0.3], almostOne, { topP: 0.5 }, 1],
     ['from two when one is not enough for p', [0.2, 0.5, 0.3], almostOne, { topP: 0.51 }, 2],
     ['at least one, however small p is', [0.2, 0.5, 0.3], almostOne, { topP: 1e-9 }, 1],
@@ -26,16 +27,16 @@ describe('choose', () => {
     ['by p among the k likeliest, renormalised', [0.2, 0.4, 0.3, 0.1], almostOne, { topK: 2, topP: 0.57 }, 1],
     ['from both of the k likeliest when p asks for both', [0.2, 0.4, 0.3, 0.1], almostOne, { topK: 2, topP: 0.58 }, 2],
   ])('takes %s', (_, probabilities, u, choice, index) => {
-    expect(choose(Float32Array.from(probabilities), u, choice)).toBe(index)
+    expect(choose(Float32Array.from(probabilities), () => u, choice)).toBe(index)
   })
 
   it('finds p even when it takes more than a few hundred tokens', () => {
     const even = new Float32Array(1000).fill(1 / 1000)
-    expect(choose(even, almostOne, { topP: 0.5 })).toBe(499)
-    expect(choose(even, almostOne, { topP: 0.9 })).toBe(899)
+    expect(choose(even, () => almostOne, { topP: 0.5 })).toBe(499)
+    expect(choose(even, () => almostOne, { topP: 0.9 })).toBe(899)
   })
 
-  it('shares u out as the kept probabilities, renormalised, in every mode', () => {
+  it('chooses each of the kept entries as often as its probability, renormalised, says', () => {
     const weights = fc.array(fc.integer({ min: 0, max: 20 }), { minLength: 1, maxLength: 12 }).filter((w) => w.some((x) => x > 0))
     // No sum of these weights is exactly p, where rounding would decide.
     const choices = fc.record(
@@ -43,18 +44,20 @@ describe('choose', () => {
       { requiredKeys: [] },
     )
     fc.assert(
-      fc.property(weights, choices, (given, choice) => {
+      fc.property(weights, choices, fc.nat(), (given, choice, seed) => {
         const whole = given.reduce((a, b) => a + b)
         const wanted = kept(given, choice)
         const mass = wanted.reduce((total, i) => total + given[i]!, 0)
         const probabilities = Float32Array.from(given, (w) => w / whole)
-        const grid = 500
+        const n = 2000
         const counts = new Array<number>(given.length).fill(0)
-        for (let g = 0; g < grid; g++) counts[choose(probabilities, (g + 0.5) / grid, choice)]!++
+        for (let i = 0; i < n; i++) counts[choose(probabilities, (depth) => uniform(seed, i, depth, 0), choice)]!++
         counts.forEach((count, i) => {
-          expect(Math.abs(count - (wanted.includes(i) ? (given[i]! / mass) * grid : 0))).toBeLessThan(1.5)
+          const p = wanted.includes(i) ? given[i]! / mass : 0
+          expect(Math.abs(count - n * p)).toBeLessThanOrEqual(6 * Math.sqrt(n * p * (1 - p)))
         })
       }),
+      { numRuns: 60 },
     )
   })
 })

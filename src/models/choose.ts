@@ -6,12 +6,15 @@ export interface Choice {
 }
 
 /**
- * Chooses an index by inverse cumulative probability at u ∈ [0, 1), from all entries or from the likeliest ones, renormalised.
- * Top-k is taken first, then top-p of what is left; ties go to the smaller index.
+ * Chooses an index by its probability, from all entries or from the likeliest ones, renormalised. Top-k is taken first, then top-p of
+ * what is left; ties go to the smaller index.
+ *
+ * Entries are halved until one is left, each time by a new number in [0, 1), `draw(depth)`. One number against the cumulative sum would
+ * do, but with 32,000 edges it falls onto one every few thousand tokens, where the last bits of the probabilities decide.
  */
-export function choose(probabilities: Float32Array, u: number, { greedy, topK, topP }: Choice = {}): number {
+export function choose(probabilities: Float32Array, draw: (depth: number) => number, { greedy, topK, topP }: Choice = {}): number {
   if (greedy) return largest(probabilities, 1)[0]!
-  if (!topK && (topP === undefined || topP >= 1)) return walk(probabilities, u)
+  if (!topK && (topP === undefined || topP >= 1)) return halve(probabilities, draw)
   let kept = largest(probabilities, Math.min(topK ?? 64, probabilities.length))
   if (topP !== undefined && topP < 1) {
     const whole = topK ? kept.reduce((total, i) => total + probabilities[i]!, 0) : 1
@@ -21,29 +24,32 @@ export function choose(probabilities: Float32Array, u: number, { greedy, topK, t
     const end = kept.findIndex((i) => (mass += probabilities[i]! / whole) >= topP)
     if (end >= 0) kept = kept.slice(0, end + 1)
   }
-  return kept[
-    walk(
-      Float32Array.from(kept, (i) => probabilities[i]!),
-      u,
-    )
-  ]!
+  kept.sort((a, b) => a - b)
+  const weights = Float32Array.from(kept, (i) => probabilities[i]!)
+  return kept[halve(weights, draw)]!
 }
 
 function massOf(probabilities: Float32Array, kept: readonly number[]): number {
   return kept.reduce((total, i) => total + probabilities[i]!, 0)
 }
 
-function walk(probabilities: Float32Array, u: number): number {
-  let total = 0
-  for (let i = 0; i < probabilities.length; i++) total += probabilities[i]!
-  let left = u * total
-  let last = 0
-  for (let i = 0; i < probabilities.length; i++) {
-    const p = probabilities[i]!
-    if (p > 0) last = i
-    if ((left -= p) < 0) return i
+function halve(probabilities: Float32Array, draw: (depth: number) => number): number {
+  let from = 0
+  let to = probabilities.length
+  for (let depth = 0; to - from > 1; depth++) {
+    const middle = (from + to) >> 1
+    const left = sumOf(probabilities, from, middle)
+    const right = sumOf(probabilities, middle, to)
+    if (draw(depth) * (left + right) < left) to = middle
+    else from = middle
   }
-  return last
+  return from
+}
+
+function sumOf(values: Float32Array, from: number, to: number): number {
+  let total = 0
+  for (let i = from; i < to; i++) total += values[i]!
+  return total
 }
 
 /** Indices of the k largest entries, largest first. */

@@ -1,11 +1,11 @@
 /**
- * A number in [0, 1) that belongs to these four integers and no others, so that random numbers need no state and no order.
+ * A number in [0, 1) that belongs to these integers and no others, so that random numbers need no state and no order.
  *
- * limits  53 bits; a, b and c count modulo 2³², the seed modulo 2⁶⁴
+ * limits  53 bits; a, b, c and d count modulo 2³², the seed modulo 2⁶⁴
  * source  Philox4x32-10: Salmon et al. 2011, Parallel random numbers: as easy as 1, 2, 3, doi:10.1145/2063384.2063405
  */
-export function uniform(seed: number, a: number, b: number, c: number): number {
-  const [high, low] = philox([c >>> 0, b >>> 0, a >>> 0, 0], [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0])
+export function uniform(seed: number, a: number, b: number, c: number, d = 0): number {
+  const [high, low] = philox([c >>> 0, b >>> 0, a >>> 0, d >>> 0], [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0])
   return (high * 2 ** 21 + (low >>> 11)) / 2 ** 53
 }
 
