@@ -1,23 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import {
-  gradient,
-  graph,
-  input,
-  isValue,
-  leaves,
-  logSigmoid,
-  mean,
-  printGraph,
-  slice,
-  stopGradient,
-  type Tap,
-  tap,
-  type Value,
-} from '../src/graph/index.ts'
-import type { LlamaConfig } from '../src/models/config.ts'
-import { byPath, completionLogps, llama, paramInputs, tokenLogps } from '../src/models/llama.ts'
-import { llamaParams } from '../src/models/params.ts'
-import { rowInputs } from '../src/models/policy.ts'
+import { printGraph, stopGradient } from '../src/graph/index.ts'
+import { freshAdapters, type LlamaConfig, llamaParams, policyOf } from '../src/models/index.ts'
+import { type CustomLoss, dpo } from '../src/objectives/index.ts'
+import { traceStep } from '../src/train/index.ts'
 
 const config: LlamaConfig = {
   family: 'llama',
@@ -34,38 +19,24 @@ const config: LlamaConfig = {
   tied: true,
 }
 
-/** One DPO training step as `train` traces it, and the names of its taps. */
-function trainingStep(change: Tap = tap) {
-  const taps: string[] = []
-  const collect: Tap = (name, x) => {
-    taps.push(name)
-    return change(name, x)
-  }
-  const params = paramInputs(
-    llamaParams(config, (_, shape) => ({ shape })),
-    (path, shape) => input(`params.${path}`, shape),
-  )
-  const rows = rowInputs({ rows: 8, length: 192, wanted: 640, completions: 16 })
-  const reference = input('reference', [16])
-  const logps = completionLogps(
-    tokenLogps(params, llama(params, rows, config, { tap: collect }), rows.wanted, rows.targets),
-    rows.completion,
-    rows.weights,
-    16,
-  )
-  const ratios = logps.sub(reference)
-  const margin = slice(ratios, 0, 0, 8).sub(slice(ratios, 0, 8, 16))
-  const loss = mean(logSigmoid(margin.mul(0.1))).neg()
-  const named = byPath(params)
-  const slopes = leaves<Value>(gradient(loss, named), isValue)
-  const inputs = Object.fromEntries(Object.entries(named).map(([path, value]) => [`params.${path}`, value]))
-  const outputs = Object.fromEntries(slopes.map(([path, slope]) => [`grad.${path}`, slope]))
-  return { traced: graph({ ...inputs, ...rows, reference }, { loss, margin, ...outputs }), taps }
+/** A DPO step as `train` traces it: 8 pairs in 8 rows. What only a run needs, the arrays' places in the engine, is left out. */
+function trainingStep({ lora, loss }: { lora?: RegExp | undefined; loss?: CustomLoss } = {}) {
+  const params = llamaParams(config, (_, shape) => ({ dtype: 'f32', shape }))
+  const { scale, layers } = freshAdapters(config, { rank: 8, alpha: 16, seed: 0 })
+  const chosen = Object.entries(layers).filter(([path]) => lora?.test(path))
+  const adapters = lora ? { scale, layers: Object.fromEntries(chosen) } : undefined
+  const policy = policyOf(undefined as never, config, params as never, adapters as never)
+  const shape = { rows: 8, length: 192, wanted: 640, completions: 16 }
+  const { graph, taps } = traceStep({ policy, objective: dpo(), shape, examples: 8, ...(loss ? { loss } : {}) })
+  return { graph, taps: [...taps.keys()] }
 }
 
-describe('a training step of a 6-layer Llama with its gradient, printed', () => {
-  const { traced, taps } = trainingStep()
-  const text = printGraph(traced)
+describe.each([
+  ['of every parameter', undefined],
+  ['of adapters', /./],
+])('a training step of a 6-layer Llama with the gradient %s, printed', (_, lora) => {
+  const { graph, taps } = trainingStep({ lora })
+  const text = printGraph(graph)
   const lines = text.trimEnd().split('\n')
 
   it('fits a screen', () => {
@@ -85,19 +56,23 @@ describe('a training step of a 6-layer Llama with its gradient, printed', () => 
   })
 
   it('shows every input and output, folded by path', () => {
-    const squared = 'f32[288, 288] ×24'
-    expect(text).toMatch(/^ {2}params\.embed +f32\[32000, 288\]$/m)
-    expect(lines.filter((line) => line.endsWith(squared)).map((line) => line.trim().split(' ')[0])).toEqual([
-      'params.blocks.{0…5}.attn.{q,k,v,o}',
-      'grad.blocks.{0…5}.attn.{q,k,v,o}',
-    ])
+    const shown = (name: string) =>
+      lines.filter((line) => line.trim().split(' ')[0] === name).map((line) => line.trim().replace(/.* {2}/, ''))
+    expect(shown('params.embed')).toEqual(['f32[32000, 288]'])
+    expect(shown('params.blocks.{0…5}.attn.{q,k,v,o}')).toEqual(['f32[288, 288] ×24'])
+    expect(shown('grad.params.blocks.{0…5}.attn.{q,k,v,o}')).toEqual(lora ? [] : ['f32[288, 288] ×24'])
+    expect(shown('grad.lora.blocks.{0…5}.attn.{q,k,v,o}.a')).toEqual(lora ? ['f32[8, 288] ×24'] : [])
   })
+})
 
-  it('a block that differs stands alone', () => {
-    const patched = printGraph(trainingStep((name, x) => tap(name, name === 'blocks.3.mlp.out' ? stopGradient(x) : x)).traced)
-    expect(patched).toContain('blocks.{0…2}  ×3')
-    expect(patched).toMatch(/^ {2}blocks\.3$/m)
-    expect(patched).toContain('blocks.{4…5}  ×2')
-    expect(patched).toMatch(/gradient marks: 1\n {2}blocks\.3\.mlp\.out\.stopGradient +stop: the gradient is zero by declaration/)
-  })
+it('a block that differs stands alone', () => {
+  const text = printGraph(trainingStep({ lora: /^blocks\.3\./ }).graph)
+  expect(text).toContain('blocks.{0…2}  ×3')
+  expect(text).toMatch(/^ {2}blocks\.3$/m)
+  expect(text).toContain('blocks.{4…5}  ×2')
+})
+
+it('a stop in a custom loss is listed with its place', () => {
+  const text = printGraph(trainingStep({ loss: ({ objective, kl }) => objective.add(stopGradient(kl)) }).graph)
+  expect(text).toMatch(/^gradient marks: 1\n {2}loss\.stopGradient {2}stop: the gradient is zero by declaration$/m)
 })

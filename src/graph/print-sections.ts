@@ -63,7 +63,7 @@ function times(text: string, count: number): string {
 }
 
 /** Columns as wide as their widest cells; a cell that ends its row, and a very long one, claim no width. */
-const WIDE = 56
+const WIDE = 72
 
 function columns(rows: readonly (readonly string[])[]): string[] {
   const widths: number[] = []
