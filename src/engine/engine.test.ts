@@ -199,6 +199,7 @@ describe('the portable form', () => {
     const running = operators(toOnnx(traced).bytes)
     expect(running).toContain('com.microsoft QuickGelu')
     expect(running).toContain(' SimplifiedLayerNormalization')
+    expect(running).not.toContain(' Sqrt')
     const { bytes } = toOnnx(traced, { portable: true })
     expect(operators(bytes).filter((name) => !standard.has(name.slice(1)))).toEqual([])
 

@@ -24,8 +24,10 @@ function silu(value: Value): Fusion | undefined {
   return { needs: [a!], lower: (g, [x]) => g.node('QuickGelu', [x!], { alpha: 1 }) }
 }
 
-/** 1 / √(mean x² + ε), and x times it: two outputs of one node. */
+/** 1 / √(mean x² + ε), and x times it: two outputs of one node. The gradient reads √(mean x² + ε) too, which is one over the first. */
 function rootMeanSquare(value: Value): Fusion | undefined {
+  const root = rms(value)
+  if (root) return { needs: [root.x], lower: (g, [x]) => g.node('Reciprocal', [normalised(g, x!, root)[1]!]) }
   const inverse = inverseRms(value)
   if (inverse) return { needs: [inverse.x], lower: (g, [x]) => normalised(g, x!, inverse)[1]! }
   if (value.op.name !== 'mul') return undefined
@@ -34,14 +36,23 @@ function rootMeanSquare(value: Value): Fusion | undefined {
   return { needs: [scaled.x], lower: (g, [x]) => normalised(g, x!, scaled)[0]! }
 }
 
-function normalised(g: Lowering, x: string, { epsilon, width }: { epsilon: number; width: number }) {
+function normalised(g: Lowering, x: string, { epsilon, width }: Rms) {
   const ones = g.node('Expand', [g.f32(1), g.i64([width])])
   return g.nodes('SimplifiedLayerNormalization', [x, ones], 2, { axis: -1, epsilon })
 }
 
-function inverseRms(value: Value): { x: Value; epsilon: number; width: number } | undefined {
-  if (value.op.name !== 'div' || value.inputs.a!.attrs.fill !== 1) return undefined
-  const root = value.inputs.b!
+function inverseRms(value: Value): Rms | undefined {
+  return value.op.name === 'div' && value.inputs.a!.attrs.fill === 1 ? rms(value.inputs.b!) : undefined
+}
+
+interface Rms {
+  readonly x: Value
+  readonly epsilon: number
+  readonly width: number
+}
+
+/** √(mean x² + ε) over the last axis. */
+function rms(root: Value): Rms | undefined {
   if (root.op.name !== 'sqrt') return undefined
   const shifted = root.inputs.x!
   if (shifted.op.name !== 'add' || shifted.inputs.b!.op.name !== 'constant') return undefined

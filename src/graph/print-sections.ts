@@ -63,13 +63,11 @@ function times(text: string, count: number): string {
 }
 
 /** Columns as wide as their widest cells; a cell that ends its row, and a very long one, claim no width. */
-const WIDE = 72
-
 function columns(rows: readonly (readonly string[])[]): string[] {
   const widths: number[] = []
   for (const row of rows) {
     const full = row.findLastIndex((cell) => cell !== '')
-    for (let i = 0; i < full; i++) if (row[i]!.length <= WIDE) widths[i] = Math.max(widths[i] ?? 0, row[i]!.length)
+    for (let i = 0; i < full; i++) if (row[i]!.length <= 72) widths[i] = Math.max(widths[i] ?? 0, row[i]!.length)
   }
   return rows.map((row) =>
     row
