@@ -58,6 +58,7 @@ export async function look(
         )
   const referenceOfAfter = await given.reference.logps(after.map(treeOf))
   const policyOfBefore = await scoreTrees(policy, before.map(treeOf))
+  await policy.rest()
 
   const measures: Record<string, Estimate> = {
     ...(votes ? { winRate: winRate(votes.map((vote) => [vote])) } : {}),

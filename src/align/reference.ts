@@ -26,6 +26,7 @@ export async function openReference(policy: Policy, modelHash: string, folder = 
       const missing = trees.filter((_, i) => keys[i]!.some((key) => !known.has(key)))
       if (missing.length > 0) {
         const scores = await scoreTrees(policy, missing, { cost: { wanted: 1, run: 100 } }, onBatch)
+        await policy.rest()
         const fresh = missing.flatMap(({ prompt, completions }) => completions.map((completion) => keyOf(prompt, completion)))
         fresh.forEach((key, i) => {
           known.set(key, scores[i]!)

@@ -22,6 +22,7 @@ export async function speak(
     prompts.map(({ ids }) => ids),
     { ...sampling, eosIds },
   )
+  await policy.rest()
   return completions.map((group, i) =>
     group.map((completion): Spoken => ({ prompt: prompts[i]!, completion, sample: sampleOf(tokenizer, prompts[i]!, completion) })),
   )

@@ -14,11 +14,13 @@ export interface Policy {
   readonly adapters?: Adapters<Resident>
   /** The program for a key, compiled the first time it is asked for. */
   program(key: string, make: () => ReturnType<typeof graph>): Promise<Program>
+  /** Closes its programs: each holds the memory of its largest run, and compiling one again takes a tenth of a second. */
+  rest(): Promise<void>
   /** Parameters and adapters by the names that graphs know them under, for `Program.run`. */
   readonly given: Readonly<Record<string, Resident>>
 }
 
-/** Each program holds the memory of its largest run; compiling one again takes a tenth of a second. */
+/** The most programs kept at a time; the one that was not asked for the longest is closed. */
 const MOST_PROGRAMS = 6
 
 /** Puts a checkpoint's parameters (and adapters) into the engine. */
@@ -50,6 +52,11 @@ export function policyOf(engine: Engine, config: LlamaConfig, params: LlamaParam
         void idle.then((program) => program.close())
       }
       return known
+    },
+    async rest() {
+      const idle = [...programs.values()]
+      programs.clear()
+      for (const program of idle) await (await program).close()
     },
     given: { ...named(params), ...Object.fromEntries(adapterLeaves(adapters)) },
   }
@@ -144,7 +151,7 @@ export async function scoreTrees(
     for (const ids of [prompt, ...completions]) checkIds(`score: ids of tree ${i}`, ids, policy.config)
   })
   const scores: number[] = new Array(trees.reduce((n, tree) => n + tree.completions.length, 0)).fill(0)
-  const batches = packTrees(trees, { contextLength: policy.config.contextLength, ...packing })
+  const batches = packTrees(trees, { contextLength: policy.config.contextLength, tokenBudget: 1024, ...packing })
   for (const [i, batch] of batches.entries()) {
     const logps = await scoreBatch(policy, batch)
     batch.slots.forEach((slot, local) => {

@@ -111,6 +111,7 @@ export async function train(training: Training): Promise<Trained> {
     return { steps: plan.length, done: step }
   } finally {
     await state.close()
+    await policy.rest()
   }
 }
 
