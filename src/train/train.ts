@@ -1,16 +1,6 @@
 import { existsSync } from 'node:fs'
 import { tensor, UserError } from '../graph/index.ts'
-import {
-  type Batch,
-  type Policy,
-  packTrees,
-  type RowShape,
-  rowShapes,
-  rowTensors,
-  scoreTrees,
-  shapeOf,
-  type Tree,
-} from '../models/index.ts'
+import { type Batch, type Packing, type Policy, packTrees, rowShapes, rowTensors, scoreTrees, shapeOf, type Tree } from '../models/index.ts'
 import { type CustomLoss, ktoBaseline, mismatched, type Objective } from '../objectives/index.ts'
 import { batches } from '../preferences/index.ts'
 import type { Metrics } from '../runs/index.ts'
@@ -75,12 +65,7 @@ export async function train(training: Training): Promise<Trained> {
   const { policy, examples, batch, epochs, seed, optimizer, checkpoint } = training
   const epochOf = (epoch: number) => batches(examples, batch, { seed, epoch, shuffle: training.shuffle ?? true })
   const plan = Array.from({ length: epochs }, (_, epoch) => epochOf(epoch)).flat()
-  const packing = packingOf(training)
-  const shapes = rowShapes(
-    plan.map((step) => step.map(({ tree }) => tree)),
-    packing,
-    2,
-  )
+  const packing = packingOf(training, plan)
   const state = await openTrainState(policy, optimizer)
   try {
     let step = training.resume && checkpoint && existsSync(checkpoint.file) ? await state.restore(checkpoint.file) : 0
@@ -89,11 +74,11 @@ export async function train(training: Training): Promise<Trained> {
     while (step < Math.min(plan.length, training.maxSteps ?? plan.length)) {
       const started = performance.now()
       const now = plan[step]!
-      const measured = await backward(training, state, now, shapes, packing)
+      const measured = await backward(training, state, now, packing)
       if (step === 0) checkStart(training, now, measured.objective)
       step++
       const gradNorm = await state.gradNorm()
-      if (!Number.isFinite(measured.loss + gradNorm)) throw await notFinite(training, state, now, shapes, packing, step)
+      if (!Number.isFinite(measured.loss + gradNorm)) throw await notFinite(training, state, now, packing, step)
       const lr = optimizer.params.lr! * rateAt(training.schedule, step, plan.length)
       await state.update(step, lr, Math.min(1, training.clip / (gradNorm + 1e-6)))
       const tokensPerSecond = (1000 * measured.tokens) / (performance.now() - started)
@@ -115,10 +100,42 @@ export async function train(training: Training): Promise<Trained> {
   }
 }
 
-function packingOf({ policy, tokenBudget = 2048 }: Training) {
+/** How the examples of a step are laid out: `micro` of them to a micro-batch, in one of a few shapes. */
+interface Plan {
+  readonly micro: number
+  readonly packing: Packing
+}
+
+/**
+ * Equal micro-batches, the largest that fit the token budget: every number of examples is a program of its own, so a whole run should
+ * use one or two.
+ */
+function packingOf({ policy, batch, tokenBudget = 2048 }: Training, plan: readonly (readonly Example[])[]): Plan {
   const { vocabSize, hiddenSize, contextLength, layers, intermediateSize, heads, headDim } = policy.config
   const perToken = layers * hiddenSize * (3 * intermediateSize + 4 * heads * headDim)
-  return { contextLength, tokenBudget, cost: { wanted: (vocabSize * hiddenSize) / perToken, run: 100 } }
+  const packing = { contextLength, tokenBudget, cost: { wanted: (vocabSize * hiddenSize) / perToken, run: 100 } }
+  for (let parts = 1; ; parts++) {
+    const micro = Math.ceil(batch / parts)
+    const groups = plan.flatMap((step) => chunks(step, micro).map((group) => group.map(({ tree }) => tree)))
+    const shapes = rowShapes(groups, packing, 2)
+    if (micro === 1 || groups.every((group) => packTrees(group, { ...packing, shapes }).length === 1))
+      return { micro, packing: { ...packing, shapes } }
+  }
+}
+
+/** The micro-batches of a step, with the step's own numbering of examples. */
+function layOut(now: readonly Example[], { micro, packing }: Plan): { part: Batch; indices: readonly number[] }[] {
+  const starts = Array.from({ length: Math.ceil(now.length / micro) }, (_, i) => i * micro)
+  return starts.flatMap((start) =>
+    packTrees(
+      now.slice(start, start + micro).map(({ tree }) => tree),
+      packing,
+    ).map((part) => ({ part, indices: part.trees.map((tree) => start + tree) })),
+  )
+}
+
+function chunks<T>(items: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size))
 }
 
 interface Measured {
@@ -130,37 +147,29 @@ interface Measured {
 }
 
 /** Loss and gradient of one step, accumulated over its micro-batches: what they weigh is their share of the examples. */
-async function backward(
-  training: Training,
-  state: TrainState,
-  now: readonly Example[],
-  shapes: readonly RowShape[],
-  packing: object,
-): Promise<Measured> {
-  const micro = packTrees(
-    now.map(({ tree }) => tree),
-    { ...packing, shapes },
-  )
+async function backward(training: Training, state: TrainState, now: readonly Example[], plan: Plan): Promise<Measured> {
+  const micro = layOut(now, plan)
   const z0 = training.objective.kind === 'examples' ? await baseline(training, now) : undefined
   const logps: number[][] = now.map(() => [])
   let loss = 0
   let objective = 0
-  for (const [i, part] of micro.entries()) {
+  for (const [i, { part, indices }] of micro.entries()) {
     const program = await stepProgram(training, part)
-    const share = part.trees.length / now.length
+    const share = indices.length / now.length
+    const mine = indices.map((index) => now[index]!)
     const results = await program.run(
-      { ...training.policy.given, ...microInputs(part, now, share, z0) },
+      { ...training.policy.given, ...microInputs(part, mine, share, z0) },
       i === 0 ? state.grads : await state.more(),
     )
     if (i > 0) await state.addMore()
     loss += share * results.loss!.data[0]!
     objective += share * results.objective!.data[0]!
-    const per = results.logps!.data.length / part.trees.length
-    part.trees.forEach((tree, k) => {
-      logps[tree] = Array.from(results.logps!.data.subarray(k * per, (k + 1) * per))
+    const per = results.logps!.data.length / indices.length
+    indices.forEach((index, k) => {
+      logps[index] = Array.from(results.logps!.data.subarray(k * per, (k + 1) * per))
     })
   }
-  const tokens = micro.reduce((total, part) => total + part.used, 0)
+  const tokens = micro.reduce((total, { part }) => total + part.used, 0)
   return {
     loss,
     objective,
@@ -178,8 +187,7 @@ function stepProgram({ policy, objective, loss }: Training, part: Batch) {
   )
 }
 
-function microInputs(part: Batch, now: readonly Example[], share: number, z0: number | undefined) {
-  const mine = part.trees.map((i) => now[i]!)
+function microInputs(part: Batch, mine: readonly Example[], share: number, z0: number | undefined) {
   const slots = mine.flatMap(({ tree }) => tree.completions)
   return {
     ...rowTensors(part.rows),
@@ -220,25 +228,23 @@ function checkStart({ objective }: Training, now: readonly Example[], measured: 
 }
 
 /** Finds the first tap whose value is not finite. */
-async function notFinite(
-  training: Training,
-  state: TrainState,
-  now: readonly Example[],
-  shapes: readonly RowShape[],
-  packing: object,
-  step: number,
-): Promise<UserError> {
+async function notFinite(training: Training, state: TrainState, now: readonly Example[], plan: Plan, step: number): Promise<UserError> {
   const { policy, objective, loss, checkpoint } = training
   if (checkpoint) await state.save(checkpoint.file, step - 1)
   const kept = checkpoint ? `the parameters of step ${step - 1} are kept in ${checkpoint.file}` : 'nothing was changed by this step'
-  for (const part of packTrees(
-    now.map(({ tree }) => tree),
-    { ...packing, shapes },
-  )) {
+  for (const { part, indices } of layOut(now, plan)) {
     const traced = traceStep({ policy, objective, shape: shapeOf(part.rows), examples: part.trees.length, ...(loss ? { loss } : {}) })
     const program = await policy.engine.compile(traceFinite(traced))
     const z0 = objective.kind === 'examples' ? 0 : undefined
-    const found = await program.run({ ...policy.given, ...microInputs(part, now, 1, z0) })
+    const found = await program.run({
+      ...policy.given,
+      ...microInputs(
+        part,
+        indices.map((index) => now[index]!),
+        1,
+        z0,
+      ),
+    })
     const [first] = Object.entries(found).find(([, value]) => !Number.isFinite(value.data[0]!)) ?? []
     if (first)
       return new UserError(
