@@ -146,7 +146,7 @@ function onnxBuilder(inputNames: readonly string[]) {
 }
 
 /** Node types of ONNX Runtime's own domain that fusions use. */
-const microsoft = new Set(['QuickGelu'])
+const microsoft = new Set(['QuickGelu', 'FusedMatMul', 'RotaryEmbedding'])
 
 function valueInfo(name: string, { dtype, shape }: Value) {
   const elemType = dtype === 'i32' ? INT32 : FLOAT

@@ -1,6 +1,7 @@
 import { demand } from './errors.ts'
 import { addOp, divOp, mulOp, negOp, subOp } from './ops/elementwise.ts'
 import { constant } from './ops/leaf.ts'
+import { concat } from './ops/shape.ts'
 import { type DType, type Nested, type Shape, show, type Tensor, type Type } from './tensor.ts'
 
 /** What an op knows beyond its inputs: axes, shapes, names. Plain data, so that a graph can be hashed and printed. */
@@ -93,18 +94,21 @@ export function apply(op: Op, inputs: Readonly<Record<string, Value>>, attrs: At
 }
 
 /**
- * Applies an elementwise op of two inputs with NumPy's broadcasting. Two rules keep gradients small: a broadcast that the op does by
- * itself is not written out, and adding a scatter into zeros scatters into the other side.
+ * Applies an elementwise op of two inputs with NumPy's broadcasting. Four rules keep gradients small: a broadcast that the op does by
+ * itself is not written out; a number acts on a broadcast value before it is repeated; adding a scatter into zeros scatters into the
+ * other side; adding two paddings that meet joins what was padded.
  */
 export function binary(op: Op, a: Value, b: Value | number): Value {
   let left = a
   let right = typeof b === 'number' ? constant(b) : b
   const type = op.infer({ a: left, b: right }, {})
+  if (left.op.name === 'broadcastTo' && right.op.name === 'constant' && right.shape.length === 0)
+    return apply(left.op, { x: binary(op, left.inputs.x!, right) }, left.attrs)
   left = withoutBroadcast(op, left, right, type)
   right = withoutBroadcast(op, right, left, type)
   if (op === addOp) {
-    const scattered = intoOther(left, right) ?? intoOther(right, left)
-    if (scattered) return scattered
+    const simpler = intoOther(left, right) ?? intoOther(right, left) ?? joined(left, right) ?? joined(right, left)
+    if (simpler) return simpler
   }
   return new Value(op, { a: left, b: right }, {}, type)
 }
@@ -123,6 +127,20 @@ function intoOther(x: Value, other: Value): Value | undefined {
 }
 
 /** Tells traced values from the plain objects that hold them. */
+function joined(x: Value, other: Value): Value | undefined {
+  if (x.op.name !== 'pad' || other.op.name !== 'pad') return undefined
+  const [first, second] = [x.attrs, other.attrs] as unknown as [Pad, Pad]
+  const meet = first.axis === second.axis && first.before === 0 && second.after === 0
+  const [p0, p1] = [x.inputs.x!, other.inputs.x!]
+  if (!meet || second.before !== p0.shape[first.axis] || first.after !== p1.shape[first.axis]) return undefined
+  return concat([p0, p1], first.axis)
+}
+interface Pad {
+  readonly axis: number
+  readonly before: number
+  readonly after: number
+}
+
 export function isValue(x: unknown): x is Value {
   return x instanceof Value
 }

@@ -22,7 +22,8 @@ export const mulOp = elementwise2(
   'mul',
   'Mul',
   (a, b) => a * b,
-  ({ dy, a, b }) => ({ a: dy.mul(b), b: dy.mul(a) }),
+  // A square has one gradient, not two to add up.
+  ({ dy, a, b }) => (a === b ? { a: dy.mul(2).mul(a) } : { a: dy.mul(b), b: dy.mul(a) }),
 )
 export const divOp = elementwise2(
   'div',
@@ -179,7 +180,7 @@ function elementwise2(
   name: string,
   opType: string,
   f: (a: number, b: number) => number,
-  grad: (context: { dy: Value; a: Value; b: Value; y: Value }) => { a: Value; b: Value },
+  grad: (context: { dy: Value; a: Value; b: Value; y: Value }) => { a: Value; b?: Value },
   [low, high]: [number, number] = [-2, 2],
 ): Op {
   return op<'a' | 'b'>(name, {
@@ -195,7 +196,7 @@ function elementwise2(
     },
     grad(context) {
       const { a, b } = grad(context)
-      return { a: sumTo(a, context.a.shape), b: sumTo(b, context.b.shape) }
+      return { a: sumTo(a, context.a.shape), ...(b ? { b: sumTo(b, context.b.shape) } : {}) }
     },
     onnx: ({ g, a, b }) => g.node(opType, [a, b]),
     samples: (rng) => [

@@ -2,6 +2,7 @@ import { demand } from '../errors.ts'
 import { type Shape, show, sizeOf, type Type } from '../tensor.ts'
 import { apply, op, type Value } from '../value.ts'
 import { broadcastIndex, sumTo } from './elementwise.ts'
+import { sum } from './reduce.ts'
 import { reshape, transpose } from './shape.ts'
 
 /**
@@ -65,6 +66,20 @@ export const matmulOp = op<'a' | 'b'>('matmul', {
 export function linear(x: Value, weight: Value): Value {
   const rows = sizeOf(x.shape) / x.shape.at(-1)!
   return reshape(matmul(reshape(x, [rows, x.shape.at(-1)!]), transpose(weight)), x.shape.with(-1, weight.shape[0]!))
+}
+
+/**
+ * Σ a·b along the last axis, which stays as 1. Where a is a product u·v it is Σ u·(b·vᵀ), which is narrower: the gradient of an attention
+ * pattern needs only what attention gave.
+ *
+ * shape   a, b f32[…, n] → f32[…, 1]
+ */
+export function dot(a: Value, b: Value): Value {
+  const { a: u, b: v } = a.op === matmulOp ? a.inputs : {}
+  const narrower = u && v && v.shape.at(-2)! < v.shape.at(-1)! && u.shape.length === a.shape.length && v.shape.length === a.shape.length
+  return narrower && sizeOf(u.shape) * v.shape.at(-1)! === sizeOf(a.shape) * v.shape.at(-2)!
+    ? sum(u.mul(matmul(b, transpose(v))), [-1])
+    : sum(a.mul(b), [-1])
 }
 
 /** x = factor · matrix with factor [m, 1] and matrix [m, n], n > 1. */

@@ -2,6 +2,7 @@ import { demand } from '../errors.ts'
 import { type Shape, show, sizeOf, type Tensor, type Type } from '../tensor.ts'
 import { apply, op, type Value } from '../value.ts'
 import { broadcastIndex } from './elementwise.ts'
+import { dot } from './linear.ts'
 import { broadcastTo, reshape } from './shape.ts'
 
 /** Sum over axes, which stay as 1; over all axes, and none left, when no axes are named. */
@@ -52,10 +53,7 @@ export const softmaxOp = op<'x'>('softmax', {
       const lse = logSumExpOf(row)
       return row.map((v) => Math.exp(v - lse))
     }),
-  grad: ({ dy, y }) => {
-    const weighted = dy.mul(y)
-    return { x: weighted.sub(y.mul(sum(weighted, [-1]))) }
-  },
+  grad: ({ dy, y }) => ({ x: dy.sub(dot(dy, y)).mul(y) }),
   onnx: ({ g, x }) => g.node('Softmax', [x], { axis: -1 }),
   samples: (rng) => [{ x: rng.f32([2, 5], -4, 4) }, { x: rng.f32([1, 3, 2]) }],
 })

@@ -3,9 +3,10 @@ import { type Shape, sameShape, show, sizeOf, type Tensor } from '../tensor.ts'
 import { apply, op, type Value } from '../value.ts'
 import { broadcastIndex, sumTo } from './elementwise.ts'
 
-/** The same numbers under another shape. */
+/** The same numbers under another shape. Two in a row are one, or none. */
 export function reshape(x: Value, shape: Shape): Value {
-  return sameShape(x.shape, shape) ? x : apply(reshapeOp, { x }, { shape })
+  if (sameShape(x.shape, shape)) return x
+  return x.op === reshapeOp ? reshape(x.inputs.x!, shape) : apply(reshapeOp, { x }, { shape })
 }
 export const reshapeOp = op<'x', { shape: Shape }>('reshape', {
   infer({ x }, { shape }) {
@@ -21,9 +22,12 @@ export const reshapeOp = op<'x', { shape: Shape }>('reshape', {
   ],
 })
 
-/** Reorders axes: axis i of the result is axis perm[i] of x. Without perm, the last two are swapped. */
+/** Reorders axes: axis i of the result is axis perm[i] of x. Without perm, the last two are swapped. Two in a row are one, or none. */
 export function transpose(x: Value, perm: readonly number[] = swapLast(x.shape.length)): Value {
-  return apply(transposeOp, { x }, { perm })
+  if (x.op !== transposeOp) return apply(transposeOp, { x }, { perm })
+  const before = x.attrs.perm as readonly number[]
+  const both = perm.map((axis) => before[axis]!)
+  return both.every((axis, i) => axis === i) ? x.inputs.x! : apply(transposeOp, { x: x.inputs.x! }, { perm: both })
 }
 export const transposeOp = op<'x', { perm: readonly number[] }>('transpose', {
   infer({ x }, { perm }) {
