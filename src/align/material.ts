@@ -107,6 +107,7 @@ export async function openMaterial(recipe: Recipe, setting: Setting, watch: Watc
         },
       })
       bar.done()
+      if (round === 1) await reference.remember(groups.flat().map(treeOf), groups.flat().map(logpOf))
       const fresh = groups.flatMap(pairUp)
       const found = fresh.map(
         ([a, b]): PairRow => ({ prompt: a.prompt.text, promptIds: [...a.prompt.ids], a: kept(a), b: kept(b), votes: [0, 0] }),

@@ -7,6 +7,8 @@ import { cacheFolder, type Policy, scoreTrees, type Tree } from '../models/index
 export interface Reference {
   /** One number per completion, in the order of trees and completions; nats. */
   logps(trees: readonly Tree[], onBatch?: (done: number, of: number) => void): Promise<number[]>
+  /** Keeps what the reference itself said of its own samples, so that they need not be scored again. */
+  remember(trees: readonly Tree[], logps: readonly number[]): Promise<void>
 }
 
 /**
@@ -20,19 +22,22 @@ export async function openReference(policy: Policy, modelHash: string, folder = 
     const [, key, logp] = /^\["([0-9a-f]{40})",(-?[\d.e+-]+)\]$/.exec(line) ?? []
     if (key) known.set(key, Number(logp))
   }
+  const keep = async (trees: readonly Tree[], logps: readonly number[]) => {
+    const keys = trees.flatMap(({ prompt, completions }) => completions.map((completion) => keyOf(prompt, completion)))
+    const fresh = keys.flatMap((key, i) => (known.has(key) ? [] : [[key, logps[i]!] as const]))
+    for (const [key, logp] of fresh) known.set(key, logp)
+    await mkdir(dirname(file), { recursive: true }).catch(() => {})
+    await appendFile(file, fresh.map((entry) => `${JSON.stringify(entry)}\n`).join('')).catch(() => {})
+  }
   return {
+    remember: keep,
     async logps(trees, onBatch) {
       const keys = trees.map(({ prompt, completions }) => completions.map((completion) => keyOf(prompt, completion)))
       const missing = trees.filter((_, i) => keys[i]!.some((key) => !known.has(key)))
       if (missing.length > 0) {
-        const scores = await scoreTrees(policy, missing, { cost: { wanted: 1, run: 100 } }, onBatch)
+        const scores = await scoreTrees(policy, missing, {}, onBatch)
         await policy.rest()
-        const fresh = missing.flatMap(({ prompt, completions }) => completions.map((completion) => keyOf(prompt, completion)))
-        fresh.forEach((key, i) => {
-          known.set(key, scores[i]!)
-        })
-        await mkdir(dirname(file), { recursive: true }).catch(() => {})
-        await appendFile(file, fresh.map((key, i) => `${JSON.stringify([key, scores[i]])}\n`).join('')).catch(() => {})
+        await keep(missing, scores)
       }
       return keys.flat().map((key) => known.get(key)!)
     },
