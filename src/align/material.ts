@@ -10,7 +10,7 @@ import { look } from './look.ts'
 import { dealPrompts, type Prompt } from './prompts.ts'
 import type { OnPolicy, Recipe } from './recipe.ts'
 import { hashFile, type Setting, seedFor } from './setting.ts'
-import { type Spoken, sampleOf, speak } from './speak.ts'
+import { logpOf, type Spoken, sampleOf, speak, treeOf } from './speak.ts'
 import { begin, type Watch } from './watch.ts'
 
 /** What the loop of align works on; each method is one of its lines. */
