@@ -102,15 +102,25 @@ const opcodes: Readonly<Record<string, number>> = {
   maximum: 0xe9,
 }
 
-// Locals: 0 count, 1 offset, 2 end (i32), 3 total (f64), 4 x (f64).
+// Locals: 0 count, 1 offset, 2 end (i32), 3 total, 4 x (f64), 5 and 6 sums of two, 7 two numbers (v128).
 const sumOfSquares: readonly number[] = [
-  ...[2, 1, I32, 2, F64],
+  ...[3, 1, I32, 2, F64, 3, V128],
   ...[0x20, 1, 0x20, 0, 0x41, 2, 0x74, 0x6a, 0x21, 2], // end = offset + count · 4
+  ...[0x02, 0x40, 0x03, 0x40, 0x20, 1, 0x41, 16, 0x6a, 0x20, 2, 0x4b, 0x0d, 1], // while offset + 16 ≤ end (unsigned)
+  ...twoSquares(0, 5),
+  ...twoSquares(8, 6),
+  ...[0x20, 1, 0x41, 16, 0x6a, 0x21, 1, 0x0c, 0, 0x0b, 0x0b],
+  ...[0x20, 5, 0x20, 6, ...simd(0xf0), 0x22, 7, ...simd(0x21), 0, 0x20, 7, ...simd(0x21), 1, 0xa0, 0x21, 3], // total = both lanes of both
   ...[0x02, 0x40, 0x03, 0x40, 0x20, 1, 0x20, 2, 0x4f, 0x0d, 1], // while offset < end (unsigned)
   ...[0x20, 1, 0x2a, 2, 0, 0xbb, 0x22, 4, 0x20, 4, 0xa2, 0x20, 3, 0xa0, 0x21, 3], // total += x²
   ...[0x20, 1, 0x41, 4, 0x6a, 0x21, 1, 0x0c, 0, 0x0b, 0x0b],
   ...[0x20, 3, 0x0b],
 ]
+
+/** Two numbers from `at` bytes beyond the offset, widened to f64 and squared, added to a local. */
+function twoSquares(at: number, local: number): number[] {
+  return [0x20, 1, ...simd(0x5d), 3, at, ...simd(0x5f), 0x22, 7, 0x20, 7, ...simd(0xf2), 0x20, local, ...simd(0xf0), 0x21, local]
+}
 
 function simd(opcode: number): number[] {
   return [0xfd, ...leb(opcode)]
