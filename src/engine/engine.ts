@@ -140,10 +140,10 @@ export function openEngine({ threads = availableParallelism() }: { threads?: num
       const from = 'slot' in given ? { slot: given.slot } : { data: given.data as Float32Array | Int32Array }
       return { name: attrs.name as string, dtype, shape, ...from }
     })
-    const outputs = Object.entries(graph.outputs).map(([name, { shape }]) => {
+    const outputs = Object.entries(graph.outputs).map(([name, { dtype, shape }]) => {
       const target = into[name]
       demand(!target || sameShape(target.shape, shape), () => `run: output ${name} is [${shape}], got ${show(target!)} to write it into`)
-      return { name, shape, ...(target ? { slot: target.slot } : {}) }
+      return { name, dtype, shape, ...(target ? { slot: target.slot } : {}) }
     })
     const results = await ask<Float32Array[]>({ kind: 'run', id, feeds, outputs })
     const returned = outputs.filter(({ slot }) => !slot)

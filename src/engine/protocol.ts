@@ -47,6 +47,7 @@ export interface Feed {
 
 export interface Fetch {
   readonly name: string
+  readonly dtype: DType
   readonly shape: Shape
   readonly slot?: Slot
 }

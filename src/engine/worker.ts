@@ -1,5 +1,7 @@
 import { parentPort } from 'node:worker_threads'
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
+import { sizeOf } from '../graph/index.ts'
+import { STOP } from './lower.ts'
 import { openMemory } from './memory.ts'
 import type { Request, Slot } from './protocol.ts'
 
@@ -78,11 +80,13 @@ const actions: { readonly [K in Request['kind']]: (request: Extract<Request, { k
     const fed = Object.fromEntries(
       feeds.map(({ name, slot, data, shape, dtype }) => [name, new OrtTensor(names[dtype], (data ?? view(slot!)) as never, shape)]),
     )
-    const wanted = Object.fromEntries(
-      outputs.map(({ name, slot, shape }) => [name, slot ? new OrtTensor('float32', view(slot) as Float32Array, shape) : null]),
-    )
-    const results = await session.run(fed, wanted as never)
-    return outputs.filter(({ slot }) => !slot).map(({ name }) => results[name]!.data)
+    const places = outputs.map(({ slot, dtype, shape }) => (slot ? view(slot) : new arrays[dtype](sizeOf(shape))))
+    const wanted = outputs.map(({ name, dtype, shape }, i) => [name, new OrtTensor(names[dtype], places[i] as never, shape)] as const)
+    // Every output is written where it belongs; then the binding refuses to copy them (see STOP).
+    await session.run(fed, { [STOP]: null, ...Object.fromEntries(wanted) }).catch((error: Error) => {
+      if (!/Non tensor type is temporarily not supported/.test(error.message)) throw error
+    })
+    return places.filter((_, i) => !outputs[i]!.slot)
   },
 }
 /** What each request was to do, for messages. */
@@ -101,6 +105,7 @@ const told: { readonly [K in Request['kind']]: string } = {
   run: 'run a graph in ONNX Runtime',
 }
 const names = { f32: 'float32', i32: 'int32' } as const
+const arrays = { f32: Float32Array, i32: Int32Array } as const
 
 function view({ offset, size, dtype }: Slot): Float32Array | Int32Array {
   return dtype === 'i32' ? new Int32Array(memory.buffer, offset, size) : new Float32Array(memory.buffer, offset, size)
