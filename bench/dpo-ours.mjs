@@ -51,6 +51,7 @@ async function load() {
   const policy = await openPolicy(engine, checkpoint)
   const trees = pairs.map(pairTree)
   const reference = await scoreTrees(policy, trees)
+  await policy.rest()
   return { policy, examples: trees.map((tree, i) => ({ tree, reference: reference.slice(2 * i, 2 * i + 2), label: 1 })) }
 }
 
@@ -83,27 +84,19 @@ function peakMemoryMB() {
   return Number(mark ?? process.resourceUsage().maxRSS) / 1024
 }
 
+/** Compiles with a profile: one file for the step's programs, whatever their sizes, and others for the rest. */
 async function profiled(graph) {
-  const program = await plain.compile(graph, { profile: join(options.profile, `program-${programs.length}`) })
-  const entry = { program, runs: 0, isStep: 'loss' in graph.outputs }
-  programs.push(entry)
-  return {
-    ...program,
-    run(inputs, into) {
-      entry.runs++
-      return program.run(inputs, into)
-    },
-  }
+  const program = await plain.compile(graph, { profile: join(options.profile, 'loss' in graph.outputs ? 'step' : 'other') })
+  programs.push(program)
+  return { ...program, close: async () => {} }
 }
 
 /** Milliseconds a step inside the kernels of each op type, and of the whole run of its programs. */
 async function byOp() {
   const total = new Map()
   const add = (name, ms) => total.set(name, (total.get(name) ?? 0) + ms)
-  for (const { program } of programs) await program.close()
-  for (const [i, { isStep }] of programs.entries()) {
-    if (!isStep) continue
-    const file = readdirSync(options.profile).find((name) => name.startsWith(`program-${i}_`))
+  for (const program of programs) await program.close()
+  for (const file of readdirSync(options.profile).filter((name) => name.startsWith('step_'))) {
     for (const { cat, name, dur, args } of JSON.parse(readFileSync(join(options.profile, file), 'utf8'))) {
       if (cat === 'Node' && name.endsWith('_kernel_time')) add(args.op_name, dur / 1000)
       if (cat === 'Session' && name === 'model_run') add('run', dur / 1000)

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
 import { demand, type Graph, mapNested, type Nested, sameShape, show, sizeOf, type Tensor, type Type, UserError } from '../graph/index.ts'
-import { toOnnx } from './lower.ts'
+import { type Numbers, toOnnx } from './lower.ts'
 import type { Blocks, Request, Slot } from './protocol.ts'
 import { toWasm } from './wasm.ts'
 
@@ -37,7 +37,7 @@ export interface Update {
 }
 
 export interface Engine {
-  /** Graphs that are written alike share one session. */
+  /** Graphs that are written alike but for their sizes share one session, and its memory. */
   compile(graph: Graph, options?: { profile?: string }): Promise<Program>
   compileUpdate(graph: Graph): Promise<Update>
   /** Zeros of a type. */
@@ -92,7 +92,7 @@ export function openEngine({ threads = availableParallelism() }: { threads?: num
   }
 
   async function compile(graph: Graph, { profile }: { profile?: string } = {}): Promise<Program> {
-    const { bytes, nodes } = toOnnx(graph)
+    const { bytes, nodes, numbers } = toOnnx(graph)
     const key = createHash('sha256')
       .update(bytes)
       .update(profile ?? '')
@@ -104,7 +104,7 @@ export function openEngine({ threads = availableParallelism() }: { threads?: num
     return {
       graph,
       nodes,
-      run: (inputs, into = {}) => run(session.id, graph, inputs, into),
+      run: (inputs, into = {}) => run(session.id, graph, numbers, inputs, into),
       save: (path) => writeFile(path, toOnnx(graph, { portable: true }).bytes),
       async close() {
         if (open && --session.users === 0) {
@@ -130,6 +130,7 @@ export function openEngine({ threads = availableParallelism() }: { threads?: num
   async function run(
     id: number,
     graph: Graph,
+    numbers: Numbers,
     inputs: Readonly<Record<string, Tensor | Resident>>,
     into: Readonly<Record<string, Resident>>,
   ) {
@@ -145,7 +146,7 @@ export function openEngine({ threads = availableParallelism() }: { threads?: num
       demand(!target || sameShape(target.shape, shape), () => `run: output ${name} is [${shape}], got ${show(target!)} to write it into`)
       return { name, dtype, shape, ...(target ? { slot: target.slot } : {}) }
     })
-    const results = await ask<Float32Array[]>({ kind: 'run', id, feeds, outputs })
+    const results = await ask<Float32Array[]>({ kind: 'run', id, feeds, numbers, outputs })
     const returned = outputs.filter(({ slot }) => !slot)
     return Object.fromEntries(
       returned.map(({ name, shape }, i): [string, Tensor] => [name, { dtype: graph.outputs[name]!.dtype, shape, data: results[i]! }]),

@@ -13,10 +13,15 @@ const INT64 = 7
  */
 export const STOP = '.stop'
 
+/** Inputs that belong to a program, not to a run. */
+export type Numbers = Readonly<Record<string, BigInt64Array | Float32Array>>
+
 /** An ONNX model's bytes and how many nodes of each type it has. */
 export interface OnnxModel {
   readonly bytes: Uint8Array
   readonly nodes: Readonly<Record<string, number>>
+  /** In the running form, numbers that are inputs too: axes, shapes and constants. So graphs that differ in sizes alone are one file. */
+  readonly numbers: Numbers
 }
 
 /**
@@ -29,15 +34,20 @@ export interface OnnxModel {
  * source  ONNX IR version 10, opset 21; com.microsoft 1
  */
 export function toOnnx(graph: Graph, { portable = false }: { portable?: boolean } = {}): OnnxModel {
-  const builder = onnxBuilder(Object.values(graph.inputs).map((value) => String(value.attrs.name)))
+  const builder = onnxBuilder(
+    Object.values(graph.inputs).map((value) => String(value.attrs.name)),
+    portable,
+  )
   const names = new Map<Value, string>()
   const order = ancestors(Object.values(graph.outputs))
   // Backwards first: what only a fusion's inside needs is not written.
   const needed = new Set<Value>(Object.values(graph.outputs))
   const fusions = new Map<Value, Fusion>()
+  const users = new Map<Value, number>()
+  for (const input of order.flatMap((value) => Object.values(value.inputs))) users.set(input, (users.get(input) ?? 0) + 1)
   for (const value of order.toReversed()) {
     if (!needed.has(value)) continue
-    const fusion = portable ? undefined : fusionOf(value)
+    const fusion = portable ? undefined : fusionOf(value, users)
     if (fusion) fusions.set(value, fusion)
     for (const input of fusion ? fusion.needs : Object.values(value.inputs)) needed.add(input)
   }
@@ -61,11 +71,10 @@ export function toOnnx(graph: Graph, { portable = false }: { portable?: boolean 
 
   const outputs = Object.entries(graph.outputs).map(([name, value]) => ({ name: builder.output(names.get(value)!, name), value }))
   for (const value of order) if (value.op.name === 'tap') builder.rename(names.get(value), String(value.attrs.name))
-  if (!portable) builder.stop()
   return builder.finish(graph, outputs)
 }
 
-function onnxBuilder(inputNames: readonly string[]) {
+function onnxBuilder(inputNames: readonly string[], portable: boolean) {
   const nodes: { opType: string; inputs: readonly string[]; outputs: string[]; attrs: Readonly<Record<string, unknown>> }[] = []
   const initializers: { name: string; dims: readonly number[]; dataType: number; rawData: Uint8Array }[] = []
   const known = new Map<string, string[]>()
@@ -73,7 +82,7 @@ function onnxBuilder(inputNames: readonly string[]) {
   const taken = new Set(inputNames)
   const produced = new Set<string>()
   const counts: Record<string, number> = {}
-  let stops = false
+  const numbers: Record<string, BigInt64Array | Float32Array> = {}
 
   const nodeWith = (opType: string, inputs: readonly string[], outputs: number, attrs: Readonly<Record<string, unknown>>) => {
     const key = `${opType}|${inputs.join(',')}|${JSON.stringify(attrs)}`
@@ -94,17 +103,22 @@ function onnxBuilder(inputNames: readonly string[]) {
     known.set(key, [name])
     return name
   }
+  const number = (key: string, dims: readonly number[], dataType: number, data: BigInt64Array | Float32Array) => {
+    if (portable) return initializer(key, dims, dataType, data)
+    const name = known.get(key)?.[0] ?? `.numbers_${known.size}`
+    known.set(key, [name])
+    numbers[name] = data
+    return name
+  }
   const builder: Lowering & {
     rename(name: string | undefined, to: string): void
     output(name: string, to: string): string
-    /** Puts STOP before the outputs. */
-    stop(): void
     finish(graph: Graph, outputs: readonly { name: string; value: Value }[]): OnnxModel
   } = {
     node: (opType, inputs, attrs = {}) => nodeWith(opType, inputs, 1, attrs)[0]!,
     nodes: (opType, inputs, outputs, attrs = {}) => nodeWith(opType, inputs, outputs, attrs),
-    i64: (values) => initializer(`i64:${values.length}:${values}`, [values.length], INT64, BigInt64Array.from(values, BigInt)),
-    f32: (value) => initializer(`f32:${value}`, [], FLOAT, Float32Array.of(value)),
+    i64: (values) => number(`i64:${values.length}:${values}`, [values.length], INT64, BigInt64Array.from(values, BigInt)),
+    f32: (value) => number(`f32:${value}`, [], FLOAT, Float32Array.of(value)),
     weights: ({ dtype, shape, data }: Tensor) =>
       dtype === 'i32'
         ? initializer(`table:${initializers.length}`, shape, INT32, Int32Array.from(data))
@@ -125,11 +139,12 @@ function onnxBuilder(inputNames: readonly string[]) {
       nodes.push({ opType: 'Identity', inputs: [name], outputs: [to], attrs: {} })
       return to
     },
-    stop() {
-      nodes.push({ opType: 'SequenceEmpty', inputs: [], outputs: [STOP], attrs: {} })
-      stops = true
-    },
     finish(graph, outputs) {
+      if (!portable) nodes.push({ opType: 'SequenceEmpty', inputs: [], outputs: [STOP], attrs: {} })
+      const consumed = new Set(nodes.flatMap(({ inputs }) => inputs))
+      const ends = nodes.filter(({ outputs }) => !outputs.some((name) => consumed.has(name)))
+      // ONNX Runtime runs what the last node needs, then what the last but one needs, …: so the first gradient made is the first to run.
+      const ordered = [...nodes.filter((node) => !ends.includes(node)), ...ends.toReversed()]
       const final = (name: string) => finalNames.get(name) ?? name
       const model = create(ModelProto, {
         irVersion: 10n,
@@ -140,13 +155,18 @@ function onnxBuilder(inputNames: readonly string[]) {
         ],
         graph: {
           name: 'innate',
-          input: Object.values(graph.inputs).map((value) => valueInfo(String(value.attrs.name), value)),
+          input: [
+            ...Object.values(graph.inputs).map((value) => valueInfo(String(value.attrs.name), value, portable)),
+            ...Object.entries(numbers).map(([name, data]) =>
+              data instanceof Float32Array ? tensorInfo(name, FLOAT, []) : tensorInfo(name, INT64, [{}]),
+            ),
+          ],
           output: [
-            ...(stops ? [{ name: STOP, type: { value: { case: 'sequenceType', value: { elemType: anyFloats } } } }] : []),
-            ...outputs.map(({ name, value }) => valueInfo(name, value)),
+            ...(portable ? [] : [{ name: STOP, type: { value: { case: 'sequenceType', value: { elemType: anyFloats } } } }]),
+            ...outputs.map(({ name, value }) => valueInfo(name, value, portable)),
           ],
           initializer: initializers.map((x) => ({ name: x.name, dims: x.dims.map(BigInt), dataType: x.dataType, rawData: x.rawData })),
-          node: nodes.map(({ opType, inputs, outputs: made, attrs }) => ({
+          node: ordered.map(({ opType, inputs, outputs: made, attrs }) => ({
             opType,
             name: final(made[0]!),
             input: inputs.map(final),
@@ -156,7 +176,7 @@ function onnxBuilder(inputNames: readonly string[]) {
           })),
         },
       } as never)
-      return { bytes: toBinary(ModelProto, model), nodes: counts }
+      return { bytes: toBinary(ModelProto, model), nodes: counts, numbers }
     },
   }
   return builder
@@ -167,9 +187,12 @@ const microsoft = new Set(['QuickGelu', 'FusedMatMul', 'RotaryEmbedding'])
 
 const anyFloats = { value: { case: 'tensorType', value: { elemType: FLOAT } } }
 
-function valueInfo(name: string, { dtype, shape }: Value) {
-  const elemType = dtype === 'i32' ? INT32 : FLOAT
-  const dim = shape.map((n) => ({ value: { case: 'dimValue', value: BigInt(n) } }))
+function valueInfo(name: string, { dtype, shape }: Value, sized: boolean) {
+  const dim = shape.map((n, i) => ({ value: sized ? { case: 'dimValue', value: BigInt(n) } : { case: 'dimParam', value: `${name}.${i}` } }))
+  return tensorInfo(name, dtype === 'i32' ? INT32 : FLOAT, dim)
+}
+
+function tensorInfo(name: string, elemType: number, dim: readonly object[]) {
   return { name, type: { value: { case: 'tensorType', value: { elemType, shape: { dim } } } } }
 }
 

@@ -20,7 +20,13 @@ export type Request =
   | { readonly kind: 'kernel'; readonly id: number; readonly bytes: Uint8Array }
   | { readonly kind: 'update'; readonly id: number; readonly calls: readonly (readonly number[])[] }
   | { readonly kind: 'sumOfSquares'; readonly id: number; readonly slots: readonly Slot[] }
-  | { readonly kind: 'run'; readonly id: number; readonly feeds: readonly Feed[]; readonly outputs: readonly Fetch[] }
+  | {
+      readonly kind: 'run'
+      readonly id: number
+      readonly feeds: readonly Feed[]
+      readonly numbers: Readonly<Record<string, BigInt64Array | Float32Array>>
+      readonly outputs: readonly Fetch[]
+    }
 
 /** Equal runs of numbers, copied from and to places that lie at equal distances in two nested loops. */
 export interface Blocks {

@@ -75,11 +75,13 @@ const actions: { readonly [K in Request['kind']]: (request: Extract<Request, { k
     for (const args of calls) kernels.get(id)!.run(...args)
   },
   sumOfSquares: ({ id, slots }) => slots.map((slot) => kernels.get(id)!.sumOfSquares(slot.size, slot.offset)),
-  async run({ id, feeds, outputs }) {
+  async run({ id, feeds, numbers, outputs }) {
     const session = sessions.get(id)!
-    const fed = Object.fromEntries(
+    const fed: Record<string, OrtTensor> = Object.fromEntries(
       feeds.map(({ name, slot, data, shape, dtype }) => [name, new OrtTensor(names[dtype], (data ?? view(slot!)) as never, shape)]),
     )
+    for (const [name, data] of Object.entries(numbers))
+      fed[name] = data instanceof Float32Array ? new OrtTensor('float32', data, []) : new OrtTensor('int64', data, [data.length])
     const places = outputs.map(({ slot, dtype, shape }) => (slot ? view(slot) : new arrays[dtype](sizeOf(shape))))
     const wanted = outputs.map(({ name, dtype, shape }, i) => [name, new OrtTensor(names[dtype], places[i] as never, shape)] as const)
     // Every output is written where it belongs; then the binding refuses to copy them (see STOP).

@@ -126,7 +126,6 @@ function intoOther(x: Value, other: Value): Value | undefined {
   return apply(x.op, { ...x.inputs, x: other }, x.attrs)
 }
 
-/** Tells traced values from the plain objects that hold them. */
 function joined(x: Value, other: Value): Value | undefined {
   if (x.op.name !== 'pad' || other.op.name !== 'pad') return undefined
   const [first, second] = [x.attrs, other.attrs] as unknown as [Pad, Pad]
@@ -141,6 +140,7 @@ interface Pad {
   readonly after: number
 }
 
+/** Tells traced values from the plain objects that hold them. */
 export function isValue(x: unknown): x is Value {
   return x instanceof Value
 }

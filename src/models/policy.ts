@@ -14,14 +14,14 @@ export interface Policy {
   readonly adapters?: Adapters<Resident>
   /** The program for a key, compiled the first time it is asked for. */
   program(key: string, make: () => ReturnType<typeof graph>): Promise<Program>
-  /** Closes its programs: each holds the memory of its largest run, and compiling one again takes a tenth of a second. */
+  /** Closes its programs: together they hold the memory of their largest run, and compiling one again takes a tenth of a second. */
   rest(): Promise<void>
   /** Parameters and adapters by the names that graphs know them under, for `Program.run`. */
   readonly given: Readonly<Record<string, Resident>>
 }
 
-/** The most programs kept at a time; the one that was not asked for the longest is closed. */
-const MOST_PROGRAMS = 6
+/** The most programs kept at a time; the one that was not asked for the longest is closed. Those that differ in sizes alone share memory. */
+const MOST_PROGRAMS = 48
 
 /** Puts a checkpoint's parameters (and adapters) into the engine. */
 export async function openPolicy(

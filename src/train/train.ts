@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { tensor, UserError } from '../graph/index.ts'
-import { type Batch, type Packing, type Policy, packTrees, rowShapes, rowTensors, scoreTrees, shapeOf, type Tree } from '../models/index.ts'
+import { type Batch, type Packing, type Policy, packTrees, rowTensors, scoreTrees, shapeOf, type Tree } from '../models/index.ts'
 import { type CustomLoss, ktoBaseline, mismatched, type Objective } from '../objectives/index.ts'
 import { batches } from '../preferences/index.ts'
 import type { Metrics } from '../runs/index.ts'
@@ -35,7 +35,7 @@ export interface Training {
   /** The round that metrics are written under; 0, the default, is a plain training run. */
   readonly round?: number
   readonly shuffle?: boolean
-  /** Most input positions at a time; a step that needs more is accumulated from several. Default 2048. */
+  /** Most input positions at a time; a step that needs more is accumulated from several. Default 1536. */
   readonly tokenBudget?: number
   /** Stops after this many steps, as if it had been killed there. */
   readonly maxSteps?: number
@@ -65,7 +65,7 @@ export async function train(training: Training): Promise<Trained> {
   const { policy, examples, batch, epochs, seed, optimizer, checkpoint } = training
   const epochOf = (epoch: number) => batches(examples, batch, { seed, epoch, shuffle: training.shuffle ?? true })
   const plan = Array.from({ length: epochs }, (_, epoch) => epochOf(epoch)).flat()
-  const packing = packingOf(training, plan)
+  const packing = packingOf(training)
   const state = await openTrainState(policy, optimizer)
   try {
     let step = training.resume && checkpoint && existsSync(checkpoint.file) ? await state.restore(checkpoint.file) : 0
@@ -100,42 +100,20 @@ export async function train(training: Training): Promise<Trained> {
   }
 }
 
-/** How the examples of a step are laid out: `micro` of them to a micro-batch, in one of a few shapes. */
-interface Plan {
-  readonly micro: number
-  readonly packing: Packing
-}
-
-/**
- * Equal micro-batches, the largest that fit the token budget: every number of examples is a program of its own, so a whole run should
- * use one or two.
- */
-function packingOf({ policy, batch, tokenBudget = 2048 }: Training, plan: readonly (readonly Example[])[]): Plan {
+/** Each step in the shapes that fit it best, since shapes share one program; a run is as dear as some hundred positions. */
+function packingOf({ policy, tokenBudget = 1536 }: Training): Packing {
   const { vocabSize, hiddenSize, contextLength, layers, intermediateSize, heads, headDim } = policy.config
   const perToken = layers * hiddenSize * (3 * intermediateSize + 4 * heads * headDim)
-  const packing = { contextLength, tokenBudget, cost: { wanted: (vocabSize * hiddenSize) / perToken, run: 100 } }
-  for (let parts = 1; ; parts++) {
-    const micro = Math.ceil(batch / parts)
-    const groups = plan.flatMap((step) => chunks(step, micro).map((group) => group.map(({ tree }) => tree)))
-    const shapes = rowShapes(groups, packing, 2)
-    if (micro === 1 || groups.every((group) => packTrees(group, { ...packing, shapes }).length === 1))
-      return { micro, packing: { ...packing, shapes } }
-  }
+  return { contextLength, tokenBudget, lengths: 32, wantedMultiple: 32, cost: { wanted: (vocabSize * hiddenSize) / perToken, run: 400 } }
 }
 
-/** The micro-batches of a step, with the step's own numbering of examples. */
-function layOut(now: readonly Example[], { micro, packing }: Plan): { part: Batch; indices: readonly number[] }[] {
-  const starts = Array.from({ length: Math.ceil(now.length / micro) }, (_, i) => i * micro)
-  return starts.flatMap((start) =>
-    packTrees(
-      now.slice(start, start + micro).map(({ tree }) => tree),
-      packing,
-    ).map((part) => ({ part, indices: part.trees.map((tree) => start + tree) })),
+/** The micro-batches of a step, each with its examples. */
+function layOut(now: readonly Example[], packing: Packing): { part: Batch; mine: readonly Example[] }[] {
+  const parts = packTrees(
+    now.map(({ tree }) => tree),
+    packing,
   )
-}
-
-function chunks<T>(items: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size))
+  return parts.map((part) => ({ part, mine: part.trees.map((tree) => now[tree]!) }))
 }
 
 interface Measured {
@@ -147,16 +125,15 @@ interface Measured {
 }
 
 /** Loss and gradient of one step, accumulated over its micro-batches: what they weigh is their share of the examples. */
-async function backward(training: Training, state: TrainState, now: readonly Example[], plan: Plan): Promise<Measured> {
-  const micro = layOut(now, plan)
+async function backward(training: Training, state: TrainState, now: readonly Example[], packing: Packing): Promise<Measured> {
+  const micro = layOut(now, packing)
   const z0 = training.objective.kind === 'examples' ? await baseline(training, now) : undefined
   const logps: number[][] = now.map(() => [])
   let loss = 0
   let objective = 0
-  for (const [i, { part, indices }] of micro.entries()) {
+  for (const [i, { part, mine }] of micro.entries()) {
     const program = await stepProgram(training, part)
-    const share = indices.length / now.length
-    const mine = indices.map((index) => now[index]!)
+    const share = mine.length / now.length
     const results = await program.run(
       { ...training.policy.given, ...microInputs(part, mine, share, z0) },
       i === 0 ? state.grads : await state.more(),
@@ -164,8 +141,8 @@ async function backward(training: Training, state: TrainState, now: readonly Exa
     if (i > 0) await state.addMore()
     loss += share * results.loss!.data[0]!
     objective += share * results.objective!.data[0]!
-    const per = results.logps!.data.length / indices.length
-    indices.forEach((index, k) => {
+    const per = results.logps!.data.length / mine.length
+    part.trees.forEach((index, k) => {
       logps[index] = Array.from(results.logps!.data.subarray(k * per, (k + 1) * per))
     })
   }
@@ -228,23 +205,21 @@ function checkStart({ objective }: Training, now: readonly Example[], measured: 
 }
 
 /** Finds the first tap whose value is not finite. */
-async function notFinite(training: Training, state: TrainState, now: readonly Example[], plan: Plan, step: number): Promise<UserError> {
+async function notFinite(
+  training: Training,
+  state: TrainState,
+  now: readonly Example[],
+  packing: Packing,
+  step: number,
+): Promise<UserError> {
   const { policy, objective, loss, checkpoint } = training
   if (checkpoint) await state.save(checkpoint.file, step - 1)
   const kept = checkpoint ? `the parameters of step ${step - 1} are kept in ${checkpoint.file}` : 'nothing was changed by this step'
-  for (const { part, indices } of layOut(now, plan)) {
+  for (const { part, mine } of layOut(now, packing)) {
     const traced = traceStep({ policy, objective, shape: shapeOf(part.rows), examples: part.trees.length, ...(loss ? { loss } : {}) })
     const program = await policy.engine.compile(traceFinite(traced))
     const z0 = objective.kind === 'examples' ? 0 : undefined
-    const found = await program.run({
-      ...policy.given,
-      ...microInputs(
-        part,
-        indices.map((index) => now[index]!),
-        1,
-        z0,
-      ),
-    })
+    const found = await program.run({ ...policy.given, ...microInputs(part, mine, 1, z0) })
     const [first] = Object.entries(found).find(([, value]) => !Number.isFinite(value.data[0]!)) ?? []
     if (first)
       return new UserError(

@@ -73,7 +73,9 @@ export const logSumExpOp = op<'x'>('logSumExp', {
   onnx: ({ g, x }) => {
     const p = g.node('Softmax', [x], { axis: -1 })
     const highest = (name: string) => g.node('ReduceMax', [name, g.i64([-1])], { keepdims: 1 })
-    return g.node('Sub', [highest(x), g.node('Log', [highest(p)])])
+    // ONNX Runtime runs the later one first: x is read before the softmax takes its place.
+    const last = g.node('Log', [highest(p)])
+    return g.node('Sub', [highest(x), last])
   },
   samples: (rng) => [{ x: rng.f32([2, 5], -4, 4) }, { x: rng.f32([3], 50, 90) }],
 })
