@@ -1,5 +1,18 @@
-import { part, type Resident } from '../engine/index.ts'
-import { concat, constant, graph, input, logSumExp, reshape, softmax, takeRows, tensor, type Value } from '../graph/index.ts'
+import { type Blocks, part, type Resident } from '../engine/index.ts'
+import {
+  concat,
+  constant,
+  graph,
+  input,
+  logSumExp,
+  reshape,
+  sizeOf,
+  softmax,
+  takeRows,
+  tensor,
+  transpose,
+  type Value,
+} from '../graph/index.ts'
 import { llama, logits } from './llama.ts'
 import { type Policy, policyInputs } from './policy.ts'
 
@@ -26,14 +39,22 @@ export interface NextToken {
   logp(id: number): number
 }
 
+/** Where columns lie: `rows` rows of `width` columns, from this row and column on. */
+interface Place {
+  readonly rows: number
+  readonly width: number
+  readonly row: number
+  readonly column: number
+}
+
 const HIDDEN = -1e9
 const ROOM = 32
 const SIZES = [1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256]
 
 /**
- * Keys and values of `size` rows, [layers, 2, size, kvHeads, capacity, headDim], written column by column: every row writes its next
- * token into the same column, a row that starts puts its prompt into the columns just before, and a mask says which columns a row may
- * see. Positions are inside the rotated keys, so columns may be moved.
+ * Keys [headDim, capacity] and values [capacity, headDim] of `size` rows, for every layer and head, written column by column: every row
+ * writes its next token into the same column, a row that starts puts its prompt into the columns just before, and a mask says which
+ * columns a row may see. Positions are inside the rotated keys, so columns may be moved.
  */
 export function openCache(policy: Policy, wantedSize: number, temperature: number) {
   const { engine, config } = policy
@@ -60,18 +81,42 @@ export function openCache(policy: Policy, wantedSize: number, temperature: numbe
   }
   const active = () => writings.filter((w) => w !== undefined)
 
+  /** Copies `length` columns of some rows, of keys and of values, between two of these layouts. */
+  function columns(length: number, from: Place, to: Place, rows: number): Blocks[] {
+    const plane = ({ rows: all, width }: Place) => all * kvHeads * headDim * width
+    const outer = { count: layers, from: 2 * plane(from), to: 2 * plane(to) }
+    const start = (place: Place) => place.row * kvHeads * headDim * place.width
+    return [
+      {
+        length,
+        fromStart: start(from) + from.column,
+        toStart: start(to) + to.column,
+        outer,
+        inner: { count: rows * kvHeads * headDim, from: from.width, to: to.width },
+      },
+      {
+        length: length * headDim,
+        fromStart: plane(from) + start(from) + from.column * headDim,
+        toStart: plane(to) + start(to) + to.column * headDim,
+        outer,
+        inner: { count: rows * kvHeads, from: from.width * headDim, to: to.width * headDim },
+      },
+    ]
+  }
+
   /** Makes sure that the next column is free and that `starting` columns lie before it, moving what is in use when it must. */
   async function arrange(starting: number) {
     const longest = Math.max(0, ...active().map((w) => w.length))
     if (cache && column >= starting && column < capacity) return
     const end = Math.max(longest, starting)
     const width = Math.ceil((end + ROOM) / 64) * 64
-    const target = await allocate([planes, size, kvHeads, width, headDim])
+    const target = await allocate([planes, size, kvHeads * width * headDim])
     if (cache && longest > 0) {
-      const rows = { count: size * kvHeads, from: capacity * headDim, to: width * headDim }
-      const outer = { count: planes, from: rows.count * rows.from, to: rows.count * rows.to }
-      const [fromStart, toStart] = [(column - longest) * headDim, (end - longest) * headDim]
-      await engine.copy(cache, target, [{ length: longest * headDim, fromStart, toStart, outer, inner: rows }])
+      const [from, to] = [
+        { rows: size, width: capacity, row: 0, column: column - longest },
+        { rows: size, width, row: 0, column: end - longest },
+      ]
+      await engine.copy(cache, target, columns(longest, from, to, size))
     }
     await release(cache)
     cache = target
@@ -102,7 +147,7 @@ export function openCache(policy: Policy, wantedSize: number, temperature: numbe
     /** Reads prompts; their keys and values wait for `start`. */
     async read(prompts: readonly (readonly number[])[]): Promise<NextTokens> {
       const R = SIZES.find((n) => n >= prompts.length) ?? prompts.length
-      const T = Math.min(config.contextLength, Math.ceil(Math.max(...prompts.map((p) => p.length)) / 32) * 32)
+      const T = Math.min(config.contextLength, Math.ceil(Math.max(...prompts.map((p) => p.length)) / 64) * 64)
       const program = await policy.program(`read ${R} ${T} ${scaled ? temperature : 1}`, () => {
         const { params, adapters, inputs } = policyInputs(policy)
         const given = {
@@ -115,12 +160,12 @@ export function openCache(policy: Policy, wantedSize: number, temperature: numbe
         const positions = given.positions
         const hidden = llama(params, { tokens: given.tokens, positions: reshape(positions, [1, T]), mask: given.mask }, config, {
           ...(adapters ? { adapters } : {}),
-          onKeysValues: (_, k, v) => kv.push(k, v),
+          onKeysValues: (_, k, v) => kv.push(transpose(k), v),
         })
         const scores = logits(params, takeRows(reshape(hidden, [R * T, config.hiddenSize]), given.last))
         return graph({ ...inputs, ...given }, { ...distribution(scores), kv: stacked(kv) })
       })
-      const kv = await allocate([planes, R, kvHeads, T, headDim])
+      const kv = await allocate([planes, R, kvHeads * T * headDim])
       const tokens = new Int32Array(R * T)
       prompts.forEach((prompt, r) => {
         tokens.set(prompt, r * T)
@@ -150,16 +195,11 @@ export function openCache(policy: Policy, wantedSize: number, temperature: numbe
       read = undefined
       if (items.length === 0) return release(kv)
       await arrange(Math.max(...items.map(({ writing }) => writing.length)))
-      const blocks = items.map(({ from, writing }) => {
+      const blocks = items.flatMap(({ from, writing }) => {
         const slot = writings.indexOf(undefined)
         writings[slot] = writing
-        return {
-          length: writing.length * headDim,
-          fromStart: from * kvHeads * length * headDim,
-          toStart: (slot * kvHeads * capacity + column - writing.length) * headDim,
-          outer: { count: planes, from: rows * kvHeads * length * headDim, to: size * kvHeads * capacity * headDim },
-          inner: { count: kvHeads, from: length * headDim, to: capacity * headDim },
-        }
+        const to = { rows: size, width: capacity, row: slot, column: column - writing.length }
+        return columns(writing.length, { rows, width: length, row: from, column: 0 }, to, 1)
       })
       await engine.copy(kv, cache!, blocks)
       await release(kv)
@@ -177,14 +217,14 @@ export function openCache(policy: Policy, wantedSize: number, temperature: numbe
           seen: input('seen', [B, 1, 1, S]),
         }
         const past = Array.from({ length: layers }, (_, l) => ({
-          k: input(`past.${l}.k`, [B, kvHeads, S, headDim]),
+          k: input(`past.${l}.k`, [B, kvHeads, headDim, S]),
           v: input(`past.${l}.v`, [B, kvHeads, S, headDim]),
         }))
         const kv: Value[] = []
         const hidden = llama(params, { ...given, mask: constant(0) }, config, {
           ...(adapters ? { adapters } : {}),
           past: { blocks: past, mask: given.seen },
-          onKeysValues: (_, k, v) => kv.push(k, v),
+          onKeysValues: (_, k, v) => kv.push(transpose(k), v),
         })
         const pastInputs = Object.fromEntries(
           past.flatMap(({ k, v }, l) => [
@@ -199,12 +239,18 @@ export function openCache(policy: Policy, wantedSize: number, temperature: numbe
       })
       if (!fresh || fresh.shape[1] !== B) {
         await release(fresh)
-        fresh = await allocate([planes, B, kvHeads, 1, headDim])
+        fresh = await allocate([planes, B, kvHeads * headDim])
       }
       const plane = B * kvHeads * S * headDim
       const past = Object.fromEntries(
         Array.from({ length: layers }, (_, l) =>
-          ['k', 'v'].map((name, c) => [`past.${l}.${name}`, part(cache!, (2 * l + c) * plane, [B, kvHeads, S, headDim])] as const),
+          ['k', 'v'].map(
+            (name, c) =>
+              [
+                `past.${l}.${name}`,
+                part(cache!, (2 * l + c) * plane, c === 0 ? [B, kvHeads, headDim, S] : [B, kvHeads, S, headDim]),
+              ] as const,
+          ),
         ).flat(),
       )
       const tokens = Int32Array.from(writings, (w) => w?.ids.at(-1) ?? 0)
@@ -223,16 +269,7 @@ export function openCache(policy: Policy, wantedSize: number, temperature: numbe
         },
         { kv: fresh },
       )
-      const inner = { count: B * kvHeads, from: headDim, to: S * headDim }
-      await engine.copy(fresh, cache!, [
-        {
-          length: headDim,
-          fromStart: 0,
-          toStart: column * headDim,
-          outer: { count: planes, from: inner.count * inner.from, to: plane },
-          inner,
-        },
-      ])
+      await engine.copy(fresh, cache!, columns(1, { rows: B, width: 1, row: 0, column: 0 }, { rows: B, width: S, row: 0, column }, B))
       column++
       for (const w of writings) if (w) w.length++
       return next(outputs)
@@ -249,7 +286,7 @@ export function openCache(policy: Policy, wantedSize: number, temperature: numbe
       const smaller = SIZES.find((n) => n >= alive.length) ?? size
       if (alive.length === 0 || smaller > size / 2 || !cache) return
       const rows = Array.from({ length: smaller }, (_, i) => alive[i] ?? alive[0]!)
-      const packed = await allocate([planes, smaller, kvHeads, capacity, headDim])
+      const packed = await allocate([planes, smaller, kvHeads * capacity * headDim])
       await engine.pick(cache, packed, rows, planes)
       await release(cache)
       cache = packed
@@ -263,10 +300,10 @@ export function openCache(policy: Policy, wantedSize: number, temperature: numbe
   }
 }
 
-/** Keys and values of all blocks as one value, so that one output is returned: [planes, R, kvHeads, T, headDim]. */
+/** Keys (transposed) and values of all blocks as one value, so that one output is returned: [planes, R, kvHeads · T · headDim]. */
 function stacked(kv: readonly Value[]): Value {
   return concat(
-    kv.map((value) => reshape(value, [1, ...value.shape])),
+    kv.map((value) => reshape(value, [1, value.shape[0]!, sizeOf(value.shape.slice(1))])),
     0,
   )
 }

@@ -44,7 +44,10 @@ export interface DecoderOptions {
   /** Names values on the way, and may replace them. */
   readonly tap?: Tap
   readonly adapters?: Adapters<Value>
-  /** Keys and values of tokens before these, one entry per block; `mask` says which of them a query may see. */
+  /**
+   * Tokens before these, one entry per block: keys [R, kvHeads, headDim, S], transposed so that no step turns them round, and values
+   * [R, kvHeads, S, headDim]; `mask` says which of them a query may see.
+   */
   readonly past?: { readonly blocks: readonly { readonly k: Value; readonly v: Value }[]; readonly mask: Value }
   /** Called with every block's new keys and values, for a cache. */
   readonly onKeysValues?: (block: number, k: Value, v: Value) => void
@@ -97,15 +100,13 @@ function attention(
 
   // The queries that share a key's head stand side by side, so grouped attention is one plain product.
   const grouped = reshape(q.mul(1 / Math.sqrt(headDim)), [R, KV, (H / KV) * T, headDim])
-  const scores = (keys: Value, bias: Value) => {
-    const raw = reshape(matmul(grouped, transpose(keys)), [R, H, T, keys.shape[2]!])
-    return raw.add(bias)
-  }
+  const scores = (keysT: Value, bias: Value) => reshape(matmul(grouped, keysT), [R, H, T, keysT.shape[3]!]).add(bias)
   const past = options.past && { ...options.past.blocks[block]!, mask: options.past.mask }
-  const all = past ? concat([scores(past.k, past.mask), scores(k, mask)], 3) : scores(k, mask)
+  const fresh = scores(transpose(k), mask)
+  const all = past ? concat([scores(past.k, past.mask), fresh], 3) : fresh
   const pattern = tap('attn.pattern', softmax(all))
   const weighted = (weights: Value, values: Value) => matmul(reshape(weights, [R, KV, (H / KV) * T, values.shape[2]!]), values)
-  const S = past ? past.k.shape[2]! : 0
+  const S = past ? past.v.shape[2]! : 0
   const mixed = past ? weighted(slice(pattern, 3, 0, S), past.v).add(weighted(slice(pattern, 3, S, S + T), v)) : weighted(pattern, v)
   const joined = reshape(transpose(reshape(mixed, [R, H, T, headDim]), [0, 2, 1, 3]), [R, T, H * headDim])
   return dense(joined, attn.o, 'attn.o')
