@@ -38,13 +38,14 @@ function install() {
 function build() {
   const built = join(home, 'dist', 'cli', 'main.js')
   const newest = newestSource(join(home, 'src'))
-  const done = existsSync(built) ? statSync(join(home, 'dist', 'built')).mtimeMs : 0
+  const stamp = join(home, 'dist', 'built')
+  const done = existsSync(stamp) ? statSync(stamp).mtimeMs : 0
   if (done > newest && verb !== 'build') return
   say('building …')
   if (!existsSync(built)) rmSync(join(home, 'node_modules', '.cache', 'innate.tsbuildinfo'), { force: true })
   const status = bin('tsc', '-p', 'tsconfig.json')
   if (status !== 0) exit(status)
-  node('-e', `require('node:fs').writeFileSync(${JSON.stringify(join(home, 'dist', 'built'))}, '')`)
+  node('-e', `require('node:fs').writeFileSync(${JSON.stringify(stamp)}, '')`)
 }
 
 function newestSource(folder) {

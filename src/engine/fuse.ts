@@ -95,17 +95,29 @@ function rotation(value: Value): Fusion | undefined {
   const signed = lCos.sign === 1 && rCos.sign === 1 && lSin.sign === -rSin.sign
   if (!perRow || !signed || String(cos.shape) !== String(sin.shape)) return undefined
   const rows = cos.shape[0]!
-  const places = Array.from({ length: batch * length }, (_, i) => (rows === 1 ? i % length : i))
   return {
     needs: [x, cos, sin],
     lower(g, [input, c, s]) {
       const table = (name: string) => g.node('Reshape', [name, g.i64([rows * length, half])])
       const angle = lSin.sign === 1 ? table(s!) : g.node('Neg', [table(s!)])
-      const positions = g.node('Reshape', [g.i64(places), g.i64([batch, length])])
-      return g.node('RotaryEmbedding', [input!, positions, table(c!), angle], {})
+      return g.node('RotaryEmbedding', [input!, places(g, batch, length, rows), table(c!), angle])
     },
   }
 }
+
+/** Which row of a table of angles each position reads. */
+function places(g: Lowering, batch: number, length: number, rows: number): string {
+  const key = `${batch} ${length} ${rows}`
+  const known = written.get(g) ?? new Map<string, string>()
+  written.set(g, known)
+  if (!known.has(key)) {
+    const each = Array.from({ length: batch * length }, (_, i) => (rows === 1 ? i % length : i))
+    known.set(key, g.node('Reshape', [g.i64(each), g.i64([batch, length])]))
+  }
+  return known.get(key)!
+}
+// Every block turns its queries and keys by the same angles; the list is long, so it is written once.
+const written = new WeakMap<Lowering, Map<string, string>>()
 
 interface Term {
   readonly x: Value
