@@ -1,9 +1,16 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
+const src = fileURLToPath(new URL('src/', import.meta.url))
+
 export default defineConfig({
-  // Examples import the package by its name, as a user does.
-  resolve: { alias: [{ find: /^innate$/, replacement: fileURLToPath(new URL('src/index.ts', import.meta.url)) }] },
+  // Examples import the package and its parts by name, as a user does.
+  resolve: {
+    alias: [
+      { find: /^innate$/, replacement: `${src}index.ts` },
+      { find: /^innate\/(\w+)$/, replacement: `${src}$1/index.ts` },
+    ],
+  },
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'examples/**/*.test.ts'],
     testTimeout: 60_000,

@@ -56,6 +56,7 @@ interface Locked {
   readonly resolved?: string
   readonly hasInstallScript?: boolean
   readonly dev?: boolean
+  readonly optionalDependencies?: Readonly<Record<string, string>>
 }
 const home = join(import.meta.dirname, '..')
 const json = (path: string) => JSON.parse(readFileSync(join(home, path), 'utf8'))
@@ -90,6 +91,12 @@ describe('dependencies', () => {
   it('the lock file names no server', () => {
     expect(locked.filter(([, { resolved }]) => resolved !== undefined).map(([path]) => path)).toEqual([])
     expect(readFileSync(join(home, 'package-lock.json'), 'utf8')).not.toContain('.tgz')
+  })
+
+  it('the lock file has an entry for every platform, also for those that a registry withheld: npm ci refuses it otherwise', () => {
+    const named = new Set(locked.map(([path]) => path))
+    const wanted = locked.flatMap(([, { optionalDependencies }]) => Object.keys(optionalDependencies ?? {}))
+    expect(wanted.filter((name) => !named.has(`node_modules/${name}`))).toEqual([])
   })
 
   it('every installed package has a permissive licence', () => {

@@ -33,9 +33,7 @@ async function fromJson(path: string): Promise<unknown> {
 }
 
 async function fromCode(path: string): Promise<unknown> {
-  // The recipe must build its graph with this very copy of innate, so the import is answered from here.
-  const innate = await import('../index.ts')
-  const jiti = createJiti(import.meta.url, { virtualModules: { innate }, moduleCache: false })
+  const jiti = createJiti(import.meta.url, { virtualModules: await doors(), moduleCache: false })
   try {
     const module = (await jiti.import(resolve(path))) as { default?: unknown }
     if (module.default === undefined)
@@ -44,6 +42,24 @@ async function fromCode(path: string): Promise<unknown> {
   } catch (cause) {
     if (cause instanceof UserError) throw cause
     throw new UserError(`${path}: must load, got ${(cause as Error).message}`, { cause })
+  }
+}
+
+/** The package and its parts as a recipe imports them: it must build its graph with this very copy, so they are answered from here. */
+async function doors(): Promise<Record<string, unknown>> {
+  return {
+    innate: await import('../index.ts'),
+    'innate/graph': await import('../graph/index.ts'),
+    'innate/engine': await import('../engine/index.ts'),
+    'innate/text': await import('../text/index.ts'),
+    'innate/models': await import('../models/index.ts'),
+    'innate/preferences': await import('../preferences/index.ts'),
+    'innate/goals': await import('../goals/index.ts'),
+    'innate/objectives': await import('../objectives/index.ts'),
+    'innate/runs': await import('../runs/index.ts'),
+    'innate/train': await import('../train/index.ts'),
+    'innate/accept': await import('../accept/index.ts'),
+    'innate/align': await import('./index.ts'),
   }
 }
 
