@@ -1,4 +1,4 @@
-// The commands of a checkout: `start`, `test`, `innate …`, `bench …`, `build`.
+// The commands of a checkout: `start`, `test`, `innate …`, `bench …`, `build`, `pack`.
 // Each one installs and builds what is missing first, and says so on stderr. Plain JavaScript: it runs before anything is installed.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
@@ -20,22 +20,21 @@ if (verb === 'test') {
   if (rest.length > 0) exit(bin('vitest', 'run', ...rest))
   exit(bin('tsc', '-p', 'tsconfig.test.json') || bin('biome', 'check', '--error-on-warnings', '.') || bin('vitest', 'run'))
 }
-if (verb !== 'build') exit(say(`unknown command ${verb}; choose start, test, innate, bench or build`) ?? 2)
+if (verb === 'pack') exit(npm('pack', ...rest))
+if (verb !== 'build') exit(say(`unknown command ${verb}; choose start, test, innate, bench, build or pack`) ?? 2)
 
 function install() {
   const stamp = join(home, 'node_modules', '.package-lock.json')
   if (existsSync(stamp) && statSync(stamp).mtimeMs >= statSync(join(home, 'package-lock.json')).mtimeMs - 1000) return
   say('installing the dependencies (once; about 500 MB, most of it ONNX Runtime) …')
-  const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
-  const done = spawnSync(npm, ['ci', '--no-fund', '--no-audit'], {
-    cwd: home,
-    stdio: ['ignore', 2, 2],
-    shell: process.platform === 'win32',
-  })
-  if (done.status !== 0) exit(say('npm ci failed; its own words are above. Is the npm registry reachable?') ?? 1)
+  if (npm('ci', '--no-fund', '--no-audit') === 0) return
+  say('npm ci must succeed, and its own words are above; is the registry reachable (npm ping), and is there room on the disk?')
+  exit(1)
 }
 
 function build() {
+  // What is packed holds nothing of files that were renamed or removed since.
+  if (verb === 'pack') rmSync(join(home, 'dist'), { recursive: true, force: true })
   const built = join(home, 'dist', 'cli', 'main.js')
   const newest = newestSource(join(home, 'src'))
   const stamp = join(home, 'dist', 'built')
@@ -69,6 +68,13 @@ function node(...args) {
 
 function nodeIn(cwd, ...args) {
   return spawnSync(process.execPath, args, { cwd, stdio: 'inherit' }).status ?? 1
+}
+
+/** npm, whose words all go to stderr, so that stdout is the command's alone. */
+function npm(...args) {
+  const done = spawnSync('npm', args, { cwd: home, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' })
+  if (done.error) say(`npm must be there, got ${done.error.message}; it comes with Node from nodejs.org`)
+  return done.status ?? 1
 }
 
 function say(line) {
