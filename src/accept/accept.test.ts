@@ -180,7 +180,7 @@ describe('the verdict', () => {
   }
   const good = of(0.75, 0.65, 0.83)
   const weak = of(0.55, 0.45, 0.64)
-  const rules = { rounds: 3, klBudget: 20, patience: 2 }
+  const rules = { rounds: 3, klBudget: 20, patience: 2, guards: { shareEnded: atLeast(0.6) } }
   const cases: [string, Evaluation[], Decision['next'], string | undefined, RegExp?][] = [
     ['nothing yet', [], 'round', undefined],
     ['a weak round', [look(1, weak)], 'round', undefined],
@@ -192,6 +192,14 @@ describe('the verdict', () => {
       'accepted',
       /Round 1 met every criterion on 256 sealed prompts/,
     ],
+    [
+      'a guard that is broken',
+      [look(1, good, { shareEnded: of(0.3, 0.2, 0.42) })],
+      'stop',
+      'rejected',
+      /shareEnded in round 1 is 0.3 \[0.2, 0.42\], beyond its guard of ≥ 0.6/,
+    ],
+    ['a guard that may still hold', [look(1, weak, { shareEnded: of(0.5, 0.4, 0.62) })], 'round', undefined],
     ['a refused look', [look(1, good), look(1, weak, {}, 'sealed')], 'stop', 'rejected', /does not confirm/],
     ['the KL budget', [look(1, good, { klFromReference: of(25, 21, 29, 'nats') })], 'stop', 'rejected', /KL .* above the budget of 20/],
     ['KL that may be within', [look(1, weak, { klFromReference: of(21, 19, 23, 'nats') })], 'round', undefined],

@@ -1,4 +1,5 @@
-import type { Evaluation, Verdict } from '../runs/schema.ts'
+import { edges, sayBound } from '../runs/bound.ts'
+import type { Bound, Evaluation, Verdict } from '../runs/schema.ts'
 
 /** When to stop. Each rule is checked after every round, on the development slice. */
 export interface StopRules {
@@ -8,6 +9,8 @@ export interface StopRules {
   readonly klBudget?: number
   /** Rejected when this many rounds in a row bring no higher win rate than the best before them. */
   readonly patience?: number
+  /** Rejected once one of these measures lies beyond its bound with its whole interval: what no gain elsewhere can make up for. */
+  readonly guards?: Readonly<Record<string, Bound>>
   /** Rejected once the gold measure fell with its whole interval; on unless set to false. */
   readonly gold?: boolean
 }
@@ -68,6 +71,14 @@ function alarm({ measures, round, look }: Evaluation, rules: StopRules): string[
     reasons.push(
       `KL from the reference in ${where} is ${number(kl.estimate)} nats per completion [${number(kl.low)}, ${number(kl.high)}], above the budget of ${rules.klBudget} with its whole interval.`,
     )
+  for (const [name, bound] of Object.entries(rules.guards ?? {})) {
+    const measured = measures[name]
+    const [from, to] = edges(bound)
+    if (measured && (measured.high < from || measured.low > to))
+      reasons.push(
+        `${name} in ${where} is ${number(measured.estimate)} [${number(measured.low)}, ${number(measured.high)}], beyond its guard of ${sayBound(bound, measured.unit)} with its whole interval.`,
+      )
+  }
   const gold = measures.gold
   if (gold && rules.gold !== false && gold.high < 0)
     reasons.push(
