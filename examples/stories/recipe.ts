@@ -15,7 +15,7 @@ export default recipe({
   train: { optimizer: adamw({ lr: 2e-4 }), schedule: 'linear', batch: 8, epochs: 1, lora: { rank: 16, alpha: 32 } },
   // 5. What must hold, with whole 95 % intervals, on sealed prompts that are looked at once.
   accept: {
-    winRate: atLeast(0.6), //        the voter prefers it to the reference
+    winRate: atLeast(0.55), //       the voter prefers it to the reference
     utility: atLeast(0), //          what the voter really wants rose (known, because the voter is simulated)
     gold: atLeast(0), //             and so did a measure that nothing was trained on
     shareEnded: atLeast(0.7),
