@@ -1,24 +1,20 @@
+import { cp } from 'node:fs/promises'
 import { decide } from '../accept/index.ts'
-import {
-  type ContributionRow,
-  createRun,
-  type Evaluation,
-  evaluationSchema,
-  openRun,
-  type Run,
-  roundFolder,
-  type Verdict,
-  writeReport,
-} from '../runs/index.ts'
-import { type Material, openMaterial } from './material.ts'
+import { writeFolder } from '../models/folder.ts'
+import { type Evaluation, evaluationSchema, type Run, roundFolder, type Verdict, verdictSchema, writeReport } from '../runs/index.ts'
+import { pruneRounds } from './keep-rounds.ts'
+import { manifestOf } from './manifest.ts'
+import { openMaterial } from './material.ts'
 import type { Recipe } from './recipe.ts'
-import { manifestOf, openSetting } from './setting.ts'
+import { openSetting } from './setting.ts'
+import { takeRun } from './take-run.ts'
 import type { Watch } from './watch.ts'
 
 export interface AlignOptions {
   readonly watch?: Watch
+  /** Aborted, the run saves and stops by throwing the signal's reason. */
   readonly signal?: AbortSignal
-  /** Go on with the run in `recipe.run`. */
+  /** Go on with the run in `recipe.run`; one that has ended says its verdict again. */
   readonly resume?: boolean
   /** The command line that reproduces the run, for its manifest. */
   readonly command?: string
@@ -37,19 +33,18 @@ export interface Aligned extends Verdict {
  * throws  UserError for what is wrong with recipe, files or judge
  */
 export async function align(recipe: Recipe, options: AlignOptions = {}): Promise<Aligned> {
-  const { watch = {}, signal } = options
+  const { watch = {}, signal, resume, command = 'align(recipe)' } = options
   const setting = await openSetting(recipe, watch)
   let run: Run | undefined
   try {
-    const material = await openMaterial(recipe, setting, watch)
-    run = options.resume
-      ? await openRun(recipe.run!, { resume: true })
-      : await createRun(recipe.run, await manifestOf(recipe, 'align', setting, material.data, options.command ?? 'align(recipe)'))
+    const material = await openMaterial(recipe, setting, watch, signal)
+    run = await takeRun(recipe.run, await manifestOf(recipe, 'align', setting, material.data, command), { resume, watch })
+    if (run.has('verdict.json')) watch.note?.('this run has ended; its verdict is said again, and nothing is left to go on with')
     const evaluations = await doneBefore(run)
     for (;;) {
       signal?.throwIfAborted()
       const decision = decide(evaluations, { rounds: recipe.rounds, ...recipe.stop })
-      if (decision.next === 'stop') return await finish(run, decision.verdict, material)
+      if (decision.next === 'stop') return await finish(run, decision.verdict)
       if (decision.next === 'sealed look') {
         evaluations.push(await material.look(run, decision.round, 'sealed'))
         continue
@@ -57,9 +52,9 @@ export async function align(recipe: Recipe, options: AlignOptions = {}): Promise
       const round = evaluations.length + 1
       await material.collect(run, round) //                      1, 2: sample from the newest policy, and let the judge vote
       const { examples, contribution } = await material.label() // 1: what prior and votes together make of every pair so far
-      await material.train(run, round, examples, signal) //        3, 4: the loss, backwards, from the original model
-      signal?.throwIfAborted()
+      await material.train(run, round, examples) //                3, 4: the loss, backwards, from the original model
       evaluations.push(await material.look(run, round, 'development', contribution))
+      await pruneRounds(run, evaluations, recipe.keepRounds)
     }
   } finally {
     await run?.close()
@@ -67,20 +62,26 @@ export async function align(recipe: Recipe, options: AlignOptions = {}): Promise
   }
 }
 
-/** Rounds that an earlier process brought to their end. */
+/** Looks that an earlier process took. */
 async function doneBefore(run: Run): Promise<Evaluation[]> {
   const evaluations: Evaluation[] = []
-  for (let round = 1; run.has(`${roundFolder(round)}/evaluation.json`); round++)
-    evaluations.push(await run.read(`${roundFolder(round)}/evaluation.json`, evaluationSchema))
+  const add = async (file: string) => evaluations.push(await run.read(file, evaluationSchema))
+  for (let round = 1; run.has(`${roundFolder(round)}/evaluation.json`); round++) await add(`${roundFolder(round)}/evaluation.json`)
+  if (run.has('sealed/evaluation.json')) await add('sealed/evaluation.json')
   return evaluations
 }
 
-async function finish(run: Run, verdict: Verdict, material: Material): Promise<Aligned> {
-  const model = verdict.verdict === 'accepted' ? await material.save(run, 'model') : undefined
+/** Verdict, model and report. The accepted model is the last round's as it was looked at. */
+async function finish(run: Run, now: Verdict): Promise<Aligned> {
+  const verdict = run.has('verdict.json') ? await run.read('verdict.json', verdictSchema) : now
+  const accepted = verdict.verdict === 'accepted' && verdict.round !== undefined
+  const model = await run.path('model')
+  if (accepted && !run.has('model')) {
+    const from = await run.path(`${roundFolder(verdict.round)}/model`)
+    await writeFolder(model, (temporary) => cp(from, temporary, { recursive: true }))
+  }
   await run.write('verdict.json', verdict)
-  await run.close({ ended: true })
+  if (run.manifest.ended === undefined) await run.close({ ended: true })
   await writeReport(run)
-  return { ...verdict, run: run.folder, ...(model ? { model } : {}) }
+  return { ...verdict, run: run.folder, ...(accepted ? { model } : {}) }
 }
-
-export type { ContributionRow }

@@ -1,17 +1,18 @@
+import { z } from 'zod'
 import { bootstrap, meanOf } from '../accept/index.ts'
 import { scoreTrees } from '../models/index.ts'
 import { type Labelled, type Pair, pairTree } from '../preferences/index.ts'
-import type { Estimate } from '../runs/index.ts'
+import { estimateSchema } from '../runs/index.ts'
 import type { Setting } from './setting.ts'
 
-/** What held-out pairs say of a trained policy. */
-export interface HeldOut {
-  readonly pairs: number
-  /** Share of pairs whose margin is above 0; prompts are resampled. */
-  readonly accuracy: Estimate
-  readonly chosenLogRatio: Estimate
-  readonly rejectedLogRatio: Estimate
-}
+/** What held-out pairs say of a trained policy: the share whose margin is above 0, and both log-ratios; prompts are resampled. */
+export const heldOutSchema = z.object({
+  pairs: z.int(),
+  accuracy: estimateSchema,
+  chosenLogRatio: estimateSchema,
+  rejectedLogRatio: estimateSchema,
+})
+export type HeldOut = Readonly<z.infer<typeof heldOutSchema>>
 
 /** Preference accuracy on pairs that were not trained on: the trained policy prefers the chosen side more than the reference does. */
 export async function heldOutAccuracy({ trainee, reference }: Setting, rows: readonly (Pair | Labelled)[]): Promise<HeldOut | undefined> {

@@ -1,7 +1,7 @@
 import { UserError } from '../graph/index.ts'
 import type { Checkpoint } from '../models/index.ts'
 import { shuffled } from '../preferences/index.ts'
-import { readPromptFile } from './prompt-file.ts'
+import { checkPrompt, readPromptFile } from './prompt-file.ts'
 import type { OnPolicy, Recipe } from './recipe.ts'
 
 /** A prompt as text and in tokens. */
@@ -12,6 +12,8 @@ export interface Prompt {
 
 /** Prompts dealt into three parts that share none: to train on, to look at after each round, and to look at once. */
 export interface PromptParts {
+  /** How many were read, the same one twice counted twice. */
+  readonly read: number
   readonly train: readonly Prompt[]
   readonly development: readonly Prompt[]
   readonly sealed: readonly Prompt[]
@@ -28,12 +30,8 @@ export async function dealPrompts({ look, seed }: Recipe, { prompts }: OnPolicy,
     typeof prompts === 'string'
       ? await readPromptFile(prompts, checkpoint)
       : prompts.map((text) => ({ text, ids: checkpoint.tokenizer.encode(text) }))
-  const context = checkpoint.config.contextLength
-  const long = all.findIndex(({ ids }) => ids.length >= context)
-  if (long >= 0)
-    throw new UserError(
-      `${where}: prompt ${long + 1} must leave room in the context of ${context} tokens, got ${all[long]!.ids.length}; shorten it`,
-    )
+  if (typeof prompts !== 'string')
+    for (const [i, { ids }] of all.entries()) checkPrompt(`${where}, prompt ${i + 1}`, ids, checkpoint.config)
   const distinct = [...new Map(all.map((prompt) => [prompt.ids.join(' '), prompt])).values()]
   const needed = look.development + look.sealed + 8
   if (distinct.length < needed)
@@ -42,6 +40,7 @@ export async function dealPrompts({ look, seed }: Recipe, { prompts }: OnPolicy,
     )
   const order = shuffled(distinct, `prompts/${seed}`)
   return {
+    read: all.length,
     sealed: order.slice(0, look.sealed),
     development: order.slice(look.sealed, look.sealed + look.development),
     train: order.slice(look.sealed + look.development),

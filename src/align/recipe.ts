@@ -1,10 +1,12 @@
-import { closestMatch } from 'leven'
-import { z } from 'zod'
-import { commandJudge, type Goal, type GoalPrior, goalPrior, goals, type Judge, votesFile } from '../goals/index.ts'
+import { commandJudge, type Goal, type GoalPrior, goalPrior, goals, type Judge, sharedWords, votesFile } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
 import { type CustomLoss, type Objective, objectiveFrom, objectives } from '../objectives/index.ts'
-import { type Bound, boundSchema } from '../runs/index.ts'
+import type { Bound } from '../runs/index.ts'
 import { adamw, type Optimizer, type Schedule, scheduleFrom } from '../train/index.ts'
+import { nearest, recipeError } from './recipe-error.ts'
+import { type ParsedRecipe, type RecipeInput, recipeSchema } from './recipe-schema.ts'
+
+export type { RecipeInput } from './recipe-schema.ts'
 
 /** Preferences from a file: pairs, or labelled completions. */
 export interface FromFile {
@@ -54,7 +56,9 @@ export interface Recipe {
   readonly gold?: Goal
   readonly look: { readonly development: number; readonly sealed: number }
   readonly rounds: number
-  readonly stop: { readonly klBudget?: number; readonly patience?: number }
+  /** How many rounds' models are kept: the newest, and the best before it. */
+  readonly keepRounds: number
+  readonly stop: { readonly klBudget?: number; readonly patience?: number; readonly guards?: Readonly<Record<string, Bound>> }
   readonly seed: number
   readonly run?: string
 }
@@ -71,74 +75,6 @@ export interface TrainSettings {
   readonly checkpointSeconds: number
 }
 
-const above0 = z.number().positive()
-const whole = z.int().positive()
-const named = z.looseObject({ name: z.string() })
-const has = <T>(key: string, what: string) => z.custom<T>((x) => typeof x === 'object' && x !== null && key in x, what)
-const goalSchema = z.union([has<Goal>('measure', 'a goal'), z.enum(Object.keys(goals) as [keyof typeof goals])])
-const judgeSchema = z.union([
-  has<Judge>('votes', 'a judge').refine((judge) => typeof (judge as Judge).votes === 'function'),
-  z.strictObject({ kind: z.literal('byGoals'), weights: z.record(z.string(), z.number()) }),
-  z.strictObject({ command: z.string(), keep: z.string() }),
-  z.strictObject({ votes: z.string() }),
-  z.strictObject({ goals: z.record(z.string(), z.number()) }),
-])
-
-const schema = z.strictObject({
-  model: z.string().min(1),
-  prior: z
-    .union([
-      has<GoalPrior>('bits', 'goalPrior(…)'),
-      z.strictObject({ goals: z.array(goalSchema), strength: z.number(), weights: z.record(z.string(), z.number()).optional() }),
-    ])
-    .optional(),
-  kappa: z.number().min(0).default(1),
-  preferences: z.union([
-    z.strictObject({
-      pairs: z.string(),
-      shuffle: z.boolean().default(true),
-      boundary: z.enum(['strict', 'trim']).default('strict'),
-      maxLength: whole.optional(),
-      heldOut: z.number().min(0).max(0.9).default(0),
-    }),
-    z.strictObject({
-      prompts: z.union([z.string(), z.array(z.string()).min(1)]),
-      perPrompt: z.int().min(2).default(4),
-      promptsPerRound: whole.default(192),
-      judge: judgeSchema,
-      maxTokens: whole.optional(),
-      temperature: above0.default(1),
-      topK: whole.optional(),
-      topP: z.number().positive().max(1).optional(),
-    }),
-  ]),
-  objective: z.union([has<Objective>('needs', 'an objective'), named]).default(() => ({ name: 'dpo' })),
-  loss: z.custom<CustomLoss>((x) => typeof x === 'function', 'a function from terms to a Value').optional(),
-  train: z
-    .strictObject({
-      optimizer: z.union([has<Optimizer>('update', 'an optimizer'), named]).default(() => ({ name: 'adamw' })),
-      schedule: z.union([z.string(), z.strictObject({ name: z.string(), warmup: z.int().min(0).optional() })]).default('constant'),
-      clip: above0.default(1),
-      batch: whole.default(8),
-      epochs: whole.default(1),
-      seed: z.int().optional(),
-      lora: z.strictObject({ rank: whole, alpha: above0, targets: z.array(z.string()).min(1).optional() }).optional(),
-      tokenBudget: whole.default(2048),
-      checkpointSeconds: above0.default(60),
-    })
-    .prefault({}),
-  accept: z.record(z.string(), boundSchema).default({}),
-  gold: goalSchema.optional(),
-  look: z.strictObject({ development: z.int().min(2).default(96), sealed: z.int().min(2).default(256) }).prefault({}),
-  rounds: whole.default(3),
-  stop: z.strictObject({ klBudget: above0.optional(), patience: whole.optional() }).default({}),
-  seed: z.int().default(0),
-  run: z.string().optional(),
-})
-
-/** What one writes: TypeScript values or plain JSON, the same fields. */
-export type RecipeInput = z.input<typeof schema>
-
 const checked = Symbol('checked')
 
 /**
@@ -148,40 +84,21 @@ const checked = Symbol('checked')
  */
 export function recipe(input: RecipeInput): Recipe {
   if (typeof input === 'object' && input !== null && checked in input) return input as unknown as Recipe
-  const parsed = schema.safeParse(input)
+  const parsed = recipeSchema.safeParse(input)
   if (!parsed.success) throw recipeError(input, parsed.error)
-  const { prior, preferences, objective, train, loss, gold, run, ...rest } = parsed.data
+  const { prior, preferences, objective, train, loss, gold, run, stop, ...rest } = parsed.data
   const made: Recipe = {
     ...rest,
-    stop: withoutUndefined(rest.stop),
-    ...(prior
-      ? {
-          prior:
-            'bits' in prior
-              ? prior
-              : goalPrior({
-                  strength: prior.strength,
-                  ...(prior.weights ? { weights: prior.weights } : {}),
-                  goals: prior.goals.map(goalOf),
-                }),
-        }
-      : {}),
-    preferences: 'pairs' in preferences ? { kind: 'file', ...withoutUndefined(preferences) } : onPolicyFrom(preferences),
+    ...(prior ? { prior: priorOf(prior) } : {}),
+    preferences: 'pairs' in preferences ? { kind: 'file', ...withoutUndefined(preferences) } : onPolicyOf(preferences),
     objective: 'needs' in objective ? (objective as Objective) : objectiveFrom(objective as { name: string }),
     ...(loss ? { loss } : {}),
-    train: {
-      ...withoutUndefined(train),
-      optimizer: 'update' in train.optimizer ? (train.optimizer as Optimizer) : optimizerFrom(train.optimizer as { name: string }),
-      schedule: scheduleFrom(withoutUndefined(typeof train.schedule === 'string' ? { name: train.schedule } : train.schedule)),
-      seed: train.seed ?? rest.seed,
-    } as TrainSettings,
+    train: trainOf(train, rest.seed),
     ...(gold ? { gold: goalOf(gold) } : {}),
+    stop: withoutUndefined(stop),
     ...(run ? { run } : {}),
   }
-  if (made.preferences.kind === 'onPolicy' && made.objective.kind !== 'pairs')
-    throw new UserError(
-      `objective.name: must be an objective of pairs for preferences from votes, got ${made.objective.name}; choose from ${pairObjectives().join(', ')}`,
-    )
+  if (made.preferences.kind === 'onPolicy') checkOnPolicy(made, made.preferences)
   return Object.defineProperty(made, checked, { value: true })
 }
 
@@ -200,25 +117,69 @@ export function judgeByGoals(weights: Readonly<Record<string, number>>): JudgeBy
   return { kind: 'byGoals', weights }
 }
 
-function onPolicyFrom({
-  judge,
-  prompts,
-  perPrompt,
-  promptsPerRound,
-  ...sampling
-}: Extract<z.output<typeof schema>['preferences'], { prompts: unknown }>): OnPolicy {
+/** What can be measured of a policy beside its reference, and so be demanded under `accept`. */
+export function measuresOf({ prior, gold }: Recipe, { judge }: OnPolicy): string[] {
+  return [
+    ...(judge.kind === 'votes' ? [] : ['winRate']),
+    ...['klFromReference', 'perplexityRise', 'lengthRatio', 'shareEnded'],
+    ...(judge.kind !== 'byGoals' && judge.utility !== undefined ? ['utility'] : []),
+    ...(prior?.goals ?? []).map(({ name }) => name),
+    ...(gold ? ['gold'] : []),
+  ]
+}
+
+/** What fields say of each other, so that a run does not find it out after its first round. */
+function checkOnPolicy(made: Recipe, preferences: OnPolicy) {
+  const { objective, accept, prior, gold } = made
+  if (objective.kind !== 'pairs')
+    throw new UserError(
+      `objective.name: must be an objective of pairs for preferences from votes, got ${objective.name}; choose from ${pairObjectives().join(', ')}`,
+    )
+  const must = (where: string, names: readonly string[], known: readonly string[], what: string) => {
+    const strange = names.find((name) => !known.includes(name))
+    if (strange !== undefined)
+      throw new UserError(
+        `${where}: must name ${what}, got ${strange}${nearest(strange, known)}; choose from ${known.join(', ') || 'none: the recipe has no prior'}`,
+      )
+  }
+  must('accept', Object.keys(accept), measuresOf(made, preferences), 'what is measured')
+  const { judge } = preferences
+  const goalNames = (prior?.goals ?? []).map(({ name }) => name)
+  if (judge.kind === 'byGoals') must('preferences.judge.goals', Object.keys(judge.weights), goalNames, 'goals of the prior')
+  for (const { name, words } of [...(prior?.goals ?? []), ...(judge.kind === 'byGoals' ? [] : [judge])]) {
+    const shared = gold?.words && words ? sharedWords(gold.words, words) : []
+    if (shared.length > 0)
+      throw new UserError(
+        `gold: must share no word with ${name}, got ${shared.slice(0, 5).join(', ')}; what was trained on cannot certify itself, so take these words out of one of the two`,
+      )
+  }
+}
+
+function priorOf(given: NonNullable<ParsedRecipe['prior']>): GoalPrior {
+  if ('bits' in given) return given
+  const { goals: stated, strength, weights } = given
+  return goalPrior({ goals: stated.map(goalOf), strength, ...(weights ? { weights } : {}) })
+}
+
+function onPolicyOf(given: Extract<ParsedRecipe['preferences'], { prompts: unknown }>): OnPolicy {
+  const { judge, prompts, perPrompt, promptsPerRound, ...sampling } = given
   return { kind: 'onPolicy', prompts, perPrompt, promptsPerRound, judge: judgeOf(judge), sampling: withoutUndefined(sampling) }
 }
 
-function judgeOf(given: z.output<typeof judgeSchema>): Judge | JudgeByGoals {
+function judgeOf(given: Extract<ParsedRecipe['preferences'], { prompts: unknown }>['judge']): Judge | JudgeByGoals {
   if ('command' in given) return commandJudge(given.command, { keep: given.keep })
   if ('goals' in given) return judgeByGoals(given.goals)
-  if ('kind' in given) return given as Judge | JudgeByGoals
-  return votesFile((given as { votes: string }).votes)
+  if ('kind' in given) return given
+  return votesFile(given.votes)
 }
 
-function goalOf(given: Goal | keyof typeof goals): Goal {
-  return typeof given === 'string' ? goals[given] : given
+function trainOf({ optimizer, schedule, seed, ...rest }: ParsedRecipe['train'], fallback: number): TrainSettings {
+  return {
+    ...(withoutUndefined(rest) as Omit<TrainSettings, 'optimizer' | 'schedule' | 'seed'>),
+    optimizer: 'update' in optimizer ? (optimizer as Optimizer) : optimizerFrom(optimizer as { name: string }),
+    schedule: scheduleFrom(withoutUndefined(typeof schedule === 'string' ? { name: schedule } : schedule)),
+    seed: seed ?? fallback,
+  }
 }
 
 function optimizerFrom({ name, ...params }: { name: string }): Optimizer {
@@ -226,105 +187,22 @@ function optimizerFrom({ name, ...params }: { name: string }): Optimizer {
   const known = Object.keys(adamw().params)
   for (const [key, value] of Object.entries(params)) {
     if (!known.includes(key))
-      throw new UserError(`train.optimizer: has no field ${key}${nearest(key, known)}; its fields are ${known.join(', ')}`)
+      throw new UserError(
+        `train.optimizer: must have fields of adamw, got ${JSON.stringify(key)}${nearest(key, known)}; choose from ${known.join(', ')}`,
+      )
     if (typeof value !== 'number') throw new UserError(`train.optimizer.${key}: must be a number, got ${JSON.stringify(value)}`)
   }
   return adamw(params)
+}
+
+function goalOf(given: Goal | keyof typeof goals): Goal {
+  return typeof given === 'string' ? goals[given] : given
 }
 
 function pairObjectives(): string[] {
   return Object.values(objectives)
     .map((make) => (make as () => Objective)())
     .flatMap(({ name, kind }) => (kind === 'pairs' ? [name] : []))
-}
-
-/** The first thing that is wrong, as a sentence. */
-function recipeError(input: unknown, error: z.ZodError): UserError {
-  const issue = deepest(error.issues[0]!, input)
-  const path = issue.path.join('.')
-  const where = path === '' ? 'recipe' : `recipe: ${path}`
-  if (issue.code === 'unrecognized_keys') {
-    const known = fieldsAt(issue.path)
-    const key = issue.keys[0]!
-    return new UserError(`${where}: has no field ${JSON.stringify(key)}${nearest(key, known)}; its fields are ${known.join(', ')}`)
-  }
-  const got = issue.path.reduce((x: unknown, key) => (x as Record<PropertyKey, unknown> | undefined)?.[key], input)
-  return new UserError(`${where}: ${sentence(issue)}, got ${shown(got)}`)
-}
-
-/** Inside a union, the branch that got furthest says best what is wrong. */
-function deepest(issue: z.core.$ZodIssue, input: unknown): z.core.$ZodIssue {
-  if (issue.code !== 'invalid_union') return issue
-  const given = issue.path.reduce((x: unknown, key) => (x as Record<PropertyKey, unknown> | undefined)?.[key], input)
-  const keys = typeof given === 'object' && given !== null ? Object.keys(given) : []
-  const branches = issue.errors.map((issues) => issues.map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] })))
-  const scored = branches.map((issues) => {
-    const unknown = issues.flatMap((inner) =>
-      inner.code === 'unrecognized_keys' && inner.path.length === issue.path.length ? inner.keys : [],
-    )
-    const missing = issues.filter(
-      (inner) => inner.code === 'invalid_type' && inner.path.length === issue.path.length + 1 && !keys.includes(String(inner.path.at(-1))),
-    )
-    const custom = issues.some(
-      (inner) => inner.code === 'custom' || (inner.code === 'invalid_type' && inner.path.length === issue.path.length),
-    )
-    return { issues, score: unknown.length + 2 * missing.length + (custom ? 3 : 0) }
-  })
-  const best = scored.sort((a, b) => a.score - b.score)[0]
-  return best?.issues[0] ? deepest(best.issues[0] as z.core.$ZodIssue, input) : issue
-}
-
-function fieldsAt(path: readonly PropertyKey[]): string[] {
-  const fields: Record<string, readonly string[]> = {
-    '': Object.keys(schema.shape),
-    train: Object.keys(schema.shape.train.unwrap().shape),
-    look: ['development', 'sealed'],
-    stop: ['klBudget', 'patience'],
-    prior: ['goals', 'strength', 'weights'],
-    preferences: [
-      'pairs',
-      'shuffle',
-      'boundary',
-      'maxLength',
-      'heldOut',
-      'prompts',
-      'perPrompt',
-      'promptsPerRound',
-      'judge',
-      'maxTokens',
-      'temperature',
-      'topK',
-      'topP',
-    ],
-    'train.lora': ['rank', 'alpha', 'targets'],
-    'train.schedule': ['name', 'warmup'],
-    'preferences.judge': ['command', 'keep', 'votes', 'goals'],
-  }
-  return [...(fields[path.join('.')] ?? (path[0] === 'accept' ? ['atLeast', 'atMost', 'between'] : []))]
-}
-
-function sentence(issue: z.core.$ZodIssue): string {
-  if (issue.code === 'invalid_type') return `must be ${article(issue.expected)}`
-  if (issue.code === 'invalid_value') return `must be one of ${issue.values.map(String).join(', ')}`
-  if (issue.code === 'too_small') return `must be ${issue.inclusive ? 'at least' : 'above'} ${issue.minimum}`
-  if (issue.code === 'too_big') return `must be ${issue.inclusive ? 'at most' : 'below'} ${issue.maximum}`
-  return issue.code === 'custom' ? `must be ${issue.message}` : issue.message
-}
-
-function article(type: string): string {
-  const name = { int: 'whole number', record: 'object' }[type] ?? type
-  return /^[aeiou]/.test(name) ? `an ${name}` : `a ${name}`
-}
-
-function shown(value: unknown): string {
-  if (value === undefined) return 'nothing'
-  const text = typeof value === 'function' ? 'a function' : JSON.stringify(value)
-  return text.length > 80 ? `${text.slice(0, 77)}…` : text
-}
-
-function nearest(key: string, known: readonly string[]): string {
-  const found = closestMatch(key, [...known], { maxDistance: 3 })
-  return found ? ` (did you mean ${found}?)` : ''
 }
 
 function withoutUndefined<T extends object>(object: T): { [K in keyof T]: Exclude<T[K], undefined> } {

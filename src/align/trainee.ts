@@ -51,7 +51,7 @@ export async function openTrainee(reference: Policy, checkpoint: Checkpoint, { l
       async save(folder) {
         const adapters = (await readAdapters(policy))!
         await saveCheckpoint(folder, checkpoint, mergeAdapters(checkpoint.params, adapters))
-        await saveAdapters(join(folder, 'adapter'), adapters)
+        await saveAdapters(join(folder, 'adapter'), adapters, checkpoint.name)
       },
       async load(folder) {
         await write(await loadAdapters(join(folder, 'adapter'), config))

@@ -2,13 +2,15 @@ import type { Evaluation, Metrics } from '../runs/index.ts'
 
 /** Who looks on while a run goes: the command line draws bars, a program may listen, nobody need. */
 export interface Watch {
+  /** The run folder, as soon as this process has taken it. */
+  run?(folder: string): void
   /** A line about what is going on. */
   note?(line: string): void
   /** Something that takes a while; `advance` with how much of the total is done and a word on it. */
   progress?(label: string, total: number): { advance(by?: number, about?: string): void; done(): void }
   /** The first completion of a run, as soon as it is there. */
   story?(prompt: string, text: string): void
-  step?(metrics: Metrics, at: { steps: number }): void
+  step?(metrics: Metrics, at: { steps: number }): unknown
   evaluation?(evaluation: Evaluation): void
 }
 

@@ -1,0 +1,212 @@
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { atLeast, atMost } from '../accept/index.ts'
+import { goal, goalPrior, type Judge, type Sample, simulatedVoter } from '../goals/index.ts'
+import { mean } from '../graph/index.ts'
+import { loadAdapters, loadCheckpoint } from '../models/index.ts'
+import { evaluationSchema, openRun, roundFolder } from '../runs/index.ts'
+import { type AlignOptions, align } from './align.ts'
+import { onPolicy, type Recipe, type RecipeInput, recipe } from './recipe.ts'
+import type { Watch } from './watch.ts'
+
+let folder = ''
+const cacheBefore = process.env.INNATE_CACHE
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'innate-align-'))
+  process.env.INNATE_CACHE = join(folder, 'cache')
+})
+afterAll(async () => {
+  process.env.INNATE_CACHE = cacheBefore
+  await rm(folder, { recursive: true, force: true })
+})
+
+const count = (form: RegExp) => (sample: Sample) => sample.text.match(form)?.length ?? 0
+const vowels = goal('vowels', count(/[aeiou]/g), { about: 'vowels' })
+const letters = goal('letters', count(/[a-z]/g), { about: 'letters' })
+const voter = simulatedVoter({ about: 'likes vowels', utility: (sample) => 2 * vowels.measure(sample), votesPerPair: 5 })
+
+/** Two rounds on the tiny model in under a second. */
+function tiny(name: string, more: Partial<RecipeInput> = {}, judge: Judge = voter): Recipe {
+  return recipe({
+    model: 'fixtures/llama-tiny',
+    prior: { goals: [vowels], strength: 5 },
+    preferences: onPolicy({
+      prompts: Array.from({ length: 30 }, (_, i) => `Once there was ${String.fromCharCode(97 + (i % 26))}${i}`),
+      perPrompt: 4,
+      promptsPerRound: 8,
+      maxTokens: 10,
+      judge,
+    }),
+    train: { optimizer: { name: 'adamw', lr: 1e-3 }, batch: 8 },
+    accept: { shareEnded: atLeast(0.99) },
+    gold: letters,
+    look: { development: 4, sealed: 4 },
+    rounds: 2,
+    run: join(folder, name),
+    ...more,
+  })
+}
+
+const anything = { klFromReference: atMost(1e6) }
+
+describe('align', () => {
+  it('samples, asks, trains and looks, round after round, and says no when the rounds are used up', async () => {
+    const { verdict, rounds, reasons, model } = await align(tiny('budget'))
+    expect({ verdict, rounds, model }).toEqual({ verdict: 'out of budget', rounds: 2, model: undefined })
+    expect(reasons[1]).toMatch(/^shareEnded is 0\.000 .* but must be ≥ 0\.99: missed\.$/)
+    expect(await readdir(join(folder, 'budget'))).toEqual(['manifest.json', 'metrics.jsonl', 'report.html', 'rounds', 'verdict.json'])
+    expect((await readdir(join(folder, 'budget/rounds/02'))).sort()).toEqual(['evaluation.json', 'model', 'pairs.jsonl', 'samples.jsonl'])
+    const run = await openRun(join(folder, 'budget'))
+    const { measures, correlations, contribution } = await run.read('rounds/02/evaluation.json', evaluationSchema)
+    expect(Object.keys(measures).sort()).toEqual(
+      ['gold', 'klFromReference', 'lengthRatio', 'perplexityRise', 'shareEnded', 'utility', 'vowels', 'winRate'].sort(),
+    )
+    expect(correlations.map(({ with: other }) => other)).toEqual(['vowels', 'the judge’s utility'])
+    // Both rounds' pairs were labelled: five votes on each.
+    expect(contribution!.votes).toBe(5 * (await pairsOf(run, 1)) + 5 * (await pairsOf(run, 2)))
+    expect((await run.readMetrics()).map(({ round, step }) => `${round}.${step}`).slice(0, 3)).toEqual(['1.1', '1.2', '2.1'])
+  })
+
+  it('accepts after one look at sealed prompts, with the model of that round', async () => {
+    const { verdict, model, run } = await align(tiny('accepted', { accept: anything }))
+    expect(verdict).toBe('accepted')
+    expect(model).toBe(join(run, 'model'))
+    expect((await loadCheckpoint(model!)).hash).toBe((await loadCheckpoint(join(run, 'rounds/01/model'))).hash)
+    expect((await loadCheckpoint(model!)).hash).not.toBe((await loadCheckpoint('fixtures/llama-tiny')).hash)
+    expect(await readdir(join(run, 'sealed'))).toEqual(['evaluation.json', 'samples.jsonl'])
+    expect(await readFile(join(run, 'report.html'), 'utf8')).toContain('Accepted')
+  })
+
+  it('rejects by a stop rule, and keeps the round but no model', async () => {
+    const { verdict, reasons, model, run } = await align(tiny('rejected', { accept: { winRate: atLeast(1) }, stop: { klBudget: 1e-9 } }))
+    expect({ verdict, model }).toEqual({ verdict: 'rejected', model: undefined })
+    expect(reasons[0]).toMatch(/KL from the reference in round 1 is .* above the budget/)
+    expect(await readdir(run)).not.toContain('model')
+    expect(await readdir(join(run, 'rounds/01/model'))).toContain('model.safetensors')
+  })
+
+  it('trains adapters where the recipe has lora, and leaves them beside the merged model in PEFT’s form', async () => {
+    const { run, model } = await align(tiny('lora', { accept: anything, train: { lora: { rank: 2, alpha: 4 }, batch: 8 } }))
+    const { config, hash } = await loadCheckpoint(model!)
+    const { layers, scale } = await loadAdapters(join(model!, 'adapter'), config)
+    expect([Object.keys(layers).length, scale]).toEqual([14, 2])
+    expect(JSON.parse(await readFile(join(model!, 'adapter/adapter_config.json'), 'utf8')).base_model_name_or_path).toBe('llama-tiny')
+    expect(hash).not.toBe((await openRun(run)).manifest.model.sha256)
+  })
+
+  it('puts a custom loss into manifest and report', async () => {
+    const { run } = await align(
+      tiny('loss', {
+        rounds: 1,
+        loss: ({ objective, tap }) => {
+          const out = tap('blocks.1.mlp.out')
+          return objective.add(mean(out.mul(out)).mul(0.5))
+        },
+      }),
+    )
+    const { loss } = (await openRun(run)).manifest
+    expect(loss!.text).toContain('blocks.1.mlp.out')
+    expect(loss!.sha256).toMatch(/^[0-9a-f]{64}$/)
+    expect(await readFile(join(run, 'report.html'), 'utf8')).toContain('blocks.1.mlp.out')
+  })
+
+  it('says that a prior fights the data when its sign is wrong', async () => {
+    const wrong = { goals: [{ ...vowels, direction: -1 as const }], strength: 20 }
+    const { run } = await align(tiny('flipped', { prior: goalPrior(wrong), rounds: 1 }))
+    const { contribution } = await (await openRun(run)).read('rounds/01/evaluation.json', evaluationSchema)
+    expect(contribution!.fighting).toEqual(['vowels'])
+  })
+})
+
+describe('a run that was stopped and resumed equals one that was not', () => {
+  const train = { batch: 4, epochs: 2, checkpointSeconds: 1e-6 }
+  const settings: Record<string, Partial<RecipeInput>> = {
+    sealed: { train, accept: { shareEnded: atMost(0.9) } },
+    rounds: { train, rounds: 3, keepRounds: 1 },
+  }
+  const crash = new Error('stopped here')
+  let judgeFails = false
+  const judge: Judge = {
+    ...voter,
+    async votes(pairs, seed) {
+      if (judgeFails) throw crash
+      return voter.votes(pairs, seed)
+    },
+  }
+  const throwAt = (form: RegExp): Watch => ({
+    progress(label) {
+      if (form.test(label)) throw crash
+      return { advance() {}, done() {} }
+    },
+  })
+
+  const whole: Record<string, Awaited<ReturnType<typeof finished>>> = {}
+  beforeAll(async () => {
+    for (const how of Object.keys(settings)) whole[how] = await finished(`whole-${how}`, how)
+  })
+
+  const phases: [string, keyof typeof settings, (stop: AbortController) => Watch][] = [
+    ['while it samples', 'sealed', (stop) => ({ story: () => stop.abort(crash) })],
+    ['by its judge', 'sealed', () => ({ story: () => void (judgeFails = true) })],
+    ['before it trains', 'sealed', () => throwAt(/training/)],
+    ['in the middle of training', 'sealed', (stop) => ({ step: ({ step }) => step === 3 && stop.abort(crash) })],
+    ['before it looks', 'sealed', () => throwAt(/looking/)],
+    ['before the sealed look', 'sealed', () => throwAt(/sealed/)],
+    [
+      'after the sealed look',
+      'sealed',
+      () => ({
+        evaluation({ look }) {
+          if (look === 'sealed') throw crash
+        },
+      }),
+    ],
+    ['in its second round', 'rounds', (stop) => ({ step: ({ round, step }) => round === 2 && step === 5 && stop.abort(crash) })],
+    ['before its third', 'rounds', () => throwAt(/round 3: sampling/)],
+  ]
+  it.each(phases)('%s', async (phase, how, watch) => {
+    const name = phase.replaceAll(' ', '-')
+    const stop = new AbortController()
+    const first = align(tiny(name, settings[how], judge), { watch: watch(stop), signal: stop.signal })
+    await expect(first).rejects.toBe(crash)
+    judgeFails = false
+    expect(await finished(name, how, { resume: true })).toEqual(whole[how])
+  })
+
+  it('and one that has ended says its verdict again', async () => {
+    const lines: string[] = []
+    const again = await finished('whole-sealed', 'sealed', { resume: true, watch: { note: (line) => lines.push(line) } })
+    expect(again).toEqual(whole.sealed)
+    expect(lines.join()).toContain('this run has ended')
+  })
+
+  async function finished(name: string, how: string, options: AlignOptions = {}) {
+    const { run: path, model, ...verdict } = await align(tiny(name, settings[how], judge), options)
+    const run = await openRun(path)
+    const losses = (await run.readMetrics()).map(({ round, step, loss, gradNorm }) => [round, step, loss, gradNorm])
+    const evaluations = await Promise.all(
+      ['rounds/01', 'rounds/02', 'rounds/03', 'sealed']
+        .filter((at) => run.has(at))
+        .map((at) => run.read(`${at}/evaluation.json`, evaluationSchema)),
+    )
+    const kept = (await readdir(path, { recursive: true })).filter((file) => file.endsWith('model.safetensors')).sort()
+    return { verdict, losses, evaluations, kept, hash: model && (await loadCheckpoint(model)).hash }
+  }
+
+  it('and nothing else may have changed', async () => {
+    await align(tiny('changed'))
+    const changed = (more: Partial<RecipeInput>) => align(tiny('changed', more), { resume: true })
+    await expect(changed({ kappa: 2 })).rejects.toThrow(/a run must go on with what it began with, got another kappa \(1 before, 2 now\)/)
+    await expect(changed({ train: { optimizer: { name: 'adamw', lr: 1e-4 }, batch: 8 } })).rejects.toThrow(
+      /got another train.optimizer.params.lr/,
+    )
+    await expect(changed({ keepRounds: 5 })).resolves.toMatchObject({ verdict: 'out of budget' })
+    await expect(align(tiny('changed'))).rejects.toThrow(/a new run needs a new or empty folder/)
+  })
+})
+
+async function pairsOf(run: Awaited<ReturnType<typeof openRun>>, round: number): Promise<number> {
+  return (await readFile(join(run.folder, roundFolder(round), 'pairs.jsonl'), 'utf8')).trim().split('\n').length
+}

@@ -1,0 +1,45 @@
+import { UserError } from '../graph/index.ts'
+import type { Checkpoint } from '../models/index.ts'
+import { kindOfFile, type Labelled, type Loaded, loadLabelled, loadPairs, type Pair, type Quarantined } from '../preferences/index.ts'
+import type { DataFile } from '../runs/index.ts'
+import { hashFile } from './manifest.ts'
+import type { FromFile, Recipe } from './recipe.ts'
+import type { Watch } from './watch.ts'
+
+/** A file of preferences in tokens, with what the manifest says of it. */
+export interface Preferences {
+  readonly rows: readonly (Pair | Labelled)[]
+  readonly quarantined: readonly Quarantined[]
+  readonly data: DataFile
+}
+
+/**
+ * Reads a recipe's file of preferences for its objective. An objective of single completions reads pairs too: the chosen side as
+ * wanted, the rejected one as not.
+ *
+ * throws  UserError when the file holds labelled completions and the objective needs pairs, and as loadPairs
+ */
+export async function loadPreferences(
+  { pairs: path, boundary, maxLength }: FromFile,
+  { objective }: Recipe,
+  checkpoint: Checkpoint,
+  watch: Watch,
+): Promise<Preferences> {
+  const kind = await kindOfFile(path)
+  if (objective.kind === 'pairs' && kind === 'labelled')
+    throw new UserError(
+      `${path}: ${objective.name} needs pairs (prompt, chosen, rejected), got labelled completions; choose objective kto, or another file`,
+    )
+  const options = { boundary, ...(maxLength ? { maxLength } : {}) }
+  const loaded: Loaded<Pair> | Loaded<Labelled> =
+    kind === 'pairs' ? await loadPairs(path, checkpoint, options) : await loadLabelled(path, checkpoint, options)
+  const { rows, examples, quarantined, counts } = loaded
+  const reasons = Object.entries(counts).map(([reason, n]) => `${n} ${reason}`)
+  const aside = reasons.length > 0 ? `; ${quarantined.length} set aside (${reasons.join(', ')})` : ''
+  watch.note?.(`${path}: ${examples.length} usable rows of ${rows}${aside}`)
+  return {
+    rows: examples,
+    quarantined,
+    data: { role: 'preferences', path, sha256: await hashFile(path), rows, used: examples.length, quarantined: { ...counts } },
+  }
+}

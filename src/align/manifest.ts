@@ -1,0 +1,65 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { leaves, type Nested, type Tensor } from '../graph/index.ts'
+import { lossText } from '../objectives/index.ts'
+import type { DataFile, NewManifest } from '../runs/index.ts'
+import type { Recipe } from './recipe.ts'
+import type { Setting } from './setting.ts'
+
+/** What the manifest says of a recipe and its setting. */
+export async function manifestOf(
+  recipe: Recipe,
+  kind: 'train' | 'align',
+  setting: Setting,
+  data: readonly DataFile[],
+  command: string,
+): Promise<NewManifest> {
+  const { preferences, objective, loss, prior, gold, seed, train } = recipe
+  const judge = preferences.kind === 'onPolicy' ? preferences.judge : undefined
+  const { checkpoint, trainee } = setting
+  const isTensor = (x: Nested<Tensor>): x is Tensor => 'data' in x
+  const parameters = leaves<Tensor>(checkpoint.params as never, isTensor).reduce((n, [, { data: values }]) => n + values.length, 0)
+  return {
+    kind,
+    command,
+    recipe: plain(recipe) as NewManifest['recipe'],
+    ...(loss ? { loss: lossText(loss) } : {}),
+    objective: { name: objective.name, params: { ...objective.params } },
+    ...(judge && judge.kind !== 'byGoals' ? { judge: { name: judge.name, kind: judge.kind, about: judge.about } } : {}),
+    ...(judge?.kind === 'byGoals'
+      ? { judge: { name: 'goals', kind: 'goals' as const, about: Object.keys(judge.weights).join(', ') } }
+      : {}),
+    goals: (prior?.goals ?? []).map(({ name, about, direction }) => ({ name, about, direction })),
+    ...(gold ? { gold: { name: gold.name, about: gold.about } } : {}),
+    model: { name: checkpoint.name, sha256: checkpoint.hash, parameters, trained: trainee.trained },
+    data: [...data],
+    seeds: { recipe: seed, train: train.seed },
+    versions: await versions(),
+  }
+}
+
+/** The sha256 of a file's bytes. */
+export async function hashFile(file: string): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer)
+  return hash.digest('hex')
+}
+
+/** A recipe as plain JSON: functions become their text, sets their members. */
+function plain(value: unknown): unknown {
+  if (typeof value === 'function') return String(value)
+  if (value instanceof Set) return [...value]
+  if (Array.isArray(value)) return value.length > 64 ? [...value.slice(0, 64).map(plain), `… ${value.length - 64} more`] : value.map(plain)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).flatMap(([key, inner]) => (inner === undefined ? [] : [[key, plain(inner)]])))
+}
+
+async function versions() {
+  const read = async (url: URL) => (JSON.parse(await readFile(url, 'utf8')) as { version: string }).version
+  return {
+    innate: await read(new URL('../../package.json', import.meta.url)),
+    node: process.versions.node,
+    onnxruntime: await read(new URL(import.meta.resolve('onnxruntime-common').replace(/\/dist\/.*$/, '/package.json'))),
+  }
+}

@@ -1,0 +1,89 @@
+import { z } from 'zod'
+import { type Goal, type GoalPrior, goals, type Judge } from '../goals/index.ts'
+import type { CustomLoss, Objective } from '../objectives/index.ts'
+import { boundSchema } from '../runs/index.ts'
+import type { Optimizer } from '../train/index.ts'
+
+const above0 = z.number().positive()
+const whole = z.int().positive()
+const named = z.looseObject({ name: z.string() })
+/** A TypeScript value that plain JSON cannot be; `abort` lets the other forms of a field say what is wrong with it too. */
+const value = <T>(holds: (x: Record<string, unknown>) => boolean, what: string) =>
+  z.custom<T>((x) => typeof x === 'object' && x !== null && holds(x as Record<string, unknown>), { error: what, abort: true })
+
+const goalSchema = z.union([
+  value<Goal>(({ measure }) => typeof measure === 'function', 'goal(…)'),
+  z.enum(Object.keys(goals) as [keyof typeof goals]),
+])
+
+const judgeSchema = z.union([
+  value<Judge>(({ votes }) => typeof votes === 'function', 'a judge'),
+  z.strictObject({ kind: z.literal('byGoals'), weights: z.record(z.string(), z.number()) }),
+  z.strictObject({ command: z.string(), keep: z.string() }),
+  z.strictObject({ votes: z.string() }),
+  z.strictObject({ goals: z.record(z.string(), z.number()) }),
+])
+
+const fromFile = z.strictObject({
+  pairs: z.string(),
+  shuffle: z.boolean().default(true),
+  boundary: z.enum(['strict', 'trim']).default('strict'),
+  maxLength: whole.optional(),
+  heldOut: z.number().min(0).max(0.9).default(0),
+})
+
+const fromPolicy = z.strictObject({
+  prompts: z.union([z.string(), z.array(z.string()).min(1)]),
+  perPrompt: z.int().min(2).default(4),
+  promptsPerRound: whole.default(192),
+  judge: judgeSchema,
+  maxTokens: whole.optional(),
+  temperature: above0.default(1),
+  topK: whole.optional(),
+  topP: above0.max(1).optional(),
+})
+
+const priorSchema = z.strictObject({
+  goals: z.array(goalSchema),
+  strength: z.number(),
+  weights: z.record(z.string(), z.number()).optional(),
+})
+
+const trainSchema = z.strictObject({
+  optimizer: z
+    .union([value<Optimizer>(({ update }) => typeof update === 'function', 'an optimizer'), named])
+    .default(() => ({ name: 'adamw' })),
+  schedule: z.union([z.string(), z.strictObject({ name: z.string(), warmup: z.int().min(0).optional() })]).default('constant'),
+  clip: above0.default(1),
+  batch: whole.default(8),
+  epochs: whole.default(1),
+  seed: z.int().optional(),
+  lora: z.strictObject({ rank: whole, alpha: above0, targets: z.array(z.string()).min(1).optional() }).optional(),
+  tokenBudget: whole.default(2048),
+  checkpointSeconds: above0.default(60),
+})
+
+/** A recipe as one writes it, TypeScript values or plain JSON; the fields stand in the order of the five steps. */
+export const recipeSchema = z.strictObject({
+  model: z.string().min(1),
+  prior: z.union([value<GoalPrior>((x) => 'bits' in x, 'goalPrior(…)'), priorSchema]).optional(),
+  kappa: z.number().min(0).default(1),
+  preferences: z.union([fromFile, fromPolicy]),
+  objective: z.union([value<Objective>((x) => 'needs' in x, 'an objective'), named]).default(() => ({ name: 'dpo' })),
+  loss: z.custom<CustomLoss>((x) => typeof x === 'function', 'a function from terms to a Value').optional(),
+  train: trainSchema.prefault({}),
+  accept: z.record(z.string(), boundSchema).default({}),
+  gold: goalSchema.optional(),
+  look: z.strictObject({ development: z.int().min(2).default(96), sealed: z.int().min(2).default(256) }).prefault({}),
+  rounds: whole.default(3),
+  keepRounds: whole.default(2),
+  stop: z
+    .strictObject({ klBudget: above0.optional(), patience: whole.optional(), guards: z.record(z.string(), boundSchema).optional() })
+    .default({}),
+  seed: z.int().default(0),
+  run: z.string().optional(),
+})
+
+/** What one writes: TypeScript values or plain JSON, the same fields. */
+export type RecipeInput = z.input<typeof recipeSchema>
+export type ParsedRecipe = z.output<typeof recipeSchema>

@@ -1,0 +1,56 @@
+import { UserError } from '../graph/index.ts'
+import { createRun, type Manifest, type NewManifest, openRun, type Run } from '../runs/index.ts'
+import type { Watch } from './watch.ts'
+
+/**
+ * A new run folder, or with `resume` the one that is there. What a run began with it also ends with, so that its manifest stays true.
+ *
+ * throws  UserError when the folder is taken, another process writes to it, or recipe, model or data are no longer those it began with
+ */
+export async function takeRun(
+  folder: string | undefined,
+  manifest: NewManifest,
+  { resume, watch }: { resume: boolean | undefined; watch: Watch },
+): Promise<Run> {
+  if (!resume) return told(await createRun(folder, manifest), watch)
+  if (folder === undefined) throw new UserError('run: must name the run folder to go on with, got none; add run to the recipe')
+  const run = await openRun(folder, { resume: true })
+  const [field, began, now] = firstDifference(begunWith(run.manifest), begunWith(manifest)) ?? []
+  if (field === undefined) return told(run, watch)
+  await run.close()
+  throw new UserError(
+    `${folder}: a run must go on with what it began with, got another ${field} (${short(began)} before, ${short(now)} now); put it back, or begin a new run in another folder`,
+  )
+}
+
+function told(run: Run, watch: Watch): Run {
+  watch.run?.(run.folder)
+  return run
+}
+
+/** What decides the numbers of a run. Files may have moved, so they are compared by their content. */
+function begunWith({ kind, recipe, model, data = [] }: Pick<Manifest, 'kind' | 'recipe' | 'model'> & Pick<NewManifest, 'data'>) {
+  const { run: _, model: __, keepRounds: ___, preferences, train, ...rest } = JSON.parse(JSON.stringify(recipe))
+  const { checkpointSeconds: ____, ...settings } = train ?? {}
+  const { pairs: _____, prompts: ______, ...how } = preferences ?? {}
+  return { kind, ...rest, train: settings, preferences: how, model: model.sha256, data: data.map(({ sha256 }) => sha256) }
+}
+
+type Difference = [field: string, a: unknown, b: unknown]
+
+function firstDifference(a: unknown, b: unknown, path: readonly string[] = []): Difference | undefined {
+  if (a === b) return undefined
+  const both = [a, b].every((x) => typeof x === 'object' && x !== null)
+  if (!both) return [path.join('.'), a, b]
+  const [before, now] = [a, b] as Record<string, unknown>[]
+  for (const key of new Set([...Object.keys(before!), ...Object.keys(now!)])) {
+    const found = firstDifference(before![key], now![key], [...path, key])
+    if (found) return found
+  }
+  return undefined
+}
+
+function short(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'nothing'
+  return text.length > 40 ? `${text.slice(0, 39)}…` : text
+}

@@ -1,0 +1,54 @@
+import type { Run } from '../runs/index.ts'
+import { type Example, type Trained, train } from '../train/index.ts'
+import type { Recipe } from './recipe.ts'
+import { type Setting, seedFor } from './setting.ts'
+import { begin, type Watch } from './watch.ts'
+
+export interface TrainingInto {
+  /** 0 for a plain training run. */
+  readonly round: number
+  /** Where parameters and optimizer are kept, in the run folder. */
+  readonly folder: string
+  readonly watch: Watch
+  readonly signal?: AbortSignal
+  readonly maxSteps?: number
+}
+
+/** Trains what is trained of a setting as a recipe says, into a run folder: metrics step by step, and a checkpoint to go on from. */
+export async function trainInto(
+  run: Run,
+  recipe: Recipe,
+  { trainee, reference }: Setting,
+  examples: readonly Example[],
+  { round, folder, watch, signal, maxSteps }: TrainingInto,
+): Promise<Trained> {
+  const { preferences, objective, loss } = recipe
+  let bar: ReturnType<typeof begin> | undefined
+  const trained = await train({
+    ...recipe.train,
+    policy: trainee.policy,
+    objective,
+    ...(loss ? { loss } : {}),
+    examples,
+    seed: round === 0 ? recipe.train.seed : seedFor(recipe.train.seed, `order/${round}`),
+    round,
+    shuffle: preferences.kind === 'onPolicy' || preferences.shuffle,
+    referenceOf: reference.logps,
+    checkpoint: { file: await run.path(`${folder}/state.safetensors`), everySeconds: recipe.train.checkpointSeconds },
+    resume: true,
+    ...(maxSteps ? { maxSteps } : {}),
+    ...(signal ? { signal } : {}),
+    async onStart({ step, steps }) {
+      await run.truncateMetrics({ round, step })
+      bar = begin(watch, round === 0 ? 'training' : `round ${round}: training`, steps)
+      bar.advance(step)
+    },
+    async onStep(metrics, at) {
+      await run.appendMetrics(metrics)
+      watch.step?.(metrics, at)
+      bar!.advance(1, `loss ${metrics.loss.toFixed(3)}`)
+    },
+  })
+  bar?.done()
+  return trained
+}
