@@ -1,9 +1,9 @@
-import { adamw, atLeast, atMost, between, dpo, goalPrior, goals, onPolicy, recipe } from 'innate'
+import { adamw, atLeast, atMost, between, dpo, goalPrior, goals, onPolicy, type RecipeInput, recipe } from 'innate'
 import { gold } from './gold.ts'
 import { voter } from './voter.ts'
 
 // `npm start`: stories15m learns to tell stories that a simulated voter likes better.
-export default recipe({
+export const stories = {
   model: 'stories15m',
   // 1. A weak prior over goals: worth twenty votes in all. The voter's taste is another one, and hidden.
   prior: goalPrior({ goals: [goals.kind, goals.complete, goals.fluent, goals.onPrompt], strength: 20 }),
@@ -26,4 +26,6 @@ export default recipe({
   gold,
   look: { development: 128, sealed: 256 },
   rounds: 3,
-})
+} satisfies RecipeInput
+
+export default recipe(stories)

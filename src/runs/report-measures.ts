@@ -8,6 +8,7 @@ import type { Criterion, Estimate } from './schema.ts'
 const measures: Readonly<Record<string, readonly [name: string, about: string]>> = {
   winRate: ['Win rate', 'share of comparisons with the original model that the judge decides for the trained one, ties ½'],
   klFromReference: ['KL from the original', 'how far it moved, nats per completion'],
+  utility: ['Hidden utility', 'what the simulated voter really wants, log-odds against the original'],
   perplexityRise: ['Perplexity rise', 'on held-out text, 0.05 is 5 %'],
   lengthRatio: ['Length ratio', 'mean tokens against the original'],
   shareEnded: ['Share that end', 'completions that come to an end by themselves'],

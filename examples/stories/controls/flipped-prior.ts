@@ -1,0 +1,8 @@
+import { goal, goalPrior, recipe } from 'innate'
+import { stories } from '../recipe.ts'
+
+// Control: the prior states the opposite of every goal. The votes contradict it, and the report must say that it fights the data.
+const flipped = stories.prior.goals.map(({ name, measure, direction, about, source }) =>
+  goal(name, measure, { about, source, direction: direction === 1 ? -1 : 1 }),
+)
+export default recipe({ ...stories, prior: goalPrior({ goals: flipped, strength: 20 }), rounds: 1 })

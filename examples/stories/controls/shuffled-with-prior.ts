@@ -1,0 +1,13 @@
+import { recipe, shuffled } from 'innate'
+import { stories } from '../recipe.ts'
+import { voter } from '../voter.ts'
+
+// Control: shuffled votes, but the prior speaks with κ = 5 votes a pair. Whatever is learned, the report must credit it to the prior.
+const { utility: _, ...accept } = stories.accept
+export default recipe({
+  ...stories,
+  kappa: 5,
+  preferences: { ...stories.preferences, judge: shuffled(voter) },
+  accept,
+  rounds: 1,
+})
