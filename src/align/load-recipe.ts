@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { createJiti } from 'jiti'
+import { votesFile } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
 import { models } from '../models/index.ts'
 import { type Recipe, type RecipeInput, recipe } from './recipe.ts'
@@ -15,12 +16,12 @@ import { type Recipe, type RecipeInput, recipe } from './recipe.ts'
 export async function loadRecipe(path: string): Promise<Recipe> {
   const file = resolve(path)
   if (!existsSync(file)) throw new UserError(`${path}: a recipe must be there, got no such file; write one with: innate init`)
-  const loaded = file.endsWith('.json') ? await fromJson(path) : await fromCode(path)
   try {
+    const loaded = file.endsWith('.json') ? await fromJson(path) : await fromCode(path)
     return located(recipe(loaded as RecipeInput), dirname(file))
   } catch (error) {
-    if (error instanceof UserError) throw new UserError(`${path}: ${error.message.replace(/^recipe: /, '')}`, { cause: error })
-    throw error
+    if (!(error instanceof UserError) || error.message.startsWith(path)) throw error
+    throw new UserError(`${path}: ${error.message}`, { cause: error })
   }
 }
 
@@ -33,7 +34,7 @@ async function fromJson(path: string): Promise<unknown> {
 }
 
 async function fromCode(path: string): Promise<unknown> {
-  const jiti = createJiti(import.meta.url, { virtualModules: await doors(), moduleCache: false })
+  const jiti = createJiti(import.meta.url, { virtualModules: await doors(), moduleCache: false, interopDefault: false })
   try {
     const module = (await jiti.import(resolve(path))) as { default?: unknown }
     if (module.default === undefined)
@@ -68,9 +69,15 @@ function located(given: Recipe, folder: string): Recipe {
   const { preferences } = given
   const model = Object.hasOwn(models, given.model) ? given.model : find(given.model)
   if (preferences.kind === 'file') return { ...given, model, preferences: { ...preferences, pairs: find(preferences.pairs) } }
+  const { prompts, judge } = preferences
   return {
     ...given,
     model,
-    preferences: { ...preferences, prompts: typeof preferences.prompts === 'string' ? find(preferences.prompts) : preferences.prompts },
+    preferences: {
+      ...preferences,
+      prompts: typeof prompts === 'string' ? find(prompts) : prompts,
+      // A file of votes is known by its path.
+      judge: judge.kind === 'votes' ? votesFile(find(judge.name)) : judge,
+    },
   }
 }

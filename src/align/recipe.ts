@@ -3,7 +3,7 @@ import { UserError } from '../graph/index.ts'
 import { type CustomLoss, type Objective, objectiveFrom, objectives } from '../objectives/index.ts'
 import type { Bound } from '../runs/index.ts'
 import { adamw, type Optimizer, type Schedule, scheduleFrom } from '../train/index.ts'
-import { nearest, recipeError } from './recipe-error.ts'
+import { didYouMean, recipeError } from './recipe-error.ts'
 import { type ParsedRecipe, type RecipeInput, recipeSchema } from './recipe-schema.ts'
 
 export type { RecipeInput } from './recipe-schema.ts'
@@ -139,7 +139,7 @@ function checkOnPolicy(made: Recipe, preferences: OnPolicy) {
     const strange = names.find((name) => !known.includes(name))
     if (strange !== undefined)
       throw new UserError(
-        `${where}: must name ${what}, got ${strange}${nearest(strange, known)}; choose from ${known.join(', ') || 'none: the recipe has no prior'}`,
+        `${where}: must name ${what} (${known.join(', ') || 'none: the recipe has no prior'}), got ${strange}${didYouMean(strange, known)}`,
       )
   }
   must('accept', Object.keys(accept), measuresOf(made, preferences), 'what is measured')
@@ -187,9 +187,7 @@ function optimizerFrom({ name, ...params }: { name: string }): Optimizer {
   const known = Object.keys(adamw().params)
   for (const [key, value] of Object.entries(params)) {
     if (!known.includes(key))
-      throw new UserError(
-        `train.optimizer: must have fields of adamw, got ${JSON.stringify(key)}${nearest(key, known)}; choose from ${known.join(', ')}`,
-      )
+      throw new UserError(`train.optimizer: must have no other fields than name, ${known.join(', ')}, got ${key}${didYouMean(key, known)}`)
     if (typeof value !== 'number') throw new UserError(`train.optimizer.${key}: must be a number, got ${JSON.stringify(value)}`)
   }
   return adamw(params)
