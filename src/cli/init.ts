@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { UserError } from '../graph/errors.ts'
 import { onDisk, writeAtomic } from '../runs/index.ts'
@@ -14,7 +14,7 @@ export const init = command({
 
   async action({ folder }, screen) {
     const files = {
-      'my.ts': recipe,
+      'my.ts': await readFile(recipe, 'utf8'),
       'prompts.jsonl': prompts()
         .map((prompt) => `${JSON.stringify({ prompt })}\n`)
         .join(''),
@@ -32,33 +32,8 @@ export const init = command({
   },
 })
 
-const recipe = `import { adamw, atLeast, atMost, dpo, goal, goalPrior, goals, onPolicy, recipe, simulatedVoter } from 'innate'
-
-// A goal is a named measure of a completion; more of it is better, or less with { direction: -1 }.
-const dialogue = goal('dialogue', ({ text }) => text.split('"').length - 1, { about: 'quotation marks', direction: 1 })
-
-// Whoever compares two completions. This one is a program with a hidden taste, to see the loop run; real ones are
-// votesFile('votes.jsonl') and commandJudge('./my-judge', { keep: 'votes.jsonl' }).
-const judge = simulatedVoter({
-  about: 'likes stories in which people talk and that come to their end',
-  utility: ({ text, ended }) => 0.8 * Math.min(text.split('"').length - 1, 6) + (ended ? 1 : -1),
-})
-
-export default recipe({
-  model: 'stories15m', // a name, or a folder as transformers saves it
-  // 1. What you guess is wanted. Worth 20 votes in all, so that data washes it out.
-  prior: goalPrior({ goals: [dialogue, goals.complete, goals.fluent], strength: 20 }),
-  // 2. Preferences: four completions of every prompt, compared by the judge; and the objective that learns from them.
-  preferences: onPolicy({ prompts: 'prompts.jsonl', perPrompt: 4, judge }),
-  objective: dpo({ beta: 0.1 }),
-  // 3. Any differentiable term may be added: loss: ({ objective, kl }) => objective.add(kl.mul(0.01)),
-  // 4. Backpropagation.
-  train: { optimizer: adamw({ lr: 2e-5 }), epochs: 1 },
-  // 5. What must hold on sealed prompts, each with its whole 95 % interval; otherwise train another round.
-  accept: { winRate: atLeast(0.6), klFromReference: atMost(20), perplexityRise: atMost(0.1) },
-  rounds: 3,
-})
-`
+/** The starter: an example that ships with the package, so that it is type-checked and loaded by tests. */
+const recipe = new URL('../../examples/my.ts', import.meta.url)
 
 /** Enough prompts for training, for the looks after each round, and for 256 sealed ones: beginnings of stories, every name with every scene. */
 function prompts(): string[] {
