@@ -1,6 +1,7 @@
-import { align as alignRecipe, loadRecipe } from '../align/index.ts'
-import { UserError } from '../graph/index.ts'
+import { align as alignRecipe } from '../align/index.ts'
 import { command, exitCodes, integer, text, toggle } from './command.ts'
+import { keepingRun } from './keeping-run.ts'
+import { recipeFor } from './recipe-for.ts'
 import { verdictLines } from './verdict-lines.ts'
 import { watchOn } from './watch-screen.ts'
 
@@ -16,14 +17,13 @@ export const align = command({
   },
   examples: ['align align.json --run runs/c', 'align align.json --run runs/d --seed 1 --json'],
 
-  async action({ recipe: path, run, seed, resume }, screen, signal) {
-    const recipe = { ...(await loadRecipe(path)), ...(run ? { run } : {}) }
-    if (resume && !recipe.run) throw new UserError('align: --resume needs to know which run, got none in the recipe; add --run FOLDER')
-    const seeded = seed === undefined ? recipe : { ...recipe, seed, train: { ...recipe.train, seed } }
-    const words = ['innate align', path, ...(run ? ['--run', run] : []), ...(seed === undefined ? [] : ['--seed', seed])]
-    const result = await alignRecipe(seeded, { watch: watchOn(screen), signal, resume, command: words.join(' ') })
-    const { verdict, rounds, criteria, reasons, run: folder, model } = result
-    screen.emit({ verdict, rounds, criteria, reasons, run: folder, ...(model ? { model } : {}) })
+  async action({ recipe: path, resume, ...changes }, screen, signal) {
+    const { recipe, command } = await recipeFor('align', path, changes)
+    const result = await keepingRun('align', path, { screen, watch: watchOn(screen), signal }, (watch) =>
+      alignRecipe(recipe, { watch, signal, resume, command }),
+    )
+    const { verdict, rounds, criteria, reasons, run, model } = result
+    screen.emit({ verdict, rounds, criteria, reasons, run, ...(model ? { model } : {}) })
     for (const line of verdictLines(result, screen)) screen.line(line)
     return { accepted: exitCodes.done, rejected: exitCodes.rejected, 'out of budget': exitCodes.outOfBudget }[verdict]
   },

@@ -1,31 +1,22 @@
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { readFile, writeFile } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { loadRecipe } from '../align/index.ts'
 import { createRun } from '../runs/index.ts'
-import { dispatch } from './dispatch.ts'
+import { fakeFolder, innate } from './fake-folder.ts'
 import { verbs } from './verbs.ts'
 
 // Every example of every command is run in a folder that holds what examples may name:
 // models/tiny, pairs.jsonl, prompts.jsonl, the recipes train.json and align.json, and the run runs/x.
-let folder = ''
-const home = process.cwd()
-const cache = process.env.INNATE_CACHE
+let close: () => Promise<void>
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'innate-cli-'))
-  await cp(resolve('fixtures/llama-tiny'), join(folder, 'models/tiny'), { recursive: true })
-  process.chdir(folder)
-  process.env.INNATE_CACHE = join(folder, 'cache')
+  close = await fakeFolder()
   const rows = [
     { prompt: 'Once', chosen: ' upon a time', rejected: ' there was' },
     { prompt: 'The cat', chosen: ' sat down', rejected: ' ran off' },
     { prompt: 'The cat', chosen: ' sat down', rejected: ' sat down' },
   ]
   await writeFile('pairs.jsonl', `${rows.map((row) => JSON.stringify(row)).join('\n')}\nno json\n`)
-  await writeFile('prompts.jsonl', Array.from({ length: 20 }, (_, i) => `${JSON.stringify({ prompt: `Once ${i}` })}\n`).join(''))
-  await writeFile('train.json', JSON.stringify(trainJson))
-  await writeFile('align.json', JSON.stringify(alignJson))
   const run = await createRun('runs/x', {
     kind: 'train',
     command: 'innate train recipe.json',
@@ -37,45 +28,7 @@ beforeAll(async () => {
   })
   await run.close({ ended: true })
 })
-afterAll(async () => {
-  process.chdir(home)
-  if (cache === undefined) delete process.env.INNATE_CACHE
-  else process.env.INNATE_CACHE = cache
-  await rm(folder, { recursive: true, force: true })
-})
-
-/** The issue's own recipe, on the tiny model. */
-const trainJson = {
-  model: 'models/tiny',
-  preferences: { pairs: 'pairs.jsonl', shuffle: false },
-  objective: { name: 'dpo', beta: 0.1 },
-  train: {
-    optimizer: { name: 'adamw', lr: 5e-4, beta1: 0.9, beta2: 0.999, eps: 1e-8, weightDecay: 0 },
-    schedule: 'constant',
-    clip: 1.0,
-    batch: 8,
-    epochs: 4,
-    seed: 0,
-  },
-  run: 'runs/t',
-}
-/** A judge that likes length alone, on prompts that the tiny model ends or does not as it happens. */
-const alignJson = {
-  model: 'models/tiny',
-  prior: { goals: ['length'], strength: 5 },
-  preferences: { prompts: 'prompts.jsonl', perPrompt: 2, promptsPerRound: 8, judge: { goals: { length: 1 } } },
-  train: { batch: 8 },
-  accept: { lengthRatio: { between: [0.1, 10] } },
-  look: { development: 4, sealed: 4 },
-  rounds: 1,
-}
-
-async function innate(line: string) {
-  const text = { out: '', err: '' }
-  const stream = (name: 'out' | 'err') => ({ write: (more: string) => (text[name] += more) })
-  const code = await dispatch(line.split(' '), verbs, { out: stream('out'), err: stream('err') })
-  return { code, ...text }
-}
+afterAll(() => close())
 
 const commands = await Promise.all(Object.entries(verbs).map(async ([verb, load]) => [verb, await load()] as const))
 

@@ -34,7 +34,8 @@ export async function dispatch(argv: readonly string[], verbs: Verbs, around: Su
     if (signal.aborted && error === signal.reason) return exitCodes.interrupted
     const known = error instanceof UserError || error instanceof ShapeError
     err.write(known ? `innate: ${error.message}\n` : `internal: ${error instanceof Error ? error.stack : error}\n`)
-    return known ? exitCodes.user : exitCodes.internal
+    // A judge of the user's gets the same Ctrl-C, and its failing is not the news.
+    return signal.aborted ? exitCodes.interrupted : known ? exitCodes.user : exitCodes.internal
   }
 }
 
@@ -69,7 +70,7 @@ export function interruption(say: (line: string) => void): AbortSignal {
   const controller = new AbortController()
   const stop = () => {
     if (controller.signal.aborted) process.exit(exitCodes.interrupted)
-    say('stopping after this step and saving; Ctrl-C again stops at once')
+    say('stopping at the next step; Ctrl-C again stops at once, which loses nothing that was saved')
     controller.abort(new Error('interrupted'))
   }
   process.on('SIGINT', stop)

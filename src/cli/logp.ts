@@ -15,7 +15,7 @@ export const logp = command({
   },
   examples: ['logp --model models/tiny --pairs pairs.jsonl', 'logp --model models/tiny --pairs pairs.jsonl --json'],
 
-  async action({ model, pairs: file, boundary, quarantine }, screen) {
+  async action({ model, pairs: file, boundary, quarantine }, screen, signal) {
     const checkpoint = await loadCheckpoint(model, { onProgress: screen.note })
     const { examples, quarantined } = await loadPairs(file, checkpoint, { boundary })
     if (quarantine) await writeQuarantine(quarantine, quarantined)
@@ -29,6 +29,7 @@ export const logp = command({
       const bar = screen.progress('scoring', 100)
       let shown = 0
       const scores = await scoreTrees(policy, examples.map(pairTree), {}, (done, of) => {
+        signal.throwIfAborted()
         const percent = Math.floor((100 * done) / of)
         bar.advance(percent - shown)
         shown = percent

@@ -23,7 +23,7 @@ export const sample = command({
     'sample --model models/tiny --prompts prompts.jsonl --max-tokens 8 --temperature 0 --json',
   ],
 
-  async action({ model, prompts: file, perPrompt, maxTokens, topK, topP, ...rest }, screen) {
+  async action({ model, prompts: file, perPrompt, maxTokens, topK, topP, ...rest }, screen, signal) {
     const checkpoint = await loadCheckpoint(model, { onProgress: screen.note })
     const prompts = await readPromptFile(file, checkpoint)
     const engine = openEngine()
@@ -40,7 +40,10 @@ export const sample = command({
           ...(maxTokens ? { maxTokens } : {}),
           ...(topK ? { topK } : {}),
           ...(topP ? { topP } : {}),
-          onCompletion: () => bar.advance(),
+          onCompletion() {
+            signal.throwIfAborted()
+            bar.advance()
+          },
         },
       )
       bar.done()

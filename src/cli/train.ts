@@ -1,7 +1,8 @@
-import { loadRecipe, trainRun } from '../align/index.ts'
-import { UserError } from '../graph/index.ts'
+import { type TrainedRun, trainRun } from '../align/index.ts'
 import { command, exitCodes, integer, text, toggle } from './command.ts'
-import { watchOn } from './watch-screen.ts'
+import { keepingRun, resumeLine } from './keeping-run.ts'
+import { recipeFor } from './recipe-for.ts'
+import { contributionLine, watchOn } from './watch-screen.ts'
 
 /** Trains on a file of preferences. */
 export const train = command({
@@ -16,50 +17,46 @@ export const train = command({
   },
   examples: ['train train.json --run runs/a', 'train train.json --run runs/b --steps 2 --json'],
 
-  async action({ recipe: path, run, seed, steps, resume }, screen, signal) {
-    const recipe = { ...(await loadRecipe(path)), ...(run ? { run } : {}) }
-    if (resume && !recipe.run) throw new UserError('train: --resume needs to know which run, got none in the recipe; add --run FOLDER')
-    const seeded = seed === undefined ? recipe : { ...recipe, seed, train: { ...recipe.train, seed } }
+  async action({ recipe: path, steps: maxSteps, resume, ...changes }, screen, signal) {
+    const { recipe, command } = await recipeFor('train', path, changes)
     const shown = watchOn(screen)
-    const result = await trainRun(seeded, {
-      watch: {
-        ...shown,
-        step(metrics, at) {
-          screen.emit(metrics)
-          shown.step?.(metrics, at)
-        },
+    const watch: typeof shown = {
+      ...shown,
+      step(metrics, at) {
+        screen.emit(metrics)
+        shown.step?.(metrics, at)
       },
-      signal,
-      resume,
-      command: ['innate train', path, ...(run ? ['--run', run] : []), ...(seed === undefined ? [] : ['--seed', seed])].join(' '),
-      ...(steps ? { maxSteps: steps } : {}),
-    })
-    screen.emit({
-      run: result.run,
-      model: result.model ?? null,
-      steps: result.done,
-      ...(result.heldOut ? { heldOut: result.heldOut } : {}),
-    })
-    if (result.model === undefined) {
-      screen.note(`stopped after step ${result.done} of ${result.steps}; go on with: innate train ${path} --run ${result.run} --resume`)
+    }
+    const result = await keepingRun('train', path, { screen, watch, signal }, (watching) =>
+      trainRun(recipe, { watch: watching, signal, resume, command, ...(maxSteps ? { maxSteps } : {}) }),
+    )
+    const { run, model, done, steps, heldOut, contribution } = result
+    if (contribution) screen.note(contributionLine(contribution))
+    screen.emit({ run, model: model ?? null, steps: done, ...(heldOut ? { heldOut } : {}), ...(contribution ? { contribution } : {}) })
+    if (model === undefined) {
+      screen.warn(`stopped after step ${done} of ${steps}; ${resumeLine('train', path, run)}`)
       return signal.aborted ? exitCodes.interrupted : exitCodes.done
     }
-    if (result.heldOut) {
-      const { accuracy: a, chosenLogRatio: c, rejectedLogRatio: r, pairs } = result.heldOut
-      const interval = (x: typeof a, digits: number) =>
-        `${x.estimate.toFixed(digits)} [${x.low.toFixed(digits)}, ${x.high.toFixed(digits)}]`
-      screen.table([
-        [`on ${pairs} held-out pairs`, 'with 95 % intervals over prompts'],
-        ['accuracy', interval(a, 3)],
-        ['chosen log-ratio', `${interval(c, 2)} nats`],
-        ['rejected log-ratio', `${interval(r, 2)} nats`],
-      ])
-    }
-    screen.table([
-      ['run', result.run],
-      ['model', result.model],
-      ['report', `${result.run}/report.html`],
-    ])
+    screen.table(rowsOf(result, model))
     return exitCodes.done
   },
 })
+
+/** What a person wants to know of a finished training run. */
+function rowsOf({ run, heldOut }: TrainedRun, model: string): string[][] {
+  const places = [
+    ['run', run],
+    ['model', model],
+    ['report', `${run}/report.html`],
+  ]
+  if (!heldOut) return places
+  const interval = ({ estimate, low, high }: typeof heldOut.accuracy, digits: number) =>
+    `${estimate.toFixed(digits)} [${low.toFixed(digits)}, ${high.toFixed(digits)}]`
+  return [
+    [`on ${heldOut.pairs} held-out pairs`, 'with 95 % intervals over prompts'],
+    ['accuracy', interval(heldOut.accuracy, 3)],
+    ['chosen log-ratio', `${interval(heldOut.chosenLogRatio, 2)} nats`],
+    ['rejected log-ratio', `${interval(heldOut.rejectedLogRatio, 2)} nats`],
+    ...places,
+  ]
+}

@@ -1,4 +1,5 @@
 import type { Watch } from '../align/index.ts'
+import type { Evaluation } from '../runs/index.ts'
 import type { Screen } from './screen.ts'
 import { duration, wrap } from './screen.ts'
 
@@ -12,11 +13,16 @@ export function watchOn(screen: Screen): Watch {
     progress(label, total) {
       const bar = screen.progress(label, total)
       const start = performance.now()
+      let count = 0
       return {
-        advance: (by, about) => bar.advance(by, about),
+        advance(by = 1, about) {
+          count += by
+          bar.advance(by, about)
+        },
         done() {
           bar.done()
-          screen.note(`${at()}  ${label}: ${total} in ${duration((performance.now() - start) / 1000)}`)
+          const all = count < total ? `${count} of ${total}` : `${total}`
+          screen.note(`${at()}  ${label}: ${all} in ${duration((performance.now() - start) / 1000)}`)
         },
       }
     },
@@ -32,10 +38,17 @@ export function watchOn(screen: Screen): Watch {
           `${at()}  loss ${loss.toFixed(3)} · margin ${margin.toFixed(2)} nats · accuracy ${accuracy.toFixed(2)} · log-ratio chosen ${chosenLogRatio.toFixed(2)}, rejected ${rejectedLogRatio.toFixed(2)}`,
         )
     },
-    evaluation({ look, round, criteria }) {
+    evaluation({ look, round, criteria, contribution }) {
       const what = look === 'sealed' ? 'sealed prompts, looked at once' : `round ${round}, development prompts`
       const marks = criteria.map(({ name, estimate, met }) => `${met ? '✓' : '✗'} ${name} ${Number(estimate.toPrecision(3))}`)
       screen.note(`${at()}  ${what}: ${marks.join('  ')}`)
+      if (contribution) screen.note(`${at()}  ${contributionLine(contribution)}`)
     },
   }
+}
+
+/** What prior and votes put in, in a line; a prior that the votes contradict is fighting the data. */
+export function contributionLine({ bits, votes, strength, fighting }: NonNullable<Evaluation['contribution']>): string {
+  const fight = fighting.length > 0 ? `; the prior is fighting the data on ${fighting.join(', ')}` : ''
+  return `the prior, worth ${strength} votes, put in ${bits.prior.toFixed(1)} bits, ${votes} votes ${bits.data.toFixed(1)} bits${fight}`
 }

@@ -1,0 +1,191 @@
+import { existsSync } from 'node:fs'
+import { readFile, writeFile } from 'node:fs/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openEngine } from '../engine/index.ts'
+import { loadAdapters, loadCheckpoint, openPolicy, scoreTrees, textTree } from '../models/index.ts'
+import { alignJson, fakeFolder, innate, innateJson, trainJson, writeRows } from './fake-folder.ts'
+
+// What other programs read: with --json, JSON lines on stdout and nothing else there.
+let close: () => Promise<void>
+beforeAll(async () => {
+  close = await fakeFolder()
+})
+afterAll(() => close())
+
+const number = expect.any(Number)
+const metrics = {
+  step: number,
+  round: 0,
+  loss: number,
+  chosenLogRatio: number,
+  rejectedLogRatio: number,
+  margin: number,
+  accuracy: number,
+  kl: number,
+  chosenTokens: number,
+  rejectedTokens: number,
+  gradNorm: number,
+  lr: 5e-4,
+  tokensPerSecond: number,
+}
+
+describe('innate logp', () => {
+  it('prints a row per pair: summed log-probabilities in nats over completion tokens', async () => {
+    const { code, rows } = await innateJson('logp --model models/tiny --pairs forty.jsonl')
+    expect([code, rows.length]).toEqual([0, 40])
+    expect(rows[7]).toEqual({ row: 7, chosen: number, rejected: number, chosenTokens: number, rejectedTokens: number })
+
+    const checkpoint = await loadCheckpoint('models/tiny')
+    const engine = openEngine({ threads: 1 })
+    const [pair] = (await readFile('forty.jsonl', 'utf8')).split('\n').map((line) => line && JSON.parse(line))
+    const prompt = checkpoint.tokenizer.encode(pair.prompt)
+    const completion = [...checkpoint.tokenizer.encode(pair.prompt + pair.chosen).slice(prompt.length), checkpoint.eosIds[0]!]
+    const [whole, beginning] = await scoreTrees(await openPolicy(engine, checkpoint), [
+      textTree([...prompt, ...completion]),
+      textTree(prompt),
+    ])
+    await engine.close()
+    expect(rows[0]!.chosen).toBeCloseTo(whole! - beginning!, 4)
+    expect(rows[0]!.chosenTokens).toBe(completion.length)
+  })
+})
+
+describe('innate train', () => {
+  it('does the issue’s recipe as it stands: a row per step, and last the run and its model', async () => {
+    const { code, rows } = await innateJson('train train.json')
+    expect([code, rows.length]).toEqual([0, 21])
+    for (const row of rows.slice(0, -1)) expect(row).toEqual(metrics)
+    expect(rows.map(({ step }) => step).slice(0, 20)).toEqual(Array.from({ length: 20 }, (_, i) => i + 1))
+    // Without a prior the votes are as they are: each pair its one vote, so the loss at the reference is ln 2 and falls.
+    expect(rows[0]!.loss).toBeCloseTo(Math.LN2, 5)
+    expect(rows[19]!.loss).toBeLessThan(0.69)
+    const last = rows.at(-1) as { run: string; model: string }
+    expect(last).toEqual({ run: expect.stringMatching(/runs\/t$/), model: expect.stringMatching(/runs\/t\/model$/), steps: 20 })
+    expect((await loadCheckpoint(last.model)).name).toBe('model')
+    const kept = (await readFile('runs/t/metrics.jsonl', 'utf8')).trim().split('\n')
+    expect(kept.map((line) => JSON.parse(line))).toEqual(rows.slice(0, -1))
+    expect(existsSync('runs/t/report.html')).toBe(true)
+  })
+
+  it('takes votes as they are: two to one is a soft label of two thirds', async () => {
+    await writeRows('votes.jsonl', 8, (i) => ({ prompt: `Once ${i}`, chosen: ' sat down', rejected: ' ran off', votes: [2, 1] }))
+    await writeFile('v.json', JSON.stringify({ ...trainJson, preferences: { pairs: 'votes.jsonl' }, run: 'runs/v' }))
+    const { rows } = await innateJson('train v.json')
+    const [, second] = rows as { loss: number; margin: number }[]
+    // One batch holds all pairs, and their margins differ little: the loss is that of the mean margin.
+    const sigmoid = (x: number) => 1 / (1 + Math.exp(-x))
+    const p = sigmoid(0.1 * second!.margin)
+    expect(second!.loss).toBeCloseTo(-(2 / 3) * Math.log(p) - (1 / 3) * Math.log(1 - p), 2)
+  })
+
+  it('adds adapters to every linear layer with lora', async () => {
+    await writeFile(
+      'lora.json',
+      JSON.stringify({ ...trainJson, train: { ...trainJson.train, lora: { rank: 8, alpha: 16 } }, run: 'runs/l' }),
+    )
+    const { code, rows } = await innateJson('train lora.json')
+    expect([code, rows.length]).toEqual([0, 21])
+    const { config } = await loadCheckpoint('runs/l/model')
+    const { layers, scale } = await loadAdapters('runs/l/model/adapter', config)
+    expect([Object.keys(layers).length, scale]).toEqual([2 * 7, 2])
+    expect(Object.values(layers).every(({ a }) => a.shape[0] === 8)).toBe(true)
+  })
+
+  it('measures pairs that were held out', async () => {
+    const preferences = { ...trainJson.preferences, heldOut: 0.3 }
+    await writeFile('held.json', JSON.stringify({ ...trainJson, preferences, run: 'runs/h' }))
+    const { rows } = await innateJson<{ heldOut: object }>('train held.json')
+    const estimate = (unit: string) => ({ estimate: number, low: number, high: number, n: number, unit })
+    expect(rows.at(-1)!.heldOut).toEqual({
+      pairs: number,
+      accuracy: estimate('share'),
+      chosenLogRatio: estimate('nats'),
+      rejectedLogRatio: estimate('nats'),
+    })
+  })
+
+  it('with a prior says what it and what the votes put in', async () => {
+    await writeFile('prior.json', JSON.stringify({ ...trainJson, prior: { goals: ['length'], strength: 20 }, run: 'runs/p' }))
+    const { rows } = await innateJson<{ contribution: { votes: number } }>('train prior.json')
+    expect(rows.at(-1)!.contribution).toMatchObject({ votes: 40, strength: 20, fighting: expect.any(Array) })
+  })
+
+  it('stops after --steps, goes on with --resume, and says when there is nothing left', async () => {
+    const straight = await readFile('runs/t/model/model.safetensors')
+    const first = await innateJson('train train.json --run runs/s --steps 10')
+    expect(first.rows.at(-1)).toEqual({ run: expect.stringMatching(/runs\/s$/), model: null, steps: 10 })
+    expect(first.err).toContain('stopped after step 10 of 20; go on with:\n  innate train train.json --run runs/s --resume\n')
+    const second = await innateJson('train train.json --run runs/s --resume')
+    expect(second.rows.map(({ step }) => step).slice(0, -1)).toEqual([11, 12, 13, 14, 15, 16, 17, 18, 19, 20])
+    expect(Buffer.compare(await readFile('runs/s/model/model.safetensors'), straight)).toBe(0)
+    const third = await innateJson('train train.json --run runs/s --resume')
+    expect(third.rows).toEqual([second.rows.at(-1)])
+    expect(third.err).toContain('this run has ended')
+  })
+
+  it('on Ctrl-C saves, says how to go on, and exits with 130', async () => {
+    const stop = new AbortController()
+    stop.abort(new Error('interrupted'))
+    const { code, err } = await innate('train train.json --run runs/i', stop.signal)
+    expect(code).toBe(130)
+    expect(err).toMatch(/stopped after step 1 of 20; go on with:\n {2}innate train train\.json --run runs\/i --resume\n$/)
+    expect((await innateJson('train train.json --run runs/i --resume')).rows).toHaveLength(20)
+  })
+})
+
+describe('innate sample', () => {
+  it('prints a row per completion: ids, and the full softmax’s log-probability of each', async () => {
+    await writeRows('two.jsonl', 2, (i) => (i === 0 ? { prompt: 'Once' } : { prompt_ids: [1, 70, 71] }))
+    const { code, rows } = await innateJson<{ prompt: string; completion: string; ids: number[]; logps: number[] }>(
+      'sample --model models/tiny --prompts two.jsonl --max-tokens 6 --top-k 5',
+    )
+    expect([code, rows.length]).toEqual([0, 2])
+    for (const row of rows) {
+      expect(row).toMatchObject({ prompt: expect.any(String), completion: expect.any(String) })
+      expect(row.ids.length).toBe(row.logps.length)
+      expect(row.ids.length).toBeLessThanOrEqual(6)
+      expect(Math.max(...row.logps)).toBeLessThan(0)
+    }
+    expect(rows[0]!.prompt).toBe('Once')
+  })
+})
+
+describe('innate align', () => {
+  const criterion = { name: expect.any(String), estimate: number, low: number, high: number, n: 4, unit: expect.any(String) }
+  const eager = { train: { batch: 4, epochs: 4, optimizer: { name: 'adamw', lr: 1e-2 } } }
+  const endings: [string, object, number, object][] = [
+    ['accepted', {}, 0, { verdict: 'accepted', rounds: 1, model: expect.stringMatching(/model$/) }],
+    ['rejected', { ...eager, stop: { klBudget: 1e-9 }, accept: { winRate: { atLeast: 1 } } }, 3, { verdict: 'rejected', rounds: 1 }],
+    ['out of budget', { accept: { klFromReference: { atMost: -1 } } }, 4, { verdict: 'out of budget', rounds: 1 }],
+  ]
+  it.each(endings)('%s', async (name, more, exit, wanted) => {
+    const path = name.replaceAll(' ', '-')
+    await writeFile(`${path}.json`, JSON.stringify({ ...alignJson, ...more }))
+    const { code, rows } = await innateJson(`align ${path}.json --run runs/${path}`)
+    expect([code, rows.length]).toEqual([exit, 1])
+    const [last] = rows as [{ run: string; model?: string; criteria: object[] }]
+    expect(last).toMatchObject({ ...wanted, run: expect.stringMatching(new RegExp(`runs/${path}$`)), reasons: expect.any(Array) })
+    expect(existsSync(`runs/${path}/model`)).toBe(exit === 0)
+    for (const found of last.criteria)
+      expect(found).toEqual({ ...criterion, bound: expect.any(Object), met: exit === 0, why: expect.any(String) })
+  })
+
+  it('exits with 2 on a user’s error, with --json too, and prints nothing on stdout', async () => {
+    expect(await innate('align nowhere.json --json')).toMatchObject({
+      code: 2,
+      out: '',
+      err: 'innate: nowhere.json: a recipe must be there, got no such file; write one with: innate init\n',
+    })
+    const misfit = await innate('align train.json --json')
+    expect(misfit).toMatchObject({ code: 2, out: '', err: expect.stringContaining('or run: innate train') })
+  })
+
+  it('on Ctrl-C says how to go on, and exits with 130', async () => {
+    const stop = new AbortController()
+    stop.abort(new Error('interrupted'))
+    const { code, out, err } = await innate('align align.json --run runs/j', stop.signal)
+    expect([code, out]).toEqual([130, ''])
+    expect(err).toMatch(/stopped; go on with:\n {2}innate align align\.json --run runs\/j --resume\n$/)
+    expect((await innate('align align.json --run runs/j --resume')).code).toBe(0)
+  })
+})
