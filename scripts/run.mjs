@@ -43,8 +43,6 @@ function install() {
 }
 
 function build() {
-  // What is packed holds nothing of files that were renamed or removed since.
-  if (verb === 'pack') rmSync(join(home, 'dist'), { recursive: true, force: true })
   const built = join(home, 'dist', 'cli', 'main.js')
   const newest = newestSource(join(home, 'src'))
   const stamp = join(home, 'dist', 'built')
@@ -52,9 +50,20 @@ function build() {
   if (done > newest && verb !== 'build') return
   say('building …')
   if (!existsSync(built)) rmSync(join(home, 'node_modules', '.cache', 'innate.tsbuildinfo'), { force: true })
+  sweep()
   const status = bin('tsc', '-p', 'tsconfig.json')
   if (status !== 0) exit(status)
   node('-e', `require('node:fs').writeFileSync(${JSON.stringify(stamp)}, '')`)
+}
+
+/** Removes what was built of sources that are gone, so that it is neither loaded nor packed. */
+function sweep() {
+  const dist = join(home, 'dist')
+  const files = existsSync(dist) ? readdirSync(dist, { recursive: true }).filter((file) => /\.(js|d\.ts|js\.map)$/.test(file)) : []
+  for (const file of files) {
+    const source = join(home, 'src', file.replace(/\.(js|d\.ts|js\.map)$/, '.ts'))
+    if (!existsSync(source) || /(^|[\\/])fake-/.test(file)) rmSync(join(dist, file))
+  }
 }
 
 function newestSource(folder) {
