@@ -26,7 +26,10 @@ export async function keepingRun<T>(
     if (kept === '') throw error
     if (signal.aborted) screen.warn(`stopped; ${resumeLine(verb, recipe, kept)}`)
     else if (error instanceof UserError)
-      throw new UserError(`${error.message}\nWhat was done is kept; with this recipe ${resumeLine(verb, recipe, kept)}`, { cause: error })
+      throw new UserError(
+        `${error.message}\nWhat was done is kept. A changed recipe needs a new run; with this one ${resumeLine(verb, recipe, kept)}`,
+        { cause: error },
+      )
     throw error
   }
 }
