@@ -17,14 +17,14 @@ export function prosociality({ text }: Sample): number {
 }
 
 /**
- * The voter's hidden utility, which differs from the prior's mean: prosocial acts instead of valence, a proper ending, mildly brief,
- * and no care for the prompt or for repetition.
+ * The voter's hidden utility, which differs from the prior's mean: prosocial acts above all, instead of valence; a proper ending;
+ * mildly brief; and no care for the prompt or for repetition.
  *
- * units   log-odds: 1 for two more prosocial words in a hundred (the model's own stories differ by that much), 1½ for the ending,
- *         −½ for a hundred tokens
+ * units   log-odds: 1 for three more prosocial words in two hundred (the model's own stories differ by more), ¾ for the ending,
+ *         −¼ for a hundred tokens
  */
 export function utility(sample: Sample): number {
-  return prosociality(sample) / 0.02 + 1.5 * endsProperly(sample) - sample.tokens / 200
+  return prosociality(sample) / 0.015 + 0.75 * endsProperly(sample) - sample.tokens / 400
 }
 
 export const voter = simulatedVoter({
