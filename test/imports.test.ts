@@ -36,12 +36,15 @@ describe('imports', () => {
 
   it('relative imports name a file that is there, with its .ts', () => {
     const names = new Set(files.map(({ file }) => file))
-    const wrong = files.flatMap(({ file, imports }) =>
-      imports
-        .filter((path) => path.startsWith('.') && !path.includes('/test/'))
-        .filter((path) => !names.has(target(file, path)))
-        .map((path) => `${file} imports ${path}`),
-    )
+    // A test may hold the text of a module; its own imports are the type check's.
+    const wrong = files
+      .filter(({ file }) => !file.endsWith('.test.ts'))
+      .flatMap(({ file, imports }) =>
+        imports
+          .filter((path) => path.startsWith('.') && !path.includes('/test/'))
+          .filter((path) => !names.has(target(file, path)))
+          .map((path) => `${file} imports ${path}`),
+      )
     expect(wrong).toEqual([])
   })
 
