@@ -11,7 +11,7 @@ import { openPeer } from './peer.mjs'
 const PAIRS = 128
 const LONGEST = 256
 const BATCH = 8
-const WARM_UP = 2
+const WARM_UP = 4
 const CHUNK = 4
 const CHUNKS = 4
 

@@ -2,6 +2,7 @@ import { demand } from '../errors.ts'
 import { type Shape, sameShape, show, sizeOf, type Tensor } from '../tensor.ts'
 import { apply, op, type Value } from '../value.ts'
 import { broadcastIndex, sumTo } from './elementwise.ts'
+import { matmul } from './linear.ts'
 
 /** The same numbers under another shape. Two in a row are one, or none. */
 export function reshape(x: Value, shape: Shape): Value {
@@ -22,8 +23,13 @@ export const reshapeOp = op<'x', { shape: Shape }>('reshape', {
   ],
 })
 
-/** Reorders axes: axis i of the result is axis perm[i] of x. Without perm, the last two are swapped. Two in a row are one, or none. */
+/**
+ * Reorders axes: axis i of the result is axis perm[i] of x. Without perm, the last two are swapped. Two in a row are one, or none; of a
+ * product aᵀ·b the narrower side is turned: (aᵀ·b)ᵀ = bᵀ·a.
+ */
 export function transpose(x: Value, perm: readonly number[] = swapLast(x.shape.length)): Value {
+  const { a, b } = x.op.name === 'matmul' && x.shape.length === 2 && perm[0] === 1 ? x.inputs : {}
+  if (a?.op === transposeOp && b!.op !== transposeOp && b!.shape[1]! < a.shape[0]!) return matmul(transpose(b!), a.inputs.x!)
   if (x.op !== transposeOp) return apply(transposeOp, { x }, { perm })
   const before = x.attrs.perm as readonly number[]
   const both = perm.map((axis) => before[axis]!)
