@@ -145,7 +145,7 @@ describe('a run that was stopped and resumed equals one that was not', () => {
   const whole: Record<string, Awaited<ReturnType<typeof finished>>> = {}
   beforeAll(async () => {
     for (const how of Object.keys(settings)) whole[how] = await finished(`whole-${how}`, how)
-  })
+  }, 60_000)
 
   const phases: [string, keyof typeof settings, (stop: AbortController) => Watch][] = [
     ['while it samples', 'sealed', (stop) => ({ story: () => stop.abort(crash) })],

@@ -40,6 +40,7 @@ export async function align(recipe: Recipe, options: AlignOptions = {}): Promise
     const material = await openMaterial(recipe, setting, watch, signal)
     run = await takeRun(recipe.run, await manifestOf(recipe, 'align', setting, material.data, command), { resume, watch })
     if (run.has('verdict.json')) watch.note?.('this run has ended; its verdict is said again, and nothing is left to go on with')
+    else watch.needs?.(await material.needs())
     const evaluations = await doneBefore(run)
     for (;;) {
       signal?.throwIfAborted()

@@ -5,6 +5,7 @@ import type { Tree } from '../models/index.ts'
 import { type ContributionRow, type DataFile, type Evaluation, onDisk, type Run, roundFolder } from '../runs/index.ts'
 import type { Example } from '../train/index.ts'
 import { type AskedRow, askedSchema, pairUp, promptsOf, type VotedRow, votedSchema } from './collect.ts'
+import { alignWork, estimate, type Needs, type Work } from './estimate.ts'
 import { withReference } from './examples.ts'
 import { labelPairs } from './label.ts'
 import { look } from './look.ts'
@@ -14,13 +15,15 @@ import type { OnPolicy, Recipe } from './recipe.ts'
 import { priorScale, type Scale, scaleOf } from './scale.ts'
 import { type Setting, seedFor } from './setting.ts'
 import { logpOf, type Spoken, sampleOf, speak, treeOf } from './speak.ts'
+import { throughputOf } from './throughput.ts'
 import { trainInto } from './train-into.ts'
 import { begin, type Watch } from './watch.ts'
 
 /** What the loop of align works on; each method is one of its lines, and finds again what an earlier process has done of it. */
 export interface Material {
-  readonly parts: PromptParts
   readonly data: readonly DataFile[]
+  /** What one round and all of them will take; measures the machine for a moment. */
+  needs(): Promise<{ round: Needs; all: Needs; rounds: number }>
   /** Samples pairs from the newest policy and has them judged. */
   collect(run: Run, round: number): Promise<void>
   /** Soft labels of all pairs so far. */
@@ -94,8 +97,14 @@ export async function openMaterial(recipe: Recipe, setting: Setting, watch: Watc
   }
 
   return {
-    parts,
     data: [await promptData(preferences, parts)],
+
+    async needs() {
+      const speed = await throughputOf(setting.engine)
+      const { round, all } = alignWork(recipe, preferences, parts, checkpoint.config)
+      const needed = (work: Work) => estimate(checkpoint.config, recipe.train, work, speed)
+      return { round: needed(round), all: needed(all), rounds: recipe.rounds }
+    },
 
     async collect(run, round) {
       await catchUp(run, round - 1)

@@ -3,6 +3,7 @@ import type { Tree } from '../models/index.ts'
 import { type Labelled, labelledTree, type Pair, pairTree, splitByPrompt } from '../preferences/index.ts'
 import { type ContributionRow, onDisk, type Run, writeReport } from '../runs/index.ts'
 import type { Trained } from '../train/index.ts'
+import { estimate, type Needs, trainWork } from './estimate.ts'
 import { withReference } from './examples.ts'
 import { type HeldOut, heldOutAccuracy, heldOutSchema } from './held-out.ts'
 import { type Labels, labelPairs } from './label.ts'
@@ -13,6 +14,7 @@ import { openSetting, type Setting } from './setting.ts'
 import { sampleOf } from './speak.ts'
 import { standardOf } from './standard.ts'
 import { takeRun } from './take-run.ts'
+import { throughputOf } from './throughput.ts'
 import { trainInto } from './train-into.ts'
 import type { Watch } from './watch.ts'
 
@@ -58,6 +60,7 @@ export async function trainRun(recipe: Recipe, options: TrainRunOptions = {}): P
     if (trained.length === 0)
       throw new UserError(`preferences.heldOut: must leave pairs to train on, got ${preferences.heldOut} of ${rows.length} rows; lower it`)
     const { labelled, contribution } = await label(trained, recipe, setting)
+    watch.needs?.({ all: await needsOf(labelled, recipe, setting) })
     const examples = await withReference(labelled, setting.reference, watch)
     const { done, steps } = await trainInto(run, recipe, setting, examples, {
       round: 0,
@@ -87,6 +90,14 @@ async function said(run: Run, watch: Watch): Promise<TrainedRun> {
   const steps = (await run.readMetrics()).at(-1)?.step ?? 0
   const heldOut = run.has('held-out.json') ? { heldOut: await run.read('held-out.json', heldOutSchema) } : {}
   return { done: steps, steps, run: run.folder, model: await run.path('model'), ...heldOut }
+}
+
+async function needsOf(labelled: readonly { tree: Tree }[], { train }: Recipe, { engine, checkpoint }: Setting): Promise<Needs> {
+  const work = trainWork(
+    train,
+    labelled.map(({ tree }) => tree),
+  )
+  return estimate(checkpoint.config, train, work, await throughputOf(engine))
 }
 
 /** Pairs with their soft labels, or single completions with theirs. */

@@ -1,3 +1,4 @@
+import { totalmem } from 'node:os'
 import type { Watch } from '../align/index.ts'
 import type { Evaluation } from '../runs/index.ts'
 import type { Screen } from './screen.ts'
@@ -8,7 +9,16 @@ export function watchOn(screen: Screen): Watch {
   const began = performance.now()
   const at = () => duration((performance.now() - began) / 1000).padStart(8)
   let steps = 0
+  let most = 0 // rounds
   return {
+    needs({ all, round, rounds = 0 }) {
+      most = rounds
+      const whole = round ? ` a round, ${duration(all.seconds)} for all ${rounds} and the sealed look,` : ''
+      const memory = `${(all.bytes / 1e9).toFixed(1)} GB of memory`
+      screen.note(`${at()}  about ${duration((round ?? all).seconds)}${whole} and ${memory}`)
+      if (all.bytes > totalmem())
+        screen.warn(`this machine has ${(totalmem() / 1e9).toFixed(1)} GB of memory; lora or a smaller train.tokenBudget takes less`)
+    },
     note: (line) => screen.note(`${at()}  ${line}`),
     progress(label, total) {
       const bar = screen.progress(label, total)
@@ -42,6 +52,10 @@ export function watchOn(screen: Screen): Watch {
       const what = look === 'sealed' ? 'sealed prompts, looked at once' : `round ${round}, development prompts`
       const marks = criteria.map(({ name, estimate, met }) => `${met ? '✓' : '✗'} ${name} ${Number(estimate.toPrecision(3))}`)
       screen.note(`${at()}  ${what}: ${marks.join('  ')}`)
+      if (look === 'development' && round < most) {
+        const left = ((performance.now() - began) / 1000 / round) * (most - round)
+        screen.note(`${at()}  at most ${most - round} more round${most - round === 1 ? '' : 's'}, about ${duration(left)}`)
+      }
       if (contribution) screen.note(`${at()}  ${contributionLine(contribution)}`)
     },
   }

@@ -1,0 +1,88 @@
+import { describe, expect, it } from 'vitest'
+import { openEngine } from '../engine/index.ts'
+import type { LlamaConfig } from '../models/index.ts'
+import { alignWork, estimate, trainWork } from './estimate.ts'
+import { type OnPolicy, type RecipeInput, recipe } from './recipe.ts'
+import { throughputOf } from './throughput.ts'
+
+const config: LlamaConfig = {
+  family: 'llama',
+  vocabSize: 32000,
+  hiddenSize: 288,
+  layers: 6,
+  heads: 6,
+  kvHeads: 6,
+  headDim: 48,
+  intermediateSize: 768,
+  normEps: 1e-5,
+  ropeTheta: 1e4,
+  contextLength: 256,
+  tied: true,
+}
+const tree = (prompt: number, ...completions: number[]) => ({
+  prompt: new Array<number>(prompt).fill(1),
+  completions: completions.map((n) => new Array<number>(n).fill(1)),
+})
+const made = (more: Partial<RecipeInput> = {}) =>
+  recipe({
+    model: 'M',
+    prior: { goals: ['kind'], strength: 1 },
+    preferences: { prompts: ['a'], perPrompt: 4, promptsPerRound: 10, maxTokens: 50, judge: { goals: { kind: 1 } } },
+    look: { development: 5, sealed: 20 },
+    ...more,
+  })
+const { train } = made()
+
+describe('an estimate', () => {
+  it('counts what is trained on, every epoch anew', () => {
+    expect(trainWork({ ...train, epochs: 3 }, [tree(10, 4, 6), tree(20, 5, 5)])).toEqual({
+      length: 25,
+      sampled: 0,
+      scored: { positions: 50, wanted: 20 },
+      trained: { positions: 150, wanted: 60 },
+    })
+  })
+
+  it('counts what align samples, scores and trains on, at most', () => {
+    const whole = made({ rounds: 2 })
+    const prompts = Array.from({ length: 30 }, () => ({ text: '', ids: new Array<number>(10).fill(1) }))
+    const { round, all } = alignWork(whole, whole.preferences as OnPolicy, { train: prompts }, config)
+    // 10 prompts with 4 completions make 20 pairs; the look has 5 prompts on two sides.
+    expect(round).toEqual({
+      length: 110,
+      sampled: (40 + 10) * 50,
+      scored: { positions: 10 * 60, wanted: 10 * 50 },
+      trained: { positions: 20 * 110, wanted: 20 * 100 },
+    })
+    expect(all.sampled).toBe((80 + 10 + 5 + 40) * 50)
+    expect(all.trained).toEqual({ positions: 60 * 110, wanted: 60 * 100 })
+  })
+
+  it('takes time by the operations: three times the forward pass for training, two with adapters', () => {
+    const work = { length: 0, sampled: 0, scored: { positions: 0, wanted: 0 }, trained: { positions: 1000, wanted: 0 } }
+    // A block of stories15m has 995,328 parameters in its products; two operations each.
+    const forward = 1000 * 2 * 6 * 995_328
+    expect(estimate(config, train, work, 1e9).seconds).toBeCloseTo((3 * forward) / 0.6e9, 6)
+    const { train: adapters } = made({ train: { lora: { rank: 8, alpha: 16 } } })
+    expect(estimate(config, adapters, work, 1e9).seconds).toBeCloseTo((2 * forward) / 0.6e9, 6)
+    const head = estimate(config, train, { ...work, trained: { positions: 1000, wanted: 1000 } }, 1e9).seconds
+    expect(head).toBeCloseTo((3 * (forward + 1000 * 2 * 32_000 * 288)) / 0.6e9, 6)
+  })
+
+  it('is within a third of the memory that stories15m was seen to take on 32 pairs of 150 tokens', () => {
+    const work = trainWork(
+      train,
+      Array.from({ length: 32 }, () => tree(15, 72, 66)),
+    )
+    const seen = { full: 1.25e9, lora: 0.84e9 }
+    const { train: adapters } = made({ train: { lora: { rank: 8, alpha: 16 } } })
+    expect(Math.abs(estimate(config, train, work, 1e9).bytes / seen.full - 1)).toBeLessThan(1 / 3)
+    expect(Math.abs(estimate(config, adapters, work, 1e9).bytes / seen.lora - 1)).toBeLessThan(1 / 3)
+  })
+
+  it('needs a machine’s speed, which is measured', async () => {
+    const engine = openEngine({ threads: 1 })
+    expect(await throughputOf(engine)).toBeGreaterThan(1e8)
+    await engine.close()
+  })
+})

@@ -1,0 +1,115 @@
+import type { LlamaConfig } from '../models/index.ts'
+import type { PromptParts } from './prompts.ts'
+import type { OnPolicy, Recipe, TrainSettings } from './recipe.ts'
+
+/** What a run will have to do, in input positions; `wanted` of them pass through the head. */
+export interface Work {
+  /** Positions of a prompt with its completions, on average. */
+  readonly length: number
+  readonly sampled: number
+  readonly scored: { readonly positions: number; readonly wanted: number }
+  readonly trained: { readonly positions: number; readonly wanted: number }
+}
+
+/** What some work needs: time, and the memory of its largest moment. */
+export interface Needs {
+  readonly seconds: number
+  readonly bytes: number
+}
+
+/** Shares of the speed of a large product that the phases reach, measured on stories15m. */
+const efficiency = { sampling: 0.2, scoring: 0.6, training: 0.6 }
+/** Node and ONNX Runtime before any model. */
+const processBytes = 200e6
+const float = 4
+
+/**
+ * Time and memory of some work before it begins.
+ *
+ * units   throughput in FLOP/s
+ * limits  time within a factor of two on a quiet machine; memory counts parameters, gradients, moments, activations and caches
+ */
+export function estimate(config: LlamaConfig, train: TrainSettings, work: Work, throughput: number): Needs {
+  const { sampled, scored, trained, length } = work
+  const { block, head } = sizes(config)
+  // Two operations a parameter; attention reads half of the length on average, in two products.
+  const attention = 2 * config.layers * config.heads * config.headDim * length
+  const forward = (positions: number, wanted: number) => positions * (2 * block + attention) + wanted * 2 * head
+  // Backwards is twice forwards; what is frozen needs no gradient of its own.
+  const backward = train.lora ? 2 : 3
+  const seconds =
+    forward(sampled, sampled) / efficiency.sampling +
+    forward(scored.positions, scored.wanted) / efficiency.scoring +
+    (backward * forward(trained.positions, trained.wanted)) / efficiency.training
+  return { seconds: seconds / throughput, bytes: memory(config, train, work) }
+}
+
+/** What align has to do in its first round, and in all rounds with the sealed look, when every completion takes what it may. */
+export function alignWork(
+  { look, rounds, train }: Recipe,
+  { promptsPerRound, perPrompt, sampling }: OnPolicy,
+  { train: prompts }: Pick<PromptParts, 'train'>,
+  { contextLength }: LlamaConfig,
+): { round: Work; all: Work } {
+  const before = prompts.reduce((sum, { ids }) => sum + ids.length, 0) / prompts.length
+  const after = Math.min(sampling.maxTokens ?? contextLength, contextLength - before)
+  const asked = Math.min(promptsPerRound, prompts.length)
+  const pairs = asked * Math.floor(perPrompt / 2)
+  const lookAt = (n: number) => ({ positions: 2 * n * (before + after), wanted: 2 * n * after })
+  const trainOn = (n: number) => ({ positions: train.epochs * n * (before + 2 * after), wanted: 2 * train.epochs * n * after })
+  const length = before + 2 * after
+  const round: Work = {
+    length,
+    sampled: (asked * perPrompt + 2 * look.development) * after,
+    scored: lookAt(look.development),
+    trained: trainOn(pairs),
+  }
+  // Round n trains on the pairs of n rounds; the reference's side of the development look is sampled once.
+  const all: Work = {
+    length,
+    sampled: (rounds * (asked * perPrompt + look.development) + look.development + 2 * look.sealed) * after,
+    scored: add(lookAt(rounds * look.development + look.sealed), lookAt((rounds - 1) * pairs)),
+    trained: trainOn((pairs * rounds * (rounds + 1)) / 2),
+  }
+  return { round, all }
+}
+
+/** What training on a file has to do, the reference's scoring included. */
+export function trainWork(
+  { epochs }: TrainSettings,
+  trees: readonly { prompt: readonly number[]; completions: readonly (readonly number[])[] }[],
+): Work {
+  const wanted = trees.reduce((sum, { completions }) => sum + completions.reduce((n, { length }) => n + length, 0), 0)
+  const positions = wanted + trees.reduce((sum, { prompt }) => sum + prompt.length, 0)
+  return {
+    length: positions / trees.length,
+    sampled: 0,
+    scored: { positions, wanted },
+    trained: { positions: epochs * positions, wanted: epochs * wanted },
+  }
+}
+
+/** Parameters that a position passes through in the blocks and in the head, and all that there are. */
+function sizes({ vocabSize, hiddenSize, layers, heads, kvHeads, headDim, intermediateSize, tied }: LlamaConfig) {
+  const block = layers * hiddenSize * (2 * headDim * (heads + kvHeads) + 3 * intermediateSize)
+  const head = vocabSize * hiddenSize
+  return { block, head, all: block + head * (tied ? 1 : 2) }
+}
+
+function memory(config: LlamaConfig, { lora, tokenBudget }: TrainSettings, { trained, sampled, length }: Work): number {
+  const { layers, hiddenSize, heads, kvHeads, headDim, intermediateSize, vocabSize, contextLength } = config
+  const { all } = sizes(config)
+  const adapters = lora ? layers * lora.rank * (5 * hiddenSize + 2 * headDim * (heads + kvHeads) + 3 * intermediateSize) : 0
+  // Read from disk, and as the reference; trained: a copy with its gradient and two moments.
+  const parameters = 2 * all + 4 * (lora ? adapters : all)
+  const positions = Math.min(tokenBudget, trained.positions)
+  const wanted = trained.positions === 0 ? 0 : (positions * trained.wanted) / trained.positions
+  // What the way back reads: about ten vectors of the width, three of the middle layer, and each head's attention pattern; two matrices of the head.
+  const activations = positions * layers * (10 * hiddenSize + 3 * intermediateSize + heads * length) + 2 * wanted * vocabSize
+  const cache = sampled > 0 ? 96 * (4 * layers * kvHeads * headDim * contextLength + 2 * vocabSize) : 0
+  return processBytes + float * (parameters + Math.max(activations, cache))
+}
+
+function add(a: Work['scored'], b: Work['scored']): Work['scored'] {
+  return { positions: a.positions + b.positions, wanted: a.wanted + b.wanted }
+}
