@@ -25,7 +25,7 @@ describe('the lexicons', () => {
 describe('known values', () => {
   it('of the voter', () => {
     expect(prosociality(told('Tom gave Sue a hug. She smiled.'))).toBeCloseTo(3 / 7, 12)
-    expect(utility(told('They shared the cake.', { tokens: 100 }))).toBeCloseTo(0.25 / 0.02 + 1.5 - 0.5, 12)
+    expect(utility(told('They shared the cake.', { tokens: 100 }))).toBeCloseTo(0.25 / 0.015 + 0.75 - 0.25, 12)
     expect(utility(told('', { ended: false }))).toBe(0)
   })
 
@@ -66,7 +66,7 @@ describe.skipIf(!here)(`on the model's own stories${here ? '' : ' (not run here:
     const by = Object.fromEntries(Object.values(goals).map((goal) => [goal.name, correlation(columns.utility, samples.map(goal.measure))]))
     expect(by.kind).toBeGreaterThan(0.3)
     expect(by.kind).toBeLessThan(0.5)
-    expect(by.complete).toBeGreaterThan(0.4)
+    expect(by.complete).toBeGreaterThan(0.2)
     expect(Math.abs(by.onPrompt!)).toBeLessThan(0.15)
     expect(by.length).toBeLessThan(-0.2)
   })
