@@ -68,7 +68,7 @@ describe.skipIf(!here)(`on the model's own stories${here ? '' : ' (not run here:
     expect(by.kind).toBeLessThan(0.5)
     expect(by.complete).toBeGreaterThan(0.2)
     expect(Math.abs(by.onPrompt!)).toBeLessThan(0.15)
-    expect(by.length).toBeLessThan(-0.2)
+    expect(by.length).toBeLessThan(-0.1)
   })
 })
 
