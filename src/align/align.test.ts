@@ -27,13 +27,15 @@ const vowels = goal('vowels', count(/[aeiou]/g), { about: 'vowels' })
 const letters = goal('letters', count(/[a-z]/g), { about: 'letters' })
 const voter = simulatedVoter({ about: 'likes vowels', utility: (sample) => 2 * vowels.measure(sample), votesPerPair: 5 })
 
+const prompts = (n: number) => Array.from({ length: n }, (_, i) => `Once there was ${String.fromCharCode(97 + (i % 26))}${i}`)
+
 /** Two rounds on the tiny model in under a second. */
 function tiny(name: string, more: Partial<RecipeInput> = {}, judge: Judge = voter): Recipe {
   return recipe({
     model: 'fixtures/llama-tiny',
     prior: { goals: [vowels], strength: 5 },
     preferences: onPolicy({
-      prompts: Array.from({ length: 30 }, (_, i) => `Once there was ${String.fromCharCode(97 + (i % 26))}${i}`),
+      prompts: prompts(30),
       perPrompt: 4,
       promptsPerRound: 8,
       maxTokens: 10,
@@ -112,6 +114,33 @@ describe('align', () => {
     expect(await readFile(join(run, 'report.html'), 'utf8')).toContain('blocks.1.mlp.out')
   })
 
+  it('rejects what a judge that likes length alone brings about: the gold measure falls', async () => {
+    const long = simulatedVoter({ about: 'likes length alone', utility: ({ tokens }) => tokens })
+    const preferences = onPolicy({ prompts: prompts(120), perPrompt: 4, promptsPerRound: 24, maxTokens: 80, judge: long })
+    const gamed: Partial<RecipeInput> = {
+      preferences,
+      gold: goal('ends', ({ ended }) => Number(ended), { about: 'comes to its end' }),
+      train: { optimizer: { name: 'adamw', lr: 3e-3 }, batch: 8, epochs: 3 },
+      accept: { winRate: atLeast(0.5), lengthRatio: atLeast(1) },
+      look: { development: 60, sealed: 4 },
+    }
+    const { verdict, reasons, run } = await align(tiny('gamed', gamed))
+    expect(verdict).toBe('rejected')
+    const { measures } = await (await openRun(run)).read('rounds/01/evaluation.json', evaluationSchema)
+    expect([measures.utility!.low > 0, measures.lengthRatio!.low > 1, measures.gold!.high < 0]).toEqual([true, true, true])
+    expect(reasons[0]).toMatch(/^The gold measure fell in round 1/)
+  })
+
+  const poor: [string, Judge['votes'], RegExp][] = [
+    ['answers nothing', async () => [][0]!, /judge simulated voter: must vote on each of 16 pairs, got undefined; mend the judge/],
+    ['votes too little', async () => [[1, 0]], /judge simulated voter: must vote on each of 16 pairs, got 1; mend the judge/],
+    ['votes nothing', async (all) => all.map(() => [0, 0] as const), /pair 1: votes must be two numbers ≥ 0, not both 0, got \[0,0\]/],
+    ['breaks', () => Promise.reject(new TypeError('no luck')), /must vote, but it threw TypeError: no luck; mend the judge/],
+  ]
+  it.each(poor)('refuses a judge that %s', async (name, votes, message) => {
+    await expect(align(tiny(`poor-${name}`, {}, { ...voter, votes }))).rejects.toThrow(message)
+  })
+
   it('says that a prior fights the data when its sign is wrong', async () => {
     const wrong = { goals: [{ ...vowels, direction: -1 as const }], strength: 20 }
     const { run } = await align(tiny('flipped', { prior: goalPrior(wrong), rounds: 1 }))
@@ -170,7 +199,7 @@ describe('a run that was stopped and resumed equals one that was not', () => {
     const name = phase.replaceAll(' ', '-')
     const stop = new AbortController()
     const first = align(tiny(name, settings[how], judge), { watch: watch(stop), signal: stop.signal })
-    await expect(first).rejects.toBe(crash)
+    await expect(first).rejects.toThrow('stopped here')
     judgeFails = false
     expect(await finished(name, how, { resume: true })).toEqual(whole[how])
   })

@@ -11,6 +11,7 @@ import {
 import { type Goal, type Judge, type Standard, scores } from '../goals/index.ts'
 import { type Checkpoint, type Policy, scoreTrees } from '../models/index.ts'
 import type { Correlation, Estimate, Evaluation, SampleRow } from '../runs/index.ts'
+import { judged } from './collect.ts'
 import type { Prompt } from './prompts.ts'
 import type { Recipe } from './recipe.ts'
 import type { Reference } from './reference.ts'
@@ -52,7 +53,8 @@ export async function look(
   const votes =
     judge.kind === 'votes'
       ? undefined
-      : await judge.votes(
+      : await judged(
+          judge,
           after.map((spokenNow, i) => ({ a: spokenNow.sample, b: before[i]!.sample })),
           seed,
         )

@@ -4,7 +4,7 @@ import { UserError } from '../graph/index.ts'
 import type { Tree } from '../models/index.ts'
 import { type ContributionRow, type DataFile, type Evaluation, onDisk, type Run, roundFolder } from '../runs/index.ts'
 import type { Example } from '../train/index.ts'
-import { type AskedRow, askedSchema, pairUp, promptsOf, type VotedRow, votedSchema } from './collect.ts'
+import { type AskedRow, askedSchema, judged, pairUp, promptsOf, type VotedRow, votedSchema } from './collect.ts'
 import { alignWork, estimate, type Needs, type Work } from './estimate.ts'
 import { withReference } from './examples.ts'
 import { labelPairs } from './label.ts'
@@ -112,7 +112,7 @@ export async function openMaterial(recipe: Recipe, setting: Setting, watch: Watc
       if (!run.has(file)) {
         const rows = await sampled(run, round)
         const pairs = rows.map((row) => ({ a: sample(row, 'a'), b: sample(row, 'b') }))
-        const votes = await scale(voted[0] ?? rows).judge.votes(pairs, seedFor(seed, `votes/${round}`))
+        const votes = await judged(scale(voted[0] ?? rows).judge, pairs, seedFor(seed, `votes/${round}`))
         const found = rows.map((row, i): VotedRow => ({ ...row, votes: votes[i]! }))
         await run.writeRows(file, found)
         await rm(await run.path(`${roundFolder(round)}/asked.jsonl`), { force: true })

@@ -34,6 +34,8 @@ export interface TrainedRun extends Trained {
   /** The trained model, once every step was taken. */
   readonly model?: string
   readonly heldOut?: HeldOut
+  /** Rows of the file that could not be used, by reason; each is in quarantine.jsonl. */
+  readonly quarantined: Readonly<Record<string, number>>
   /** With a prior: what it and what the votes put into the labels. */
   readonly contribution?: ContributionRow
 }
@@ -69,11 +71,13 @@ export async function trainRun(recipe: Recipe, options: TrainRunOptions = {}): P
       ...(signal ? { signal } : {}),
       ...(maxSteps ? { maxSteps } : {}),
     })
-    const found = { done, steps, run: run.folder, ...(contribution ? { contribution } : {}) }
+    const found = { done, steps, run: run.folder, quarantined: data.quarantined, ...(contribution ? { contribution } : {}) }
     if (done < steps) return found
     const model = await run.path('model')
     await onDisk(model, 4 * setting.trainee.trained, () => setting.trainee.save(model))
     const measured = heldOut.length > 0 ? await heldOutAccuracy(setting, heldOut) : undefined
+    if (!measured && preferences.heldOut > 0)
+      watch.note?.(`held-out accuracy needs pairs on at least 2 prompts, got ${heldOut.length} pairs held out; raise preferences.heldOut`)
     if (measured) await run.write('held-out.json', measured)
     await run.close({ ended: true })
     await writeReport(run)
@@ -89,7 +93,8 @@ async function said(run: Run, watch: Watch): Promise<TrainedRun> {
   watch.note?.(`this run has ended (${run.manifest.ended}); nothing is left to go on with`)
   const steps = (await run.readMetrics()).at(-1)?.step ?? 0
   const heldOut = run.has('held-out.json') ? { heldOut: await run.read('held-out.json', heldOutSchema) } : {}
-  return { done: steps, steps, run: run.folder, model: await run.path('model'), ...heldOut }
+  const { quarantined } = run.manifest.data[0] ?? { quarantined: {} }
+  return { done: steps, steps, run: run.folder, model: await run.path('model'), quarantined, ...heldOut }
 }
 
 async function needsOf(labelled: readonly { tree: Tree }[], { train }: Recipe, { engine, checkpoint }: Setting): Promise<Needs> {

@@ -38,6 +38,7 @@ const measure = command({
     screen.note('a note')
     if (values.folder === 'rejected') return exitCodes.rejected
     if (values.folder === 'shape') throw new ShapeError('x: shapes must agree')
+    if (values.folder === 'full') throw Object.assign(new Error('no space'), { code: 'ENOSPC', path: 'x/votes.jsonl' })
     if (values.folder === 'bug') throw new TypeError('undefined is not a number')
   },
 })
@@ -95,6 +96,10 @@ describe('a command', () => {
   it('ends with its own code, and tells a bug from a mistake', async () => {
     expect((await run('measure', 'rejected')).code).toBe(3)
     expect(await run('measure', 'shape', '--quiet')).toMatchObject({ code: 2, err: 'innate: x: shapes must agree\n' })
+    expect(await run('measure', 'full', '--quiet')).toMatchObject({
+      code: 2,
+      err: expect.stringMatching(/^innate: x\/votes\.jsonl: must be writable, got ENOSPC; make room or choose another place/),
+    })
     const bug = await run('measure', 'bug', '--quiet')
     expect(bug).toMatchObject({ code: 1, err: expect.stringMatching(/^internal: TypeError: undefined is not a number\n\s+at /) })
     expect(await run('pairs', 'check')).toMatchObject({ code: 0 })

@@ -60,7 +60,12 @@ describe('innate train', () => {
     expect(rows[0]!.loss).toBeCloseTo(Math.LN2, 5)
     expect(rows[19]!.loss).toBeLessThan(0.69)
     const last = rows.at(-1) as { run: string; model: string }
-    expect(last).toEqual({ run: expect.stringMatching(/runs\/t$/), model: expect.stringMatching(/runs\/t\/model$/), steps: 20 })
+    expect(last).toEqual({
+      run: expect.stringMatching(/runs\/t$/),
+      model: expect.stringMatching(/runs\/t\/model$/),
+      steps: 20,
+      quarantined: {},
+    })
     expect((await loadCheckpoint(last.model)).name).toBe('model')
     const kept = (await readFile('runs/t/metrics.jsonl', 'utf8')).trim().split('\n')
     expect(kept.map((line) => JSON.parse(line))).toEqual(rows.slice(0, -1))
@@ -91,6 +96,16 @@ describe('innate train', () => {
     expect(Object.values(layers).every(({ a }) => a.shape[0] === 8)).toBe(true)
   })
 
+  it('reads labelled completions for kto, and counts the rows that it cannot use', async () => {
+    await writeRows('labelled.jsonl', 16, (i) => ({ prompt: `Once ${i}`, completion: i === 3 ? '' : ' sat down', label: i % 2 === 0 }))
+    const recipe = { ...trainJson, preferences: { pairs: 'labelled.jsonl' }, objective: { name: 'kto' }, run: 'runs/k' }
+    await writeFile('kto.json', JSON.stringify(recipe))
+    const { code, rows } = await innateJson('train kto.json')
+    expect([code, rows.length]).toEqual([0, 9])
+    expect(rows.at(-1)).toMatchObject({ quarantined: { 'empty completion': 1 } })
+    expect(JSON.parse(await readFile('runs/k/quarantine.jsonl', 'utf8'))).toMatchObject({ line: 4, reason: 'empty completion' })
+  })
+
   it('measures pairs that were held out', async () => {
     const preferences = { ...trainJson.preferences, heldOut: 0.3 }
     await writeFile('held.json', JSON.stringify({ ...trainJson, preferences, run: 'runs/h' }))
@@ -113,7 +128,7 @@ describe('innate train', () => {
   it('stops after --steps, goes on with --resume, and says when there is nothing left', async () => {
     const straight = await readFile('runs/t/model/model.safetensors')
     const first = await innateJson('train train.json --run runs/s --steps 10')
-    expect(first.rows.at(-1)).toEqual({ run: expect.stringMatching(/runs\/s$/), model: null, steps: 10 })
+    expect(first.rows.at(-1)).toEqual({ run: expect.stringMatching(/runs\/s$/), model: null, steps: 10, quarantined: {} })
     expect(first.err).toContain('stopped after step 10 of 20; go on with:\n  innate train train.json --run runs/s --resume\n')
     const second = await innateJson('train train.json --run runs/s --resume')
     expect(second.rows.map(({ step }) => step).slice(0, -1)).toEqual([11, 12, 13, 14, 15, 16, 17, 18, 19, 20])

@@ -30,13 +30,22 @@ export async function dispatch(argv: readonly string[], verbs: Verbs, around: Su
     }
     const [load, rest] = find(argv, verbs)
     return await (await load()).run(rest, { out, err }, signal)
-  } catch (error) {
+  } catch (thrown) {
+    const error = refusal(thrown)
     if (signal.aborted && error === signal.reason) return exitCodes.interrupted
     const known = error instanceof UserError || error instanceof ShapeError
     err.write(known ? `innate: ${error.message}\n` : `internal: ${error instanceof Error ? error.stack : error}\n`)
     // A judge of the user's gets the same Ctrl-C, and its failing is not the news.
     return signal.aborted ? exitCodes.interrupted : known ? exitCodes.user : exitCodes.internal
   }
+}
+
+/** A disk that refuses is the user's to mend, wherever it does. */
+function refusal(error: unknown): unknown {
+  const { code = '', path = 'the disk' } = error instanceof Error ? (error as NodeJS.ErrnoException) : {}
+  if (!['ENOSPC', 'EDQUOT', 'EACCES', 'EPERM', 'EROFS'].includes(code)) return error
+  const remedy = 'make room or choose another place, and run again (with --resume where a run was begun)'
+  return new UserError(`${path}: must be writable, got ${code}; ${remedy}`, { cause: error })
 }
 
 function find(argv: readonly string[], verbs: Verbs): [Verbs[string], readonly string[]] {

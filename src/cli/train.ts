@@ -30,9 +30,16 @@ export const train = command({
     const result = await keepingRun('train', path, { screen, watch, signal }, (watching) =>
       trainRun(recipe, { watch: watching, signal, resume, command, ...(maxSteps ? { maxSteps } : {}) }),
     )
-    const { run, model, done, steps, heldOut, contribution } = result
+    const { run, model, done, steps, quarantined, heldOut, contribution } = result
     if (contribution) screen.note(contributionLine(contribution))
-    screen.emit({ run, model: model ?? null, steps: done, ...(heldOut ? { heldOut } : {}), ...(contribution ? { contribution } : {}) })
+    screen.emit({
+      run,
+      model: model ?? null,
+      steps: done,
+      quarantined,
+      ...(heldOut ? { heldOut } : {}),
+      ...(contribution ? { contribution } : {}),
+    })
     if (model === undefined) {
       screen.warn(`stopped after step ${done} of ${steps}; ${resumeLine('train', path, run)}`)
       return signal.aborted ? exitCodes.interrupted : exitCodes.done
