@@ -10,6 +10,7 @@ export function watchOn(screen: Screen): Watch {
   const at = () => duration((performance.now() - began) / 1000).padStart(8)
   let steps = 0
   let most = 0 // rounds
+  let looked = 0 // of them, in this process
   return {
     needs({ all, round, rounds = 0 }) {
       most = rounds
@@ -53,7 +54,7 @@ export function watchOn(screen: Screen): Watch {
       const marks = criteria.map(({ name, estimate, met }) => `${met ? '✓' : '✗'} ${name} ${Number(estimate.toPrecision(3))}`)
       screen.note(`${at()}  ${what}: ${marks.join('  ')}`)
       if (look === 'development' && round < most) {
-        const left = ((performance.now() - began) / 1000 / round) * (most - round)
+        const left = ((performance.now() - began) / 1000 / ++looked) * (most - round)
         screen.note(`${at()}  at most ${most - round} more round${most - round === 1 ? '' : 's'}, about ${duration(left)}`)
       }
       if (contribution) screen.note(`${at()}  ${contributionLine(contribution)}`)
