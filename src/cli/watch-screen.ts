@@ -53,7 +53,7 @@ export function watchOn(screen: Screen): Watch {
       const what = look === 'sealed' ? 'sealed prompts, looked at once' : `round ${round}, development prompts`
       const marks = criteria.map(({ name, estimate, met }) => `${met ? '✓' : '✗'} ${name} ${Number(estimate.toPrecision(3))}`)
       screen.note(`${at()}  ${what}: ${marks.join('  ')}`)
-      if (look === 'development' && round < most) {
+      if (look === 'development' && round < most && criteria.some(({ met }) => !met)) {
         const left = ((performance.now() - began) / 1000 / ++looked) * (most - round)
         screen.note(`${at()}  at most ${most - round} more round${most - round === 1 ? '' : 's'}, about ${duration(left)}`)
       }
