@@ -18,7 +18,7 @@ export interface Needs {
 }
 
 /** Shares of the speed of a large product that the phases reach, measured on stories15m. */
-const efficiency = { sampling: 0.2, scoring: 0.6, training: 0.6 }
+const efficiency = { sampling: 0.35, scoring: 0.8, training: 0.8 }
 /** Node and ONNX Runtime before any model. */
 const processBytes = 200e6
 const float = 4

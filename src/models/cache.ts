@@ -109,16 +109,16 @@ export function openCache(policy: Policy, wantedSize: number, temperature: numbe
     const longest = Math.max(0, ...active().map((w) => w.length))
     if (cache && column >= starting && column < capacity) return
     const end = Math.max(longest, starting)
-    const width = Math.ceil((end + ROOM) / 64) * 64
-    const target = await allocate([planes, size, kvHeads * width * headDim])
+    const width = Math.max(capacity, Math.ceil((end + ROOM) / 32) * 32)
+    // In place where it can be: rows keep their width and columns only move to the left. Fresh memory is dearer than the copy.
+    const stays = cache !== undefined && width === capacity && end <= column
+    const target = stays ? cache! : await allocate([planes, size, kvHeads * width * headDim])
     if (cache && longest > 0) {
-      const [from, to] = [
-        { rows: size, width: capacity, row: 0, column: column - longest },
-        { rows: size, width, row: 0, column: end - longest },
-      ]
+      const from = { rows: size, width: capacity, row: 0, column: column - longest }
+      const to = { rows: size, width, row: 0, column: end - longest }
       await engine.copy(cache, target, columns(longest, from, to, size))
     }
-    await release(cache)
+    if (!stays) await release(cache)
     cache = target
     capacity = width
     column = end
