@@ -16,7 +16,7 @@ export const sample = command({
     topK: integer('only the k likeliest tokens', { min: 1 }),
     topP: decimal('only the likeliest tokens that together have this probability', { min: 0, max: 1 }),
     seed: integer('seed', { default: 0, min: 0 }),
-    batch: integer('completions written side by side', { default: 96, min: 1 }),
+    batch: integer('completions written side by side', { default: 64, min: 1 }),
   },
   examples: [
     'sample --model models/tiny --prompts prompts.jsonl --max-tokens 8',

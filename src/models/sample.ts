@@ -17,7 +17,7 @@ export interface Sampling {
   readonly topP?: number
   readonly seed: number
   readonly eosIds: readonly number[]
-  /** Completions written side by side. Default 96. */
+  /** Completions written side by side. Default 64. */
   readonly batch?: number
   /** Called as completions are finished, in the order they end. */
   readonly onCompletion?: (prompt: number, index: number, completion: Completion) => void
@@ -46,7 +46,7 @@ export async function sampleCompletions(
   prompts: readonly (readonly number[])[],
   options: Sampling,
 ): Promise<Completion[][]> {
-  const { perPrompt = 1, batch = 96 } = options
+  const { perPrompt = 1, batch = 64 } = options
   checkSampling(options)
   const context = policy.config.contextLength
   for (const [i, prompt] of prompts.entries()) {
