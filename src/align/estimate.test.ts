@@ -62,11 +62,11 @@ describe('an estimate', () => {
     const work = { length: 0, sampled: 0, scored: { positions: 0, wanted: 0 }, trained: { positions: 1000, wanted: 0 } }
     // A block of stories15m has 995,328 parameters in its products; two operations each.
     const forward = 1000 * 2 * 6 * 995_328
-    expect(estimate(config, train, work, 1e9).seconds).toBeCloseTo((3 * forward) / 0.6e9, 6)
+    expect(estimate(config, train, work, 1e9).seconds).toBeCloseTo((3 * forward) / 0.8e9, 6)
     const { train: adapters } = made({ train: { lora: { rank: 8, alpha: 16 } } })
-    expect(estimate(config, adapters, work, 1e9).seconds).toBeCloseTo((2 * forward) / 0.6e9, 6)
+    expect(estimate(config, adapters, work, 1e9).seconds).toBeCloseTo((2 * forward) / 0.8e9, 6)
     const head = estimate(config, train, { ...work, trained: { positions: 1000, wanted: 1000 } }, 1e9).seconds
-    expect(head).toBeCloseTo((3 * (forward + 1000 * 2 * 32_000 * 288)) / 0.6e9, 6)
+    expect(head).toBeCloseTo((3 * (forward + 1000 * 2 * 32_000 * 288)) / 0.8e9, 6)
   })
 
   it('is within a third of the memory that stories15m was seen to take on 32 pairs of 150 tokens', () => {
