@@ -5,4 +5,9 @@ import { stories } from '../recipe.ts'
 const flipped = stories.prior.goals.map(({ name, measure, direction, about, source }) =>
   goal(name, measure, { about, source, direction: direction === 1 ? -1 : 1 }),
 )
-export default recipe({ ...stories, prior: goalPrior({ goals: flipped, strength: 20 }), rounds: 1 })
+export default recipe({
+  ...stories,
+  prior: goalPrior({ goals: flipped, strength: 20 }),
+  preferences: { ...stories.preferences, prompts: '../prompts.jsonl' },
+  rounds: 1,
+})

@@ -6,7 +6,7 @@ const judge = simulatedVoter({ about: 'likes long completions, whatever they say
 const { lengthRatio: _, ...accept } = stories.accept
 export default recipe({
   ...stories,
-  preferences: { ...stories.preferences, judge },
+  preferences: { ...stories.preferences, prompts: '../prompts.jsonl', judge },
   accept,
   stop: { guards: { shareEnded: atLeast(0.7) } },
 })

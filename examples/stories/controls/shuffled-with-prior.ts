@@ -7,7 +7,7 @@ const { utility: _, ...accept } = stories.accept
 export default recipe({
   ...stories,
   kappa: 5,
-  preferences: { ...stories.preferences, judge: shuffled(voter) },
+  preferences: { ...stories.preferences, prompts: '../prompts.jsonl', judge: shuffled(voter) },
   accept,
   rounds: 1,
 })

@@ -4,4 +4,9 @@ import { voter } from '../voter.ts'
 
 // Control that must fail: the voter's votes change sides at random, and the prior has no say (κ = 0). There is nothing to learn.
 const { utility: _, ...accept } = stories.accept
-export default recipe({ ...stories, kappa: 0, preferences: { ...stories.preferences, judge: shuffled(voter) }, accept })
+export default recipe({
+  ...stories,
+  kappa: 0,
+  preferences: { ...stories.preferences, prompts: '../prompts.jsonl', judge: shuffled(voter) },
+  accept,
+})
