@@ -1,5 +1,5 @@
 import { type Engine, type Program, place, type Resident } from '../engine/index.ts'
-import { graph, input, type Shape, type Tensor, UserError, type Value } from '../graph/index.ts'
+import { graph, input, type Tensor, UserError, type Value } from '../graph/index.ts'
 import type { Checkpoint } from './checkpoint.ts'
 import type { LlamaConfig } from './config.ts'
 import { type Adapters, byPath, completionLogps, llama, paramInputs, tokenLogps } from './llama.ts'
@@ -187,9 +187,4 @@ async function scoreBatch(policy: Policy, { rows }: Batch): Promise<ArrayLike<nu
   })
   const { logps } = await program.run({ ...policy.given, ...rowTensors(rows) })
   return logps!.data
-}
-
-/** Bytes a list of shapes takes in f32. */
-export function bytesOfShapes(shapes: readonly Shape[]): number {
-  return shapes.reduce((total, shape) => total + 4 * shape.reduce((a, b) => a * b, 1), 0)
 }
