@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { printGraph, stopGradient } from '../src/graph/index.ts'
-import { freshAdapters, type LlamaConfig, llamaParams, policyOf } from '../src/models/index.ts'
+import { type DecoderConfig, decoderParams, freshAdapters, policyOf } from '../src/models/index.ts'
 import { type CustomLoss, dpo } from '../src/objectives/index.ts'
 import { traceStep } from '../src/train/index.ts'
 
-const config: LlamaConfig = {
+const config: DecoderConfig = {
   family: 'llama',
   vocabSize: 32000,
   hiddenSize: 288,
@@ -21,7 +21,7 @@ const config: LlamaConfig = {
 
 /** A DPO step as `train` traces it: 8 pairs in 8 rows. What only a run needs, the arrays' places in the engine, is left out. */
 function trainingStep({ lora, loss }: { lora?: RegExp | undefined; loss?: CustomLoss } = {}) {
-  const params = llamaParams(config, (_, shape) => ({ dtype: 'f32', shape }))
+  const params = decoderParams(config, (_, shape) => ({ dtype: 'f32', shape }))
   const { scale, layers } = freshAdapters(config, { rank: 8, alpha: 16, seed: 0 })
   const chosen = Object.entries(layers).filter(([path]) => lora?.test(path))
   const adapters = lora ? { scale, layers: Object.fromEntries(chosen) } : undefined

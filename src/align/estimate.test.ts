@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { openEngine } from '../engine/index.ts'
-import type { LlamaConfig } from '../models/index.ts'
+import type { DecoderConfig } from '../models/index.ts'
 import { alignWork, estimate, trainWork } from './estimate.ts'
 import { type OnPolicy, type RecipeInput, recipe } from './recipe.ts'
 import { throughputOf } from './throughput.ts'
 
-const config: LlamaConfig = {
+const config: DecoderConfig = {
   family: 'llama',
   vocabSize: 32000,
   hiddenSize: 288,

@@ -1,4 +1,4 @@
-import type { LlamaConfig } from '../models/index.ts'
+import type { DecoderConfig } from '../models/index.ts'
 import type { PromptParts } from './prompts.ts'
 import type { OnPolicy, Recipe, TrainSettings } from './recipe.ts'
 
@@ -29,7 +29,7 @@ const float = 4
  * units   throughput in FLOP/s
  * limits  time within a factor of two on a quiet machine; memory counts parameters, gradients, moments, activations and caches
  */
-export function estimate(config: LlamaConfig, train: TrainSettings, work: Work, throughput: number): Needs {
+export function estimate(config: DecoderConfig, train: TrainSettings, work: Work, throughput: number): Needs {
   const { sampled, scored, trained, length } = work
   const { block, head } = sizes(config)
   // Two operations a parameter; attention reads half of the length on average, in two products.
@@ -49,7 +49,7 @@ export function alignWork(
   { look, rounds, train }: Recipe,
   { promptsPerRound, perPrompt, sampling }: OnPolicy,
   { train: prompts }: Pick<PromptParts, 'train'>,
-  { contextLength }: LlamaConfig,
+  { contextLength }: DecoderConfig,
 ): { round: Work; all: Work } {
   const before = prompts.reduce((sum, { ids }) => sum + ids.length, 0) / prompts.length
   const after = Math.min(sampling.maxTokens ?? contextLength, contextLength - before)
@@ -90,13 +90,13 @@ export function trainWork(
 }
 
 /** Parameters that a position passes through in the blocks and in the head, and all that there are. */
-function sizes({ vocabSize, hiddenSize, layers, heads, kvHeads, headDim, intermediateSize, tied }: LlamaConfig) {
+function sizes({ vocabSize, hiddenSize, layers, heads, kvHeads, headDim, intermediateSize, tied }: DecoderConfig) {
   const block = layers * hiddenSize * (2 * headDim * (heads + kvHeads) + 3 * intermediateSize)
   const head = vocabSize * hiddenSize
   return { block, head, all: block + head * (tied ? 1 : 2) }
 }
 
-function memory(config: LlamaConfig, { lora, tokenBudget }: TrainSettings, { trained, sampled, length }: Work): number {
+function memory(config: DecoderConfig, { lora, tokenBudget }: TrainSettings, { trained, sampled, length }: Work): number {
   const { layers, hiddenSize, heads, kvHeads, headDim, intermediateSize, vocabSize, contextLength } = config
   const { all } = sizes(config)
   const adapters = lora ? layers * lora.rank * (5 * hiddenSize + 2 * headDim * (heads + kvHeads) + 3 * intermediateSize) : 0

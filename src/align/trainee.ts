@@ -4,8 +4,8 @@ import { leaves, type Nested, type Tensor } from '../graph/index.ts'
 import {
   type Adapters,
   type Checkpoint,
+  decoderParams,
   freshAdapters,
-  llamaParams,
   loadAdapters,
   loadCheckpoint,
   mergeAdapters,
@@ -62,7 +62,7 @@ export async function openTrainee(reference: Policy, checkpoint: Checkpoint, { l
     Object.entries(reference.given).map(async ([name, { dtype, shape }]) => [name, await engine.allocate({ dtype, shape })] as const),
   )
   const given: Record<string, Resident> = Object.fromEntries(entries)
-  const params = llamaParams(config, (_, __, path) => given[`params.${path}`]!)
+  const params = decoderParams(config, (_, __, path) => given[`params.${path}`]!)
   const policy: Policy = { ...reference, params, given }
   const whole = { count: 1, from: 0, to: 0 }
   const reset = async () => {

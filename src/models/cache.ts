@@ -13,7 +13,7 @@ import {
   transpose,
   type Value,
 } from '../graph/index.ts'
-import { llama, logits } from './llama.ts'
+import { decoder, logits } from './decoder.ts'
 import { type Policy, policyInputs } from './policy.ts'
 
 /** A completion that is being written. */
@@ -158,7 +158,7 @@ export function openCache(policy: Policy, wantedSize: number, temperature: numbe
         }
         const kv: Value[] = []
         const positions = given.positions
-        const hidden = llama(params, { tokens: given.tokens, positions: reshape(positions, [1, T]), mask: given.mask }, config, {
+        const hidden = decoder(params, { tokens: given.tokens, positions: reshape(positions, [1, T]), mask: given.mask }, config, {
           ...(adapters ? { adapters } : {}),
           onKeysValues: (_, k, v) => kv.push(transpose(k), v),
         })
@@ -221,7 +221,7 @@ export function openCache(policy: Policy, wantedSize: number, temperature: numbe
           v: input(`past.${l}.v`, [B, kvHeads, S, headDim]),
         }))
         const kv: Value[] = []
-        const hidden = llama(params, { ...given, mask: constant(0) }, config, {
+        const hidden = decoder(params, { ...given, mask: constant(0) }, config, {
           ...(adapters ? { adapters } : {}),
           past: { blocks: past, mask: given.seen },
           onKeysValues: (_, k, v) => kv.push(transpose(k), v),

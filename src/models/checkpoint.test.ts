@@ -8,8 +8,8 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest'
 import { UserError } from '../graph/errors.ts'
 import { sizeOf, type Tensor, zeros } from '../graph/tensor.ts'
 import { loadCheckpoint, saveCheckpoint } from './checkpoint.ts'
-import type { LlamaConfig } from './config.ts'
-import { llamaParams } from './params.ts'
+import type { DecoderConfig } from './config.ts'
+import { decoderParams } from './params.ts'
 import { readSafetensors, writeSafetensors } from './safetensors.ts'
 
 const fixture = (name: string) => fileURLToPath(new URL(`../../fixtures/${name}`, import.meta.url))
@@ -137,7 +137,7 @@ describe('loadCheckpoint', () => {
   })
 })
 
-const config: fc.Arbitrary<LlamaConfig> = fc
+const config: fc.Arbitrary<DecoderConfig> = fc
   .record({
     heads: fc.constantFrom(1, 2, 4),
     kvHeads: fc.constantFrom(1, 2, 4),
@@ -155,7 +155,7 @@ describe('saveCheckpoint', () => {
   it('saves what loadCheckpoint reads, bit for bit', async () => {
     await fc.assert(
       fc.asyncProperty(config, fc.infiniteStream(fc.float()), async (given, numbers) => {
-        const params = llamaParams(given, (_, shape): Tensor => {
+        const params = decoderParams(given, (_, shape): Tensor => {
           const some = Float32Array.from({ length: 97 }, () => numbers.next().value as number)
           return { dtype: 'f32', shape, data: Float32Array.from({ length: sizeOf(shape) }, (_, i) => some[i % 97]!) }
         })

@@ -6,9 +6,9 @@ import { UserError } from '../graph/errors.ts'
 import { leaves, type Nested, sameShape, show, type Tensor } from '../graph/tensor.ts'
 import { readJson } from '../text/json.ts'
 import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts'
-import { type LlamaConfig, readConfig, writeConfig } from './config.ts'
+import { type DecoderConfig, readConfig, writeConfig } from './config.ts'
 import { writeFolder } from './folder.ts'
-import { type LlamaParams, llamaParams } from './params.ts'
+import { type DecoderParams, decoderParams } from './params.ts'
 import { readSafetensors, writeSafetensors } from './safetensors.ts'
 import { stories15m } from './stories15m.ts'
 
@@ -16,8 +16,8 @@ import { stories15m } from './stories15m.ts'
 export interface Checkpoint {
   readonly name: string
   readonly folder: string
-  readonly config: LlamaConfig
-  readonly params: LlamaParams<Tensor>
+  readonly config: DecoderConfig
+  readonly params: DecoderParams<Tensor>
   readonly tokenizer: Tokenizer
   /** Ids that end a completion. */
   readonly eosIds: readonly number[]
@@ -71,7 +71,7 @@ async function readEosIds(folder: string, configFile: string, json: object): Pro
 }
 
 /** Reads model.safetensors, or the shards that model.safetensors.index.json lists, into the nested parameters. */
-async function readWeights(folder: string, config: LlamaConfig): Promise<{ params: LlamaParams<Tensor>; hash: string }> {
+async function readWeights(folder: string, config: DecoderConfig): Promise<{ params: DecoderParams<Tensor>; hash: string }> {
   const hash = createHash('sha256')
   const index = join(folder, 'model.safetensors.index.json')
   const single = join(folder, 'model.safetensors')
@@ -81,7 +81,7 @@ async function readWeights(folder: string, config: LlamaConfig): Promise<{ param
   for (const file of sharded ? await shardsOf(folder, index) : [single]) {
     for (const [name, tensor] of await readSafetensors(file, hash)) found.set(name, tensor)
   }
-  const params = llamaParams(config, (name, shape): Tensor => {
+  const params = decoderParams(config, (name, shape): Tensor => {
     const tensor = found.get(name)
     found.delete(name)
     if (!tensor) throw new UserError(`${where}: ${name} must be there, got no such tensor; is config.json of another model?`)
@@ -121,7 +121,7 @@ function sameNumbers(a: Tensor, b: Tensor): boolean {
 export async function saveCheckpoint(
   folder: string,
   checkpoint: Checkpoint,
-  params: LlamaParams<Tensor> = checkpoint.params,
+  params: DecoderParams<Tensor> = checkpoint.params,
 ): Promise<void> {
   const source = checkpoint.folder
   const eos = checkpoint.eosIds.length === 1 ? checkpoint.eosIds[0] : checkpoint.eosIds
@@ -155,11 +155,11 @@ async function copyTokenizer(from: string, to: string) {
   })
 }
 
-function namedWeights(config: LlamaConfig, params: LlamaParams<Tensor>): [string, Tensor][] {
+function namedWeights(config: DecoderConfig, params: DecoderParams<Tensor>): [string, Tensor][] {
   const isTensor = (x: Nested<Tensor>): x is Tensor => 'data' in x && ArrayBuffer.isView(x.data)
   const given = new Map(leaves(params as unknown as Nested<Tensor>, isTensor))
   const named: [string, Tensor][] = []
-  llamaParams(config, (name, shape, path) => {
+  decoderParams(config, (name, shape, path) => {
     const tensor = given.get(path)
     if (!tensor || !sameShape(tensor.shape, shape))
       throw new Error(`internal: ${path} must be ${show({ dtype: 'f32', shape })}, got ${tensor ? show(tensor) : 'nothing'}`)

@@ -1,10 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { UserError } from '../graph/errors.ts'
-import { type LlamaConfig, readConfig, writeConfig } from './config.ts'
+import { type DecoderConfig, readConfig, writeConfig } from './config.ts'
 
 const count = fc.integer({ min: 1, max: 64 })
-const config: fc.Arbitrary<LlamaConfig> = fc
+const config: fc.Arbitrary<DecoderConfig> = fc
   .record({ vocabSize: count, hiddenSize: count, layers: count, kvHeads: count, groups: count, halfHead: count, intermediateSize: count })
   .chain(({ groups, halfHead, ...shape }) =>
     fc.record({

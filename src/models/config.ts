@@ -3,7 +3,7 @@ import { UserError } from '../graph/errors.ts'
 import { parse } from '../text/json.ts'
 
 /** What a decoder of the Llama family is, apart from its numbers. */
-export interface LlamaConfig {
+export interface DecoderConfig {
   readonly family: 'llama'
   readonly vocabSize: number
   readonly hiddenSize: number
@@ -23,7 +23,7 @@ const count = z.int().positive()
 const rope = z
   .looseObject({ rope_type: z.string().optional(), type: z.string().optional(), rope_theta: z.number().positive().optional() })
   .nullish()
-// Defaults are those of transformers' LlamaConfig, which omits a field that has its default.
+// Defaults are those of transformers' DecoderConfig, which omits a field that has its default.
 const huggingFace = z.object({
   vocab_size: count,
   hidden_size: count,
@@ -49,7 +49,7 @@ const huggingFace = z.object({
  *
  * throws  UserError for another architecture than Llama's, and for a Llama with scaled positions, biases, a sliding window or quantised weights
  */
-export function readConfig(where: string, json: unknown): LlamaConfig {
+export function readConfig(where: string, json: unknown): DecoderConfig {
   const remedy = 'choose a checkpoint of the Llama family as transformers writes it'
   const { model_type: type, sliding_window: window } = parse(
     where,
@@ -95,7 +95,7 @@ export function readConfig(where: string, json: unknown): LlamaConfig {
 }
 
 /** The config as Hugging Face writes it: the inverse of readConfig. */
-export function writeConfig(config: LlamaConfig) {
+export function writeConfig(config: DecoderConfig) {
   return {
     architectures: ['LlamaForCausalLM'],
     model_type: 'llama',

@@ -1,8 +1,8 @@
 export { type Checkpoint, loadCheckpoint, models, saveCheckpoint } from './checkpoint.ts'
-export { type LlamaConfig, readConfig, writeConfig } from './config.ts'
-export { type Adapters, completionLogps, type DecoderInputs, type DecoderOptions, llama, logits, rmsNorm, tokenLogps } from './llama.ts'
+export { type DecoderConfig, readConfig, writeConfig } from './config.ts'
+export { type Adapters, completionLogps, type DecoderInputs, type DecoderOptions, decoder, logits, rmsNorm, tokenLogps } from './decoder.ts'
 export { freshAdapters, type Lora, linearLayers, mergeAdapters } from './lora.ts'
-export { type LlamaBlock, type LlamaParams, llamaParams } from './params.ts'
+export { type DecoderBlock, type DecoderParams, decoderParams } from './params.ts'
 export { loadAdapters, saveAdapters } from './peft.ts'
 export {
   openPolicy,

@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Shape, sizeOf, type Tensor } from '../graph/tensor.ts'
-import { type LlamaConfig, writeConfig } from './config.ts'
-import { llamaParams } from './params.ts'
+import { type DecoderConfig, writeConfig } from './config.ts'
+import { decoderParams } from './params.ts'
 import { writeSafetensors } from './safetensors.ts'
 
 const beginOfText = 1
@@ -34,12 +34,12 @@ export async function convertLlama2c(raw: Buffer<ArrayBuffer>, folder: string): 
 }
 
 /** llama2.c's version 0: seven integers, then each kind of tensor for all layers, then rotary tables. */
-function readModel(raw: Buffer<ArrayBuffer>): { config: LlamaConfig; weights: [string, Tensor][]; end: number } {
+function readModel(raw: Buffer<ArrayBuffer>): { config: DecoderConfig; weights: [string, Tensor][]; end: number } {
   const integer = (i: number) => raw.readInt32LE(4 * i)
   const hiddenSize = integer(0)
   const headDim = hiddenSize / integer(3)
   const contextLength = integer(6)
-  const config: LlamaConfig = {
+  const config: DecoderConfig = {
     family: 'llama',
     vocabSize: integer(5),
     hiddenSize,
@@ -55,7 +55,7 @@ function readModel(raw: Buffer<ArrayBuffer>): { config: LlamaConfig; weights: [s
   }
   const kinds = ['embed', 'attnNorm', 'attn.q', 'attn.k', 'attn.v', 'attn.o', 'mlpNorm', 'mlp.gate', 'mlp.down', 'mlp.up', 'norm']
   const wanted: { name: string; shape: Shape; kind: string }[] = []
-  llamaParams(config, (name, shape, path) => wanted.push({ name, shape, kind: path.replace(/^blocks\.\d+\./, '') }))
+  decoderParams(config, (name, shape, path) => wanted.push({ name, shape, kind: path.replace(/^blocks\.\d+\./, '') }))
   const found = new Map<string, Tensor>()
   let at = raw.byteOffset + 28
   for (const kind of kinds) {

@@ -7,7 +7,7 @@ import { tolerances } from '../../test/tolerances.ts'
 import { openEngine } from '../engine/index.ts'
 import { gradient, graph, isValue, leaves, mean, type Tensor, tensor, type Value, zeros } from '../graph/index.ts'
 import { loadCheckpoint } from './checkpoint.ts'
-import { type Adapters, llama, logits, tokenLogps } from './llama.ts'
+import { type Adapters, decoder, logits, tokenLogps } from './decoder.ts'
 import { freshAdapters, linearLayers, mergeAdapters } from './lora.ts'
 import { loadAdapters, saveAdapters } from './peft.ts'
 import { openPolicy, policyInputs, readAdapters, rowInputs, rowTensors, scoreTrees, shapeOf } from './policy.ts'
@@ -39,7 +39,7 @@ async function run(params: Parameters<typeof openPolicy>[1]['params'], given?: A
   const [batch] = packTrees(trees, { lengths: [T], wantedMultiple: 1 })
   const rows = rowInputs(shapeOf(batch!.rows))
   const { params: p, adapters: traced, inputs } = policyInputs(policy)
-  const hidden = llama(p, rows, base.config, traced ? { adapters: traced } : {})
+  const hidden = decoder(p, rows, base.config, traced ? { adapters: traced } : {})
   // The last position of each row has no next token in the golden file.
   const asked = rows.weights
   const loss = mean(tokenLogps(p, hidden, rows.wanted, rows.targets).mul(asked))

@@ -1,7 +1,7 @@
 import { mapNested, type Nested, type Tensor, tensor, UserError, zeros } from '../graph/index.ts'
-import type { LlamaConfig } from './config.ts'
-import type { Adapters } from './llama.ts'
-import { type LlamaParams, llamaParams } from './params.ts'
+import type { DecoderConfig } from './config.ts'
+import type { Adapters } from './decoder.ts'
+import { type DecoderParams, decoderParams } from './params.ts'
 import { uniform } from './uniform.ts'
 
 /** Linear layers that can have adapters: the last part of their path and their name in transformers. */
@@ -32,7 +32,7 @@ export interface Lora {
  * throws  UserError for a rank, alpha or target that cannot be
  * source  Hu et al. 2021, arXiv:2106.09685; initialised as PEFT does (Kaiming-uniform with a = √5)
  */
-export function freshAdapters(config: LlamaConfig, { rank, alpha, targets = Object.keys(linearLayers), seed }: Lora): Adapters<Tensor> {
+export function freshAdapters(config: DecoderConfig, { rank, alpha, targets = Object.keys(linearLayers), seed }: Lora): Adapters<Tensor> {
   if (!Number.isInteger(rank) || rank < 1)
     throw new UserError(`lora.rank: must be a whole number from 1 on, got ${rank}; 8 is a common choice`)
   if (!(alpha > 0 && Number.isFinite(alpha)))
@@ -46,7 +46,7 @@ export function freshAdapters(config: LlamaConfig, { rank, alpha, targets = Obje
 
   const wanted = new Set(targets.map((target) => linearLayers[target as keyof typeof linearLayers].path as string))
   const layers: Record<string, { a: Tensor; b: Tensor }> = {}
-  llamaParams(config, (_, [out, width], path) => {
+  decoderParams(config, (_, [out, width], path) => {
     if (!wanted.has(path.replace(/^blocks\.\d+\./, ''))) return
     const layer = Object.keys(layers).length
     const a = Float32Array.from(
@@ -59,10 +59,10 @@ export function freshAdapters(config: LlamaConfig, { rank, alpha, targets = Obje
 }
 
 /** The parameters with their adapters built in: W + scale · B·A, added up in f64; what has no adapter is the same tensor. */
-export function mergeAdapters(params: LlamaParams<Tensor>, { scale, layers }: Adapters<Tensor>): LlamaParams<Tensor> {
+export function mergeAdapters(params: DecoderParams<Tensor>, { scale, layers }: Adapters<Tensor>): DecoderParams<Tensor> {
   const isTensor = (x: Nested<Tensor>): x is Tensor => 'data' in x && ArrayBuffer.isView(x.data)
   const change = (weight: Tensor, path: string) => (layers[path] ? merged(weight, layers[path], scale) : weight)
-  return mapNested(params as unknown as Nested<Tensor>, isTensor, change) as unknown as LlamaParams<Tensor>
+  return mapNested(params as unknown as Nested<Tensor>, isTensor, change) as unknown as DecoderParams<Tensor>
 }
 
 function merged({ shape, data }: Tensor, { a, b }: { readonly a: Tensor; readonly b: Tensor }, scale: number): Tensor {

@@ -1,16 +1,16 @@
 import type { Shape } from '../graph/tensor.ts'
-import type { LlamaConfig } from './config.ts'
+import type { DecoderConfig } from './config.ts'
 
 /** The parameters of a Llama: linear layers are [out, in], queries and keys are laid out for rotating halves. */
-export interface LlamaParams<T> {
+export interface DecoderParams<T> {
   readonly embed: T
-  readonly blocks: readonly LlamaBlock<T>[]
+  readonly blocks: readonly DecoderBlock<T>[]
   readonly norm: T
   /** Absent when the head is the embedding. */
   readonly head?: T
 }
 
-export interface LlamaBlock<T> {
+export interface DecoderBlock<T> {
   readonly attnNorm: T
   readonly attn: { readonly q: T; readonly k: T; readonly v: T; readonly o: T }
   readonly mlpNorm: T
@@ -21,11 +21,11 @@ export interface LlamaBlock<T> {
  * The parameters a config has, each made by one call with its Hugging Face name, its shape and its path (`blocks.3.attn.q`).
  * Everything that walks the parameters walks them here: reading, writing, shapes, random starts.
  */
-export function llamaParams<T>(config: LlamaConfig, make: (name: string, shape: Shape, path: string) => T): LlamaParams<T> {
+export function decoderParams<T>(config: DecoderConfig, make: (name: string, shape: Shape, path: string) => T): DecoderParams<T> {
   const { vocabSize: V, hiddenSize: d, intermediateSize: f, headDim } = config
   const q = config.heads * headDim
   const kv = config.kvHeads * headDim
-  const block = (i: number): LlamaBlock<T> => {
+  const block = (i: number): DecoderBlock<T> => {
     const weight = (path: string, name: string, shape: Shape) => make(`model.layers.${i}.${name}.weight`, shape, `blocks.${i}.${path}`)
     return {
       attnNorm: weight('attnNorm', 'input_layernorm', [d]),

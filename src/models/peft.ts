@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { sameShape, show, type Tensor, UserError } from '../graph/index.ts'
 import { readJson } from '../text/json.ts'
-import type { LlamaConfig } from './config.ts'
+import type { DecoderConfig } from './config.ts'
+import type { Adapters } from './decoder.ts'
 import { writeFolder } from './folder.ts'
-import type { Adapters } from './llama.ts'
 import { linearLayers } from './lora.ts'
-import { llamaParams } from './params.ts'
+import { decoderParams } from './params.ts'
 import { readSafetensors, writeSafetensors } from './safetensors.ts'
 
 const configFile = 'adapter_config.json'
@@ -102,7 +102,7 @@ const schema = z.looseObject({
  * throws  UserError for a file that is missing or malformed, a variant of LoRA other than the plain one (rank-stabilised included), and
  *         tensors that do not fit the model
  */
-export async function loadAdapters(folder: string, config: LlamaConfig): Promise<Adapters<Tensor>> {
+export async function loadAdapters(folder: string, config: DecoderConfig): Promise<Adapters<Tensor>> {
   const { r, lora_alpha: alpha, use_rslora: stabilised } = await readJson(join(folder, configFile), schema, remedy)
   const where = join(folder, weightsFile)
   const found = await readSafetensors(where)
@@ -115,7 +115,7 @@ export async function loadAdapters(folder: string, config: LlamaConfig): Promise
     )
   }
   const layers: Record<string, { a: Tensor; b: Tensor }> = {}
-  llamaParams(config, (_, [out, width], path) => {
+  decoderParams(config, (_, [out, width], path) => {
     if (!isLinear(path)) return
     const [a, b] = [storedName(path, 'A'), storedName(path, 'B')]
     if (found.has(a) || found.has(b)) layers[path] = { a: take(a, [r, width!]), b: take(b, [out!, r]) }

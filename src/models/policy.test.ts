@@ -8,7 +8,7 @@ import { tolerances } from '../../test/tolerances.ts'
 import { openEngine } from '../engine/index.ts'
 import { gradient, graph, input, isValue, leaves, reshape, sum, takeRows, tensor, UserError, type Value } from '../graph/index.ts'
 import { loadCheckpoint, saveCheckpoint } from './checkpoint.ts'
-import { completionLogps, llama, logits, tokenLogps } from './llama.ts'
+import { completionLogps, decoder, logits, tokenLogps } from './decoder.ts'
 import { openPolicy, type Policy, policyInputs, readParams, rowInputs, rowTensors, scoreTrees, shapeOf } from './policy.ts'
 import { type Packing, packTrees, type Rows, type Tree, textTree } from './rows.ts'
 import { readSafetensors } from './safetensors.ts'
@@ -171,11 +171,11 @@ describe.skipIf(!cached)(
       const want = (await readSafetensors('fixtures/stories15m/golden.safetensors')).get('logits')!
       const T = Math.max(...golden.texts.map(({ ids }) => ids.length))
       const { tokens, positions, mask } = rowInputs({ rows: 3, length: T, wanted: 1, completions: 1 })
-      const decoder = { tokens, positions, mask }
+      const rows3 = { tokens, positions, mask }
       const picks = input('picks', [golden.rows.length], 'i32')
       const { params, inputs } = policyInputs(policy!)
-      const hidden = reshape(llama(params, decoder, policy!.config), [3 * T, policy!.config.hiddenSize])
-      const program = await engine.compile(graph({ ...inputs, ...decoder, picks }, { logits: logits(params, takeRows(hidden, picks)) }))
+      const hidden = reshape(decoder(params, rows3, policy!.config), [3 * T, policy!.config.hiddenSize])
+      const program = await engine.compile(graph({ ...inputs, ...rows3, picks }, { logits: logits(params, takeRows(hidden, picks)) }))
       const rows = rowTensors(
         padded(
           golden.texts.map(({ ids }) => ({ prompt: ids, completion: [] })),
@@ -211,7 +211,7 @@ async function lossAndGradient(policy: Policy, rows: Rows, weights: readonly num
     const { params, inputs } = policyInputs(policy)
     const given = rowInputs(shape)
     const slope = input('slope', [shape.completions])
-    const hidden = llama(params, given, policy.config)
+    const hidden = decoder(params, given, policy.config)
     const logps = completionLogps(
       tokenLogps(params, hidden, given.wanted, given.targets),
       given.completion,

@@ -1,16 +1,16 @@
 import { type Engine, type Program, place, type Resident } from '../engine/index.ts'
 import { graph, input, type Tensor, UserError, type Value } from '../graph/index.ts'
 import type { Checkpoint } from './checkpoint.ts'
-import type { LlamaConfig } from './config.ts'
-import { type Adapters, byPath, completionLogps, llama, paramInputs, tokenLogps } from './llama.ts'
-import { type LlamaParams, llamaParams } from './params.ts'
+import type { DecoderConfig } from './config.ts'
+import { type Adapters, byPath, completionLogps, decoder, paramInputs, tokenLogps } from './decoder.ts'
+import { type DecoderParams, decoderParams } from './params.ts'
 import { type Batch, type Packing, packTrees, type RowShape, type Rows, type Tree } from './rows.ts'
 
 /** A model in the engine: its parameters lie there, and what is run with them is compiled once for each shape. */
 export interface Policy {
   readonly engine: Engine
-  readonly config: LlamaConfig
-  readonly params: LlamaParams<Resident>
+  readonly config: DecoderConfig
+  readonly params: DecoderParams<Resident>
   readonly adapters?: Adapters<Resident>
   /** The program for a key, compiled the first time it is asked for. */
   program(key: string, make: () => ReturnType<typeof graph>): Promise<Program>
@@ -29,13 +29,13 @@ export async function openPolicy(
   { config, params }: Pick<Checkpoint, 'config' | 'params'>,
   adapters?: Adapters<Tensor>,
 ): Promise<Policy> {
-  const resident = (await place(engine, params as never)) as unknown as LlamaParams<Resident>
+  const resident = (await place(engine, params as never)) as unknown as DecoderParams<Resident>
   const layers = adapters && ((await place(engine, adapters.layers as never)) as unknown as Adapters<Resident>['layers'])
   return policyOf(engine, config, resident, layers && { scale: adapters.scale, layers })
 }
 
 /** A policy over parameters that are in the engine already. */
-export function policyOf(engine: Engine, config: LlamaConfig, params: LlamaParams<Resident>, adapters?: Adapters<Resident>): Policy {
+export function policyOf(engine: Engine, config: DecoderConfig, params: DecoderParams<Resident>, adapters?: Adapters<Resident>): Policy {
   const programs = new Map<string, Promise<Program>>()
   return {
     engine,
@@ -63,7 +63,7 @@ export function policyOf(engine: Engine, config: LlamaConfig, params: LlamaParam
 }
 
 /** The policy's parameters as inputs of a new graph. */
-export function policyInputs(policy: Policy): { params: LlamaParams<Value>; adapters?: Adapters<Value>; inputs: Record<string, Value> } {
+export function policyInputs(policy: Policy): { params: DecoderParams<Value>; adapters?: Adapters<Value>; inputs: Record<string, Value> } {
   const params = paramInputs(policy.params, (path, shape) => input(`params.${path}`, shape))
   const inputs: Record<string, Value> = Object.fromEntries(Object.entries(byPath(params)).map(([path, value]) => [`params.${path}`, value]))
   if (!policy.adapters) return { params, inputs }
@@ -75,9 +75,9 @@ export function policyInputs(policy: Policy): { params: LlamaParams<Value>; adap
 }
 
 /** The parameters as they now lie in the engine, for saveCheckpoint. */
-export async function readParams(policy: Policy): Promise<LlamaParams<Tensor>> {
+export async function readParams(policy: Policy): Promise<DecoderParams<Tensor>> {
   const read = await readNamed(policy.engine, named(policy.params))
-  return llamaParams(policy.config, (_, __, path) => read[`params.${path}`]!)
+  return decoderParams(policy.config, (_, __, path) => read[`params.${path}`]!)
 }
 
 /** The adapters as they now lie in the engine; undefined when the policy has none. */
@@ -103,7 +103,7 @@ function adapterLeaves(adapters: Adapters<Resident> | undefined): [string, Resid
   ])
 }
 
-function named(params: LlamaParams<Resident>): Record<string, Resident> {
+function named(params: DecoderParams<Resident>): Record<string, Resident> {
   const found: Record<string, Resident> = {}
   paramInputs(params, (path, shape) => {
     found[`params.${path}`] = path.split('.').reduce((inner, key) => (inner as never)[key], params as unknown) as Resident
@@ -163,7 +163,7 @@ export async function scoreTrees(
 }
 
 /** Makes sure that the embedding has a row for every id; `where` leads the error. */
-export function checkIds(where: string, ids: readonly number[], { vocabSize }: LlamaConfig) {
+export function checkIds(where: string, ids: readonly number[], { vocabSize }: DecoderConfig) {
   const strange = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize))
   if (strange === undefined) return
   throw new UserError(
@@ -176,7 +176,7 @@ async function scoreBatch(policy: Policy, { rows }: Batch): Promise<ArrayLike<nu
   const program = await policy.program(`score ${Object.values(shape)}`, () => {
     const { params, adapters, inputs } = policyInputs(policy)
     const given = rowInputs(shape)
-    const hidden = llama(params, given, policy.config, adapters ? { adapters } : {})
+    const hidden = decoder(params, given, policy.config, adapters ? { adapters } : {})
     const logps = completionLogps(
       tokenLogps(params, hidden, given.wanted, given.targets),
       given.completion,

@@ -1,5 +1,5 @@
 import { type Graph, gradient, graph, input, isValue, leaves, tap as plainTap, reshape, slice, sum, type Value } from '../graph/index.ts'
-import { completionLogps, llama, type Policy, policyInputs, type RowShape, rowInputs, tokenLogps } from '../models/index.ts'
+import { completionLogps, decoder, type Policy, policyInputs, type RowShape, rowInputs, tokenLogps } from '../models/index.ts'
 import { type CustomLoss, exampleTerms, type Objective, pairTerms, side, type Taps, type Terms, traceLoss } from '../objectives/index.ts'
 
 /** What one micro-batch of a step is traced from. */
@@ -40,7 +40,7 @@ export function traceStep(plan: StepPlan): TracedStep {
     ...(objective.kind === 'examples' ? { z0: input('z0', []) } : {}),
   }
   const taps = new Map<string, Value>()
-  const hidden = llama(params, rows, policy.config, {
+  const hidden = decoder(params, rows, policy.config, {
     ...(adapters ? { adapters } : {}),
     tap(name, x) {
       const tapped = plainTap(name, x)

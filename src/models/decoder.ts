@@ -24,8 +24,8 @@ import {
   transpose,
   type Value,
 } from '../graph/index.ts'
-import type { LlamaConfig } from './config.ts'
-import type { LlamaBlock, LlamaParams } from './params.ts'
+import type { DecoderConfig } from './config.ts'
+import type { DecoderBlock, DecoderParams } from './params.ts'
 
 /** What a decoder reads: see Rows. */
 export interface DecoderInputs {
@@ -61,7 +61,7 @@ export interface DecoderOptions {
  * shape   tokens, positions i32[R, T], mask f32[R, 1, T, T] → f32[R, T, d]
  * source  Touvron et al. 2023, arXiv:2302.13971; grouped queries: Ainslie et al. 2023, arXiv:2305.13245
  */
-export function llama(params: LlamaParams<Value>, inputs: DecoderInputs, config: LlamaConfig, options: DecoderOptions = {}): Value {
+export function decoder(params: DecoderParams<Value>, inputs: DecoderInputs, config: DecoderConfig, options: DecoderOptions = {}): Value {
   const tap = options.tap ?? plainTap
   const angles = rotations(inputs.positions, config)
   let x = tap('embed', takeRows(params.embed, inputs.tokens))
@@ -81,11 +81,11 @@ type Dense = (x: Value, weight: Value, path: string) => Value
 
 function attention(
   x: Value,
-  { attn }: LlamaBlock<Value>,
+  { attn }: DecoderBlock<Value>,
   block: number,
   angles: Angles,
   mask: Value,
-  config: LlamaConfig,
+  config: DecoderConfig,
   options: DecoderOptions,
   tap: Tap,
   dense: Dense,
@@ -134,7 +134,7 @@ interface Angles {
 }
 
 /** Cosine and sine of position · theta^(−2i/headDim), f32[R, 1, T, headDim/2]. */
-function rotations(positions: Value, { contextLength, headDim, ropeTheta }: LlamaConfig): Angles {
+function rotations(positions: Value, { contextLength, headDim, ropeTheta }: DecoderConfig): Angles {
   const half = headDim / 2
   const angle = (i: number) => Math.floor(i / half) * ropeTheta ** (-(2 * (i % half)) / headDim)
   const make = (f: (x: number) => number) =>
@@ -163,7 +163,7 @@ function rotate(x: Value, { cos, sin }: Angles): Value {
  *
  * shape   hidden f32[R, T, d], wanted i32[N] flat positions, targets i32[N] → f32[N], nats
  */
-export function tokenLogps(params: LlamaParams<Value>, hidden: Value, wanted: Value, targets: Value): Value {
+export function tokenLogps(params: DecoderParams<Value>, hidden: Value, wanted: Value, targets: Value): Value {
   const head = params.head ?? params.embed
   const at = takeRows(reshape(hidden, [sizeOf(hidden.shape.slice(0, -1)), hidden.shape.at(-1)!]), wanted)
   const said = sum(at.mul(takeRows(head, targets)), [-1])
@@ -171,7 +171,7 @@ export function tokenLogps(params: LlamaParams<Value>, hidden: Value, wanted: Va
 }
 
 /** Logits over the whole vocabulary. shape hidden f32[…, d] → f32[…, V] */
-export function logits(params: LlamaParams<Value>, hidden: Value): Value {
+export function logits(params: DecoderParams<Value>, hidden: Value): Value {
   return linear(hidden, params.head ?? params.embed)
 }
 
@@ -186,17 +186,17 @@ export function completionLogps(logps: Value, completion: Value, weights: Value,
 
 /** Values in the form of nested parameters, each an input named by its path. */
 export function paramInputs(
-  shapes: LlamaParams<{ readonly shape: Shape }>,
+  shapes: DecoderParams<{ readonly shape: Shape }>,
   make: (path: string, shape: Shape) => Value,
-): LlamaParams<Value> {
+): DecoderParams<Value> {
   const isLeaf = (x: unknown): x is { readonly shape: Shape } => typeof x === 'object' && x !== null && 'shape' in x
   return mapNested(shapes as never, isLeaf as never, (leaf: { shape: Shape }, path: string) =>
     make(path, leaf.shape),
-  ) as unknown as LlamaParams<Value>
+  ) as unknown as DecoderParams<Value>
 }
 
 /** The parameters by path. */
-export function byPath(params: LlamaParams<Value>): Record<string, Value> {
+export function byPath(params: DecoderParams<Value>): Record<string, Value> {
   const found: Record<string, Value> = {}
   mapNested(params as never, isValue as never, (value: Value, path: string) => {
     found[path] = value

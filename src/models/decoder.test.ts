@@ -5,7 +5,7 @@ import { tolerances } from '../../test/tolerances.ts'
 import { openEngine } from '../engine/index.ts'
 import { gradient, graph, input, isValue, leaves, mean, tap as plainTap, type Tensor, tensor, type Value } from '../graph/index.ts'
 import { loadCheckpoint } from './checkpoint.ts'
-import { byPath, llama, logits, paramInputs, tokenLogps } from './llama.ts'
+import { byPath, decoder, logits, paramInputs, tokenLogps } from './decoder.ts'
 import { packTrees, textTree } from './rows.ts'
 import { readSafetensors } from './safetensors.ts'
 
@@ -24,7 +24,7 @@ describe.each(['llama-tiny', 'llama-tiny-untied'])('%s against transformers (gol
     const collect: typeof plainTap = (tapName, value) => (taps[tapName] = plainTap(tapName, value))
     const p = paramInputs(params, (path, shape) => input(`params.${path}`, shape))
     const rows = { tokens: input('tokens', [R, T], 'i32'), positions: input('positions', [R, T], 'i32'), mask: input('mask', [R, 1, T, T]) }
-    const hidden = llama(p, rows, config, { tap: collect })
+    const hidden = decoder(p, rows, config, { tap: collect })
     const [wanted, targets] = [input('wanted', [R * (T - 1)], 'i32'), input('targets', [R * (T - 1)], 'i32')]
     const loss = mean(tokenLogps(p, hidden, wanted, targets)).neg()
     const named = byPath(p)
