@@ -7,8 +7,11 @@ import { readJson } from './json.ts'
 
 /** Strings to integers and back. */
 export interface Tokenizer {
-  /** Ids of a text, with the special tokens the tokenizer itself adds, such as a leading beginning-of-text. */
-  encode(text: string): number[]
+  /**
+   * Ids of a text, with the special tokens the tokenizer itself adds, such as a leading beginning-of-text; without them where `special` is
+   * false. Special tokens that stand in the text are read as such either way.
+   */
+  encode(text: string, options?: { readonly special?: boolean }): number[]
   /** Text of ids, without special tokens; ids that stand for no piece (padding rows of an embedding) say nothing. */
   decode(ids: readonly number[]): string
   /** One above the highest id. */
@@ -50,7 +53,7 @@ function wrap(inner: HuggingFaceTokenizer): Tokenizer {
   const vocabSize = [...inner.get_vocab().values()].reduce((max, id) => Math.max(max, id), -1) + 1
   return {
     vocabSize,
-    encode: (text) => inner.encode(text).ids,
+    encode: (text, { special = true } = {}) => inner.encode(text, { add_special_tokens: special }).ids,
     decode(ids) {
       const known = ids.filter((id) => inner.id_to_token(id) !== undefined)
       // Cleaning up would drop spaces before punctuation: text that was never said.
