@@ -21,6 +21,7 @@ MAKERS = {  # fixture: module, then what make() takes besides the folder
     "trl-sigmoid": ("trl_dpo", "sigmoid"),
     "trl-ipo": ("trl_dpo", "ipo"),
     "peft-lora": ("peft_lora",),
+    "text": ("text",),
 }
 PACKAGES = ["torch", "transformers", "tokenizers", "trl", "peft", "safetensors", "numpy", "sentencepiece"]
 

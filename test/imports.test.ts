@@ -11,6 +11,7 @@ const owners: Readonly<Record<string, string>> = {
   'onnxruntime-node': 'engine',
   '@bufbuild/protobuf': 'engine',
   '@huggingface/tokenizers': 'text',
+  '@huggingface/jinja': 'text',
 }
 
 /** The one way back up: a recipe file imports the library, and is answered with this very copy. */
