@@ -22,6 +22,7 @@ MAKERS = {  # fixture: module, then what make() takes besides the folder
     "trl-ipo": ("trl_dpo", "ipo"),
     "peft-lora": ("peft_lora",),
     "text": ("text",),
+    "sampling": ("sampling",),
 }
 PACKAGES = ["torch", "transformers", "tokenizers", "trl", "peft", "safetensors", "numpy", "sentencepiece"]
 

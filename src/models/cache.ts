@@ -33,7 +33,7 @@ export interface NextTokens {
 }
 
 export interface NextToken {
-  /** Probability of every token at the temperature that is sampled with. */
+  /** Probability of every token at the temperature that is sampled with; every token's logit, where logits are asked for. */
   readonly weights: Float32Array
   /** Log-probability of a token at temperature 1, nats. */
   logp(id: number): number
@@ -56,7 +56,7 @@ const SIZES = [1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256]
  * writes its next token into the same column, a row that starts puts its prompt into the columns just before, and a mask says which
  * columns a row may see. Positions are inside the rotated keys, so columns may be moved.
  */
-export function openCache(policy: Policy, wantedSize: number, temperature: number) {
+export function openCache(policy: Policy, wantedSize: number, temperature: number | 'logits') {
   const { engine, config } = policy
   const { layers, kvHeads, headDim, vocabSize } = config
   let size = SIZES.find((n) => n >= wantedSize) ?? wantedSize
@@ -134,10 +134,12 @@ export function openCache(policy: Policy, wantedSize: number, temperature: numbe
       }),
     }
   }
-  const scaled = temperature !== 1 && temperature !== 0
+  const kind = temperature === 0 ? 1 : temperature
   // Hot sampling takes tokens whose own probability is 0 in f32, so their log-probability cannot be its logarithm.
-  const distribution = (scores: Value): Record<string, Value> =>
-    scaled ? { weights: softmax(scores.div(temperature)), logps: scores.sub(logSumExp(scores)) } : { weights: softmax(scores) }
+  const distribution = (scores: Value): Record<string, Value> => {
+    if (kind === 1) return { weights: softmax(scores) }
+    return { weights: kind === 'logits' ? scores : softmax(scores.div(kind)), logps: scores.sub(logSumExp(scores)) }
+  }
 
   return {
     size: () => size,
@@ -148,7 +150,7 @@ export function openCache(policy: Policy, wantedSize: number, temperature: numbe
     async read(prompts: readonly (readonly number[])[]): Promise<NextTokens> {
       const R = SIZES.find((n) => n >= prompts.length) ?? prompts.length
       const T = Math.min(config.contextLength, Math.ceil(Math.max(...prompts.map((p) => p.length)) / 64) * 64)
-      const program = await policy.program(`read ${R} ${T} ${scaled ? temperature : 1}`, () => {
+      const program = await policy.program(`read ${R} ${T} ${kind}`, () => {
         const { params, adapters, inputs } = policyInputs(policy)
         const given = {
           tokens: input('tokens', [R, T], 'i32'),
@@ -209,7 +211,7 @@ export function openCache(policy: Policy, wantedSize: number, temperature: numbe
     async step(): Promise<NextTokens> {
       await arrange(0)
       const [B, S] = [size, capacity]
-      const program = await policy.program(`step ${B} ${S} ${scaled ? temperature : 1}`, () => {
+      const program = await policy.program(`step ${B} ${S} ${kind}`, () => {
         const { params, adapters, inputs } = policyInputs(policy)
         const given = {
           tokens: input('tokens', [B, 1], 'i32'),

@@ -25,6 +25,12 @@ describe('choose', () => {
     ['at least one, however small p is', [0.2, 0.5, 0.3], almostOne, { topP: 1e-9 }, 1],
     ['from all at p = 1', [0.2, 0.5, 0.3], almostOne, { topP: 1 }, 2],
     ['by p among the k likeliest, renormalised', [0.2, 0.4, 0.3, 0.1], almostOne, { topK: 2, topP: 0.57 }, 1],
+    ['what has its share of the likeliest', [0.2, 0.5, 0.3], almostOne, { minP: 0.5 }, 2],
+    ['nothing that has less', [0.2, 0.5, 0.3], almostOne, { minP: 0.61 }, 1],
+    ['the likeliest when min-p is 1', [0.2, 0.5, 0.3], 0, { minP: 1 }, 1],
+    ['from all at min-p 0', [0.2, 0.5, 0.3], 0, { minP: 0 }, 0],
+    ['by min-p among the k likeliest', [0.2, 0.4, 0.3, 0.1], almostOne, { topK: 3, minP: 0.6 }, 2],
+    ['by min-p among what p keeps', [0.2, 0.4, 0.3, 0.1], 0, { topP: 0.8, minP: 0.6 }, 1],
     ['from both of the k likeliest when p asks for both', [0.2, 0.4, 0.3, 0.1], almostOne, { topK: 2, topP: 0.58 }, 2],
   ])('takes %s', (_, probabilities, u, choice, index) => {
     expect(choose(Float32Array.from(probabilities), () => u, choice)).toBe(index)
@@ -38,9 +44,13 @@ describe('choose', () => {
 
   it('chooses each of the kept entries as often as its probability, renormalised, says', () => {
     const weights = fc.array(fc.integer({ min: 0, max: 20 }), { minLength: 1, maxLength: 12 }).filter((w) => w.some((x) => x > 0))
-    // No sum of these weights is exactly p, where rounding would decide.
+    // No sum of these weights is exactly p, and no quotient min-p, where rounding would decide.
     const choices = fc.record(
-      { topK: fc.integer({ min: 1, max: 12 }), topP: fc.constantFrom(0.1003, 0.3711, 0.8017, 1) },
+      {
+        topK: fc.integer({ min: 1, max: 12 }),
+        topP: fc.constantFrom(0.1003, 0.3711, 0.8017, 1),
+        minP: fc.constantFrom(0, 0.0513, 0.3711, 1),
+      },
       { requiredKeys: [] },
     )
     fc.assert(
@@ -63,7 +73,7 @@ describe('choose', () => {
 })
 
 /** Which indices may be chosen, by sorting whole numbers. */
-function kept(weights: readonly number[], { topK = Number.POSITIVE_INFINITY, topP = 1 }: Choice): number[] {
+function kept(weights: readonly number[], { topK = Number.POSITIVE_INFINITY, topP = 1, minP = 0 }: Choice): number[] {
   const order = weights
     .map((_, i) => i)
     .sort((a, b) => weights[b]! - weights[a]! || a - b)
@@ -73,6 +83,6 @@ function kept(weights: readonly number[], { topK = Number.POSITIVE_INFINITY, top
   return order.filter((i) => {
     const needed = before === 0 || before < topP * mass
     before += weights[i]!
-    return needed
+    return needed && weights[i]! >= minP * weights[order[0]!]!
   })
 }

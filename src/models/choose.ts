@@ -3,30 +3,46 @@ export interface Choice {
   readonly greedy?: boolean
   readonly topK?: number
   readonly topP?: number
+  /** Only entries that have at least this share of the likeliest one's probability. */
+  readonly minP?: number
 }
 
 /**
  * Chooses an index by its probability, from all entries or from the likeliest ones, renormalised. Top-k is taken first, then top-p of
- * what is left; ties go to the smaller index.
+ * what is left, then min-p; ties go to the smaller index.
  *
  * Entries are halved until one is left, each time by a new number in [0, 1), `draw(depth)`. One number against the cumulative sum would
  * do, but with 32,000 edges it falls onto one every few thousand tokens, where the last bits of the probabilities decide.
  */
-export function choose(probabilities: Float32Array, draw: (depth: number) => number, { greedy, topK, topP }: Choice = {}): number {
-  if (greedy) return largest(probabilities, 1)[0]!
-  if (!topK && (topP === undefined || topP >= 1)) return halve(probabilities, draw)
+export function choose(probabilities: Float32Array, draw: (depth: number) => number, choice: Choice = {}): number {
+  if (choice.greedy) return largest(probabilities, 1)[0]!
+  const kept = keptOf(probabilities, choice)
+  if (!kept) return halve(probabilities, draw)
+  const weights = Float32Array.from(kept, (i) => probabilities[i]!)
+  return kept[halve(weights, draw)]!
+}
+
+/** The indices that may be chosen, in order; undefined for all. */
+export function keptOf(probabilities: Float32Array, { topK, topP = 1, minP = 0 }: Choice): number[] | undefined {
+  if (!topK && topP >= 1) return minP > 0 ? nearTop(probabilities, minP) : undefined
   let kept = largest(probabilities, Math.min(topK ?? 64, probabilities.length))
-  if (topP !== undefined && topP < 1) {
-    const whole = topK ? kept.reduce((total, i) => total + probabilities[i]!, 0) : 1
+  if (topP < 1) {
+    const whole = topK ? massOf(probabilities, kept) : 1
     while (!topK && kept.length < probabilities.length && massOf(probabilities, kept) < topP)
       kept = largest(probabilities, Math.min(kept.length * 4, probabilities.length))
     let mass = 0
     const end = kept.findIndex((i) => (mass += probabilities[i]! / whole) >= topP)
     if (end >= 0) kept = kept.slice(0, end + 1)
   }
-  kept.sort((a, b) => a - b)
-  const weights = Float32Array.from(kept, (i) => probabilities[i]!)
-  return kept[halve(weights, draw)]!
+  const least = minP * probabilities[kept[0]!]!
+  return kept.filter((i) => probabilities[i]! >= least).sort((a, b) => a - b)
+}
+
+function nearTop(probabilities: Float32Array, minP: number): number[] {
+  const least = minP * probabilities.reduce((most, p) => Math.max(most, p), 0)
+  const kept: number[] = []
+  for (let i = 0; i < probabilities.length; i++) if (probabilities[i]! >= least) kept.push(i)
+  return kept
 }
 
 function massOf(probabilities: Float32Array, kept: readonly number[]): number {

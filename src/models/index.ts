@@ -18,6 +18,7 @@ export {
 } from './policy.ts'
 export { type Batch, type Packing, packTrees, type RowShape, type Rows, rowShapes, type Tree, textTree } from './rows.ts'
 export { readSafetensors, writeSafetensors } from './safetensors.ts'
-export { type Completion, type Sampling, sampleCompletions } from './sample.ts'
+export { sampleCompletions } from './sample.ts'
+export type { Completion, Sampling } from './sampling.ts'
 export { cacheFolder } from './stories15m.ts'
 export { uniform } from './uniform.ts'

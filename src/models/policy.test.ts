@@ -12,7 +12,8 @@ import { completionLogps, decoder, logits, tokenLogps } from './decoder.ts'
 import { openPolicy, type Policy, policyInputs, readParams, rowInputs, rowTensors, scoreTrees, shapeOf } from './policy.ts'
 import { type Packing, packTrees, type Rows, type Tree, textTree } from './rows.ts'
 import { readSafetensors } from './safetensors.ts'
-import { type Completion, sampleCompletions } from './sample.ts'
+import { sampleCompletions } from './sample.ts'
+import type { Completion } from './sampling.ts'
 import { cacheFolder } from './stories15m.ts'
 
 const engine = openEngine({ threads: 2 })

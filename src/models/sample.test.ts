@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { afterAll, describe, expect, it } from 'vitest'
 import { expectClose } from '../../test/close.ts'
 import { tolerances } from '../../test/tolerances.ts'
@@ -5,7 +6,8 @@ import { openEngine } from '../engine/index.ts'
 import { UserError } from '../graph/index.ts'
 import { loadCheckpoint } from './checkpoint.ts'
 import { openPolicy, type Policy, scoreTrees } from './policy.ts'
-import { type Completion, type Sampling, sampleCompletions } from './sample.ts'
+import { sampleCompletions } from './sample.ts'
+import type { Completion, Sampling } from './sampling.ts'
 import { uniform } from './uniform.ts'
 
 const engine = openEngine({ threads: 2 })
@@ -44,6 +46,10 @@ describe('log-probabilities are those of a teacher-forced pass', () => {
     { topK: 7 },
     { topP: 0.4 },
     { temperature: 1.5, topK: 50, topP: 0.9 },
+    { minP: 0.3 },
+    { repetitionPenalty: 1.4 },
+    { repetitionPenalty: 1.2, temperature: 0, stop: ['zz'], tokenizer: model.tokenizer },
+    { repetitionPenalty: 0.9, temperature: 1.5, topK: 50, topP: 0.9, minP: 0.01 },
   ])('with %j', async (options) => {
     const given = prompts.slice(0, 6)
     const said = await sampleCompletions(policy, given, { perPrompt: 2, maxTokens: 12, seed: 4, eosIds, batch: 6, ...options })
@@ -160,6 +166,7 @@ describe('the first token is drawn', () => {
     ['from the softmax of logits over the temperature', { temperature: 0.6 }],
     ['from the twenty likeliest', { topK: 20 }],
     ['from the likeliest that have half of all probability', { topP: 0.5 }],
+    ['from those with a third of the likeliest', { minP: 1 / 3 }],
   ])('%s', async (_, options) => {
     const n = 6400
     const said = await sampleCompletions(policy, Array(64).fill(prompt), {
@@ -176,7 +183,8 @@ describe('the first token is drawn', () => {
     const order = weights.map((_, id) => id).sort((a, b) => weights[b]! - weights[a]!)
     let mass = 0
     const kept = order.filter((id, rank) => {
-      const needed = rank < (options.topK ?? vocabSize) && mass < (options.topP ?? 2)
+      const needed =
+        rank < (options.topK ?? vocabSize) && mass < (options.topP ?? 2) && weights[id]! >= (options.minP ?? 0) * weights[order[0]!]!
       mass += weights[id]!
       return needed
     })
@@ -217,6 +225,10 @@ describe('sampleCompletions refuses', () => {
     ['topK 0', [[1]], { topK: 0 }, 'sample: topK must be a whole number from 1 on, got 0; leave it out for all tokens'],
     ['topP 0', [[1]], { topP: 0 }, 'sample: topP must be above 0 and at most 1, got 0; leave it out for all tokens'],
     ['topP in percent', [[1]], { topP: 90 }, 'sample: topP must be above 0 and at most 1, got 90; leave it out for all tokens'],
+    ['minP in percent', [[1]], { minP: 5 }, 'sample: minP must be from 0 to 1, got 5; leave it out for all tokens'],
+    ['a penalty of 0', [[1]], { repetitionPenalty: 0 }, 'sample: repetitionPenalty must be a number above 0, got 0; 1 is no penalty'],
+    ['an empty stop string', [[1]], { stop: ['.', ''] }, 'sample: stop strings must have a character, got ""; leave it out'],
+    ['stop strings alone', [[1]], { stop: ['.'] }, 'sample: stop strings need a tokenizer, got none; give the one of the model'],
     [
       'no new tokens',
       [[1]],
@@ -224,7 +236,7 @@ describe('sampleCompletions refuses', () => {
       'sample: maxTokens must be a whole number from 1 on, got 0; leave it out to fill the context',
     ],
     ['no completions', [[1]], { perPrompt: 0 }, 'sample: perPrompt must be a whole number from 1 on, got 0; 1 is the default'],
-    ['half a row', [[1]], { batch: 0.5 }, 'sample: batch must be a whole number from 1 on, got 0.5; 96 is the default'],
+    ['half a row', [[1]], { batch: 0.5 }, 'sample: batch must be a whole number from 1 on, got 0.5; 64 is the default'],
     ['half a seed', [[1]], { seed: 0.5 }, 'sample: seed must be a whole number, got 0.5; any will do'],
   ])('%s', async (_, given, options, message) => {
     await expect(sampleCompletions(policy, given, { ...rest, ...options })).rejects.toThrow(new UserError(message))
@@ -234,8 +246,8 @@ describe('sampleCompletions refuses', () => {
     const { norm } = model.params
     const broken = { ...norm, data: (norm.data as Float32Array).map(() => Number.NaN) }
     const lost = await openPolicy(engine, { config: model.config, params: { ...model.params, norm: broken } })
-    for (const temperature of [0, 1, 2])
-      await expect(sampleCompletions(lost, [[1]], { ...rest, temperature })).rejects.toThrow(
+    for (const options of [{ temperature: 0 }, {}, { temperature: 2 }, { repetitionPenalty: 2 }, { minP: 0.1 }, { topK: 3 }])
+      await expect(sampleCompletions(lost, [[1]], { ...rest, ...options })).rejects.toThrow(
         'sample: log-probabilities must be numbers, got NaN; the model has diverged, go back to an earlier checkpoint',
       )
   })
@@ -259,4 +271,83 @@ it('gives back the memory it took, after a failure too', async () => {
   }
   await expect(sampleCompletions(policy, prompts, { seed: 0, eosIds, batch: 8, onCompletion: fail })).rejects.toThrow('enough')
   expect(await probe()).toBe(before)
+})
+
+describe('says what transformers says', () => {
+  interface Said {
+    readonly prompt: number[]
+    readonly setting: { repetition_penalty?: number; stop_strings?: string[] }
+    readonly ids: number[]
+  }
+  const golden = Object.values(JSON.parse(readFileSync('fixtures/sampling/greedy.json', 'utf8')) as Record<string, Said>)
+
+  it.each(golden.map((of) => [JSON.stringify(of.setting), of.prompt.length, of] as const))('with %s after %i tokens', async (_, __, of) => {
+    const { repetition_penalty: repetitionPenalty, stop_strings: stop } = of.setting
+    const [[said]] = (await sampleCompletions(policy, [of.prompt], {
+      temperature: 0,
+      maxTokens: 40,
+      seed: 0,
+      eosIds: model.eosIds,
+      tokenizer: model.tokenizer,
+      ...(repetitionPenalty ? { repetitionPenalty } : {}),
+      ...(stop ? { stop } : {}),
+    })) as [[Completion]]
+    expect(said.ids).toEqual(of.ids)
+    const whole = model.tokenizer.decode([...of.prompt, ...of.ids]).slice(model.tokenizer.decode(of.prompt).length)
+    expect(said.text).toBe(stop ? whole.slice(0, whole.indexOf(stop[0]!)) : whole)
+    expect([said.stop, said.ended]).toEqual(stop ? [stop[0], true] : [undefined, false])
+  })
+})
+
+describe('tokens are told as they come', () => {
+  const common = { seed: 21, eosIds, maxTokens: 30, perPrompt: 2, batch: 6, tokenizer: model.tokenizer }
+
+  it.each<Partial<Sampling>>([{}, { stop: ['e', 't '] }, { repetitionPenalty: 1.1, stop: ['\uFFFD\uFFFD'] }])(
+    'with %j',
+    async (options) => {
+      const told = new Map<string, { ids: number[]; logps: number[]; text: string }>()
+      const all = await sampleCompletions(policy, prompts, {
+        ...common,
+        ...options,
+        onToken(prompt, index, id, logp, piece) {
+          const so = told.get(`${prompt} ${index}`) ?? { ids: [], logps: [], text: '' }
+          told.set(`${prompt} ${index}`, { ids: [...so.ids, id], logps: [...so.logps, logp], text: so.text + piece })
+        },
+      })
+      expect(told.size).toBe(prompts.length * 2)
+      let stopped = 0
+      for (const [i, completions] of all.entries())
+        for (const [k, { ids, logps, text, ended, stop }] of completions.entries()) {
+          expect(told.get(`${i} ${k}`)).toEqual({ ids, logps, text })
+          for (const string of options.stop ?? []) expect(text).not.toContain(string)
+          const end = eosIds.includes(ids.at(-1)!)
+          expect(ended).toBe(end || stop !== undefined)
+          // Up to the token before, no stop string was complete.
+          const before = model.tokenizer.decode(prompts[i]!)
+          const whole = model.tokenizer.decode([...prompts[i]!, ...(end ? ids.slice(0, -1) : ids)]).slice(before.length)
+          if (stop === undefined) expect(text).toBe(whole)
+          else expect(whole.startsWith(`${text}${stop}`)).toBe(true)
+          if (stop !== undefined) stopped++
+        }
+      if (options.stop?.includes('e')) expect(stopped).toBeGreaterThan(3)
+    },
+  )
+
+  it('and chooses the same tokens without a text', async () => {
+    const { tokenizer: _, ...rest } = common
+    const ids = (of: Completion[][]) => of.map((completions) => completions.map((completion) => completion.ids))
+    const plain = await sampleCompletions(policy, prompts, rest)
+    expect(ids(plain)).toEqual(ids(await sampleCompletions(policy, prompts, common)))
+    expect(plain[0]![0]).not.toHaveProperty('text')
+  })
+
+  it('and gives back its memory when it is stopped by a throw', async () => {
+    let tokens = 0
+    const enough = new Error('enough')
+    const onToken = () => {
+      if (++tokens === 40) throw enough
+    }
+    await expect(sampleCompletions(policy, prompts, { ...common, onToken })).rejects.toBe(enough)
+    expect(tokens).toBe(40)
+  })
 })

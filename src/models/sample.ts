@@ -1,40 +1,17 @@
 import { UserError } from '../graph/index.ts'
 import { type NextToken, openCache, type Writing } from './cache.ts'
 import { choose } from './choose.ts'
+import { penalise } from './penalise.ts'
 import { checkIds, type Policy } from './policy.ts'
+import { type Completion, checkSampling, type Sampling, type Telling, telling } from './sampling.ts'
 import { uniform } from './uniform.ts'
-
-export interface Sampling {
-  /** Completions of each prompt. Default 1. */
-  readonly perPrompt?: number
-  /** Most new tokens. Default: what the context leaves. */
-  readonly maxTokens?: number
-  /** 0 takes the likeliest token. Default 1. */
-  readonly temperature?: number
-  /** Only the k likeliest tokens. Default: all. */
-  readonly topK?: number
-  /** Only the likeliest tokens that together have at least this probability. Default 1: all. */
-  readonly topP?: number
-  readonly seed: number
-  readonly eosIds: readonly number[]
-  /** Completions written side by side. Default 64. */
-  readonly batch?: number
-  /** Called as completions are finished, in the order they end. */
-  readonly onCompletion?: (prompt: number, index: number, completion: Completion) => void
-}
-
-/** What a policy said after a prompt. */
-export interface Completion {
-  /** The end token is the last id when it was said. */
-  readonly ids: readonly number[]
-  /** Log-probability of each id under the full softmax at temperature 1, whatever the sampling was; nats. */
-  readonly logps: readonly number[]
-  readonly ended: boolean
-}
 
 /**
  * Samples completions: a prompt is read once and shared by all its completions, finished ones make room for the next, and keys and
  * values stay in the engine (each step returns only the new ones).
+ *
+ * Tokens are chosen as transformers does it: repetition penalty, temperature, top-k, top-p, min-p. A stop string ends the completion with the
+ * token that completes it, which is among the ids; the text ends before the stop string.
  *
  * Random numbers belong to (seed, prompt index, completion index, token index, depth of choice), so a completion does not depend on its neighbours.
  *
@@ -56,31 +33,42 @@ export async function sampleCompletions(
       )
     checkIds(`sample: ids of prompt ${i}`, prompt, policy.config)
   }
-  const run = openCache(policy, Math.min(Math.max(batch, perPrompt), prompts.length * perPrompt), options.temperature ?? 1)
+  const temperature = needsLogits(options) ? 'logits' : (options.temperature ?? 1)
+  const run = openCache(policy, Math.min(Math.max(batch, perPrompt), prompts.length * perPrompt), temperature)
   const results: Completion[][] = prompts.map(() => [])
   const waiting = prompts.map((_, i) => i)
-  const pick = picker(options)
+  const pick = picker(options, prompts)
+  const { tokenizer } = options
+  const told = new Map<Writing, Telling>()
 
-  const begin = (prompt: number, index: number): Writing => ({
-    prompt,
-    index,
-    ids: [],
-    logps: [],
-    length: prompts[prompt]!.length,
-    most: Math.min(options.maxTokens ?? context, context - prompts[prompt]!.length),
-  })
+  const begin = (prompt: number, index: number): Writing => {
+    const ids = prompts[prompt]!
+    const most = Math.min(options.maxTokens ?? context, context - ids.length)
+    const writing = { prompt, index, ids: [], logps: [], length: ids.length, most }
+    if (tokenizer) told.set(writing, telling(tokenizer, ids, options.stop))
+    return writing
+  }
   const say = (writing: Writing, next: NextToken): boolean => {
-    const id = pick(next.weights, writing)
+    const id = pick(next, writing)
     const logp = next.logp(id)
     if (Number.isNaN(logp))
       throw new UserError('sample: log-probabilities must be numbers, got NaN; the model has diverged, go back to an earlier checkpoint')
-    writing.ids.push(id)
-    writing.logps.push(logp)
-    const ended = options.eosIds.includes(id)
-    if (!ended && writing.ids.length < writing.most) return true
-    const completion = { ids: writing.ids, logps: writing.logps, ended }
-    results[writing.prompt]![writing.index] = completion
-    options.onCompletion?.(writing.prompt, writing.index, completion)
+    const { prompt, index, ids, logps, most } = writing
+    ids.push(id)
+    logps.push(logp)
+    const tell = told.get(writing)
+    const end = options.eosIds.includes(id)
+    let piece = end ? '' : (tell?.push(id) ?? '')
+    const ended = end || tell?.stop !== undefined
+    const goesOn = !ended && ids.length < most
+    if (!goesOn) piece += tell?.end() ?? ''
+    options.onToken?.(prompt, index, id, logp, piece)
+    if (goesOn) return true
+    told.delete(writing)
+    const text = tell && { text: tell.text, ...(tell.stop === undefined ? {} : { stop: tell.stop }) }
+    const completion = { ids, logps, ended, ...text }
+    results[prompt]![index] = completion
+    options.onCompletion?.(prompt, index, completion)
     return false
   }
 
@@ -105,26 +93,18 @@ export async function sampleCompletions(
   return results
 }
 
-function checkSampling({ perPrompt, maxTokens, temperature, topK, topP, seed, batch }: Sampling) {
-  const must = (name: string, value: number | undefined, holds: (x: number) => boolean, rule: string, remedy: string) => {
-    if (value !== undefined && !holds(value)) throw new UserError(`sample: ${name} must be ${rule}, got ${value}; ${remedy}`)
-  }
-  const counts = (x: number) => Number.isInteger(x) && x >= 1
-  const whole = 'a whole number from 1 on'
-  must('perPrompt', perPrompt, counts, whole, '1 is the default')
-  must('maxTokens', maxTokens, counts, whole, 'leave it out to fill the context')
-  must('temperature', temperature, (x) => Number.isFinite(x) && x >= 0, 'a number from 0 on', '1 samples as the model says')
-  must('topK', topK, counts, whole, 'leave it out for all tokens')
-  must('topP', topP, (x) => x > 0 && x <= 1, 'above 0 and at most 1', 'leave it out for all tokens')
-  must('batch', batch, counts, whole, '96 is the default')
-  must('seed', seed, Number.isInteger, 'a whole number', 'any will do')
+type Pick = (next: NextToken, writing: Writing) => number
+
+function picker(sampling: Sampling, prompts: readonly (readonly number[])[]): Pick {
+  const { temperature = 1, topK, topP, minP, seed, repetitionPenalty = 1 } = sampling
+  const choice = { greedy: temperature === 0, ...(topK ? { topK } : {}), ...(topP ? { topP } : {}), ...(minP ? { minP } : {}) }
+  const weigh = ({ weights }: NextToken, { prompt, ids }: Writing) =>
+    needsLogits(sampling) ? penalise(weights, [...prompts[prompt]!, ...ids], { temperature, repetitionPenalty }) : weights
+  return (next, writing) =>
+    choose(weigh(next, writing), (depth) => uniform(seed, writing.prompt, writing.index, writing.ids.length, depth), choice)
 }
 
-function picker({ temperature = 1, topK, topP, seed }: Sampling): (weights: Float32Array, writing: Writing) => number {
-  return (weights, { prompt, index, ids }) =>
-    choose(weights, (depth) => uniform(seed, prompt, index, ids.length, depth), {
-      greedy: temperature === 0,
-      ...(topK ? { topK } : {}),
-      ...(topP ? { topP } : {}),
-    })
+/** Logits are read only when they are changed: probabilities at a temperature come from the engine for less. */
+function needsLogits({ repetitionPenalty = 1 }: Sampling): boolean {
+  return repetitionPenalty !== 1
 }
