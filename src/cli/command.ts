@@ -13,6 +13,8 @@ export interface Word<T, Given extends boolean = boolean> {
   readonly shown: string
   read(text: string, where: string): T
   readonly default?: T
+  /** The flag may be given several times, and its values are put together. */
+  readonly several?: true
   /** True when an action can rely on a value: there is a default, or the word is a switch. */
   readonly given: Given
 }
@@ -55,6 +57,12 @@ export function oneOf<C extends string>(about: string, choices: readonly C[], op
 export function listOf<const C extends string>(about: string, choices: readonly C[]): Word<readonly C[], true> {
   const read = (given: string, where: string) => given.split(',').map((name) => pick(name.trim(), choices, where))
   return word<readonly C[]>(`${about}: ${choices.join(', ')}`, 'A,B', read, choices) as Word<readonly C[], true>
+}
+
+/** A text that may be given several times. */
+export function texts(about: string, { shown = 'TEXT' }: { shown?: string } = {}): Word<readonly string[], true> {
+  const one = word<readonly string[]>(`${about}; may be given several times`, shown, (given) => [given], [])
+  return { ...one, several: true, given: true }
 }
 
 type Words = Readonly<Record<string, Word<unknown>>>
@@ -151,7 +159,8 @@ function parse(name: string, args: Words, flags: Words, argv: readonly string[])
         throw new UserError(`${where}: takes no value, got ${JSON.stringify(token.value)}; leave it out`)
       if (flag.kind === 'value' && !token.value)
         throw new UserError(`${where}: needs a value (${flag.shown}), got none; write --${token.name} ${flag.shown}`)
-      values[key] = flag.read(token.value ?? '', where)
+      const value = flag.read(token.value ?? '', where)
+      values[key] = flag.several ? [...(values[key] as unknown[]), ...(value as unknown[])] : value
     }
   }
   return values
@@ -184,7 +193,7 @@ function help(
   ]
   const rows = described.map(([term, { about, default: d, kind }]) => [
     `  ${term}`,
-    kind === 'switch' || d === undefined || Array.isArray(d) ? about : `${about} (default ${d})`,
+    kind === 'switch' || d === undefined || d === '' || Array.isArray(d) ? about : `${about} (default ${d})`,
   ])
   return [
     wrap(about, width),

@@ -1,7 +1,7 @@
 import { closestMatch } from 'leven'
 import { ShapeError, UserError } from '../graph/errors.ts'
 import { type Command, exitCodes } from './command.ts'
-import { columns, type Stream } from './screen.ts'
+import { columns, type Source, type Stream } from './screen.ts'
 
 /** A verb's command, loaded when it is asked for, so that `--help` does not wait for an engine. */
 export type Verbs = Readonly<Record<string, () => Promise<Command>>>
@@ -9,6 +9,7 @@ export type Verbs = Readonly<Record<string, () => Promise<Command>>>
 interface Surroundings {
   readonly out?: Stream
   readonly err?: Stream
+  readonly source?: Source
   readonly signal?: AbortSignal
   readonly version?: string
 }
@@ -18,7 +19,7 @@ interface Surroundings {
  * and an exit code. A mistake of the user comes without a stack; everything else is our bug and starts with `internal:`.
  */
 export async function dispatch(argv: readonly string[], verbs: Verbs, around: Surroundings = {}): Promise<number> {
-  const { out = process.stdout, err = process.stderr, signal = new AbortController().signal, version = '' } = around
+  const { out = process.stdout, err = process.stderr, source = process.stdin, signal = new AbortController().signal, version = '' } = around
   try {
     if (argv.length === 0 || ['--help', '-h', 'help'].includes(argv[0]!)) {
       out.write(`${await overview(verbs, out.columns)}\n`)
@@ -29,7 +30,7 @@ export async function dispatch(argv: readonly string[], verbs: Verbs, around: Su
       return exitCodes.done
     }
     const [load, rest] = find(argv, verbs)
-    return await (await load()).run(rest, { out, err }, signal)
+    return await (await load()).run(rest, { out, err, source }, signal)
   } catch (thrown) {
     const error = refusal(thrown)
     if (signal.aborted && error === signal.reason) return exitCodes.interrupted

@@ -1,6 +1,7 @@
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { Readable } from 'node:stream'
 import { dispatch } from './dispatch.ts'
 import { verbs } from './verbs.ts'
 
@@ -31,11 +32,15 @@ export const alignJson = {
   rounds: 1,
 }
 
+const chatTemplate =
+  "{% for m in messages %}{{ m.role + ': ' + m.content + '\\n' }}{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}"
+
 /** A folder with what command lines may name, made the current one: a model, pairs, prompts and recipes. Undone by what it returns. */
 export async function fakeFolder(): Promise<() => Promise<void>> {
   const [home, cache] = [process.cwd(), process.env.INNATE_CACHE]
   const folder = await mkdtemp(join(tmpdir(), 'innate-cli-'))
   await cp(resolve('fixtures/llama-tiny'), join(folder, 'models/tiny'), { recursive: true })
+  await writeFile(join(folder, 'models/tiny/chat_template.jinja'), chatTemplate)
   process.chdir(folder)
   process.env.INNATE_CACHE = join(folder, 'cache')
   const sides = [' upon a time', ' sat down', ' ran off', ' there was', ' said so']
@@ -56,17 +61,22 @@ export function writeRows(file: string, count: number, row: (i: number) => objec
   return writeFile(file, Array.from({ length: count }, (_, i) => `${JSON.stringify(row(i))}\n`).join(''))
 }
 
-/** Runs one command line in this process. */
-export async function innate(line: string, signal?: AbortSignal) {
+/** Runs one command line in this process; what is `typed` comes to it as through a pipe. */
+export async function innate(line: string, signal?: AbortSignal, typed = 'Once upon a time\n') {
   const text = { out: '', err: '' }
   const stream = (name: 'out' | 'err') => ({ write: (more: string) => (text[name] += more) })
-  const code = await dispatch(line.split(' '), verbs, { out: stream('out'), err: stream('err'), ...(signal ? { signal } : {}) })
+  const code = await dispatch(line.split(' '), verbs, {
+    out: stream('out'),
+    err: stream('err'),
+    source: Readable.from([typed]),
+    ...(signal ? { signal } : {}),
+  })
   return { code, ...text }
 }
 
 /** The same with --json: every line of stdout, parsed. */
-export async function innateJson<Row = Record<string, unknown>>(line: string) {
-  const { code, out, err } = await innate(`${line} --json`)
+export async function innateJson<Row = Record<string, unknown>>(line: string, typed?: string) {
+  const { code, out, err } = await innate(`${line} --json`, undefined, typed)
   const rows = out.split('\n').slice(0, -1)
   return { code, err, rows: rows.map((row) => JSON.parse(row) as Row) }
 }

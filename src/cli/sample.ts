@@ -1,7 +1,9 @@
 import { readPromptFile } from '../align/index.ts'
 import { openEngine } from '../engine/index.ts'
 import { loadCheckpoint, openPolicy, sampleCompletions } from '../models/index.ts'
-import { command, decimal, integer, text } from './command.ts'
+import { command, integer, text } from './command.ts'
+import { generationFlags, samplingOf } from './generation-flags.ts'
+import { printable } from './screen.ts'
 
 /** Lets a model complete prompts. */
 export const sample = command({
@@ -11,19 +13,16 @@ export const sample = command({
     model: text('model by name or folder', { default: 'stories15m', shown: 'M' }),
     prompts: text('JSONL file with prompt or prompt_ids', { default: 'prompts.jsonl', shown: 'FILE' }),
     perPrompt: integer('completions of each prompt', { default: 1, min: 1 }),
-    maxTokens: integer('most new tokens; what the context leaves when left out', { unit: 'tokens', min: 1 }),
-    temperature: decimal('0 takes the likeliest token', { default: 1, min: 0 }),
-    topK: integer('only the k likeliest tokens', { min: 1 }),
-    topP: decimal('only the likeliest tokens that together have this probability', { min: 0, max: 1 }),
-    seed: integer('seed', { default: 0, min: 0 }),
+    ...generationFlags,
     batch: integer('completions written side by side', { default: 64, min: 1 }),
   },
   examples: [
     'sample --model models/tiny --prompts prompts.jsonl --max-tokens 8',
     'sample --model models/tiny --prompts prompts.jsonl --max-tokens 8 --temperature 0 --json',
+    'sample --model models/tiny --max-tokens 8 --min-p 0.1 --repetition-penalty 1.2 --stop e',
   ],
 
-  async action({ model, prompts: file, perPrompt, maxTokens, topK, topP, ...rest }, screen, signal) {
+  async action({ model, prompts: file, perPrompt, batch, ...flags }, screen, signal) {
     const checkpoint = await loadCheckpoint(model, { onProgress: screen.note })
     const prompts = await readPromptFile(file, checkpoint)
     const engine = openEngine()
@@ -34,12 +33,11 @@ export const sample = command({
         policy,
         prompts.map(({ ids }) => ids),
         {
-          ...rest,
+          ...samplingOf(flags),
           perPrompt,
+          batch,
           eosIds: checkpoint.eosIds,
-          ...(maxTokens ? { maxTokens } : {}),
-          ...(topK ? { topK } : {}),
-          ...(topP ? { topP } : {}),
+          tokenizer: checkpoint.tokenizer,
           onCompletion() {
             signal.throwIfAborted()
             bar.advance()
@@ -48,11 +46,10 @@ export const sample = command({
       )
       bar.done()
       groups.forEach((group, i) => {
-        const before = checkpoint.tokenizer.decode(prompts[i]!.ids)
-        for (const { ids, logps, ended } of group) {
-          const completion = checkpoint.tokenizer.decode([...prompts[i]!.ids, ...ids]).slice(before.length)
-          screen.emit({ prompt: prompts[i]!.text, completion, ids, logps, ended })
-          screen.line(`${screen.colour.dim(prompts[i]!.text)}${completion}${ended ? '' : screen.colour.dim(' …')}\n`)
+        const { text: prompt } = prompts[i]!
+        for (const { ids, logps, ended, text: completion = '', stop } of group) {
+          screen.emit({ prompt, completion, ids, logps, ended, ...(stop === undefined ? {} : { stop }) })
+          screen.line(`${screen.colour.dim(printable(prompt))}${printable(completion)}${ended ? '' : screen.colour.dim(' …')}\n`)
         }
       })
     } finally {

@@ -5,7 +5,11 @@ export interface Stream {
   write(text: string): unknown
   readonly isTTY?: boolean
   readonly columns?: number
+  readonly rows?: number
 }
+
+/** Where a command reads what is typed or piped. */
+export type Source = NodeJS.ReadableStream & { readonly isTTY?: boolean }
 
 /**
  * What a command prints with. Results go to stdout; progress, notes and warnings to stderr, so that results can be piped.
@@ -14,9 +18,14 @@ export interface Stream {
 export interface Screen {
   readonly json: boolean
   readonly width: number
+  /** Lines of the terminal; undefined when results do not go to one, so that nothing on it can be written over. */
+  readonly height: number | undefined
+  readonly source: Source
   readonly colour: ReturnType<typeof createColors>
   /** A result for people. */
   line(text?: string): void
+  /** A part of a result for people, as it is. */
+  write(text: string): void
   /** Rows of a result, aligned in columns; the last column wraps. */
   table(rows: readonly (readonly (string | number)[])[]): void
   /** A result for programs: one JSON line. */
@@ -39,11 +48,12 @@ export interface ScreenOptions {
   readonly quiet?: boolean
   readonly out?: Stream
   readonly err?: Stream
+  readonly source?: Source
   readonly env?: Readonly<Record<string, string | undefined>>
 }
 
 export function createScreen(options: ScreenOptions = {}): Screen {
-  const { json = false, quiet = false, out = process.stdout, err = process.stderr, env = process.env } = options
+  const { json = false, quiet = false, out = process.stdout, err = process.stderr, source = process.stdin, env = process.env } = options
   const live = err.isTTY === true && !quiet && env.TERM !== 'dumb'
   const width = Math.min(out.columns ?? err.columns ?? 100, 120)
   const colour = createColors(out.isTTY === true && !env.NO_COLOR && env.TERM !== 'dumb')
@@ -65,7 +75,10 @@ export function createScreen(options: ScreenOptions = {}): Screen {
   return {
     json,
     width,
+    height: out.isTTY === true && env.TERM !== 'dumb' && !json ? (out.rows ?? 24) : undefined,
+    source,
     colour,
+    write: (text) => !json && out.write(text),
     line: (text = '') => !json && print(out, wrap(text, width)),
     table: (rows) => !json && print(out, columns(rows, width)),
     emit: (value) => json && print(out, JSON.stringify(value)),
@@ -127,6 +140,12 @@ export function wrap(text: string, width: number): string {
     .join('\n')
 }
 
+/** A text of a model's with its control characters made visible, so that it cannot command the terminal. */
+export function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: those are what it is about
+  return text.replace(/[\x00-\x08\x0b-\x1f]/g, (c) => String.fromCharCode(0x2400 + c.charCodeAt(0))).replace(/[\x7f-\x9f]/g, '\u2421')
+}
+
 /** Rows with aligned columns: numbers to the right, words to the left, the last column wrapped. */
 export function columns(rows: readonly (readonly (string | number)[])[], width: number): string {
   const widths: number[] = []
@@ -147,5 +166,19 @@ export function columns(rows: readonly (readonly (string | number)[])[], width: 
 /** How many columns a text takes, colours not counted. */
 function visible(text: string): number {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what a colour is
-  return text.replace(/\x1b\[[0-9;]*m/g, '').length
+  return cells(text.replace(/\x1b\[[0-9;]*m/g, ''))
+}
+
+const segmenter = new Intl.Segmenter()
+const wide =
+  /\p{Emoji_Presentation}|\uFE0F|[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\u3000-\u303F\uFF01-\uFF60]/u
+
+/** How many columns of a terminal a text without colours takes: two for emoji and East Asian characters, none for what joins others. */
+export function cells(text: string): number {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: plain ASCII, which most texts are
+  if (/^[\x00-\x7f]*$/.test(text)) return text.length
+  return Array.from(segmenter.segment(text)).reduce((total, { segment }) => {
+    if (/^[\p{Mn}\p{Cf}]+$/u.test(segment)) return total
+    return total + (wide.test(segment) ? 2 : 1)
+  }, 0)
 }

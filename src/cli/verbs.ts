@@ -4,6 +4,8 @@ import type { Verbs } from './dispatch.ts'
 export const verbs: Verbs = {
   align: async () => (await import('./align.ts')).align,
   train: async () => (await import('./train.ts')).train,
+  chat: async () => (await import('./chat.ts')).chat,
+  complete: async () => (await import('./complete.ts')).complete,
   sample: async () => (await import('./sample.ts')).sample,
   logp: async () => (await import('./logp.ts')).logp,
   'pairs check': async () => (await import('./pairs-check.ts')).pairsCheck,

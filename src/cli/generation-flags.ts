@@ -1,0 +1,25 @@
+import type { Sampling } from '../models/index.ts'
+import { decimal, integer, texts } from './command.ts'
+
+/** How a model is sampled, as flags of every command that lets one speak. */
+export const generationFlags = {
+  temperature: decimal('0 takes the likeliest token', { default: 1, min: 0 }),
+  topK: integer('only the k likeliest tokens', { min: 1 }),
+  topP: decimal('only the likeliest tokens that together have this probability', { min: 0, max: 1 }),
+  minP: decimal('only tokens with this share of the likeliest one’s probability', { min: 0, max: 1 }),
+  repetitionPenalty: decimal('above 1: tokens that were there before become less likely', { min: 0 }),
+  maxTokens: integer('most new tokens; what the context leaves when left out', { unit: 'tokens', min: 1 }),
+  stop: texts('a string that ends a completion and is not part of it, \\n a line’s end'),
+  seed: integer('seed', { default: 0, min: 0 }),
+}
+
+type Given = { readonly temperature: number; readonly seed: number; readonly stop: readonly string[] } & {
+  readonly [K in 'topK' | 'topP' | 'minP' | 'repetitionPenalty' | 'maxTokens']: number | undefined
+}
+
+/** What those flags are to sampleCompletions. */
+export function samplingOf({ temperature, seed, stop, topK, topP, minP, repetitionPenalty, maxTokens }: Given): Omit<Sampling, 'eosIds'> {
+  const optional = { topK, topP, minP, repetitionPenalty, maxTokens }
+  const given = Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined))
+  return { temperature, seed, stop: stop.map((text) => text.replaceAll('\\n', '\n').replaceAll('\\t', '\t')), ...given }
+}

@@ -1,0 +1,50 @@
+import { openEngine } from '../engine/index.ts'
+import { type Checkpoint, type Completion, loadCheckpoint, openPolicy, type Sampling, sampleCompletions } from '../models/index.ts'
+import type { Screen } from './screen.ts'
+
+/** A model that speaks on a screen, one completion at a time. */
+export interface Speaker {
+  readonly checkpoint: Checkpoint
+  /** Says something after these ids, piece by piece; when the signal is aborted it ends with what was said until then. */
+  speak(ids: readonly number[], sampling: Omit<Sampling, 'eosIds'>, onPiece: (piece: string) => void, signal: AbortSignal): Promise<Said>
+  close(): Promise<void>
+}
+
+export interface Said extends Completion {
+  readonly text: string
+  readonly interrupted: boolean
+}
+
+/** Loads a model into an engine of its own; `moreEnds` gives ids that end its completions besides its own. */
+export async function openSpeaker(
+  model: string,
+  screen: Screen,
+  moreEnds: (checkpoint: Checkpoint) => Promise<readonly number[]> = async () => [],
+): Promise<Speaker> {
+  const checkpoint = await loadCheckpoint(model, { onProgress: screen.note })
+  const eosIds = [...new Set([...checkpoint.eosIds, ...(await moreEnds(checkpoint))])]
+  const engine = openEngine()
+  const policy = await openPolicy(engine, checkpoint)
+  const { tokenizer } = checkpoint
+  return {
+    checkpoint,
+    async speak(ids, sampling, onPiece, signal) {
+      const said = { ids: [] as number[], logps: [] as number[], text: '' }
+      const onToken: Sampling['onToken'] = (_, __, id, logp, piece) => {
+        signal.throwIfAborted()
+        said.ids.push(id)
+        said.logps.push(logp)
+        said.text += piece
+        onPiece(piece)
+      }
+      try {
+        const [[whole]] = (await sampleCompletions(policy, [ids], { ...sampling, eosIds, tokenizer, onToken })) as [[Completion]]
+        return { ...whole, text: said.text, interrupted: false }
+      } catch (error) {
+        if (error !== signal.reason) throw error
+        return { ...said, ended: false, interrupted: true }
+      }
+    },
+    close: () => engine.close(),
+  }
+}
