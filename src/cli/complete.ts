@@ -40,6 +40,7 @@ export const complete = command({
             // Every line has random numbers of its own, or the same words would always go on alike.
             const said = await speaker.speak(ids, { ...sampling, seed: sampling.seed + turn }, flow.push, stop)
             flow.end(said.ended ? '' : ' …')
+            if (screen.source.isTTY && !prompt) screen.write('\n')
             const { text: completion, ids: spoken, logps, ended, stop: stopped } = said
             screen.emit({ prompt: words, completion, ids: spoken, logps, ended, ...(stopped === undefined ? {} : { stop: stopped }) })
           })

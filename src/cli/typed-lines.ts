@@ -33,6 +33,7 @@ export function typedLines({ source, height, write }: Screen, prompt: string, si
     take = undefined
   }
   const end = () => {
+    if (terminal && take) write('\n')
     ended = true
     working?.abort(signal.reason)
     give(undefined)
@@ -40,6 +41,7 @@ export function typedLines({ source, height, write }: Screen, prompt: string, si
   reader.on('line', (line) => (take ? give(line) : waiting.push(line)))
   reader.on('close', () => {
     // A piped source is read to its end before the first line is answered: its end ends no answer.
+    if (terminal && take) write('\n')
     ended = true
     give(undefined)
   })
