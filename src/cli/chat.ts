@@ -1,4 +1,5 @@
 import { UserError } from '../graph/errors.ts'
+import type { Checkpoint } from '../models/index.ts'
 import { type ChatTemplate, chatIds, loadChatTemplate, type Message } from '../text/index.ts'
 import { command, text } from './command.ts'
 import { flowing } from './flowing.ts'
@@ -19,12 +20,12 @@ export const chat = command({
   flags: { system: text('what the model is told before the talk'), ...generationFlags },
   examples: ['chat models/tiny --max-tokens 8', 'chat models/tiny models/tiny --max-tokens 8 --system kind --seed 3 --json'],
 
-  async action({ model, other, system, ...flags }, screen, signal) {
+  async action({ model, other, system, jsonSchema, ...flags }, screen, signal) {
     const talkers: Talker[] = []
     const lines = typedLines(screen, screen.colour.cyan('› '), signal)
     const sampling = samplingOf(flags)
     try {
-      for (const name of other ? [model, other] : [model]) talkers.push(await openTalker(name, system, screen))
+      for (const name of other ? [model, other] : [model]) talkers.push(await openTalker(name, screen, { system, jsonSchema }))
       if (screen.source.isTTY) screen.note('/reset begins anew, /exit leaves; Ctrl-C stops an answer')
       for (let turn = 0; ; ) {
         const words = (await lines.next())?.trim()
@@ -65,14 +66,19 @@ interface Talker {
   readonly messages: Message[]
 }
 
-async function openTalker(model: string, system: string | undefined, screen: Screen): Promise<Talker> {
+async function openTalker(
+  model: string,
+  screen: Screen,
+  { system, jsonSchema }: { system: string | undefined; jsonSchema: string | undefined },
+): Promise<Talker> {
   let template: ChatTemplate | undefined
-  const speaker = await openSpeaker(model, screen, async ({ folder, tokenizer }) => {
+  const moreEnds = async ({ folder, tokenizer }: Checkpoint) => {
     template = await loadChatTemplate(folder)
     const end = template?.special.eos_token
     const ids = end === undefined ? [] : tokenizer.encode(end, { special: false })
     return ids.length === 1 ? ids : []
-  })
+  }
+  const speaker = await openSpeaker(model, screen, { moreEnds, ...(jsonSchema ? { jsonSchema } : {}) })
   const { folder, name } = speaker.checkpoint
   if (!template) {
     await speaker.close()

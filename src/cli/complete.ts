@@ -19,8 +19,8 @@ export const complete = command({
     'complete models/tiny --max-tokens 8 --repetition-penalty 1.1 --stop . --json',
   ],
 
-  async action({ model, prompt, ...flags }, screen, signal) {
-    const speaker = await openSpeaker(model, screen)
+  async action({ model, prompt, jsonSchema, ...flags }, screen, signal) {
+    const speaker = await openSpeaker(model, screen, { ...(jsonSchema ? { jsonSchema } : {}) })
     const sampling = samplingOf(flags)
     const lines = typedLines(screen, screen.colour.cyan('› '), signal)
     const { tokenizer, config } = speaker.checkpoint

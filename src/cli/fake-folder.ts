@@ -46,6 +46,7 @@ export async function fakeFolder(): Promise<() => Promise<void>> {
   const sides = [' upon a time', ' sat down', ' ran off', ' there was', ' said so']
   await writeRows('forty.jsonl', 40, (i) => ({ prompt: `Once ${i}`, chosen: sides[i % 5], rejected: sides[(i + 1 + (i % 3)) % 5] }))
   await writeRows('prompts.jsonl', 20, (i) => ({ prompt: `Once ${i}` }))
+  await writeFile('schema.json', JSON.stringify({ type: 'object', properties: { kind: { enum: ['fox', 'bird'] } }, required: ['kind'] }))
   await writeFile('train.json', JSON.stringify(trainJson))
   await writeFile('align.json', JSON.stringify(alignJson))
   return async () => {

@@ -1,5 +1,7 @@
+import { z } from 'zod'
 import type { Sampling } from '../models/index.ts'
-import { decimal, integer, texts } from './command.ts'
+import { type Constraint, jsonSchema, readJson, type Tokenizer } from '../text/index.ts'
+import { decimal, integer, text, texts } from './command.ts'
 
 /** How a model is sampled, as flags of every command that lets one speak. */
 export const generationFlags = {
@@ -10,6 +12,7 @@ export const generationFlags = {
   repetitionPenalty: decimal('above 1: tokens that were there before become less likely', { min: 0 }),
   maxTokens: integer('most new tokens; what the context leaves when left out', { unit: 'tokens', min: 1 }),
   stop: texts('a string that ends a completion and is not part of it, \\n a line’s end'),
+  jsonSchema: text('a JSON schema that completions must follow', { shown: 'FILE' }),
   seed: integer('seed', { default: 0, min: 0 }),
 }
 
@@ -22,4 +25,15 @@ export function samplingOf({ temperature, seed, stop, topK, topP, minP, repetiti
   const optional = { topK, topP, minP, repetitionPenalty, maxTokens }
   const given = Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined))
   return { temperature, seed, stop: stop.map((text) => text.replaceAll('\\n', '\n').replaceAll('\\t', '\t')), ...given }
+}
+
+/** The constraint of --json-schema, for one model. */
+export async function constraintOf(
+  file: string | undefined,
+  tokenizer: Tokenizer,
+  eosIds: readonly number[],
+): Promise<{ readonly constrain?: Constraint }> {
+  if (file === undefined) return {}
+  const schema = await readJson(file, z.unknown(), 'write a JSON schema')
+  return { constrain: await jsonSchema(file, schema, tokenizer, eosIds) }
 }

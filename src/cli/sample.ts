@@ -2,7 +2,7 @@ import { readPromptFile } from '../align/index.ts'
 import { openEngine } from '../engine/index.ts'
 import { loadCheckpoint, openPolicy, sampleCompletions } from '../models/index.ts'
 import { command, integer, text } from './command.ts'
-import { generationFlags, samplingOf } from './generation-flags.ts'
+import { constraintOf, generationFlags, samplingOf } from './generation-flags.ts'
 import { printable } from './screen.ts'
 
 /** Lets a model complete prompts. */
@@ -20,11 +20,13 @@ export const sample = command({
     'sample --model models/tiny --prompts prompts.jsonl --max-tokens 8',
     'sample --model models/tiny --prompts prompts.jsonl --max-tokens 8 --temperature 0 --json',
     'sample --model models/tiny --max-tokens 8 --min-p 0.1 --repetition-penalty 1.2 --stop e',
+    'sample --model models/tiny --json-schema schema.json --max-tokens 64',
   ],
 
-  async action({ model, prompts: file, perPrompt, batch, ...flags }, screen, signal) {
+  async action({ model, prompts: file, perPrompt, batch, jsonSchema, ...flags }, screen, signal) {
     const checkpoint = await loadCheckpoint(model, { onProgress: screen.note })
     const prompts = await readPromptFile(file, checkpoint)
+    const constraint = await constraintOf(jsonSchema, checkpoint.tokenizer, checkpoint.eosIds)
     const engine = openEngine()
     try {
       const policy = await openPolicy(engine, checkpoint)
@@ -34,6 +36,7 @@ export const sample = command({
         prompts.map(({ ids }) => ids),
         {
           ...samplingOf(flags),
+          ...constraint,
           perPrompt,
           batch,
           eosIds: checkpoint.eosIds,

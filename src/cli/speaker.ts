@@ -1,5 +1,6 @@
 import { openEngine } from '../engine/index.ts'
 import { type Checkpoint, type Completion, loadCheckpoint, openPolicy, type Sampling, sampleCompletions } from '../models/index.ts'
+import { constraintOf } from './generation-flags.ts'
 import type { Screen } from './screen.ts'
 
 /** A model that speaks on a screen, one completion at a time. */
@@ -15,14 +16,18 @@ export interface Said extends Completion {
   readonly interrupted: boolean
 }
 
-/** Loads a model into an engine of its own; `moreEnds` gives ids that end its completions besides its own. */
-export async function openSpeaker(
-  model: string,
-  screen: Screen,
-  moreEnds: (checkpoint: Checkpoint) => Promise<readonly number[]> = async () => [],
-): Promise<Speaker> {
+interface Speaking {
+  /** Ids that end its completions besides its own end tokens. */
+  readonly moreEnds?: (checkpoint: Checkpoint) => Promise<readonly number[]>
+  /** File of the JSON schema that all it says must follow. */
+  readonly jsonSchema?: string
+}
+
+/** Loads a model into an engine of its own, so that two can speak at once. */
+export async function openSpeaker(model: string, screen: Screen, { moreEnds, jsonSchema }: Speaking): Promise<Speaker> {
   const checkpoint = await loadCheckpoint(model, { onProgress: screen.note })
-  const eosIds = [...new Set([...checkpoint.eosIds, ...(await moreEnds(checkpoint))])]
+  const eosIds = [...new Set([...checkpoint.eosIds, ...((await moreEnds?.(checkpoint)) ?? [])])]
+  const constraint = await constraintOf(jsonSchema, checkpoint.tokenizer, eosIds)
   const engine = openEngine()
   const policy = await openPolicy(engine, checkpoint)
   const { tokenizer } = checkpoint
@@ -38,7 +43,9 @@ export async function openSpeaker(
         onPiece(piece)
       }
       try {
-        const [[whole]] = (await sampleCompletions(policy, [ids], { ...sampling, eosIds, tokenizer, onToken })) as [[Completion]]
+        const [[whole]] = (await sampleCompletions(policy, [ids], { ...sampling, ...constraint, eosIds, tokenizer, onToken })) as [
+          [Completion],
+        ]
         return { ...whole, text: said.text, interrupted: false }
       } catch (error) {
         if (error !== signal.reason) throw error

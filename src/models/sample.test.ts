@@ -4,6 +4,7 @@ import { expectClose } from '../../test/close.ts'
 import { tolerances } from '../../test/tolerances.ts'
 import { openEngine } from '../engine/index.ts'
 import { UserError } from '../graph/index.ts'
+import { jsonSchema } from '../text/index.ts'
 import { loadCheckpoint } from './checkpoint.ts'
 import { openPolicy, type Policy, scoreTrees } from './policy.ts'
 import { sampleCompletions } from './sample.ts'
@@ -349,5 +350,62 @@ describe('tokens are told as they come', () => {
     }
     await expect(sampleCompletions(policy, prompts, { ...common, onToken })).rejects.toBe(enough)
     expect(tokens).toBe(40)
+  })
+})
+
+describe('constrained completions', () => {
+  const schema = { type: 'object', properties: { kind: { enum: ['fox', 'bird'] }, legs: { type: 'boolean' } }, required: ['kind', 'legs'] }
+  const given = prompts.slice(0, 5)
+
+  it.each<Partial<Sampling>>([{}, { temperature: 0 }, { temperature: 40, topK: 30 }, { topP: 0.9, minP: 0.01, repetitionPenalty: 1.3 }])(
+    'follow their schema to its end with %j',
+    async (options) => {
+      const constrain = await jsonSchema('schema', { ...schema, additionalProperties: false }, model.tokenizer, model.eosIds)
+      const common = {
+        perPrompt: 2,
+        batch: 4,
+        maxTokens: 100,
+        seed: 6,
+        eosIds: model.eosIds,
+        tokenizer: model.tokenizer,
+        constrain,
+        ...options,
+      }
+      const said = await sampleCompletions(policy, given, common)
+      for (const { text, ended } of said.flat()) {
+        // White space may fill the whole of it.
+        if (!ended) expect(text).toMatch(/\s{10}/)
+        else expect(JSON.parse(text!)).toEqual({ kind: expect.toBeOneOf(['fox', 'bird']), legs: expect.toBeOneOf([true, false]) })
+      }
+      expect(said.flat().some(({ ended }) => ended)).toBe(true)
+      await expectTeacherForced(policy, given, said)
+    },
+  )
+
+  it('take the likeliest token that is allowed', async () => {
+    const allowed = [7, 9, 200]
+    const constrain = async () => ({ allowed: async () => (id: number) => allowed.includes(id), push() {}, close() {} })
+    const said = await sampleCompletions(policy, given, { temperature: 0, maxTokens: 1, seed: 0, eosIds: [], constrain })
+    for (const [i, [completion]] of said.entries()) {
+      const scores = await distribution(given[i]!)
+      expect(completion!.ids).toEqual([allowed.reduce((best, id) => (scores[id]! > scores[best]! ? id : best))])
+    }
+  })
+
+  it('close every follower, after a failure too', async () => {
+    let open = 0
+    const constrain = async () => {
+      open++
+      return { allowed: async () => () => true, push() {}, close: () => void open-- }
+    }
+    await sampleCompletions(policy, given, { seed: 0, eosIds, maxTokens: 20, perPrompt: 2, constrain })
+    expect(open).toBe(0)
+    const onCompletion = () => {
+      throw new Error('enough')
+    }
+    await expect(
+      sampleCompletions(policy, given, { seed: 0, eosIds, maxTokens: 20, perPrompt: 2, constrain, onCompletion }),
+    ).rejects.toThrow('enough')
+    expect(open).toBe(0)
   })
 })

@@ -1,4 +1,5 @@
 import { UserError } from '../graph/index.ts'
+import type { Follower } from '../text/index.ts'
 import { type NextToken, openCache, type Writing } from './cache.ts'
 import { choose } from './choose.ts'
 import { penalise } from './penalise.ts'
@@ -40,6 +41,7 @@ export async function sampleCompletions(
   const pick = picker(options, prompts)
   const { tokenizer } = options
   const told = new Map<Writing, Telling>()
+  const followed = new Map<Writing, { readonly follower: Follower; allowed: Allowed }>()
 
   const begin = (prompt: number, index: number): Writing => {
     const ids = prompts[prompt]!
@@ -48,14 +50,24 @@ export async function sampleCompletions(
     if (tokenizer) told.set(writing, telling(tokenizer, ids, options.stop))
     return writing
   }
+  /** Asks what may come next in completions that are constrained, those that begin included. */
+  const follow = async (writings: Iterable<Writing>) => {
+    if (!options.constrain) return
+    for (const writing of writings) {
+      const follower = followed.get(writing)?.follower ?? (await options.constrain())
+      followed.set(writing, { follower, allowed: await follower.allowed() })
+    }
+  }
   const say = (writing: Writing, next: NextToken): boolean => {
-    const id = pick(next, writing)
+    const { follower, allowed } = followed.get(writing) ?? {}
+    const id = pick(next, writing, allowed)
     const logp = next.logp(id)
     if (Number.isNaN(logp))
       throw new UserError('sample: log-probabilities must be numbers, got NaN; the model has diverged, go back to an earlier checkpoint')
     const { prompt, index, ids, logps, most } = writing
     ids.push(id)
     logps.push(logp)
+    follower?.push(id)
     const tell = told.get(writing)
     const end = options.eosIds.includes(id)
     let piece = end ? '' : (tell?.push(id) ?? '')
@@ -65,6 +77,8 @@ export async function sampleCompletions(
     options.onToken?.(prompt, index, id, logp, piece)
     if (goesOn) return true
     told.delete(writing)
+    followed.delete(writing)
+    follower?.close()
     const text = tell && { text: tell.text, ...(tell.stop === undefined ? {} : { stop: tell.stop }) }
     const completion = { ids, logps, ended, ...text }
     results[prompt]![index] = completion
@@ -80,31 +94,36 @@ export async function sampleCompletions(
         const next = waiting.splice(0, fits)
         const rows = await run.read(next.map((i) => prompts[i]!))
         const started = next.flatMap((prompt, from) => Array.from({ length: perPrompt }, (_, k) => ({ from, writing: begin(prompt, k) })))
+        await follow(started.map(({ writing }) => writing))
         await run.start(started.filter(({ from, writing }) => say(writing, rows.at(from))))
         continue
       }
       const rows = await run.step()
+      await follow(followed.keys())
       run.keep((writing, row) => say(writing, rows.at(row)))
       if (waiting.length === 0) await run.shrink()
     }
   } finally {
+    for (const { follower } of followed.values()) follower.close()
     await run.close()
   }
   return results
 }
 
-type Pick = (next: NextToken, writing: Writing) => number
+type Allowed = (id: number) => boolean
 
-function picker(sampling: Sampling, prompts: readonly (readonly number[])[]): Pick {
+function picker(sampling: Sampling, prompts: readonly (readonly number[])[]) {
   const { temperature = 1, topK, topP, minP, seed, repetitionPenalty = 1 } = sampling
   const choice = { greedy: temperature === 0, ...(topK ? { topK } : {}), ...(topP ? { topP } : {}), ...(minP ? { minP } : {}) }
-  const weigh = ({ weights }: NextToken, { prompt, ids }: Writing) =>
-    needsLogits(sampling) ? penalise(weights, [...prompts[prompt]!, ...ids], { temperature, repetitionPenalty }) : weights
-  return (next, writing) =>
-    choose(weigh(next, writing), (depth) => uniform(seed, writing.prompt, writing.index, writing.ids.length, depth), choice)
+  const weigh = ({ weights }: NextToken, { prompt, ids }: Writing, allowed: Allowed | undefined) =>
+    needsLogits(sampling)
+      ? penalise(weights, [...prompts[prompt]!, ...ids], { temperature, repetitionPenalty, ...(allowed ? { allowed } : {}) })
+      : weights
+  return (next: NextToken, writing: Writing, allowed?: Allowed) =>
+    choose(weigh(next, writing, allowed), (depth) => uniform(seed, writing.prompt, writing.index, writing.ids.length, depth), choice)
 }
 
 /** Logits are read only when they are changed: probabilities at a temperature come from the engine for less. */
-function needsLogits({ repetitionPenalty = 1 }: Sampling): boolean {
-  return repetitionPenalty !== 1
+function needsLogits({ repetitionPenalty = 1, constrain }: Sampling): boolean {
+  return repetitionPenalty !== 1 || constrain !== undefined
 }

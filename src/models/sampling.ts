@@ -1,5 +1,5 @@
 import { UserError } from '../graph/errors.ts'
-import { stopWatch, streamDecoder, type Tokenizer } from '../text/index.ts'
+import { type Constraint, stopWatch, streamDecoder, type Tokenizer } from '../text/index.ts'
 
 /** How completions are sampled. */
 export interface Sampling {
@@ -21,6 +21,8 @@ export interface Sampling {
   readonly stop?: readonly string[]
   /** With it completions have a text. */
   readonly tokenizer?: Pick<Tokenizer, 'decode'>
+  /** Allows tokens only where its text may go on with them, as `jsonSchema` does; the rest has no probability. */
+  readonly constrain?: Constraint
   readonly seed: number
   readonly eosIds: readonly number[]
   /** Completions written side by side. Default 64. */
