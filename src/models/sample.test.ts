@@ -355,7 +355,7 @@ describe('tokens are told as they come', () => {
 
 describe('constrained completions', () => {
   const schema = { type: 'object', properties: { kind: { enum: ['fox', 'bird'] }, legs: { type: 'boolean' } }, required: ['kind', 'legs'] }
-  const given = prompts.slice(0, 5)
+  const given = prompts.slice(0, 2)
 
   it.each<Partial<Sampling>>([{}, { temperature: 0 }, { temperature: 40, topK: 30 }, { topP: 0.9, minP: 0.01, repetitionPenalty: 1.3 }])(
     'follow their schema to its end with %j',
@@ -364,7 +364,7 @@ describe('constrained completions', () => {
       const common = {
         perPrompt: 2,
         batch: 4,
-        maxTokens: 100,
+        maxTokens: 40,
         seed: 6,
         eosIds: model.eosIds,
         tokenizer: model.tokenizer,
@@ -373,11 +373,9 @@ describe('constrained completions', () => {
       }
       const said = await sampleCompletions(policy, given, common)
       for (const { text, ended } of said.flat()) {
-        // White space may fill the whole of it.
-        if (!ended) expect(text).toMatch(/\s{10}/)
-        else expect(JSON.parse(text!)).toEqual({ kind: expect.toBeOneOf(['fox', 'bird']), legs: expect.toBeOneOf([true, false]) })
+        expect(ended).toBe(true)
+        expect(JSON.parse(text!)).toEqual({ kind: expect.toBeOneOf(['fox', 'bird']), legs: expect.toBeOneOf([true, false]) })
       }
-      expect(said.flat().some(({ ended }) => ended)).toBe(true)
       await expectTeacherForced(policy, given, said)
     },
   )

@@ -30,6 +30,14 @@ const fits = (text: string) => {
 }
 const END = 1
 
+/** JSON with a space after each comma and colon. */
+function written(record: object): string {
+  const value = (of: unknown): string => (Array.isArray(of) ? `[${of.map(value).join(', ')}]` : JSON.stringify(of))
+  return `{${Object.entries(record)
+    .map(([key, of]) => `"${key}": ${value(of)}`)
+    .join(', ')}}`
+}
+
 /** Whether every id of a text is allowed in its turn, and the end after it. */
 async function takes(constraint: Constraint, ids: readonly number[]): Promise<boolean> {
   const follower = await constraint()
@@ -61,7 +69,6 @@ describe.each(['text/byte-level', 'text/byte-fallback', 'llama-tiny'])('JSON by 
         const allowed = await follower.allowed()
         const open = Array.from({ length: tokenizer.vocabSize + 5 }, (_, id) => id).filter(allowed)
         expect(open.length).toBeGreaterThan(0)
-        // White space may go on for long; a text that ends shows more.
         const id = open.includes(END) ? END : open[number % open.length]!
         follower.push(id)
         if (id === END) break
@@ -70,13 +77,13 @@ describe.each(['text/byte-level', 'text/byte-fallback', 'llama-tiny'])('JSON by 
       follower.close()
       fits(tokenizer.decode(ids))
     })
-    await fc.assert(law, { numRuns: 25 })
+    await fc.assert(law, { numRuns: 8 })
   })
 
   it('takes texts that fit, whatever is in them', async () => {
     const given = fc.record(
       {
-        name: fc.string({ unit: 'binary', maxLength: 40 }),
+        name: fc.string({ unit: 'binary', maxLength: 16 }),
         kind: fc.constantFrom(...schema.properties.kind.enum),
         legs: fc.nat(4),
         friends: fc.array(fc.boolean(), { maxLength: 3 }),
@@ -84,11 +91,11 @@ describe.each(['text/byte-level', 'text/byte-fallback', 'llama-tiny'])('JSON by 
       { requiredKeys: ['name', 'kind', 'legs'] },
     )
     const law = fc.asyncProperty(given, async ({ name, kind, legs, ...rest }) => {
-      const text = JSON.stringify({ name, kind, legs, ...rest })
+      const text = written({ name, kind, legs, ...rest })
       fc.pre(tokenizer.decode(idsOf(text)) === text && !/<\/?s>|<pad>/.test(text))
       expect(await takes(constraint, idsOf(text))).toBe(true)
     })
-    await fc.assert(law, { numRuns: 60 })
+    await fc.assert(law, { numRuns: 20 })
   })
 
   it.each([

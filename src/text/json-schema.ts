@@ -17,7 +17,8 @@ export interface Follower {
 export type Constraint = () => Promise<Follower>
 
 /**
- * Texts that are JSON by a schema, and end where it is complete: only then is an end token allowed.
+ * Texts that are JSON by a schema, and end where it is complete: only then is an end token allowed. They are written on one line, with a
+ * space after each comma and colon, since a small model that may choose its white space writes nothing else.
  *
  * throws  UserError when the schema is none that XGrammar understands; `where` leads it
  * limits  strings with a bounded length hold no escapes, as XGrammar has it; special tokens never come inside; whether pieces are bytes is told from the vocabulary (`Ġ` byte-level, `▁` or `<0x0A>` SentencePiece)
@@ -33,7 +34,7 @@ export async function jsonSchema(where: string, schema: unknown, tokenizer: Toke
       : 'raw'
   const info = await TokenizerInfo.createTokenizerInfo(pieces, kind, false, pieces.length, [...eosIds])
   const compiler = await GrammarCompiler.createGrammarCompiler(info)
-  const grammar = await compiler.compileJSONSchema(JSON.stringify(schema)).catch((cause: unknown) => {
+  const grammar = await compiler.compileJSONSchema(JSON.stringify(schema), false, -1).catch((cause: unknown) => {
     throw new UserError(`${where}: must be a JSON schema that XGrammar reads, got ${reason()}; mend the schema`, { cause })
   })
   return async () => {
