@@ -83,7 +83,7 @@ describe.each(['text/byte-level', 'text/byte-fallback', 'llama-tiny'])('JSON by 
   it('takes texts that fit, whatever is in them', async () => {
     const given = fc.record(
       {
-        name: fc.string({ unit: 'binary', maxLength: 16 }),
+        name: fc.string({ unit: fc.constantFrom(...'aZ0 "\\/\n\t{}[]:,é€中😀'), maxLength: 16 }),
         kind: fc.constantFrom(...schema.properties.kind.enum),
         legs: fc.nat(4),
         friends: fc.array(fc.boolean(), { maxLength: 3 }),
@@ -92,7 +92,6 @@ describe.each(['text/byte-level', 'text/byte-fallback', 'llama-tiny'])('JSON by 
     )
     const law = fc.asyncProperty(given, async ({ name, kind, legs, ...rest }) => {
       const text = written({ name, kind, legs, ...rest })
-      fc.pre(tokenizer.decode(idsOf(text)) === text && !/<\/?s>|<pad>/.test(text))
       expect(await takes(constraint, idsOf(text))).toBe(true)
     })
     await fc.assert(law, { numRuns: 20 })
