@@ -30,7 +30,7 @@ import {
 } from '../graph/index.ts'
 import type { DecoderConfig } from './config.ts'
 import type { DecoderBlock, DecoderParams } from './params.ts'
-import { type Angles, rotate, rotations } from './rotary.ts'
+import { type Angles, rotate, rotations, tableLength } from './rotary.ts'
 
 /** What a decoder reads: see Rows. */
 export interface DecoderInputs {
@@ -113,7 +113,7 @@ function sightsOf({ positions, mask }: DecoderInputs, config: DecoderConfig, { p
   const { window, ropeTheta, ropeScaling, unrotated = [] } = config
   const T = positions.shape.at(-1)!
   const columns = T + (past?.blocks[0]?.v.shape[2] ?? 0)
-  const length = Math.min(config.contextLength, columns)
+  const length = tableLength(columns, config)
   const angles = ropeTheta === undefined ? undefined : rotations(positions, length, config, ropeTheta, ropeScaling)
   const near = window?.ropeTheta === undefined ? angles : rotations(positions, length, config, window.ropeTheta)
   const nearMask = window && T > window.size ? mask.add(beyond(positions, length, window.size)) : mask

@@ -8,9 +8,15 @@ export interface Angles {
 }
 
 /**
- * Angles of positions below `length`: rows of a table, which is only as long as a graph of that many columns can ask for.
- * Whole tables of a long context would be tens of megabytes in every program, and cosines of large f32 angles computed there would differ.
+ * How many positions a table of angles has in a graph of that many columns, whose positions are all below their number. The whole table of
+ * a long context would be tens of megabytes in every program. But tables are part of a graph's file, and graphs that differ in sizes alone
+ * share one; so the length takes few values, and for most models the same one always.
  */
+export function tableLength(columns: number, { contextLength }: DecoderConfig): number {
+  return Math.min(contextLength, Math.max(4096, 2 ** Math.ceil(Math.log2(columns))))
+}
+
+/** Angles of positions below `length`, as rows of a table: cosines of large angles are computed in f64, once. */
 export function rotations(
   positions: Value,
   length: number,
