@@ -140,7 +140,7 @@ export async function saveCheckpoint(
   const { rope_parameters: _, dtype: __, ...config } = await jsonOf(join(source, 'config.json'))
   const generation = await jsonOf(join(source, 'generation_config.json'))
   await writeFolder(folder, async (temporary) => {
-    const write = (name: string, json: object) => writeFile(join(temporary, name), `${JSON.stringify(json, null, 2)}\n`)
+    const write = (name: string, json: object) => writeFile(join(temporary, name), `${withPoints(JSON.stringify(json, null, 2))}\n`)
     await write('config.json', { model_type, architectures, ...config, ...shape, eos_token_id: eos })
     await write('generation_config.json', { ...generation, eos_token_id: eos })
     await writeSafetensors(join(temporary, 'model.safetensors'), namedWeights(checkpoint.config, params))
@@ -148,6 +148,11 @@ export async function saveCheckpoint(
       if (name === 'tokenizer.json' || (await exists(join(source, name)))) await copyTokenizer(join(source, name), join(temporary, name))
     }
   })
+}
+
+/** transformers refuses or complains about 30 for a field that is a float, and JavaScript writes 30.0 as 30. */
+function withPoints(json: string): string {
+  return json.replace(/("(?:\w*(?:softcapping|range|eps|epsilon|theta|factor|freq|mscale)|beta_fast|beta_slow)": \d+)(?=[,\s])/g, '$1.0')
 }
 
 const tokenizerFiles = [

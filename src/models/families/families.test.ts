@@ -121,6 +121,8 @@ describe.each(Object.keys(families))('%s against transformers (fixtures/family-*
     const [saved, original] = await Promise.all([join(root, name), folder].map((at) => readSafetensors(join(at, 'model.safetensors'))))
     expect([...saved!.keys()].sort()).toEqual([...original!.keys()].sort())
     for (const [key, want] of original!) expect(saved!.get(key), key).toEqual(want)
+    const text = readFileSync(join(root, name, 'config.json'), 'utf8')
+    expect(text, 'transformers wants a point in what is a float').not.toMatch(/(softcapping|theta|factor|eps|epsilon)": \d+[,\s]/)
     const again = await loadCheckpoint(join(root, name))
     expect(again.config).toEqual(config)
     expect(again.params).toEqual(params)
