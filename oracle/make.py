@@ -23,6 +23,7 @@ MAKERS = {  # fixture: module, then what make() takes besides the folder
     "trl-sigmoid": ("trl_dpo", "sigmoid"),
     "trl-ipo": ("trl_dpo", "ipo"),
     "peft-lora": ("peft_lora",),
+    "rope": ("rope",),
     **{f"family-{name.replace('_', '-')}": ("families", name) for name in FAMILIES},
 }
 PACKAGES = ["torch", "transformers", "tokenizers", "trl", "peft", "safetensors", "numpy", "sentencepiece"]
