@@ -9,6 +9,7 @@ import { gradient, graph, isValue, leaves, mean, tap as plainTap, type Tensor, t
 import { loadCheckpoint, saveCheckpoint } from '../checkpoint.ts'
 import { readConfig, writeConfig } from '../config.ts'
 import { decoder, logits, tokenLogps } from '../decoder.ts'
+import { freshAdapters, mergeAdapters } from '../lora.ts'
 import { openPolicy, policyInputs, rowInputs, rowTensors, scoreTrees, shapeOf } from '../policy.ts'
 import { packTrees, textTree } from '../rows.ts'
 import { readSafetensors, writeSafetensors } from '../safetensors.ts'
@@ -106,6 +107,32 @@ describe.each(Object.keys(families))('%s against transformers (fixtures/family-*
     const apart = []
     for (const tree of alone) apart.push(...(await scoreTrees(policy, [tree], { lengths: [24] })))
     expectClose(together, apart, tolerances.families, 'logps')
+  })
+
+  it('every linear layer takes an adapter, and merging it changes nothing', async () => {
+    const fresh = freshAdapters(config, { rank: 2, alpha: 4, seed: 5 })
+    const linear = ['attn.q', 'attn.k', 'attn.v', 'attn.o', ...(config.gated === false ? [] : ['mlp.gate']), 'mlp.up', 'mlp.down']
+    const paths = Array.from({ length: config.layers }, (_, i) => linear.map((path) => `blocks.${i}.${path}`)).flat()
+    expect(Object.keys(fresh.layers).sort()).toEqual(paths.sort())
+    const layers = Object.fromEntries(
+      Object.entries(fresh.layers).map(([path, { a, b }]) => [
+        path,
+        {
+          a,
+          b: tensor(
+            b.data.map((_, i) => Math.sin(i) / 9),
+            b.shape,
+          ),
+        },
+      ]),
+    )
+    const adapters = { ...fresh, layers }
+    const trees = tokens.map((row) => textTree(row))
+    const plain = await scoreTrees(await openPolicy(engine, checkpoint), trees)
+    const adapted = await scoreTrees(await openPolicy(engine, checkpoint, adapters), trees)
+    const merged = await scoreTrees(await openPolicy(engine, { config, params: mergeAdapters(params, adapters) }), trees)
+    expectClose(adapted, merged, tolerances.families, 'logps')
+    for (const [i, logp] of plain.entries()) expect(Math.abs(logp - adapted[i]!)).toBeGreaterThan(0.1)
   })
 
   it('config: what is written is read again, in both spellings', () => {
