@@ -23,7 +23,7 @@ FAMILIES = {
         WIDE, attention_bias=True, mlp_bias=True,
         rope_parameters=dict(rope_type="llama3", rope_theta=500.0, factor=4.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=24),
     ),
-    "smollm3": dict(SHAPE, no_rope_layers=[1, 0], rope_parameters=THETA),
+    "smollm3": dict(SHAPE, no_rope_layers=[1, 0], use_sliding_window=True, sliding_window=8, rope_parameters=THETA),
     "mistral": dict(WIDE, sliding_window=8, rope_parameters=THETA),
     "qwen2": dict(
         SHAPE, tie_word_embeddings=True, use_sliding_window=True, sliding_window=8, max_window_layers=1,

@@ -81,6 +81,11 @@ describe('readConfig', () => {
       { window: { size: 4096, layers: [28, 29] } },
     ],
     [
+      'a smollm3 whose unrotated layers have a window',
+      { model_type: 'smollm3', no_rope_layer_interval: 10, sliding_window: 512, use_sliding_window: true },
+      { unrotated: [9, 19, 29], window: { size: 512, layers: [9, 19, 29] } },
+    ],
+    [
       'a gemma3 as transformers 4 wrote it',
       { model_type: 'gemma3_text', sliding_window: 512, sliding_window_pattern: 15, rope_local_base_freq: 5000 },
       { ropeTheta: 100000, window: { size: 512, layers: layers.filter((i) => i !== 14 && i !== 29), ropeTheta: 5000 } },
@@ -111,6 +116,11 @@ describe('readConfig', () => {
       { model_type: 'phi3', rope_parameters: { rope_type: 'longrope' } },
       'rope_parameters must be of type default, linear, llama3 or yarn, got {"rope_type":"longrope"',
     ],
+    [
+      'what phi3 calls yarn',
+      { model_type: 'phi3', rope_scaling: { type: 'yarn', factor: 2 } },
+      'rope_scaling of a phi3 must be of type default, linear or llama3, got "yarn"',
+    ],
     ['scaled positions without a factor', { rope_scaling: { rope_type: 'llama3' } }, 'rope_scaling.factor must be a number, got nothing'],
     [
       'a factor of zero',
@@ -129,7 +139,11 @@ describe('readConfig', () => {
       'layer_types must name the kind of 30 layers, got 1',
     ],
     ['a kind of layer that is not built', { model_type: 'gemma2', layer_types: ['chunked_attention'] }, 'layer_types.0: '],
-    ['another activation', { hidden_act: 'relu' }, 'hidden_act must be one of silu, gelu, gelu_new, gelu_pytorch_tanh, got "relu"'],
+    [
+      'another activation',
+      { hidden_act: 'relu' },
+      'hidden_act must be one of silu, gelu, gelu_new, gelu_fast, gelu_pytorch_tanh, got "relu"',
+    ],
     ['quantised weights', { quantization_config: { bits: 4 } }, 'weights must not be quantised, got {"bits":4}'],
     ['heads that do not divide', { num_key_value_heads: 2 }, 'num_key_value_heads must divide the 9 attention heads, got 2'],
     ['an odd head', { num_attention_heads: 576, num_key_value_heads: 576 }, 'head_dim must be an even whole number, got 1'],

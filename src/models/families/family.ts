@@ -114,7 +114,13 @@ export function writeShared(config: DecoderConfig): Record<string, unknown> {
   }
 }
 
-const activations: Record<string, Activation> = { silu: 'silu', gelu: 'gelu', gelu_new: 'geluTanh', gelu_pytorch_tanh: 'geluTanh' }
+const activations: Record<string, Activation> = {
+  silu: 'silu',
+  gelu: 'gelu',
+  gelu_new: 'geluTanh',
+  gelu_fast: 'geluTanh',
+  gelu_pytorch_tanh: 'geluTanh',
+}
 
 export function readActivation(ask: ConfigQuestions, field: string, name: string): Activation {
   ask.must(Object.hasOwn(activations, name), `${field} must be one of ${Object.keys(activations).join(', ')}`, name)

@@ -12,8 +12,10 @@ export const phi3: Family = {
   architecture: 'Phi3ForCausalLM',
   read(ask) {
     const window = readWindow(ask, () => true)
-    const defaults = { contextLength: 4096, normEps: 1e-5, tied: false, ropeTheta: 10_000, partial: true }
-    return { ...readShared('phi3', ask, defaults), ...(window ? { window } : {}) }
+    const shared = readShared('phi3', ask, { contextLength: 4096, normEps: 1e-5, tied: false, ropeTheta: 10_000, partial: true })
+    // transformers takes yarn for longrope here, since the first checkpoints said so.
+    ask.must(shared.ropeScaling?.kind !== 'yarn', 'rope_scaling of a phi3 must be of type default, linear or llama3', 'yarn')
+    return { ...shared, ...(window ? { window } : {}) }
   },
   write: (config) => ({ ...writeShared(config), sliding_window: config.window?.size ?? null }),
   base: 'model.',

@@ -9,7 +9,7 @@ const fields = z.looseObject({
 })
 
 /**
- * Llama whose every fourth block does not rotate positions.
+ * Llama whose every fourth block does not rotate positions; those are the blocks that may have a window.
  *
  * source  Bakouch et al. 2025, https://huggingface.co/blog/smollm3; blocks without positions: Yang et al. 2025, arXiv:2501.18795
  */
@@ -22,7 +22,7 @@ export const smollm3: Family = {
     const unrotated = all.filter((i) => (rotated ? rotated[i] === 0 : (i + 1) % (interval ?? 4) === 0))
     return {
       ...readShared('smollm3', ask, { contextLength: 32_768, normEps: 1e-6, tied: true, ropeTheta: 2_000_000 }),
-      ...readUsedWindow(ask, (layer) => unrotated.every((i) => i !== layer)),
+      ...readUsedWindow(ask, (layer) => unrotated.includes(layer)),
       ...(unrotated.length > 0 ? { unrotated } : {}),
     }
   },
