@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { UserError } from '../graph/errors.ts'
 import { type DecoderConfig, readConfig, writeConfig } from './config.ts'
+import { families } from './families/index.ts'
 
 const count = fc.integer({ min: 1, max: 64 })
 const config: fc.Arbitrary<DecoderConfig> = fc
@@ -42,6 +43,40 @@ describe('readConfig', () => {
     fc.assert(
       fc.property(config, (given) => {
         expect(readConfig('config.json', JSON.parse(JSON.stringify(writeConfig(given))))).toEqual(given)
+      }),
+    )
+  })
+
+  const factor = fc.double({ min: 1, max: 64, noNaN: true })
+  const variants = fc.record({
+    num_hidden_layers: fc.integer({ min: 1, max: 12 }),
+    sliding_window: fc.option(count),
+    use_sliding_window: fc.boolean(),
+    max_window_layers: fc.integer({ min: 0, max: 12 }),
+    attention_bias: fc.boolean(),
+    mlp_bias: fc.boolean(),
+    tie_word_embeddings: fc.boolean(),
+    hidden_act: fc.constantFrom('silu', 'gelu', 'gelu_new'),
+    final_logit_softcapping: fc.option(factor),
+    query_pre_attn_scalar: fc.integer({ min: 1, max: 1000 }),
+    rope_scaling: fc.oneof(
+      fc.constant(null),
+      fc.record({ type: fc.constant('linear'), factor }),
+      fc.record({
+        rope_type: fc.constant('llama3'),
+        factor,
+        low_freq_factor: factor,
+        high_freq_factor: factor,
+        original_max_position_embeddings: count,
+      }),
+    ),
+  })
+  it.each(Object.keys(families))('reads what writeConfig wrote of a %s', (model_type) => {
+    fc.assert(
+      fc.property(variants, (some) => {
+        const { num_hidden_layers: n_layer } = some
+        const config = readConfig('config.json', { ...smol, n_embd: 32, n_head: 4, n_layer, ...some, model_type })
+        expect(readConfig('config.json', JSON.parse(JSON.stringify(writeConfig(config))))).toEqual(config)
       }),
     )
   })

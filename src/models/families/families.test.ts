@@ -63,7 +63,7 @@ describe.each(Object.keys(families))('%s against transformers (fixtures/family-*
       expectClose(got[at]!.data, golden.get(`hidden.${i}`)!.data, tolerances.families, at)
     }
     for (let i = 0; i < config.layers; i++)
-      expectClose(got[`blocks.${i}.attn.pattern`]!.data, golden.get(`attention.${i}`)!.data, tolerances.families, `pattern of block ${i}`)
+      expectClose(got[`blocks.${i}.attn.pattern`]!.data, golden.get(`attention.${i}`)!.data, tolerances.golden, `pattern of block ${i}`)
 
     const shapes = Object.fromEntries(Object.entries(taps).map(([at, { shape }]) => [at, shape]))
     const [d, f] = [config.hiddenSize, config.intermediateSize]
@@ -82,7 +82,7 @@ describe.each(Object.keys(families))('%s against transformers (fixtures/family-*
       const want = golden.get(`grad.${stored.name}`)
       expect(want, stored.name).toBeDefined()
       const mine = stored.parts.map(({ path, shape }): Tensor => ({ ...got[`grad.params.${path}`]!, shape }))
-      expectClose(pack(stored, mine).data, want!.data, tolerances.families, `gradient of ${stored.name}`)
+      expectClose(pack(stored, mine).data, want!.data, tolerances.golden, `gradient of ${stored.name}`)
       compared++
     }
     expect(compared).toBe([...golden.keys()].filter((key) => key.startsWith('grad.')).length)

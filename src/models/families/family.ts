@@ -43,6 +43,8 @@ export interface Defaults {
   readonly ropeTheta: number
   readonly headDim?: number
   readonly activation?: string
+  /** Which linear layers have biases where config.json says so. Default: none. */
+  readonly mayHaveBiases?: 'attention' | 'all'
   /** Whether only a part of each head may be rotated. */
   readonly partial?: boolean
 }
@@ -75,8 +77,8 @@ export function readShared(family: string, ask: ConfigQuestions, defaults: Defau
   ask.must(Number.isInteger(headDim) && headDim % 2 === 0, 'head_dim must be an even whole number', headDim)
   const activation = readActivation(ask, 'hidden_act', hf.hidden_activation ?? hf.hidden_act ?? defaults.activation ?? 'silu')
   const biases: LinearLayer[] = [
-    ...(hf.attention_bias ? (['q', 'k', 'v', 'o'] as const) : []),
-    ...(hf.mlp_bias ? (['gate', 'up', 'down'] as const) : []),
+    ...(hf.attention_bias && defaults.mayHaveBiases ? (['q', 'k', 'v', 'o'] as const) : []),
+    ...(hf.mlp_bias && defaults.mayHaveBiases === 'all' ? (['gate', 'up', 'down'] as const) : []),
   ]
   return {
     family,

@@ -45,7 +45,7 @@ export function readGemma(
 ): DecoderConfig {
   const hf = ask.parse(fields)
   ask.must(!hf.use_bidirectional_attention, 'use_bidirectional_attention must be false', hf.use_bidirectional_attention)
-  const shared = readShared(family, ask, { headDim: 256, activation: 'gelu_pytorch_tanh', ...defaults })
+  const shared = readShared(family, ask, { headDim: 256, activation: 'gelu_pytorch_tanh', mayHaveBiases: 'attention', ...defaults })
   const { attn_logit_softcapping: scoreCap = caps.scores, final_logit_softcapping: logitCap = caps.logits } = hf
   return {
     ...shared,

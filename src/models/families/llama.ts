@@ -7,7 +7,7 @@ import { type Family, llamaTensors, readShared, writeShared } from './family.ts'
  */
 export const llama: Family = {
   architecture: 'LlamaForCausalLM',
-  read: (ask) => readShared('llama', ask, { contextLength: 2048, normEps: 1e-6, tied: false, ropeTheta: 10_000 }),
+  read: (ask) => readShared('llama', ask, { contextLength: 2048, normEps: 1e-6, tied: false, ropeTheta: 10_000, mayHaveBiases: 'all' }),
   write: (config) => ({ ...writeShared(config), mlp_bias: config.biases?.includes('down') ?? false }),
   base: 'model.',
   tensors: llamaTensors,

@@ -8,7 +8,7 @@ import { type Family, readShared, sandwichTensors, writeShared } from './family.
 export const olmo2: Family = {
   architecture: 'Olmo2ForCausalLM',
   read: (ask) => ({
-    ...readShared('olmo2', ask, { contextLength: 2048, normEps: 1e-5, tied: false, ropeTheta: 10_000 }),
+    ...readShared('olmo2', ask, { contextLength: 2048, normEps: 1e-5, tied: false, ropeTheta: 10_000, mayHaveBiases: 'attention' }),
     normed: 'after',
     qkNorm: 'whole',
   }),

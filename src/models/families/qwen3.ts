@@ -9,7 +9,14 @@ import { readUsedWindow, writeUsedWindow } from './qwen2.ts'
 export const qwen3: Family = {
   architecture: 'Qwen3ForCausalLM',
   read: (ask) => ({
-    ...readShared('qwen3', ask, { contextLength: 32_768, normEps: 1e-6, tied: false, ropeTheta: 10_000, headDim: 128 }),
+    ...readShared('qwen3', ask, {
+      contextLength: 32_768,
+      normEps: 1e-6,
+      tied: false,
+      ropeTheta: 10_000,
+      headDim: 128,
+      mayHaveBiases: 'attention',
+    }),
     ...readUsedWindow(ask),
     qkNorm: 'head',
   }),

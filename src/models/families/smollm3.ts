@@ -21,7 +21,7 @@ export const smollm3: Family = {
     const all = Array.from({ length: n }, (_, i) => i)
     const unrotated = all.filter((i) => (rotated ? rotated[i] === 0 : (i + 1) % (interval ?? 4) === 0))
     return {
-      ...readShared('smollm3', ask, { contextLength: 32_768, normEps: 1e-6, tied: true, ropeTheta: 2_000_000 }),
+      ...readShared('smollm3', ask, { contextLength: 32_768, normEps: 1e-6, tied: true, ropeTheta: 2_000_000, mayHaveBiases: 'all' }),
       ...readUsedWindow(ask, (layer) => unrotated.includes(layer)),
       ...(unrotated.length > 0 ? { unrotated } : {}),
     }
