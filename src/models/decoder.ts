@@ -231,7 +231,7 @@ export function rmsNorm(x: Value, weight: Value, eps: number): Value {
  * shape   x f32[…, d], weight, bias f32[d] → f32[…, d]
  * source  Ba et al. 2016, arXiv:1607.06450
  */
-export function layerNorm(x: Value, weight: Value, bias: Value | undefined, eps: number): Value {
+function layerNorm(x: Value, weight: Value, bias: Value | undefined, eps: number): Value {
   const y = rmsNorm(x.sub(mean(x, [-1])), weight, eps)
   return bias ? y.add(bias) : y
 }
