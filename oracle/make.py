@@ -12,6 +12,8 @@ from pathlib import Path
 import torch
 from transformers.utils import logging
 
+from families import FAMILIES
+
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
 MAKERS = {  # fixture: module, then what make() takes besides the folder
     "llama-tiny": ("llama_tiny",),
@@ -23,6 +25,8 @@ MAKERS = {  # fixture: module, then what make() takes besides the folder
     "peft-lora": ("peft_lora",),
     "text": ("text",),
     "sampling": ("sampling",),
+    "rope": ("rope",),
+    **{f"family-{name.replace('_', '-')}": ("families", name) for name in FAMILIES},
 }
 PACKAGES = ["torch", "transformers", "tokenizers", "trl", "peft", "safetensors", "numpy", "sentencepiece"]
 

@@ -37,11 +37,11 @@ def build(*, seed, **sizes):
     return model.eval()
 
 
-def save(model, folder):
-    """Writes the folder as the Hub would have it: config, f32 weights, tokenizer, generation config."""
+def save(model, folder, alphabet=None):
+    """Writes the folder as the Hub would have it: config, weights, tokenizer, generation config."""
     model.generation_config.update(bos_token_id=END, eos_token_id=END, pad_token_id=PAD)
     model.save_pretrained(folder)
-    tokenizer(model.config.vocab_size).save(str(folder / "tokenizer.json"))
+    tokenizer(model.config.vocab_size, alphabet).save(str(folder / "tokenizer.json"))
     write(
         folder / "tokenizer_config.json",
         {
@@ -55,8 +55,8 @@ def save(model, folder):
     )
 
 
-def tokenizer(vocab_size):
-    """A byte-level BPE whose post-processor puts <s> in front, as Llama's does."""
+def tokenizer(vocab_size, alphabet=None):
+    """A byte-level BPE whose post-processor puts <s> in front, as Llama's does; `alphabet` of all bytes, or only those of TEXT where it is empty."""
     t = Tokenizer(models.BPE())
     t.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     t.decoder = decoders.ByteLevel()
@@ -65,7 +65,7 @@ def tokenizer(vocab_size):
         trainers.BpeTrainer(
             vocab_size=vocab_size,
             special_tokens=["<pad>", "<s>"],
-            initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+            initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()) if alphabet is None else alphabet,
             show_progress=False,
         ),
     )

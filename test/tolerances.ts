@@ -21,6 +21,11 @@ export const tolerances = {
   kernel: { absolute: 2e-6, relative: 2e-6, why: 'one ONNX Runtime kernel in f32 (ε = 6e-8) against eval in f64; an op may state its own' },
   update: { absolute: 1e-6, relative: 1e-6, why: 'a few elementwise f32 operations one after another' },
   golden: { absolute: 1e-5, relative: 0, why: 'f32 here and in PyTorch, sums in another order; activations and gradients are of size 1' },
+  families: {
+    absolute: 1e-4,
+    relative: 0,
+    why: 'f32 here and in PyTorch, logits and hidden states of up to 17; asked for by the issue, 1e-5 was the most',
+  },
   portable: { absolute: 1e-6, relative: 1e-5, why: 'the same step with and without fused kernels, f32, sums in another order' },
   packed: {
     absolute: 1e-5,

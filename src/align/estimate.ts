@@ -90,8 +90,8 @@ export function trainWork(
 }
 
 /** Parameters that a position passes through in the blocks and in the head, and all that there are. */
-function sizes({ vocabSize, hiddenSize, layers, heads, kvHeads, headDim, intermediateSize, tied }: DecoderConfig) {
-  const block = layers * hiddenSize * (2 * headDim * (heads + kvHeads) + 3 * intermediateSize)
+function sizes({ vocabSize, hiddenSize, layers, heads, kvHeads, headDim, intermediateSize, tied, gated }: DecoderConfig) {
+  const block = layers * hiddenSize * (2 * headDim * (heads + kvHeads) + (gated === false ? 2 : 3) * intermediateSize)
   const head = vocabSize * hiddenSize
   return { block, head, all: block + head * (tied ? 1 : 2) }
 }

@@ -247,7 +247,7 @@ function operators(bytes: Uint8Array): string[] {
 
 /** The operators of the ONNX standard, opset 21, that ops are lowered to. */
 const standard = new Set(
-  'Abs Add Cast Concat Div Exp Expand Gather Identity Log MatMul Max Min Mul Neg Pad ReduceMax ReduceSum Reshape ScatterND Sigmoid Sign Slice Softmax Sqrt Sub Tanh Transpose'.split(
+  'Abs Add Cast Concat Div Erf Exp Expand Gather Identity Log MatMul Max Min Mul Neg Pad ReduceMax ReduceSum Reshape ScatterND Sigmoid Sign Slice Softmax Sqrt Sub Tanh Transpose'.split(
     ' ',
   ),
 )

@@ -1,7 +1,7 @@
 export { demand, ShapeError, UserError } from './errors.ts'
 export { evaluate } from './evaluate.ts'
 export { type GradientMark, gradient, gradientMarks, hessianVectorProduct, madeByGradient } from './gradient.ts'
-export { abs, exp, log, logSigmoid, maximum, minimum, sigmoid, silu, sqrt, step, tanh } from './ops/elementwise.ts'
+export { abs, erf, exp, gelu, geluTanh, log, logSigmoid, maximum, minimum, sigmoid, silu, sqrt, step, tanh } from './ops/elementwise.ts'
 export { addRows, takeRows } from './ops/indexing.ts'
 export { constant, input, table, zerosLike } from './ops/leaf.ts'
 export { linear, matmul } from './ops/linear.ts'

@@ -13,7 +13,7 @@ import {
   transpose,
   type Value,
 } from '../graph/index.ts'
-import { decoder, logits } from './decoder.ts'
+import { decoder, logits, windowReached } from './decoder.ts'
 import { type Policy, policyInputs } from './policy.ts'
 
 /** A completion that is being written. */
@@ -164,7 +164,7 @@ export function openCache(policy: Policy, wantedSize: number, temperature: numbe
           ...(adapters ? { adapters } : {}),
           onKeysValues: (_, k, v) => kv.push(transpose(k), v),
         })
-        const scores = logits(params, takeRows(reshape(hidden, [R * T, config.hiddenSize]), given.last))
+        const scores = logits(params, takeRows(reshape(hidden, [R * T, config.hiddenSize]), given.last), config)
         return graph({ ...inputs, ...given }, { ...distribution(scores), kv: stacked(kv) })
       })
       const kv = await allocate([planes, R, kvHeads * T * headDim])
@@ -211,12 +211,14 @@ export function openCache(policy: Policy, wantedSize: number, temperature: numbe
     async step(): Promise<NextTokens> {
       await arrange(0)
       const [B, S] = [size, capacity]
+      const windowed = windowReached(config, S + 1)
       const program = await policy.program(`step ${B} ${S} ${kind}`, () => {
         const { params, adapters, inputs } = policyInputs(policy)
         const given = {
           tokens: input('tokens', [B, 1], 'i32'),
           positions: input('positions', [B, 1], 'i32'),
           seen: input('seen', [B, 1, 1, S]),
+          ...(windowed ? { near: input('near', [B, 1, 1, S]) } : {}),
         }
         const past = Array.from({ length: layers }, (_, l) => ({
           k: input(`past.${l}.k`, [B, kvHeads, headDim, S]),
@@ -225,7 +227,7 @@ export function openCache(policy: Policy, wantedSize: number, temperature: numbe
         const kv: Value[] = []
         const hidden = decoder(params, { ...given, mask: constant(0) }, config, {
           ...(adapters ? { adapters } : {}),
-          past: { blocks: past, mask: given.seen },
+          past: { blocks: past, mask: given.seen, ...(given.near ? { windowMask: given.near } : {}) },
           onKeysValues: (_, k, v) => kv.push(transpose(k), v),
         })
         const pastInputs = Object.fromEntries(
@@ -236,7 +238,7 @@ export function openCache(policy: Policy, wantedSize: number, temperature: numbe
         )
         return graph(
           { ...inputs, ...given, ...pastInputs },
-          { ...distribution(logits(params, reshape(hidden, [B, config.hiddenSize]))), kv: stacked(kv) },
+          { ...distribution(logits(params, reshape(hidden, [B, config.hiddenSize]), config)), kv: stacked(kv) },
         )
       })
       if (!fresh || fresh.shape[1] !== B) {
@@ -257,17 +259,22 @@ export function openCache(policy: Policy, wantedSize: number, temperature: numbe
       )
       const tokens = Int32Array.from(writings, (w) => w?.ids.at(-1) ?? 0)
       const positions = Int32Array.from(writings, (w) => w?.length ?? 0)
-      const seen = new Float32Array(B * S).fill(HIDDEN)
-      writings.forEach((w, b) => {
-        if (w) seen.fill(0, b * S + column - w.length, b * S + column)
-      })
+      // The token that is read counts among those of a window.
+      const lately = (most: number) => {
+        const seen = new Float32Array(B * S).fill(HIDDEN)
+        writings.forEach((w, b) => {
+          if (w) seen.fill(0, b * S + column - Math.min(w.length, most), b * S + column)
+        })
+        return tensor(seen, [B, 1, 1, S])
+      }
       const outputs = await program.run(
         {
           ...policy.given,
           ...past,
           tokens: tensor(tokens, [B, 1]),
           positions: tensor(positions, [B, 1]),
-          seen: tensor(seen, [B, 1, 1, S]),
+          seen: lately(S),
+          ...(windowed ? { near: lately(config.window!.size - 1) } : {}),
         },
         { kv: fresh },
       )

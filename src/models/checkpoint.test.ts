@@ -85,7 +85,7 @@ describe('loadCheckpoint', () => {
     [
       'a tensor too many',
       rewrite((t) => t.set('model.layers.2.mlp.bias', zeros([3]))),
-      'must belong to a Llama of 2 layers, got model.layers.2.mlp.bias too',
+      'must belong to a llama of 2 layers, got model.layers.2.mlp.bias too',
     ],
     [
       'a tensor of another shape',

@@ -3,13 +3,14 @@ import { access, copyFile, stat, writeFile } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { UserError } from '../graph/errors.ts'
-import { leaves, type Nested, sameShape, show, type Tensor } from '../graph/tensor.ts'
+import { leaves, type Nested, type Shape, sameShape, show, type Tensor } from '../graph/tensor.ts'
 import { readJson } from '../text/json.ts'
 import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts'
-import { type DecoderConfig, readConfig, writeConfig } from './config.ts'
+import { type DecoderConfig, familyOf, readConfig, writeConfig } from './config.ts'
 import { writeFolder } from './folder.ts'
 import { type DecoderParams, decoderParams } from './params.ts'
 import { readSafetensors, writeSafetensors } from './safetensors.ts'
+import { pack, type Stored, storedTensors, unpack } from './stored.ts'
 import { stories15m } from './stories15m.ts'
 
 /** A model as it lies in a folder that transformers loads too. */
@@ -81,22 +82,32 @@ async function readWeights(folder: string, config: DecoderConfig): Promise<{ par
   for (const file of sharded ? await shardsOf(folder, index) : [single]) {
     for (const [name, tensor] of await readSafetensors(file, hash)) found.set(name, tensor)
   }
-  const params = decoderParams(config, (name, shape): Tensor => {
+  const take = (name: string) => {
     const tensor = found.get(name)
     found.delete(name)
-    if (!tensor) throw new UserError(`${where}: ${name} must be there, got no such tensor; is config.json of another model?`)
-    if (tensor.dtype !== 'f32' || !sameShape(tensor.shape, shape))
-      throw new UserError(
-        `${where}: ${name} must be ${show({ dtype: 'f32', shape })} by config.json, got ${show(tensor)}; is config.json of another model?`,
-      )
     return tensor
-  })
+  }
+  const fitting = (tensor: Tensor | undefined, { name, shape }: Stored) => {
+    if (!tensor) throw new UserError(`${where}: ${name} must be there, got no such tensor; is config.json of another model?`)
+    if (tensor.dtype === 'f32' && sameShape(tensor.shape, shape)) return tensor
+    throw new UserError(
+      `${where}: ${name} must be ${show({ dtype: 'f32', shape })} by config.json, got ${show(tensor)}; is config.json of another model?`,
+    )
+  }
+  const { base, ignored } = familyOf(config)
+  const given = new Map<string, Tensor>()
+  for (const stored of storedTensors(config)) {
+    const tensor = take(stored.name) ?? (stored.name.startsWith(base) ? take(stored.name.slice(base.length)) : undefined)
+    const parts = unpack(stored, fitting(tensor, stored))
+    for (const [i, { path }] of stored.parts.entries()) given.set(path, parts[i]!)
+  }
+  const params = decoderParams(config, (_, __, path) => given.get(path)!)
   for (const [name, tensor] of found) {
     // Rotary tables are computed, and older checkpoints of tied models store the embedding twice.
-    if (name.endsWith('.rotary_emb.inv_freq')) continue
-    if (config.tied && name === 'lm_head.weight' && sameNumbers(tensor, params.embed)) continue
+    if (name.endsWith('.rotary_emb.inv_freq') || ignored?.test(name)) continue
+    if (config.tied && /^(lm_head|embed_out)\.weight$/.test(name) && sameNumbers(tensor, params.embed)) continue
     throw new UserError(
-      `${where}: every tensor must belong to a Llama of ${config.layers} layers, got ${name} too; is config.json of another model?`,
+      `${where}: every tensor must belong to a ${config.family} of ${config.layers} layers, got ${name} too; is config.json of another model?`,
     )
   }
   return { params, hash: hash.digest('hex') }
@@ -129,7 +140,7 @@ export async function saveCheckpoint(
   const { rope_parameters: _, dtype: __, ...config } = await jsonOf(join(source, 'config.json'))
   const generation = await jsonOf(join(source, 'generation_config.json'))
   await writeFolder(folder, async (temporary) => {
-    const write = (name: string, json: object) => writeFile(join(temporary, name), `${JSON.stringify(json, null, 2)}\n`)
+    const write = (name: string, json: object) => writeFile(join(temporary, name), `${withPoints(JSON.stringify(json, null, 2))}\n`)
     await write('config.json', { model_type, architectures, ...config, ...shape, eos_token_id: eos })
     await write('generation_config.json', { ...generation, eos_token_id: eos })
     await writeSafetensors(join(temporary, 'model.safetensors'), namedWeights(checkpoint.config, params))
@@ -137,6 +148,11 @@ export async function saveCheckpoint(
       if (name === 'tokenizer.json' || (await exists(join(source, name)))) await copyTokenizer(join(source, name), join(temporary, name))
     }
   })
+}
+
+/** transformers refuses or complains about 30 for a field that is a float, and JavaScript writes 30.0 as 30. */
+function withPoints(json: string): string {
+  return json.replace(/("(?:\w*(?:softcapping|range|eps|epsilon|theta|factor|freq|mscale)|beta_fast|beta_slow)": \d+)(?=[,\s])/g, '$1.0')
 }
 
 const tokenizerFiles = [
@@ -155,17 +171,23 @@ async function copyTokenizer(from: string, to: string) {
   })
 }
 
+/** Every tensor as it is stored. */
 function namedWeights(config: DecoderConfig, params: DecoderParams<Tensor>): [string, Tensor][] {
   const isTensor = (x: Nested<Tensor>): x is Tensor => 'data' in x && ArrayBuffer.isView(x.data)
   const given = new Map(leaves(params as unknown as Nested<Tensor>, isTensor))
-  const named: [string, Tensor][] = []
-  decoderParams(config, (name, shape, path) => {
+  return storedTensors(config).map((stored) => [
+    stored.name,
+    pack(
+      stored,
+      stored.parts.map(({ path, shape }) => part(path, shape)),
+    ),
+  ])
+
+  function part(path: string, shape: Shape): Tensor {
     const tensor = given.get(path)
-    if (!tensor || !sameShape(tensor.shape, shape))
-      throw new Error(`internal: ${path} must be ${show({ dtype: 'f32', shape })}, got ${tensor ? show(tensor) : 'nothing'}`)
-    named.push([name, tensor])
-  })
-  return named
+    if (tensor && sameShape(tensor.shape, shape)) return tensor
+    throw new Error(`internal: ${path} must be ${show({ dtype: 'f32', shape })}, got ${tensor ? show(tensor) : 'nothing'}`)
+  }
 }
 
 async function jsonOf(file: string): Promise<Record<string, unknown>> {

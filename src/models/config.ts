@@ -1,10 +1,16 @@
 import { z } from 'zod'
 import { UserError } from '../graph/errors.ts'
 import { parse } from '../text/json.ts'
+import type { Family } from './families/family.ts'
+import { families } from './families/index.ts'
 
-/** What a decoder of the Llama family is, apart from its numbers. */
+/**
+ * What a decoder is, apart from its numbers: plain data that `decoder` reads, whichever family it came from.
+ * What is left out is as in Llama.
+ */
 export interface DecoderConfig {
-  readonly family: 'llama'
+  /** A name in `families`: how config.json and the tensors are written. The decoder never asks for it. */
+  readonly family: string
   readonly vocabSize: number
   readonly hiddenSize: number
   readonly layers: number
@@ -13,107 +19,91 @@ export interface DecoderConfig {
   readonly headDim: number
   readonly intermediateSize: number
   readonly normEps: number
-  readonly ropeTheta: number
   readonly contextLength: number
   /** The head is the embedding, so there is no head of its own. */
   readonly tied: boolean
+
+  /** Base of the rotary angles. Left out: positions are not rotated, but learned as rows of a table. */
+  readonly ropeTheta?: number
+  readonly ropeScaling?: RopeScaling
+  /** How many numbers of a head are rotated, the first ones. Default: all. */
+  readonly rotaryDim?: number
+  /** Blocks whose queries and keys are not rotated. */
+  readonly unrotated?: readonly number[]
+  /** Blocks in which a token sees only the last `size` tokens, itself included; they may have unscaled angles of their own base. */
+  readonly window?: { readonly size: number; readonly layers: readonly number[]; readonly ropeTheta?: number }
+
+  /** Root mean square (the default), the same with 1 + weight, or mean and variance with a bias. */
+  readonly norm?: 'rms' | 'rmsPlusOne' | 'layer'
+  /** Whether attention and MLP are normed before (the default), after, or both. */
+  readonly normed?: 'before' | 'after' | 'both'
+  /** A norm of queries and keys before they are rotated: head by head, or over the whole width. */
+  readonly qkNorm?: 'head' | 'whole'
+  /** Linear layers with a bias. */
+  readonly biases?: readonly LinearLayer[]
+  /** Default silu. */
+  readonly activation?: Activation
+  /** false: the MLP is down(activation(up(x))), without a gate. */
+  readonly gated?: boolean
+  /** The MLP reads what attention read, not what it wrote. */
+  readonly parallel?: boolean
+
+  /** Factor of the embedding. Default 1. */
+  readonly embedScale?: number
+  /** Factor of queries · keys. Default 1 / √headDim. */
+  readonly queryScale?: number
+  /** Scores s become cap · tanh(s / cap). */
+  readonly scoreCap?: number
+  /** The same for logits. */
+  readonly logitCap?: number
 }
 
-const count = z.int().positive()
-const rope = z
-  .looseObject({ rope_type: z.string().optional(), type: z.string().optional(), rope_theta: z.number().positive().optional() })
-  .nullish()
-// Defaults are those of transformers' DecoderConfig, which omits a field that has its default.
-const huggingFace = z.object({
-  vocab_size: count,
-  hidden_size: count,
-  intermediate_size: count,
-  num_hidden_layers: count,
-  num_attention_heads: count,
-  num_key_value_heads: count.nullish(),
-  head_dim: count.nullish(),
-  rms_norm_eps: z.number().positive().default(1e-6),
-  rope_theta: z.number().positive().nullish(),
-  rope_scaling: rope,
-  rope_parameters: rope,
-  max_position_embeddings: count.default(2048),
-  tie_word_embeddings: z.boolean().default(false),
-  hidden_act: z.string().default('silu'),
-  attention_bias: z.boolean().nullish(),
-  mlp_bias: z.boolean().nullish(),
-  quantization_config: z.unknown().optional(),
-})
+export type LinearLayer = 'q' | 'k' | 'v' | 'o' | 'gate' | 'up' | 'down'
+export type Activation = 'silu' | 'gelu' | 'geluTanh'
+
+/** How rotary angles are stretched for contexts longer than the first training's. */
+export type RopeScaling =
+  | { readonly kind: 'linear'; readonly factor: number }
+  | { readonly kind: 'llama3'; readonly factor: number; readonly low: number; readonly high: number; readonly original: number }
+  | {
+      readonly kind: 'yarn'
+      readonly factor: number
+      readonly fast: number
+      readonly slow: number
+      readonly original: number
+      /** Factor of cosine and sine. */
+      readonly attention: number
+      /** Whether the bounds between stretched and kept angles are whole numbers. */
+      readonly whole: boolean
+    }
+
+const remedy = 'choose another checkpoint, as transformers writes it'
 
 /**
- * Reads a Hugging Face config.json; `where` leads the error.
+ * Reads a Hugging Face config.json, as transformers 4 or 5 spells it; `where` leads the error.
  *
- * throws  UserError for another architecture than Llama's, and for a Llama with scaled positions, biases, a sliding window or quantised weights
+ * throws  UserError for an unknown architecture, and for a variant of a known one that is not built: angles that depend on the length,
+ *         quantised weights, activations other than SiLU and GELU
  */
 export function readConfig(where: string, json: unknown): DecoderConfig {
-  const remedy = 'choose a checkpoint of the Llama family as transformers writes it'
-  const { model_type: type, sliding_window: window } = parse(
-    where,
-    json,
-    z.object({ model_type: z.string(), sliding_window: z.unknown().optional() }),
-    remedy,
-  )
   const must = (holds: boolean, rule: string, got: unknown) => {
     if (!holds) throw new UserError(`${where}: ${rule}, got ${JSON.stringify(got) ?? 'nothing'}; ${remedy}`)
   }
-  must(type === 'llama' || type === 'mistral', 'model_type must be "llama", or "mistral" without a sliding window', type)
-  must(type === 'llama' || window === null, 'sliding_window of a mistral must be null', window)
-
-  const hf = parse(where, json, huggingFace, remedy)
-  for (const key of ['rope_scaling', 'rope_parameters'] as const) {
-    must(['default', undefined].includes(hf[key]?.rope_type ?? hf[key]?.type), `${key} must be null or of type "default"`, hf[key])
-  }
-  must((hf.rope_parameters?.partial_rotary_factor ?? 1) === 1, 'partial_rotary_factor must be 1', hf.rope_parameters)
-  must(hf.hidden_act === 'silu', 'hidden_act must be "silu"', hf.hidden_act)
-  must(!hf.attention_bias, 'attention_bias must be false', hf.attention_bias)
-  must(!hf.mlp_bias, 'mlp_bias must be false', hf.mlp_bias)
-  must(hf.quantization_config == null, 'weights must not be quantised', hf.quantization_config)
-
-  const { hidden_size: hiddenSize, num_attention_heads: heads } = hf
-  const kvHeads = hf.num_key_value_heads ?? heads
-  const headDim = hf.head_dim ?? hiddenSize / heads
-  must(heads % kvHeads === 0, `num_key_value_heads must divide the ${heads} attention heads`, kvHeads)
-  must(Number.isInteger(headDim) && headDim % 2 === 0, 'head_dim must be an even whole number', headDim)
-  return {
-    family: 'llama',
-    vocabSize: hf.vocab_size,
-    hiddenSize,
-    layers: hf.num_hidden_layers,
-    heads,
-    kvHeads,
-    headDim,
-    intermediateSize: hf.intermediate_size,
-    normEps: hf.rms_norm_eps,
-    ropeTheta: hf.rope_theta ?? hf.rope_parameters?.rope_theta ?? 10_000,
-    contextLength: hf.max_position_embeddings,
-    tied: hf.tie_word_embeddings,
-  }
+  const general = z.looseObject({ model_type: z.string(), quantization_config: z.unknown().optional() })
+  const { model_type: type, quantization_config: quantized } = parse(where, json, general, remedy)
+  must(Object.hasOwn(families, type), `model_type must be one of ${Object.keys(families).join(', ')}`, type)
+  must(quantized == null, 'weights must not be quantised', quantized)
+  return families[type]!.read({ parse: (schema) => parse(where, json, schema, remedy), must })
 }
 
-/** The config as Hugging Face writes it: the inverse of readConfig. */
-export function writeConfig(config: DecoderConfig) {
-  return {
-    architectures: ['LlamaForCausalLM'],
-    model_type: 'llama',
-    vocab_size: config.vocabSize,
-    hidden_size: config.hiddenSize,
-    intermediate_size: config.intermediateSize,
-    num_hidden_layers: config.layers,
-    num_attention_heads: config.heads,
-    num_key_value_heads: config.kvHeads,
-    head_dim: config.headDim,
-    hidden_act: 'silu',
-    rms_norm_eps: config.normEps,
-    rope_theta: config.ropeTheta,
-    rope_scaling: null,
-    max_position_embeddings: config.contextLength,
-    tie_word_embeddings: config.tied,
-    attention_bias: false,
-    mlp_bias: false,
-    torch_dtype: 'float32',
-  }
+/** The config as Hugging Face writes it, in the spelling that transformers 4 and 5 both read: the inverse of readConfig. */
+export function writeConfig(config: DecoderConfig): Record<string, unknown> {
+  const family = familyOf(config)
+  return { architectures: [family.architecture], model_type: config.family, ...family.write(config), torch_dtype: 'float32' }
+}
+
+export function familyOf({ family }: DecoderConfig): Family {
+  const known = families[family]
+  if (!known) throw new Error(`internal: family must be one of ${Object.keys(families).join(', ')}, got ${family}`)
+  return known
 }

@@ -26,10 +26,10 @@ describe.each(['llama-tiny', 'llama-tiny-untied'])('%s against transformers (gol
     const rows = { tokens: input('tokens', [R, T], 'i32'), positions: input('positions', [R, T], 'i32'), mask: input('mask', [R, 1, T, T]) }
     const hidden = decoder(p, rows, config, { tap: collect })
     const [wanted, targets] = [input('wanted', [R * (T - 1)], 'i32'), input('targets', [R * (T - 1)], 'i32')]
-    const loss = mean(tokenLogps(p, hidden, wanted, targets)).neg()
+    const loss = mean(tokenLogps(p, hidden, wanted, targets, config)).neg()
     const named = byPath(p)
     const grads = Object.fromEntries(leaves<Value>(gradient(loss, named), isValue).map(([path, g]) => [`grad.${path}`, g]))
-    const traced = graph({ ...named, ...rows, wanted, targets }, { loss, ...taps, logits: logits(p, hidden), ...grads })
+    const traced = graph({ ...named, ...rows, wanted, targets }, { loss, ...taps, logits: logits(p, hidden, config), ...grads })
 
     const program = await engine.compile(traced)
     const isTensor = (x: unknown): x is Tensor => typeof x === 'object' && x !== null && 'data' in x

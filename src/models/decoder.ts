@@ -2,11 +2,14 @@ import {
   addRows,
   concat,
   constant,
+  gelu,
+  geluTanh,
   isValue,
   linear,
   logSumExp,
   mapNested,
   matmul,
+  maximum,
   mean,
   tap as plainTap,
   reshape,
@@ -20,12 +23,14 @@ import {
   type Tap,
   table,
   takeRows,
+  tanh,
   tensor,
   transpose,
   type Value,
 } from '../graph/index.ts'
 import type { DecoderConfig } from './config.ts'
 import type { DecoderBlock, DecoderParams } from './params.ts'
+import { type Angles, rotate, rotations, tableLength } from './rotary.ts'
 
 /** What a decoder reads: see Rows. */
 export interface DecoderInputs {
@@ -46,75 +51,167 @@ export interface DecoderOptions {
   readonly adapters?: Adapters<Value>
   /**
    * Tokens before these, one entry per block: keys [R, kvHeads, headDim, S], transposed so that no step turns them round, and values
-   * [R, kvHeads, S, headDim]; `mask` says which of them a query may see.
+   * [R, kvHeads, S, headDim]; `mask` says which of them a query may see, `windowMask` the same for blocks with a window, where S + T
+   * columns reach beyond it.
    */
-  readonly past?: { readonly blocks: readonly { readonly k: Value; readonly v: Value }[]; readonly mask: Value }
+  readonly past?: {
+    readonly blocks: readonly { readonly k: Value; readonly v: Value }[]
+    readonly mask: Value
+    readonly windowMask?: Value
+  }
   /** Called with every block's new keys and values, for a cache. */
   readonly onKeysValues?: (block: number, k: Value, v: Value) => void
 }
 
 /**
- * The Llama decoder up to its last norm: a function of its parameters.
+ * A decoder up to its last norm: a function of its parameters. One for all families; the config says which parts it has.
  *
- * Taps: embed, blocks.i.attn.{in,q,k,v,pattern,out}, blocks.i.mid, blocks.i.mlp.{in,act,out}, blocks.i.out, final.
+ * Taps, by name and shape the same in every family: embed (what the first block reads), blocks.i.attn.{in,q,k,v,pattern,out}, blocks.i.mid,
+ * blocks.i.mlp.{in,act,out}, blocks.i.out, final. Queries and keys are tapped as they meet, normed and rotated; attn.out and mlp.out are
+ * what is added to the residual stream, after their norm where there is one. Where attention and MLP are parallel, mlp.in is not of mid.
  *
- * shape   tokens, positions i32[R, T], mask f32[R, 1, T, T] → f32[R, T, d]
- * source  Touvron et al. 2023, arXiv:2302.13971; grouped queries: Ainslie et al. 2023, arXiv:2305.13245
+ * shape   tokens i32[R, T]; positions i32[R or 1, T], below S + T with a past of S; mask f32[R, 1, T, T] → f32[R, T, d]
+ * source  Touvron et al. 2023, arXiv:2302.13971; grouped queries: Ainslie et al. 2023, arXiv:2305.13245; each family's file names its own
  */
 export function decoder(params: DecoderParams<Value>, inputs: DecoderInputs, config: DecoderConfig, options: DecoderOptions = {}): Value {
   const tap = options.tap ?? plainTap
-  const angles = rotations(inputs.positions, config)
-  let x = tap('embed', takeRows(params.embed, inputs.tokens))
+  const sights = sightsOf(inputs, config, options)
+  let x = tap('embed', embedded(params, inputs, config))
   params.blocks.forEach((block, i) => {
     const named: Tap = (name, value) => tap(`blocks.${i}.${name}`, value)
-    const dense: Dense = (value, weight, path) => adapted(linear(value, weight), value, options.adapters, `blocks.${i}.${path}`)
-    const normed = named('attn.in', rmsNorm(x, block.attnNorm, config.normEps))
-    x = named('mid', x.add(named('attn.out', attention(normed, block, i, angles, inputs.mask, config, options, named, dense))))
-    const read = named('mlp.in', rmsNorm(x, block.mlpNorm, config.normEps))
-    const act = named('mlp.act', silu(dense(read, block.mlp.gate, 'mlp.gate')).mul(dense(read, block.mlp.up, 'mlp.up')))
-    x = named('out', x.add(named('mlp.out', dense(act, block.mlp.down, 'mlp.down'))))
+    const dense: Dense = (value, weight, bias, path) => {
+      const y = adapted(linear(value, weight), value, options.adapters, `blocks.${i}.${path}`)
+      return bias ? y.add(bias) : y
+    }
+    const normed = named('attn.in', norm(x, block.attnNorm, block.attnNormBias, config))
+    const attended = attention(normed, block, i, sights(i), config, options, named, dense)
+    const mid = named('mid', x.add(named('attn.out', norm(attended, block.attnPostNorm, undefined, config))))
+    const read = named('mlp.in', norm(config.parallel ? x : mid, block.mlpNorm, block.mlpNormBias, config))
+    const written = dense(named('mlp.act', activated(read, block, config, dense)), block.mlp.down, block.mlp.downBias, 'mlp.down')
+    x = named('out', mid.add(named('mlp.out', norm(written, block.mlpPostNorm, undefined, config))))
   })
-  return tap('final', rmsNorm(x, params.norm, config.normEps))
+  return tap('final', norm(x, params.norm, params.normBias, config))
 }
 
-type Dense = (x: Value, weight: Value, path: string) => Value
+type Dense = (x: Value, weight: Value, bias: Value | undefined, path: string) => Value
+
+function embedded(params: DecoderParams<Value>, { tokens, positions }: DecoderInputs, { embedScale }: DecoderConfig): Value {
+  const rows = takeRows(params.embed, tokens)
+  const scaled = embedScale ? rows.mul(embedScale) : rows
+  return params.positions ? scaled.add(takeRows(params.positions, positions)) : scaled
+}
+
+/** What the queries of a block see: who may see whom, now and in the past, and the angles of positions. */
+interface Sight {
+  readonly mask: Value
+  readonly past?: Value
+  readonly angles?: Angles
+}
+
+/** Masks and angles, made once for all blocks that share them. */
+function sightsOf({ positions, mask }: DecoderInputs, config: DecoderConfig, { past }: DecoderOptions): (block: number) => Sight {
+  const { window, ropeTheta, ropeScaling, unrotated = [] } = config
+  const T = positions.shape.at(-1)!
+  const columns = T + (past?.blocks[0]?.v.shape[2] ?? 0)
+  const length = tableLength(columns, config)
+  const angles = ropeTheta === undefined ? undefined : rotations(positions, length, config, ropeTheta, ropeScaling)
+  const near = window?.ropeTheta === undefined ? angles : rotations(positions, length, config, window.ropeTheta)
+  const nearMask = window && T > window.size ? mask.add(beyond(positions, length, window.size)) : mask
+  const nearPast = windowReached(config, columns) ? past?.windowMask : past?.mask
+  if (past && !nearPast) throw new Error(`internal: a past of ${columns - T} columns must have a mask for the window, got none`)
+  return (block) => {
+    const windowed = window?.layers.includes(block)
+    const turned = unrotated.includes(block) ? undefined : windowed ? near : angles
+    return {
+      mask: windowed ? nearMask : mask,
+      ...(past ? { past: windowed ? nearPast! : past.mask } : {}),
+      ...(turned ? { angles: turned } : {}),
+    }
+  }
+}
+
+/** Whether some query of that many columns would see a token that its window hides. */
+export function windowReached({ window }: DecoderConfig, columns: number): boolean {
+  return window !== undefined && columns > window.size
+}
+
+/** −1e9 and less where a key is `size` positions or more before its query, 0 elsewhere: positions restart at a branch, so this holds in rows of trees. */
+function beyond(positions: Value, length: number, size: number): Value {
+  const [R, T] = positions.shape as [number, number]
+  const at = takeRows(
+    table(
+      tensor(
+        Float32Array.from({ length }, (_, i) => i),
+        [length],
+      ),
+    ),
+    positions,
+  )
+  const distance = reshape(at, [R, 1, T, 1]).sub(reshape(at, [R, 1, 1, T]))
+  return maximum(distance.sub(size - 1), 0).mul(-1e9)
+}
 
 function attention(
   x: Value,
   { attn }: DecoderBlock<Value>,
   block: number,
-  angles: Angles,
-  mask: Value,
+  sight: Sight,
   config: DecoderConfig,
   options: DecoderOptions,
   tap: Tap,
   dense: Dense,
 ): Value {
   const [R, T] = x.shape as [number, number]
-  const { heads: H, kvHeads: KV, headDim } = config
+  const { heads: H, kvHeads: KV, headDim, queryScale = 1 / Math.sqrt(headDim), scoreCap } = config
   const split = (value: Value, n: number) => transpose(reshape(value, [R, T, n, headDim]), [0, 2, 1, 3])
-  const q = tap('attn.q', rotate(split(dense(x, attn.q, 'attn.q'), H), angles))
-  const k = tap('attn.k', rotate(split(dense(x, attn.k, 'attn.k'), KV), angles))
-  const v = tap('attn.v', split(dense(x, attn.v, 'attn.v'), KV))
+  const placed = (value: Value, weight: Value | undefined, n: number) => {
+    const whole = config.qkNorm === 'whole'
+    const apart = split(whole ? norm(value, weight, undefined, config) : value, n)
+    const normed = whole ? apart : norm(apart, weight, undefined, config)
+    return sight.angles ? rotate(normed, sight.angles) : normed
+  }
+  const q = tap('attn.q', placed(dense(x, attn.q, attn.qBias, 'attn.q'), attn.qNorm, H))
+  const k = tap('attn.k', placed(dense(x, attn.k, attn.kBias, 'attn.k'), attn.kNorm, KV))
+  const v = tap('attn.v', split(dense(x, attn.v, attn.vBias, 'attn.v'), KV))
   options.onKeysValues?.(block, k, v)
 
   // The queries that share a key's head stand side by side, so grouped attention is one plain product.
-  const grouped = reshape(q.mul(1 / Math.sqrt(headDim)), [R, KV, (H / KV) * T, headDim])
-  const scores = (keysT: Value, bias: Value) => reshape(matmul(grouped, keysT), [R, H, T, keysT.shape[3]!]).add(bias)
-  const past = options.past && { ...options.past.blocks[block]!, mask: options.past.mask }
-  const fresh = scores(transpose(k), mask)
-  const all = past ? concat([scores(past.k, past.mask), fresh], 3) : fresh
+  const grouped = reshape(q.mul(queryScale), [R, KV, (H / KV) * T, headDim])
+  const scores = (keysT: Value, bias: Value) => capped(reshape(matmul(grouped, keysT), [R, H, T, keysT.shape[3]!]), scoreCap).add(bias)
+  const past = options.past?.blocks[block]
+  const fresh = scores(transpose(k), sight.mask)
+  const all = past ? concat([scores(past.k, sight.past!), fresh], 3) : fresh
   const pattern = tap('attn.pattern', softmax(all))
   const weighted = (weights: Value, values: Value) => matmul(reshape(weights, [R, KV, (H / KV) * T, values.shape[2]!]), values)
   const S = past ? past.v.shape[2]! : 0
   const mixed = past ? weighted(slice(pattern, 3, 0, S), past.v).add(weighted(slice(pattern, 3, S, S + T), v)) : weighted(pattern, v)
   const joined = reshape(transpose(reshape(mixed, [R, H, T, headDim]), [0, 2, 1, 3]), [R, T, H * headDim])
-  return dense(joined, attn.o, 'attn.o')
+  return dense(joined, attn.o, attn.oBias, 'attn.o')
+}
+
+const activations = { silu, gelu, geluTanh }
+
+function activated(x: Value, { mlp }: DecoderBlock<Value>, { activation = 'silu' }: DecoderConfig, dense: Dense): Value {
+  const act = activations[activation]
+  const up = () => dense(x, mlp.up, mlp.upBias, 'mlp.up')
+  return mlp.gate ? act(dense(x, mlp.gate, mlp.gateBias, 'mlp.gate')).mul(up()) : act(up())
+}
+
+/** cap · tanh(x / cap): nearly x where it is small, and never beyond the cap. */
+function capped(x: Value, cap: number | undefined): Value {
+  return cap === undefined ? x : tanh(x.div(cap)).mul(cap)
 }
 
 function adapted(y: Value, x: Value, adapters: Adapters<Value> | undefined, path: string): Value {
   const layer = adapters?.layers[path]
   return layer ? y.add(linear(linear(x, layer.a), layer.b).mul(adapters.scale)) : y
+}
+
+/** The config's norm, where there is one. */
+function norm(x: Value, weight: Value | undefined, bias: Value | undefined, { norm: kind = 'rms', normEps }: DecoderConfig): Value {
+  if (!weight) return x
+  if (kind === 'layer') return layerNorm(x, weight, bias, normEps)
+  return rmsNorm(x, kind === 'rmsPlusOne' ? weight.add(1) : weight, normEps)
 }
 
 /**
@@ -128,34 +225,15 @@ export function rmsNorm(x: Value, weight: Value, eps: number): Value {
   return x.mul(inverse).mul(weight)
 }
 
-interface Angles {
-  readonly cos: Value
-  readonly sin: Value
-}
-
-/** Cosine and sine of position · theta^(−2i/headDim), f32[R, 1, T, headDim/2]. */
-function rotations(positions: Value, { contextLength, headDim, ropeTheta }: DecoderConfig): Angles {
-  const half = headDim / 2
-  const angle = (i: number) => Math.floor(i / half) * ropeTheta ** (-(2 * (i % half)) / headDim)
-  const make = (f: (x: number) => number) =>
-    table(
-      tensor(
-        Float32Array.from({ length: contextLength * half }, (_, i) => f(angle(i))),
-        [contextLength, half],
-      ),
-    )
-  const at = (x: Value) => {
-    const picked = takeRows(x, positions)
-    return reshape(picked, [picked.shape[0]!, 1, ...picked.shape.slice(1)])
-  }
-  return { cos: at(make(Math.cos)), sin: at(make(Math.sin)) }
-}
-
-/** Turns each pair (x[i], x[i + headDim/2]) by the position's angle. */
-function rotate(x: Value, { cos, sin }: Angles): Value {
-  const n = x.shape.at(-1)!
-  const [left, right] = [slice(x, -1, 0, n / 2), slice(x, -1, n / 2, n)]
-  return concat([left.mul(cos).sub(right.mul(sin)), right.mul(cos).add(left.mul(sin))], -1)
+/**
+ * x less its mean, over its standard deviation, times a weight and plus a bias per channel.
+ *
+ * shape   x f32[…, d], weight, bias f32[d] → f32[…, d]
+ * source  Ba et al. 2016, arXiv:1607.06450
+ */
+function layerNorm(x: Value, weight: Value, bias: Value | undefined, eps: number): Value {
+  const y = rmsNorm(x.sub(mean(x, [-1])), weight, eps)
+  return bias ? y.add(bias) : y
 }
 
 /**
@@ -163,16 +241,16 @@ function rotate(x: Value, { cos, sin }: Angles): Value {
  *
  * shape   hidden f32[R, T, d], wanted i32[N] flat positions, targets i32[N] → f32[N], nats
  */
-export function tokenLogps(params: DecoderParams<Value>, hidden: Value, wanted: Value, targets: Value): Value {
+export function tokenLogps(params: DecoderParams<Value>, hidden: Value, wanted: Value, targets: Value, { logitCap }: DecoderConfig): Value {
   const head = params.head ?? params.embed
   const at = takeRows(reshape(hidden, [sizeOf(hidden.shape.slice(0, -1)), hidden.shape.at(-1)!]), wanted)
-  const said = sum(at.mul(takeRows(head, targets)), [-1])
-  return reshape(said.sub(logSumExp(matmul(at, transpose(head)))), wanted.shape)
+  const said = capped(sum(at.mul(takeRows(head, targets)), [-1]), logitCap)
+  return reshape(said.sub(logSumExp(capped(matmul(at, transpose(head)), logitCap))), wanted.shape)
 }
 
 /** Logits over the whole vocabulary. shape hidden f32[…, d] → f32[…, V] */
-export function logits(params: DecoderParams<Value>, hidden: Value): Value {
-  return linear(hidden, params.head ?? params.embed)
+export function logits(params: DecoderParams<Value>, hidden: Value, { logitCap }: DecoderConfig): Value {
+  return capped(linear(hidden, params.head ?? params.embed), logitCap)
 }
 
 /**

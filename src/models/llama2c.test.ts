@@ -52,9 +52,9 @@ describe('convertLlama2c', () => {
 
   it('finds every tensor where llama2.c keeps it, all layers of a kind together', () => {
     const kinds: [(layer: number) => Tensor, number][] = [
-      [() => params.embed, 1], [(i) => params.blocks[i]!.attnNorm, layers], [(i) => params.blocks[i]!.attn.q, layers],
+      [() => params.embed, 1], [(i) => params.blocks[i]!.attnNorm!, layers], [(i) => params.blocks[i]!.attn.q, layers],
       [(i) => params.blocks[i]!.attn.k, layers], [(i) => params.blocks[i]!.attn.v, layers], [(i) => params.blocks[i]!.attn.o, layers],
-      [(i) => params.blocks[i]!.mlpNorm, layers], [(i) => params.blocks[i]!.mlp.gate, layers], [(i) => params.blocks[i]!.mlp.down, layers],
+      [(i) => params.blocks[i]!.mlpNorm!, layers], [(i) => params.blocks[i]!.mlp.gate!, layers], [(i) => params.blocks[i]!.mlp.down, layers],
       [(i) => params.blocks[i]!.mlp.up, layers], [() => params.norm, 1],
     ] // biome-ignore format: the order of the file at a glance
     let at = 0

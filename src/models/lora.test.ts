@@ -42,12 +42,14 @@ async function run(params: Parameters<typeof openPolicy>[1]['params'], given?: A
   const hidden = decoder(p, rows, base.config, traced ? { adapters: traced } : {})
   // The last position of each row has no next token in the golden file.
   const asked = rows.weights
-  const loss = mean(tokenLogps(p, hidden, rows.wanted, rows.targets).mul(asked))
+  const loss = mean(tokenLogps(p, hidden, rows.wanted, rows.targets, base.config).mul(asked))
     .neg()
     .mul(T / (T - 1))
   const lora = Object.fromEntries(Object.entries(inputs).filter(([name]) => name.startsWith('lora.')))
   const grads = leaves<Value>(gradient(loss, lora), isValue).map(([name, g]) => [`grad.${name}`, g])
-  const program = await engine.compile(graph({ ...inputs, ...rows }, { logits: logits(p, hidden), loss, ...Object.fromEntries(grads) }))
+  const program = await engine.compile(
+    graph({ ...inputs, ...rows }, { logits: logits(p, hidden, base.config), loss, ...Object.fromEntries(grads) }),
+  )
   const weights = batch!.rows.weights.data.map((_, n) => (n % T === T - 1 ? 0 : 1)) as Float32Array
   return program.run({ ...policy.given, ...rowTensors(batch!.rows), weights: tensor(weights, [weights.length]) })
 }

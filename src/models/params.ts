@@ -1,52 +1,94 @@
 import type { Shape } from '../graph/tensor.ts'
-import type { DecoderConfig } from './config.ts'
+import type { DecoderConfig, LinearLayer } from './config.ts'
+import { storedName } from './stored.ts'
 
-/** The parameters of a Llama: linear layers are [out, in], queries and keys are laid out for rotating halves. */
+/** The parameters of a decoder: linear layers are [out, in], queries and keys are laid out for rotating halves. */
 export interface DecoderParams<T> {
   readonly embed: T
+  /** A row for each position, where positions are learned. */
+  readonly positions?: T
   readonly blocks: readonly DecoderBlock<T>[]
   readonly norm: T
+  readonly normBias?: T
   /** Absent when the head is the embedding. */
   readonly head?: T
 }
 
+/** Norms and biases are there where the config has them. */
 export interface DecoderBlock<T> {
-  readonly attnNorm: T
-  readonly attn: { readonly q: T; readonly k: T; readonly v: T; readonly o: T }
-  readonly mlpNorm: T
-  readonly mlp: { readonly gate: T; readonly up: T; readonly down: T }
+  readonly attnNorm?: T
+  readonly attnNormBias?: T
+  readonly attn: {
+    readonly q: T
+    readonly k: T
+    readonly v: T
+    readonly o: T
+    readonly qBias?: T
+    readonly kBias?: T
+    readonly vBias?: T
+    readonly oBias?: T
+    readonly qNorm?: T
+    readonly kNorm?: T
+  }
+  readonly attnPostNorm?: T
+  readonly mlpNorm?: T
+  readonly mlpNormBias?: T
+  readonly mlp: { readonly gate?: T; readonly up: T; readonly down: T; readonly gateBias?: T; readonly upBias?: T; readonly downBias?: T }
+  readonly mlpPostNorm?: T
 }
 
 /**
- * The parameters a config has, each made by one call with its Hugging Face name, its shape and its path (`blocks.3.attn.q`).
- * Everything that walks the parameters walks them here: reading, writing, shapes, random starts.
+ * The parameters a config has, each made by one call with the name of the Hugging Face tensor that holds it, its shape and its path
+ * (`blocks.3.attn.q`). Everything that walks the parameters walks them here: reading, writing, shapes, random starts.
  */
 export function decoderParams<T>(config: DecoderConfig, make: (name: string, shape: Shape, path: string) => T): DecoderParams<T> {
-  const { vocabSize: V, hiddenSize: d, intermediateSize: f, headDim } = config
+  const { vocabSize: V, hiddenSize: d, intermediateSize: f, headDim, normed = 'before', norm = 'rms' } = config
   const q = config.heads * headDim
   const kv = config.kvHeads * headDim
+  const at = (path: string, shape: Shape) => make(storedName(config, path), shape, path)
   const block = (i: number): DecoderBlock<T> => {
-    const weight = (path: string, name: string, shape: Shape) => make(`model.layers.${i}.${name}.weight`, shape, `blocks.${i}.${path}`)
+    // Keys with a condition are made where it holds, in the order they are written.
+    const part = <K extends string>(key: K, shape: Shape, holds = true) =>
+      (holds ? { [key.split('.').at(-1)!]: at(`blocks.${i}.${key}`, shape) } : {}) as Record<K extends `${string}.${infer R}` ? R : K, T>
+    const normPart = <K extends 'attnNorm' | 'mlpNorm'>(key: K) => ({
+      ...part(key, [d], normed !== 'after'),
+      ...part(`${key}Bias`, [d], normed !== 'after' && norm === 'layer'),
+    })
+    const bias = (layer: LinearLayer) => config.biases?.includes(layer) ?? false
+    const [qNorm, kNorm] = config.qkNorm === 'whole' ? [q, kv] : [headDim, headDim]
     return {
-      attnNorm: weight('attnNorm', 'input_layernorm', [d]),
+      ...normPart('attnNorm'),
       attn: {
-        q: weight('attn.q', 'self_attn.q_proj', [q, d]),
-        k: weight('attn.k', 'self_attn.k_proj', [kv, d]),
-        v: weight('attn.v', 'self_attn.v_proj', [kv, d]),
-        o: weight('attn.o', 'self_attn.o_proj', [d, q]),
+        ...part('attn.q', [q, d]),
+        ...part('attn.qBias', [q], bias('q')),
+        ...part('attn.qNorm', [qNorm], config.qkNorm !== undefined),
+        ...part('attn.k', [kv, d]),
+        ...part('attn.kBias', [kv], bias('k')),
+        ...part('attn.kNorm', [kNorm], config.qkNorm !== undefined),
+        ...part('attn.v', [kv, d]),
+        ...part('attn.vBias', [kv], bias('v')),
+        ...part('attn.o', [d, q]),
+        ...part('attn.oBias', [d], bias('o')),
       },
-      mlpNorm: weight('mlpNorm', 'post_attention_layernorm', [d]),
+      ...part('attnPostNorm', [d], normed !== 'before'),
+      ...normPart('mlpNorm'),
       mlp: {
-        gate: weight('mlp.gate', 'mlp.gate_proj', [f, d]),
-        up: weight('mlp.up', 'mlp.up_proj', [f, d]),
-        down: weight('mlp.down', 'mlp.down_proj', [d, f]),
+        ...part('mlp.gate', [f, d], config.gated !== false),
+        ...part('mlp.gateBias', [f], config.gated !== false && bias('gate')),
+        ...part('mlp.up', [f, d]),
+        ...part('mlp.upBias', [f], bias('up')),
+        ...part('mlp.down', [d, f]),
+        ...part('mlp.downBias', [d], bias('down')),
       },
+      ...part('mlpPostNorm', [d], normed !== 'before'),
     }
   }
   return {
-    embed: make('model.embed_tokens.weight', [V, d], 'embed'),
+    embed: at('embed', [V, d]),
+    ...(config.ropeTheta === undefined ? { positions: at('positions', [config.contextLength, d]) } : {}),
     blocks: Array.from({ length: config.layers }, (_, i) => block(i)),
-    norm: make('model.norm.weight', [d], 'norm'),
-    ...(config.tied ? {} : { head: make('lm_head.weight', [V, d], 'head') }),
+    norm: at('norm', [d]),
+    ...(norm === 'layer' ? { normBias: at('normBias', [d]) } : {}),
+    ...(config.tied ? {} : { head: at('head', [V, d]) }),
   }
 }

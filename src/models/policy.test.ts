@@ -176,7 +176,9 @@ describe.skipIf(!cached)(
       const picks = input('picks', [golden.rows.length], 'i32')
       const { params, inputs } = policyInputs(policy!)
       const hidden = reshape(decoder(params, rows3, policy!.config), [3 * T, policy!.config.hiddenSize])
-      const program = await engine.compile(graph({ ...inputs, ...rows3, picks }, { logits: logits(params, takeRows(hidden, picks)) }))
+      const program = await engine.compile(
+        graph({ ...inputs, ...rows3, picks }, { logits: logits(params, takeRows(hidden, picks), policy!.config) }),
+      )
       const rows = rowTensors(
         padded(
           golden.texts.map(({ ids }) => ({ prompt: ids, completion: [] })),
@@ -214,7 +216,7 @@ async function lossAndGradient(policy: Policy, rows: Rows, weights: readonly num
     const slope = input('slope', [shape.completions])
     const hidden = decoder(params, given, policy.config)
     const logps = completionLogps(
-      tokenLogps(params, hidden, given.wanted, given.targets),
+      tokenLogps(params, hidden, given.wanted, given.targets, policy.config),
       given.completion,
       given.weights,
       shape.completions,

@@ -178,7 +178,7 @@ async function scoreBatch(policy: Policy, { rows }: Batch): Promise<ArrayLike<nu
     const given = rowInputs(shape)
     const hidden = decoder(params, given, policy.config, adapters ? { adapters } : {})
     const logps = completionLogps(
-      tokenLogps(params, hidden, given.wanted, given.targets),
+      tokenLogps(params, hidden, given.wanted, given.targets, policy.config),
       given.completion,
       given.weights,
       shape.completions,

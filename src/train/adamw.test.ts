@@ -31,7 +31,7 @@ it('twenty clipped AdamW steps equal PyTorch’s (fixtures/adamw20, by oracle/):
   )
   const { params, inputs } = policyInputs(policy)
   const rows = rowInputs(shapeOf(batch!.rows))
-  const loss = mean(tokenLogps(params, decoder(params, rows, checkpoint.config), rows.wanted, rows.targets)).neg()
+  const loss = mean(tokenLogps(params, decoder(params, rows, checkpoint.config), rows.wanted, rows.targets, checkpoint.config)).neg()
   const grads = Object.fromEntries(leaves<Value>(gradient(loss, inputs), isValue).map(([name, value]) => [`grad.${name}`, value]))
   const { completion: _, weights: __, ...used } = rows
   const program = await engine.compile(graph({ ...inputs, ...used }, { loss, ...grads }))

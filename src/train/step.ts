@@ -48,7 +48,12 @@ export function traceStep(plan: StepPlan): TracedStep {
       return tapped
     },
   })
-  const all = completionLogps(tokenLogps(params, hidden, rows.wanted, rows.targets), rows.completion, rows.weights, shape.completions)
+  const all = completionLogps(
+    tokenLogps(params, hidden, rows.wanted, rows.targets, policy.config),
+    rows.completion,
+    rows.weights,
+    shape.completions,
+  )
   const logps = slice(all, 0, 0, slots)
   // Pairs lie as chosen, rejected, chosen, rejected, …
   const every = (x: Value, k: number) => reshape(slice(reshape(x, [examples, 2]), 1, k, k + 1), [examples])

@@ -134,6 +134,29 @@ export const tanhOp = elementwise1(
   ({ g, x }) => g.node('Tanh', [x]),
 )
 
+/** The error function, 2/√π · ∫₀ˣ e^−t² dt. */
+export function erf(x: Value): Value {
+  return apply(erfOp, { x })
+}
+export const erfOp = elementwise1(
+  'erf',
+  erfOf,
+  ({ dy, x }) => dy.mul(exp(x.mul(x).neg()).mul(2 / Math.sqrt(Math.PI))),
+  ({ g, x }) => g.node('Erf', [x]),
+)
+
+/**
+ * erf of a number, by a series whose terms are all of one sign.
+ *
+ * source  DLMF 7.6.2
+ */
+function erfOf(x: number): number {
+  if (!(Math.abs(x) < 6)) return Math.sign(x)
+  let [term, total] = [x, x]
+  for (let n = 1; Math.abs(term) > Math.abs(total) * 1e-17; n++) total += term *= (2 * x * x) / (2 * n + 1)
+  return ((2 * total) / Math.sqrt(Math.PI)) * Math.exp(-x * x)
+}
+
 /** |x|; its gradient at 0 is 0. */
 export function abs(x: Value): Value {
   return maximum(x, x.neg())
@@ -142,6 +165,26 @@ export function abs(x: Value): Value {
 /** x · σ(x), the activation of Llama's MLP. */
 export function silu(x: Value): Value {
   return x.mul(sigmoid(x))
+}
+
+/**
+ * x · Φ(x), with Φ the normal distribution function.
+ *
+ * source  Hendrycks & Gimpel 2016, arXiv:1606.08415
+ */
+export function gelu(x: Value): Value {
+  return x.mul(erf(x.mul(Math.SQRT1_2)).add(1)).mul(0.5)
+}
+
+/** GELU by a hyperbolic tangent, as GPT-2 and Gemma compute it; within 5e-4 of the exact one. */
+export function geluTanh(x: Value): Value {
+  const inner = x
+    .mul(x)
+    .mul(0.044715)
+    .add(1)
+    .mul(x)
+    .mul(Math.sqrt(2 / Math.PI))
+  return x.mul(tanh(inner).add(1)).mul(0.5)
 }
 
 /**
