@@ -8,6 +8,7 @@ import { readJson } from '../text/json.ts'
 import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts'
 import { type DecoderConfig, readConfig, writeConfig } from './config.ts'
 import { writeFolder } from './folder.ts'
+import { type UnpackedGguf, unpackGguf } from './gguf/unpack.ts'
 import { type DecoderParams, decoderParams } from './params.ts'
 import { readSafetensors, writeSafetensors } from './safetensors.ts'
 import { stories15m } from './stories15m.ts'
@@ -39,18 +40,19 @@ const anyObject = z.looseObject({})
  */
 export async function loadCheckpoint(nameOrFolder: string, options: { onProgress?: (line: string) => void } = {}): Promise<Checkpoint> {
   const known = Object.hasOwn(models, nameOrFolder) ? models[nameOrFolder] : undefined
-  const folder = known ? await known.folder(options.onProgress ?? (() => {})) : await existingFolder(nameOrFolder)
+  const gguf = !known && nameOrFolder.endsWith('.gguf') ? await unpackGguf(nameOrFolder) : undefined
+  const folder = gguf?.folder ?? (known ? await known.folder(options.onProgress ?? (() => {})) : await existingFolder(nameOrFolder))
   const configFile = join(folder, 'config.json')
   const json = await readJson(configFile, anyObject, remedy)
   const config = readConfig(configFile, json)
   const eosIds = await readEosIds(folder, configFile, json)
-  const { params, hash } = await readWeights(folder, config)
+  const { params, hash } = await readWeights(folder, config, gguf)
   const tokenizer = await loadTokenizer(folder)
   if (tokenizer.vocabSize > config.vocabSize)
     throw new UserError(
       `${folder}: the tokenizer's ids must fit the ${config.vocabSize} rows of the embedding, got ${tokenizer.vocabSize} ids; are tokenizer.json and config.json of the same model?`,
     )
-  return { name: known ? nameOrFolder : basename(resolve(folder)), folder, config, params, tokenizer, eosIds, hash }
+  return { name: known ? nameOrFolder : basename(resolve(nameOrFolder), '.gguf'), folder, config, params, tokenizer, eosIds, hash }
 }
 
 async function existingFolder(path: string): Promise<string> {
@@ -71,16 +73,12 @@ async function readEosIds(folder: string, configFile: string, json: object): Pro
 }
 
 /** Reads model.safetensors, or the shards that model.safetensors.index.json lists, into the nested parameters. */
-async function readWeights(folder: string, config: DecoderConfig): Promise<{ params: DecoderParams<Tensor>; hash: string }> {
-  const hash = createHash('sha256')
-  const index = join(folder, 'model.safetensors.index.json')
-  const single = join(folder, 'model.safetensors')
-  const sharded = !(await exists(single)) && (await exists(index))
-  const where = sharded ? index : single
-  const found = new Map<string, Tensor>()
-  for (const file of sharded ? await shardsOf(folder, index) : [single]) {
-    for (const [name, tensor] of await readSafetensors(file, hash)) found.set(name, tensor)
-  }
+async function readWeights(
+  folder: string,
+  config: DecoderConfig,
+  gguf?: UnpackedGguf,
+): Promise<{ params: DecoderParams<Tensor>; hash: string }> {
+  const { where, found, hash } = gguf ? { where: gguf.file, found: gguf.tensors, hash: gguf.hash } : await readShards(folder)
   const params = decoderParams(config, (name, shape): Tensor => {
     const tensor = found.get(name)
     found.delete(name)
@@ -99,7 +97,20 @@ async function readWeights(folder: string, config: DecoderConfig): Promise<{ par
       `${where}: every tensor must belong to a Llama of ${config.layers} layers, got ${name} too; is config.json of another model?`,
     )
   }
-  return { params, hash: hash.digest('hex') }
+  return { params, hash }
+}
+
+async function readShards(folder: string) {
+  const hash = createHash('sha256')
+  const index = join(folder, 'model.safetensors.index.json')
+  const single = join(folder, 'model.safetensors')
+  const sharded = !(await exists(single)) && (await exists(index))
+  const where = sharded ? index : single
+  const found = new Map<string, Tensor>()
+  for (const file of sharded ? await shardsOf(folder, index) : [single]) {
+    for (const [name, tensor] of await readSafetensors(file, hash)) found.set(name, tensor)
+  }
+  return { where, found, hash: hash.digest('hex') }
 }
 
 async function shardsOf(folder: string, index: string): Promise<string[]> {

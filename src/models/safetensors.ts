@@ -5,6 +5,7 @@ import { UserError } from '../graph/errors.ts'
 import { type DType, type Shape, sizeOf, type Tensor } from '../graph/tensor.ts'
 import { parse } from '../text/json.ts'
 import { writeFileAtomically } from './folder.ts'
+import { halfBits } from './half.ts'
 
 const maxHeaderBytes = 100_000_000
 const chunkBytes = 8 << 20
@@ -21,25 +22,11 @@ const stored = {
   F16: {
     dtype: 'f32',
     bytes: 2,
-    widen: (half) => (halves ??= Uint32Array.from({ length: 1 << 16 }, (_, bits) => bitsOfHalf(bits)))[half]!,
+    widen: (half) => halfBits()[half]!,
   },
   BF16: { dtype: 'f32', bytes: 2, widen: (bits) => bits << 16 },
   I32: { dtype: 'i32', bytes: 4 },
 } as const satisfies Record<string, Stored>
-let halves: Uint32Array | undefined
-
-/** The f32 bits of an IEEE half; subnormal halves are normal f32 numbers. */
-function bitsOfHalf(half: number): number {
-  const sign = (half & 0x8000) << 16
-  const exponent = (half >> 10) & 31
-  const fraction = half & 1023
-  if (exponent === 31) return sign | 0x7f80_0000 | (fraction << 13)
-  if (exponent > 0) return sign | ((exponent + 112) << 23) | (fraction << 13)
-  if (fraction === 0) return sign
-  const shift = Math.clz32(fraction) - 21
-  return sign | ((113 - shift) << 23) | (((fraction << shift) & 1023) << 13)
-}
-
 interface Entry {
   readonly name: string
   readonly dtype: keyof typeof stored
