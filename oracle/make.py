@@ -21,8 +21,12 @@ MAKERS = {  # fixture: module, then what make() takes besides the folder
     "trl-sigmoid": ("trl_dpo", "sigmoid"),
     "trl-ipo": ("trl_dpo", "ipo"),
     "peft-lora": ("peft_lora",),
+    "gguf-quants": ("gguf_quants",),
+    "gguf-tiny": ("gguf_tiny",),
+    "gguf-families": ("gguf_families",),
+    "sentencepiece-tiny": ("sentencepiece_tiny",),
 }
-PACKAGES = ["torch", "transformers", "tokenizers", "trl", "peft", "safetensors", "numpy", "sentencepiece"]
+PACKAGES = ["torch", "transformers", "tokenizers", "trl", "peft", "safetensors", "numpy", "sentencepiece", "gguf"]
 
 
 def main(names):

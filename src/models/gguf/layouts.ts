@@ -1,6 +1,8 @@
 import { UserError } from '../../graph/errors.ts'
 import type { Tensor } from '../../graph/tensor.ts'
 
+// All of these move a tensor's numbers in place.
+
 /** Rows of every head from rotating pairs (2i, 2i + 1) to rotating halves (i, i + d/2), for a weight or a bias. */
 export function fromPairs(tensor: Tensor, heads: number, file: string): Tensor {
   checkHeads(tensor, 2 * heads, file)
@@ -34,11 +36,11 @@ export function regroupQkv(tensor: Tensor, heads: number, file: string): Tensor 
 /** [out, in] to [in, out] and back. */
 export function transpose(tensor: Tensor): Tensor {
   const [rows, columns] = tensor.shape as [number, number]
-  const from = tensor.data
-  const data = new Float32Array(from.length)
+  const from = copyOf(tensor)
+  const { data } = tensor
   for (let row = 0; row < rows; row++)
     for (let column = 0; column < columns; column++) data[column * rows + row] = from[row * columns + column]!
-  return { ...tensor, shape: [columns, rows], data }
+  return { ...tensor, shape: [columns, rows] }
 }
 
 /** A norm's weight as its distance from one. */
@@ -58,7 +60,16 @@ function checkHeads({ shape }: Tensor, parts: number, file: string) {
 function moveRows(tensor: Tensor, to: (row: number, rows: number) => number): Tensor {
   const rows = tensor.shape[0]!
   const width = tensor.data.length / rows
-  const data = new Float32Array(tensor.data.length)
-  for (let row = 0; row < rows; row++) data.set(tensor.data.subarray(row * width, (row + 1) * width) as Float32Array, to(row, rows) * width)
-  return { ...tensor, data }
+  const from = copyOf(tensor)
+  for (let row = 0; row < rows; row++) tensor.data.set(from.subarray(row * width, (row + 1) * width), to(row, rows) * width)
+  return tensor
+}
+
+let scratch = new Float32Array(0)
+
+/** The numbers of a tensor in memory that the next copy takes again: a model's layers are moved without a second model being made. */
+function copyOf({ data }: Tensor): Float32Array {
+  if (scratch.length < data.length) scratch = new Float32Array(data.length)
+  scratch.set(data)
+  return scratch
 }

@@ -37,9 +37,9 @@ export async function readGguf(file: string): Promise<GgufModel> {
       throw new UserError(
         `${file}: general.architecture must be one of ${Object.keys(architectures).join(', ')}, got ${JSON.stringify(name)}; ${remedy}`,
       )
-    const { tokenizer, ...files } = readGgufTokenizer(file, header.metadata)
     const hash = createHash('sha256')
     const { tensors, settings } = await readTensors(file, handle, header, architecture, name as string, hash)
+    const { tokenizer, ...files } = readGgufTokenizer(file, header.metadata)
     const keys = keysOf(file, name as string, header.metadata, settings)
     const embed = tensors.get(`${architecture.outer.token_embd}.weight`)
     const config = {

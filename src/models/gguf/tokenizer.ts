@@ -7,13 +7,16 @@ import { preTokenizers } from './pre-tokenizers.ts'
 
 const remedy = 'choose another conversion of the model'
 const id = z.int().nonnegative()
+// Lists of a hundred thousand, so not checked one by one through a schema.
+const listOf = <T extends string | number>(type: 'string' | 'number') =>
+  z.custom<readonly T[]>((list) => Array.isArray(list) && list.every((x) => typeof x === type), `expected a list of ${type}s`)
 const keys = z.object({
   model: z.enum(['gpt2', 'llama']),
   pre: z.string().optional(),
-  tokens: z.array(z.string()).min(1),
-  token_type: z.array(z.int()).optional(),
-  scores: z.array(z.number()).optional(),
-  merges: z.array(z.string().regex(/^\S+ \S+$/, 'expected two pieces with a space between')).optional(),
+  tokens: listOf<string>('string'),
+  token_type: listOf<number>('number').optional(),
+  scores: listOf<number>('number').optional(),
+  merges: listOf<string>('string').optional(),
   bos_token_id: id.optional(),
   eos_token_id: id.optional(),
   eot_token_id: id.optional(),
@@ -43,10 +46,10 @@ export function readGgufTokenizer(file: string, metadata: ReadonlyMap<string, Gg
     [...metadata].flatMap(([key, value]) => (key.startsWith(prefix) ? [[key.slice(prefix.length), value]] : [])),
   )
   const told = parse(`${file}: ${prefix}*`, given, keys, remedy)
+  const { tokens } = told
   const must = (holds: boolean, message: () => string) => {
     if (!holds) throw new UserError(`${file}: ${message()}; ${remedy}`)
   }
-  const { tokens } = told
   for (const [key, list] of [['token_type', told.token_type], ['scores', told.scores]] as const)
     must(list === undefined || list.length === tokens.length, () => `${prefix}${key} must have one entry per token, got ${list!.length} of ${tokens.length}`) // biome-ignore format: one rule a line
   const ids = new Map(tokens.map((text, i) => [text, i]))
@@ -100,10 +103,11 @@ function byteLevel(
   // Unused tokens fill up the rows of the embedding and stand for no text.
   const used = tokens.flatMap((text, i) => (kindOf(i) === tokenKinds.unused ? [] : [[text, i] as const]))
   const added = used.filter(([, i]) => kindOf(i) !== tokenKinds.normal)
-  for (const [i, merge] of merges.entries()) {
-    const [left, right] = merge.split(' ') as [string, string]
-    if (!ids.has(left) || !ids.has(right) || !ids.has(left + right))
-      throw new UserError(`${file}: tokenizer.ggml.merges.${i} must join two tokens to a third, got ${JSON.stringify(merge)}; ${remedy}`)
+  for (let i = 0; i < merges.length; i++) {
+    const merge = merges[i]!
+    const cut = merge.indexOf(' ')
+    if (ids.has(merge.slice(0, cut)) && ids.has(merge.slice(cut + 1)) && ids.has(merge.replace(' ', ''))) continue
+    throw new UserError(`${file}: tokenizer.ggml.merges.${i} must join two tokens to a third, got ${JSON.stringify(merge)}; ${remedy}`)
   }
   return {
     version: '1.0',
