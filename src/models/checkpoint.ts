@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { access, copyFile, stat, writeFile } from 'node:fs/promises'
+import { access, copyFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { UserError } from '../graph/errors.ts'
@@ -10,7 +10,7 @@ import { type DecoderConfig, readConfig, writeConfig } from './config.ts'
 import { writeFolder } from './folder.ts'
 import { type UnpackedGguf, unpackGguf } from './gguf/unpack.ts'
 import { type DecoderParams, decoderParams } from './params.ts'
-import { readSafetensors, writeSafetensors } from './safetensors.ts'
+import { type FloatType, readSafetensors, writeShards } from './safetensors.ts'
 import { stories15m } from './stories15m.ts'
 
 /** A model as it lies in a folder that transformers loads too. */
@@ -108,7 +108,10 @@ async function readShards(folder: string) {
   const where = sharded ? index : single
   const found = new Map<string, Tensor>()
   for (const file of sharded ? await shardsOf(folder, index) : [single]) {
-    for (const [name, tensor] of await readSafetensors(file, hash)) found.set(name, tensor)
+    for (const [name, tensor] of await readSafetensors(file, hash)) {
+      if (found.has(name)) throw new UserError(`${file}: every tensor must be in one shard, got ${name} again; download the shards again`)
+      found.set(name, tensor)
+    }
   }
   return { where, found, hash: hash.digest('hex') }
 }
@@ -124,7 +127,8 @@ function sameNumbers(a: Tensor, b: Tensor): boolean {
 }
 
 /**
- * Saves a model folder that transformers loads with the same logits: weights as f32, the tokenizer's files as they came.
+ * Saves a model folder that transformers loads with the same logits: weights as f32 unless `dtype` says otherwise, in shards of at
+ * most `maxShardBytes`, the tokenizer's files as they came.
  * A new folder appears whole or not at all.
  *
  * throws  UserError when the disk refuses or the tokenizer's files are gone
@@ -133,22 +137,30 @@ export async function saveCheckpoint(
   folder: string,
   checkpoint: Checkpoint,
   params: DecoderParams<Tensor> = checkpoint.params,
+  options: { readonly dtype?: FloatType; readonly maxShardBytes?: number } = {},
 ): Promise<void> {
   const source = checkpoint.folder
   const eos = checkpoint.eosIds.length === 1 ? checkpoint.eosIds[0] : checkpoint.eosIds
   const { model_type, architectures, ...shape } = writeConfig(checkpoint.config)
   const { rope_parameters: _, dtype: __, ...config } = await jsonOf(join(source, 'config.json'))
   const generation = await jsonOf(join(source, 'generation_config.json'))
+  let written: readonly string[] = []
   await writeFolder(folder, async (temporary) => {
     const write = (name: string, json: object) => writeFile(join(temporary, name), `${JSON.stringify(json, null, 2)}\n`)
-    await write('config.json', { model_type, architectures, ...config, ...shape, eos_token_id: eos })
+    const torch_dtype = dtypes[options.dtype ?? 'f32']
+    await write('config.json', { model_type, architectures, ...config, ...shape, torch_dtype, eos_token_id: eos })
     await write('generation_config.json', { ...generation, eos_token_id: eos })
-    await writeSafetensors(join(temporary, 'model.safetensors'), namedWeights(checkpoint.config, params))
+    written = await writeShards(temporary, namedWeights(checkpoint.config, params), options)
     for (const name of tokenizerFiles) {
       if (name === 'tokenizer.json' || (await exists(join(source, name)))) await copyTokenizer(join(source, name), join(temporary, name))
     }
   })
+  // What was there in another number of shards would be read instead, or beside.
+  for (const name of await readdir(folder))
+    if (/^model(-\d+-of-\d+)?\.safetensors(\.index\.json)?$/.test(name) && !written.includes(name)) await rm(join(folder, name))
 }
+
+const dtypes: Record<FloatType, string> = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' }
 
 const tokenizerFiles = [
   'tokenizer.json',
@@ -166,7 +178,8 @@ async function copyTokenizer(from: string, to: string) {
   })
 }
 
-function namedWeights(config: DecoderConfig, params: DecoderParams<Tensor>): [string, Tensor][] {
+/** The parameters by their Hugging Face names, in the order of decoderParams. */
+export function namedWeights(config: DecoderConfig, params: DecoderParams<Tensor>): [string, Tensor][] {
   const isTensor = (x: Nested<Tensor>): x is Tensor => 'data' in x && ArrayBuffer.isView(x.data)
   const given = new Map(leaves(params as unknown as Nested<Tensor>, isTensor))
   const named: [string, Tensor][] = []
