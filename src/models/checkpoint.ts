@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { access, copyFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
-import { basename, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { UserError } from '../graph/errors.ts'
 import { leaves, type Nested, sameShape, show, type Tensor } from '../graph/tensor.ts'
@@ -9,6 +9,7 @@ import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts'
 import { type DecoderConfig, readConfig, writeConfig } from './config.ts'
 import { writeFolder } from './folder.ts'
 import { type UnpackedGguf, unpackGguf } from './gguf/unpack.ts'
+import { hubFolder, hubId } from './hub.ts'
 import { type DecoderParams, decoderParams } from './params.ts'
 import { type FloatType, readSafetensors, writeShards } from './safetensors.ts'
 import { stories15m } from './stories15m.ts'
@@ -34,14 +35,15 @@ const ids = z.union([z.int().nonnegative(), z.array(z.int().nonnegative())]).nul
 const anyObject = z.looseObject({})
 
 /**
- * Loads a model by name or folder.
+ * Loads a model by name, from a folder or a GGUF file, or from the Hub by `owner/name` or `owner/name@revision`.
  *
  * throws  UserError for an unknown name, a folder that lacks a file, another architecture, and tensors missing, extra or misshapen
  */
 export async function loadCheckpoint(nameOrFolder: string, options: { onProgress?: (line: string) => void } = {}): Promise<Checkpoint> {
   const known = Object.hasOwn(models, nameOrFolder) ? models[nameOrFolder] : undefined
   const gguf = !known && nameOrFolder.endsWith('.gguf') ? await unpackGguf(nameOrFolder) : undefined
-  const folder = gguf?.folder ?? (known ? await known.folder(options.onProgress ?? (() => {})) : await existingFolder(nameOrFolder))
+  const folder =
+    gguf?.folder ?? (known ? await known.folder(options.onProgress ?? (() => {})) : await existingFolder(nameOrFolder, options.onProgress))
   const configFile = join(folder, 'config.json')
   const json = await readJson(configFile, anyObject, remedy)
   const config = readConfig(configFile, json)
@@ -55,10 +57,14 @@ export async function loadCheckpoint(nameOrFolder: string, options: { onProgress
   return { name: known ? nameOrFolder : basename(resolve(nameOrFolder), '.gguf'), folder, config, params, tokenizer, eosIds, hash }
 }
 
-async function existingFolder(path: string): Promise<string> {
-  if ((await stat(path).catch(() => undefined))?.isDirectory()) return path
+/** The folder itself, or that of a model of the Hub; `models/tinny` is a slip and no owner of that name where there is a folder `models`. */
+async function existingFolder(path: string, onProgress?: (line: string) => void): Promise<string> {
+  const isFolder = async (name: string) => (await stat(name).catch(() => undefined))?.isDirectory() === true
+  if (await isFolder(path)) return path
+  const id = hubId(path)
+  if (id && !(await isFolder(dirname(path)))) return hubFolder(id, onProgress)
   throw new UserError(
-    `model: must be ${Object.keys(models).join(', ')} or a folder, got ${JSON.stringify(path)}, which is neither; ${remedy}`,
+    `model: must be ${Object.keys(models).join(', ')} or a folder, got ${JSON.stringify(path)}, which is neither; ${remedy}; a .gguf file and owner/name on the Hub will do too`,
   )
 }
 

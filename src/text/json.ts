@@ -14,7 +14,8 @@ export async function readJson<T>(file: string, schema: z.ZodType<T>, remedy: st
   return parse(file, parseJson(file, text, remedy), schema, remedy)
 }
 
-function parseJson(file: string, text: string, remedy: string): unknown {
+/** Parses JSON; `file` leads the UserError. */
+export function parseJson(file: string, text: string, remedy: string): unknown {
   try {
     return JSON.parse(text)
   } catch (cause) {
