@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -17,12 +17,13 @@ const sha = 'a1'.repeat(20)
 const token = 'hf_secret'
 afterAll(() => rmSync(root, { recursive: true }))
 
-/** What the server did and how it is to misbehave: it cuts a connection after so many bytes, as often as it says. */
+/** What the server did and how it is to misbehave: it cuts a connection when so many bytes lie in `into`, as often as it says. */
 interface Hub {
   readonly files: Map<string, Buffer>
   readonly asked: { path: string; range: string | undefined }[]
   readonly progress: string[]
-  cut?: { path: string; after: number; times: number }
+  cut?: { path: string; after: number; times: number; into?: string }
+  dead?: boolean
   lie?: string
   gated?: boolean
   ranges?: boolean
@@ -55,6 +56,7 @@ beforeEach(async () => {
     const name = path.replace(`/me/tiny/resolve/${sha}/`, '')
     const bytes = hub.files.get(name)
     if (!bytes || name === path) return json({ error: 'no such thing' }, 404)
+    if (hub.dead) return response.destroy()
     const range = request.headers.range
     hub.asked.push({ path: name, range })
     const from = hub.ranges === false ? 0 : Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1] ?? 0)
@@ -64,7 +66,14 @@ beforeEach(async () => {
       ...(from > 0 ? { 'content-range': `bytes ${from}-${bytes.length - 1}/${bytes.length}` } : {}),
     })
     if (hub.cut?.path === name && hub.cut.times-- > 0) {
-      response.write(part.subarray(0, hub.cut.after), () => setTimeout(() => response.destroy(), 20))
+      const into = hub.cut.into ?? join(env.INNATE_CACHE!, 'hub', 'me--tiny', `${sha}.partial`, `${name}.part`)
+      const wanted = from + hub.cut.after
+      response.write(part.subarray(0, hub.cut.after))
+      const poll = setInterval(() => {
+        if ((statSync(into, { throwIfNoEntry: false })?.size ?? 0) < wanted) return
+        clearInterval(poll)
+        response.destroy()
+      }, 5)
       return
     }
     response.end(part)
@@ -111,24 +120,20 @@ describe('hubFolder', () => {
   })
 
   it('gives up on a connection that always breaks, keeps what came, and asks for the rest the next time', async () => {
-    const folder = join(root, 'next')
-    await import('node:fs/promises').then(({ mkdir }) => mkdir(folder, { recursive: true }))
+    const folder = mkdtempSync(join(root, 'next-'))
     const bytes = hub.files.get('model.safetensors')!
     const file = { path: 'model.safetensors', size: bytes.length, checksum: { sha256: createHash('sha256').update(bytes).digest('hex') } }
-    const options = {
-      id: 'me/tiny',
-      url: (path: string) => `${env.HF_ENDPOINT}me/tiny/resolve/${sha}/${path}`,
-      onProgress: () => {},
-      retryMs: 1,
+    const url = (path: string) => {
+      hub.dead = hub.asked.length === 1 && !alive
+      return `${env.HF_ENDPOINT}me/tiny/resolve/${sha}/${path}`
     }
-    hub.cut = { path: 'model.safetensors', after: 0, times: 100 }
-    hub.cut.after = 5000
-    hub.cut.times = 1
-    // One part comes, then nothing.
-    const dead = { ...options, url: (path: string) => (hub.asked.length === 0 ? options.url(path) : 'http://127.0.0.1:1/') }
-    await expect(download(file, folder, dead)).rejects.toThrow(
-      /model\.safetensors must come whole .* got 5000 and .*; run it again to go on/,
-    )
+    let alive = false
+    const options = { id: 'me/tiny', url, onProgress: () => {}, retryMs: 1 }
+    hub.cut = { path: 'model.safetensors', after: 5000, times: 1, into: join(folder, 'model.safetensors.part') }
+    const refused = download(file, folder, options)
+    await expect(refused).rejects.toThrow(UserError)
+    await expect(refused).rejects.toThrow(/model\.safetensors must come whole .* got 5000 and .*; run it again to go on/)
+    alive = true
     await download(file, folder, options)
     expect(hub.asked.map(({ range }) => range)).toEqual([undefined, 'bytes=5000-'])
     expect(readFileSync(join(folder, 'model.safetensors'))).toEqual(bytes)
