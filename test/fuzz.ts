@@ -10,7 +10,7 @@ export interface Choice {
 /** Choices of the i-th input of a run. */
 export function choiceOf(seed: number, i: number): Choice {
   let drawn = 0
-  const below = (n: number) => Math.floor(uniform(seed, i, drawn++) * n)
+  const below = (n: number) => Math.floor(uniform(seed, i, drawn++, 0) * n)
   return { below, of: (list) => list[below(list.length)]! }
 }
 

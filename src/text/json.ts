@@ -34,6 +34,14 @@ export function parse<T>(where: string, value: unknown, schema: z.ZodType<T>, re
 }
 
 function brief(value: unknown): string {
-  const text = value === undefined ? 'nothing' : JSON.stringify(value)
+  const text = value === undefined ? 'nothing' : written(value)
   return text.length > 60 ? `${text.slice(0, 57)}…` : text
+}
+
+function written(value: unknown): string {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    return 'what nests too deeply to be shown'
+  }
 }
