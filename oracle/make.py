@@ -27,8 +27,12 @@ MAKERS = {  # fixture: module, then what make() takes besides the folder
     "sampling": ("sampling",),
     "rope": ("rope",),
     **{f"family-{name.replace('_', '-')}": ("families", name) for name in FAMILIES},
+    "gguf-quants": ("gguf_quants",),
+    "gguf-tiny": ("gguf_tiny",),
+    "gguf-families": ("gguf_families",),
+    "sentencepiece-tiny": ("sentencepiece_tiny",),
 }
-PACKAGES = ["torch", "transformers", "tokenizers", "trl", "peft", "safetensors", "numpy", "sentencepiece"]
+PACKAGES = ["torch", "transformers", "tokenizers", "trl", "peft", "safetensors", "numpy", "sentencepiece", "gguf"]
 
 
 def main(names):

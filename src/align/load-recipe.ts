@@ -4,7 +4,7 @@ import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { createJiti } from 'jiti'
 import { votesFile } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
-import { models } from '../models/index.ts'
+import { hubId, models } from '../models/index.ts'
 import { type Recipe, type RecipeInput, recipe } from './recipe.ts'
 
 /**
@@ -67,7 +67,8 @@ async function doors(): Promise<Record<string, unknown>> {
 function located(given: Recipe, folder: string): Recipe {
   const find = (path: string) => (isAbsolute(path) ? path : existsSync(join(folder, path)) ? join(folder, path) : resolve(path))
   const { preferences } = given
-  const model = Object.hasOwn(models, given.model) ? given.model : find(given.model)
+  const onHub = hubId(given.model) !== undefined && !existsSync(find(dirname(given.model)))
+  const model = Object.hasOwn(models, given.model) || onHub ? given.model : find(given.model)
   if (preferences.kind === 'file') return { ...given, model, preferences: { ...preferences, pairs: find(preferences.pairs) } }
   const { prompts, judge } = preferences
   return {

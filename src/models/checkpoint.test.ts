@@ -121,7 +121,7 @@ describe('loadCheckpoint', () => {
     await expect(loadCheckpoint(folder)).rejects.toThrow("the tokenizer's ids must fit the 264 rows of the embedding, got 320 ids")
   })
 
-  it.each(['stories16m', 'HuggingFaceTB/SmolLM2-135M', ''])('refuses the name %j and lists the choices', async (name) => {
+  it.each(['stories16m', 'fixtures/tinny', ''])('refuses the name %j and lists the choices', async (name) => {
     await expect(loadCheckpoint(name)).rejects.toThrow(
       `model: must be stories15m or a folder, got ${JSON.stringify(name)}, which is neither`,
     )

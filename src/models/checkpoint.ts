@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { access, copyFile, stat, writeFile } from 'node:fs/promises'
-import { basename, join, resolve } from 'node:path'
+import { access, copyFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { UserError } from '../graph/errors.ts'
 import { leaves, type Nested, type Shape, sameShape, show, type Tensor } from '../graph/tensor.ts'
@@ -8,8 +8,10 @@ import { readJson } from '../text/json.ts'
 import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts'
 import { type DecoderConfig, familyOf, readConfig, writeConfig } from './config.ts'
 import { writeFolder } from './folder.ts'
+import { type UnpackedGguf, unpackGguf } from './gguf/unpack.ts'
+import { hubFolder, hubId } from './hub.ts'
 import { type DecoderParams, decoderParams } from './params.ts'
-import { readSafetensors, writeSafetensors } from './safetensors.ts'
+import { type FloatType, readSafetensors, writeShards } from './safetensors.ts'
 import { pack, type Stored, storedTensors, unpack } from './stored.ts'
 import { stories15m } from './stories15m.ts'
 
@@ -34,30 +36,36 @@ const ids = z.union([z.int().nonnegative(), z.array(z.int().nonnegative())]).nul
 const anyObject = z.looseObject({})
 
 /**
- * Loads a model by name or folder.
+ * Loads a model by name, from a folder or a GGUF file, or from the Hub by `owner/name` or `owner/name@revision`.
  *
  * throws  UserError for an unknown name, a folder that lacks a file, another architecture, and tensors missing, extra or misshapen
  */
 export async function loadCheckpoint(nameOrFolder: string, options: { onProgress?: (line: string) => void } = {}): Promise<Checkpoint> {
   const known = Object.hasOwn(models, nameOrFolder) ? models[nameOrFolder] : undefined
-  const folder = known ? await known.folder(options.onProgress ?? (() => {})) : await existingFolder(nameOrFolder)
+  const gguf = !known && nameOrFolder.endsWith('.gguf') ? await unpackGguf(nameOrFolder) : undefined
+  const folder =
+    gguf?.folder ?? (known ? await known.folder(options.onProgress ?? (() => {})) : await existingFolder(nameOrFolder, options.onProgress))
   const configFile = join(folder, 'config.json')
   const json = await readJson(configFile, anyObject, remedy)
   const config = readConfig(configFile, json)
   const eosIds = await readEosIds(folder, configFile, json)
-  const { params, hash } = await readWeights(folder, config)
+  const { params, hash } = await readWeights(folder, config, gguf)
   const tokenizer = await loadTokenizer(folder)
   if (tokenizer.vocabSize > config.vocabSize)
     throw new UserError(
       `${folder}: the tokenizer's ids must fit the ${config.vocabSize} rows of the embedding, got ${tokenizer.vocabSize} ids; are tokenizer.json and config.json of the same model?`,
     )
-  return { name: known ? nameOrFolder : basename(resolve(folder)), folder, config, params, tokenizer, eosIds, hash }
+  return { name: known ? nameOrFolder : basename(resolve(nameOrFolder), '.gguf'), folder, config, params, tokenizer, eosIds, hash }
 }
 
-async function existingFolder(path: string): Promise<string> {
-  if ((await stat(path).catch(() => undefined))?.isDirectory()) return path
+/** The folder itself, or that of a model of the Hub; `models/tinny` is a slip and no owner of that name where there is a folder `models`. */
+async function existingFolder(path: string, onProgress?: (line: string) => void): Promise<string> {
+  const isFolder = async (name: string) => (await stat(name).catch(() => undefined))?.isDirectory() === true
+  if (await isFolder(path)) return path
+  const id = hubId(path)
+  if (id && !(await isFolder(dirname(path)))) return hubFolder(id, onProgress)
   throw new UserError(
-    `model: must be ${Object.keys(models).join(', ')} or a folder, got ${JSON.stringify(path)}, which is neither; ${remedy}`,
+    `model: must be ${Object.keys(models).join(', ')} or a folder, got ${JSON.stringify(path)}, which is neither; ${remedy}; a .gguf file and owner/name on the Hub will do too`,
   )
 }
 
@@ -72,16 +80,12 @@ async function readEosIds(folder: string, configFile: string, json: object): Pro
 }
 
 /** Reads model.safetensors, or the shards that model.safetensors.index.json lists, into the nested parameters. */
-async function readWeights(folder: string, config: DecoderConfig): Promise<{ params: DecoderParams<Tensor>; hash: string }> {
-  const hash = createHash('sha256')
-  const index = join(folder, 'model.safetensors.index.json')
-  const single = join(folder, 'model.safetensors')
-  const sharded = !(await exists(single)) && (await exists(index))
-  const where = sharded ? index : single
-  const found = new Map<string, Tensor>()
-  for (const file of sharded ? await shardsOf(folder, index) : [single]) {
-    for (const [name, tensor] of await readSafetensors(file, hash)) found.set(name, tensor)
-  }
+async function readWeights(
+  folder: string,
+  config: DecoderConfig,
+  gguf?: UnpackedGguf,
+): Promise<{ params: DecoderParams<Tensor>; hash: string }> {
+  const { where, found, hash } = gguf ? { where: gguf.file, found: gguf.tensors, hash: gguf.hash } : await readShards(folder)
   const take = (name: string) => {
     const tensor = found.get(name)
     found.delete(name)
@@ -110,7 +114,23 @@ async function readWeights(folder: string, config: DecoderConfig): Promise<{ par
       `${where}: every tensor must belong to a ${config.family} of ${config.layers} layers, got ${name} too; is config.json of another model?`,
     )
   }
-  return { params, hash: hash.digest('hex') }
+  return { params, hash }
+}
+
+async function readShards(folder: string) {
+  const hash = createHash('sha256')
+  const index = join(folder, 'model.safetensors.index.json')
+  const single = join(folder, 'model.safetensors')
+  const sharded = !(await exists(single)) && (await exists(index))
+  const where = sharded ? index : single
+  const found = new Map<string, Tensor>()
+  for (const file of sharded ? await shardsOf(folder, index) : [single]) {
+    for (const [name, tensor] of await readSafetensors(file, hash)) {
+      if (found.has(name)) throw new UserError(`${file}: every tensor must be in one shard, got ${name} again; download the shards again`)
+      found.set(name, tensor)
+    }
+  }
+  return { where, found, hash: hash.digest('hex') }
 }
 
 async function shardsOf(folder: string, index: string): Promise<string[]> {
@@ -124,7 +144,8 @@ function sameNumbers(a: Tensor, b: Tensor): boolean {
 }
 
 /**
- * Saves a model folder that transformers loads with the same logits: weights as f32, the tokenizer's files as they came.
+ * Saves a model folder that transformers loads with the same logits: weights as f32 unless `dtype` says otherwise, in shards of at
+ * most `maxShardBytes`, the tokenizer's files as they came.
  * A new folder appears whole or not at all.
  *
  * throws  UserError when the disk refuses or the tokenizer's files are gone
@@ -133,27 +154,35 @@ export async function saveCheckpoint(
   folder: string,
   checkpoint: Checkpoint,
   params: DecoderParams<Tensor> = checkpoint.params,
+  options: { readonly dtype?: FloatType; readonly maxShardBytes?: number } = {},
 ): Promise<void> {
   const source = checkpoint.folder
   const eos = checkpoint.eosIds.length === 1 ? checkpoint.eosIds[0] : checkpoint.eosIds
   const { model_type, architectures, ...shape } = writeConfig(checkpoint.config)
   const { rope_parameters: _, dtype: __, ...config } = await jsonOf(join(source, 'config.json'))
   const generation = await jsonOf(join(source, 'generation_config.json'))
+  let written: readonly string[] = []
   await writeFolder(folder, async (temporary) => {
     const write = (name: string, json: object) => writeFile(join(temporary, name), `${withPoints(JSON.stringify(json, null, 2))}\n`)
-    await write('config.json', { model_type, architectures, ...config, ...shape, eos_token_id: eos })
+    const torch_dtype = dtypes[options.dtype ?? 'f32']
+    await write('config.json', { model_type, architectures, ...config, ...shape, torch_dtype, eos_token_id: eos })
     await write('generation_config.json', { ...generation, eos_token_id: eos })
-    await writeSafetensors(join(temporary, 'model.safetensors'), namedWeights(checkpoint.config, params))
+    written = await writeShards(temporary, namedWeights(checkpoint.config, params), options)
     for (const name of tokenizerFiles) {
       if (name === 'tokenizer.json' || (await exists(join(source, name)))) await copyTokenizer(join(source, name), join(temporary, name))
     }
   })
+  // What was there in another number of shards would be read instead, or beside.
+  for (const name of await readdir(folder))
+    if (/^model(-\d+-of-\d+)?\.safetensors(\.index\.json)?$/.test(name) && !written.includes(name)) await rm(join(folder, name))
 }
 
 /** transformers refuses or complains about 30 for a field that is a float, and JavaScript writes 30.0 as 30. */
 function withPoints(json: string): string {
   return json.replace(/("(?:\w*(?:softcapping|range|eps|epsilon|theta|factor|freq|mscale)|beta_fast|beta_slow)": \d+)(?=[,\s])/g, '$1.0')
 }
+
+const dtypes: Record<FloatType, string> = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' }
 
 const tokenizerFiles = [
   'tokenizer.json',
@@ -171,8 +200,8 @@ async function copyTokenizer(from: string, to: string) {
   })
 }
 
-/** Every tensor as it is stored. */
-function namedWeights(config: DecoderConfig, params: DecoderParams<Tensor>): [string, Tensor][] {
+/** Every tensor by its Hugging Face name, as it is stored. */
+export function namedWeights(config: DecoderConfig, params: DecoderParams<Tensor>): [string, Tensor][] {
   const isTensor = (x: Nested<Tensor>): x is Tensor => 'data' in x && ArrayBuffer.isView(x.data)
   const given = new Map(leaves(params as unknown as Nested<Tensor>, isTensor))
   return storedTensors(config).map((stored) => [

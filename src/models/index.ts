@@ -1,6 +1,8 @@
 export { type Checkpoint, loadCheckpoint, models, saveCheckpoint } from './checkpoint.ts'
 export { type DecoderConfig, readConfig, writeConfig } from './config.ts'
 export { type Adapters, completionLogps, type DecoderInputs, type DecoderOptions, decoder, logits, rmsNorm, tokenLogps } from './decoder.ts'
+export { type GgufType, saveGguf } from './gguf/save.ts'
+export { hubFolder, hubId } from './hub.ts'
 export { freshAdapters, type Lora, linearLayers, mergeAdapters } from './lora.ts'
 export { type DecoderBlock, type DecoderParams, decoderParams } from './params.ts'
 export { loadAdapters, saveAdapters } from './peft.ts'

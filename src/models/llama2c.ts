@@ -4,6 +4,7 @@ import { type Shape, sizeOf, type Tensor } from '../graph/tensor.ts'
 import { type DecoderConfig, writeConfig } from './config.ts'
 import { decoderParams } from './params.ts'
 import { writeSafetensors } from './safetensors.ts'
+import { type Piece, sentencePieceJson } from './sentencepiece.ts'
 
 const beginOfText = 1
 
@@ -22,7 +23,7 @@ export async function convertLlama2c(raw: Buffer<ArrayBuffer>, folder: string): 
   await writeSafetensors(join(folder, 'model.safetensors'), weights)
   await json('config.json', { ...writeConfig(config), ...ends })
   await json('generation_config.json', ends)
-  await json('tokenizer.json', tokenizerJson(pieces))
+  await json('tokenizer.json', sentencePieceJson(pieces, { unknown: '<unk>', begin: '<s>', prefixSpace: true }))
   await json('tokenizer_config.json', {
     tokenizer_class: 'PreTrainedTokenizerFast',
     bos_token: '<s>',
@@ -82,97 +83,22 @@ function splitPairs(rows: Float32Array, headDim: number, width: number): Float32
   return split
 }
 
-interface Piece {
-  readonly text: string
-  readonly score: number
-}
-
 const specials = ['<unk>', '<s>', '</s>']
 const firstText = specials.length + 256
 
 /** tokenizer.bin: a length, then score, length and bytes of each piece; the first are special, the next 256 single bytes. */
 function readPieces(raw: Buffer, vocabSize: number): Piece[] {
   let at = 4
-  return Array.from({ length: vocabSize }, (_, id) => {
+  return Array.from({ length: vocabSize }, (_, id): Piece => {
     const score = raw.readFloatLE(at)
     const from = at + 8
     at = from + raw.readInt32LE(at + 4)
-    if (id < firstText) return { text: specials[id] ?? byteName(id - specials.length), score }
-    return { text: raw.toString('utf8', from, at).replaceAll(' ', '▁'), score }
+    if (id < specials.length) return { text: specials[id]!, score, kind: id === 0 ? 'unknown' : 'special' }
+    if (id < firstText) return { text: byteName(id - specials.length), score, kind: 'byte' }
+    return { text: raw.toString('utf8', from, at).replaceAll(' ', '▁'), score, kind: 'text' }
   })
 }
 
 function byteName(byte: number): string {
   return `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`
-}
-
-/** SentencePiece's BPE as tokenizer.json says it: unknown characters fall back to bytes, and merges go by the score of what they make. */
-function tokenizerJson(pieces: readonly Piece[]) {
-  const text = new Set(pieces.slice(firstText).map((piece) => piece.text))
-  const merges = pieces.slice(firstText).flatMap(({ text: whole, score }) => {
-    const characters = [...whole]
-    return characters.slice(1).flatMap((_, cut) => {
-      const left = characters.slice(0, cut + 1).join('')
-      const right = characters.slice(cut + 1).join('')
-      return text.has(left) && text.has(right) ? [{ left, right, score }] : []
-    })
-  })
-  // Of equal scores SentencePiece takes the leftmost, so runs of spaces grow from the left: the longest left side first.
-  merges.sort((a, b) => b.score - a.score || b.left.length - a.left.length || b.right.length - a.right.length)
-  const token = (content: string, id: number) => ({
-    id,
-    content,
-    single_word: false,
-    lstrip: false,
-    rstrip: false,
-    normalized: false,
-    special: true,
-  })
-  const begin = { SpecialToken: { id: '<s>', type_id: 0 } }
-  return {
-    version: '1.0',
-    truncation: null,
-    padding: null,
-    added_tokens: specials.map(token),
-    normalizer: {
-      type: 'Sequence',
-      normalizers: [
-        { type: 'Prepend', prepend: '▁' },
-        { type: 'Replace', pattern: { String: ' ' }, content: '▁' },
-      ],
-    },
-    pre_tokenizer: null,
-    post_processor: {
-      type: 'TemplateProcessing',
-      single: [begin, { Sequence: { id: 'A', type_id: 0 } }],
-      pair: [
-        begin,
-        { Sequence: { id: 'A', type_id: 0 } },
-        { SpecialToken: { id: '<s>', type_id: 1 } },
-        { Sequence: { id: 'B', type_id: 1 } },
-      ],
-      special_tokens: { '<s>': { id: '<s>', ids: [beginOfText], tokens: ['<s>'] } },
-    },
-    decoder: {
-      type: 'Sequence',
-      decoders: [
-        { type: 'Replace', pattern: { String: '▁' }, content: ' ' },
-        { type: 'ByteFallback' },
-        { type: 'Fuse' },
-        { type: 'Strip', content: ' ', start: 1, stop: 0 },
-      ],
-    },
-    model: {
-      type: 'BPE',
-      dropout: null,
-      unk_token: '<unk>',
-      continuing_subword_prefix: null,
-      end_of_word_suffix: null,
-      fuse_unk: true,
-      byte_fallback: true,
-      ignore_merges: false,
-      vocab: Object.fromEntries(pieces.map((piece, id) => [piece.text, id])),
-      merges: merges.map(({ left, right }) => `${left} ${right}`),
-    },
-  }
 }

@@ -1,10 +1,13 @@
 import type { Hash } from 'node:crypto'
-import { type FileHandle, open } from 'node:fs/promises'
+import { type FileHandle, open, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { z } from 'zod'
 import { UserError } from '../graph/errors.ts'
 import { type DType, type Shape, sizeOf, type Tensor } from '../graph/tensor.ts'
 import { parse } from '../text/json.ts'
+import { type Encoding, encodings } from './encode.ts'
 import { writeFileAtomically } from './folder.ts'
+import { halfBits } from './half.ts'
 
 const maxHeaderBytes = 100_000_000
 const chunkBytes = 8 << 20
@@ -21,25 +24,11 @@ const stored = {
   F16: {
     dtype: 'f32',
     bytes: 2,
-    widen: (half) => (halves ??= Uint32Array.from({ length: 1 << 16 }, (_, bits) => bitsOfHalf(bits)))[half]!,
+    widen: (half) => halfBits()[half]!,
   },
   BF16: { dtype: 'f32', bytes: 2, widen: (bits) => bits << 16 },
   I32: { dtype: 'i32', bytes: 4 },
 } as const satisfies Record<string, Stored>
-let halves: Uint32Array | undefined
-
-/** The f32 bits of an IEEE half; subnormal halves are normal f32 numbers. */
-function bitsOfHalf(half: number): number {
-  const sign = (half & 0x8000) << 16
-  const exponent = (half >> 10) & 31
-  const fraction = half & 1023
-  if (exponent === 31) return sign | 0x7f80_0000 | (fraction << 13)
-  if (exponent > 0) return sign | ((exponent + 112) << 23) | (fraction << 13)
-  if (fraction === 0) return sign
-  const shift = Math.clz32(fraction) - 21
-  return sign | ((113 - shift) << 23) | (((fraction << shift) & 1023) << 13)
-}
-
 interface Entry {
   readonly name: string
   readonly dtype: keyof typeof stored
@@ -160,17 +149,26 @@ async function fillFrom(handle: FileHandle, bytes: Uint8Array, at: number, where
   }
 }
 
+/** How floats are written: two bytes are rounded to nearest, ties to even. */
+export type FloatType = 'f32' | 'f16' | 'bf16'
+
 /**
- * Writes tensors as F32 and I32 to a safetensors file, atomically.
+ * Writes tensors to a safetensors file, atomically: floats as `dtype`, whole numbers as I32.
  *
  * throws  UserError when the disk refuses
  */
-export async function writeSafetensors(file: string, tensors: Iterable<readonly [name: string, tensor: Tensor]>): Promise<void> {
+export async function writeSafetensors(
+  file: string,
+  tensors: Iterable<readonly [name: string, tensor: Tensor]>,
+  dtype: FloatType = 'f32',
+): Promise<void> {
   const all = [...tensors]
   const header: Record<string, unknown> = { __metadata__: { format: 'pt' } }
   let end = 0
-  for (const [name, { dtype, shape }] of all)
-    header[name] = { dtype: dtype.toUpperCase(), shape, data_offsets: [end, (end += 4 * sizeOf(shape))] }
+  for (const [name, tensor] of all) {
+    const type = tensor.dtype === 'i32' ? 'I32' : dtype.toUpperCase()
+    header[name] = { dtype: type, shape: tensor.shape, data_offsets: [end, (end += bytesOf(tensor, dtype))] }
+  }
   const json = Buffer.from(JSON.stringify(header))
   const head = Buffer.alloc(8 + Math.ceil(json.length / 8) * 8, ' ')
   head.writeBigUInt64LE(BigInt(head.length - 8))
@@ -179,12 +177,67 @@ export async function writeSafetensors(file: string, tensors: Iterable<readonly 
     await writeAll(handle, head)
     for (const [, { data }] of all) {
       const four = data instanceof Float64Array ? Float32Array.from(data) : data
-      await writeAll(handle, new Uint8Array(four.buffer, four.byteOffset, four.byteLength))
+      if (four instanceof Int32Array || dtype === 'f32')
+        await writeAll(handle, new Uint8Array(four.buffer, four.byteOffset, four.byteLength))
+      else await writeEncoded(handle, four, encodings[dtype === 'f16' ? 'F16' : 'BF16'])
     }
   })
 }
 
-async function writeAll(handle: FileHandle, bytes: Uint8Array) {
+function bytesOf({ dtype, shape }: Tensor, floats: FloatType): number {
+  return sizeOf(shape) * (dtype === 'i32' || floats === 'f32' ? 4 : 2)
+}
+
+/**
+ * Writes the weights of a model folder: model.safetensors, or, where that would be larger than `maxShardBytes`, numbered shards
+ * and the index that says what is where, as transformers writes them. Returns the names of the files.
+ */
+export async function writeShards(
+  folder: string,
+  tensors: Iterable<readonly [name: string, tensor: Tensor]>,
+  { dtype = 'f32', maxShardBytes = Number.POSITIVE_INFINITY }: { readonly dtype?: FloatType; readonly maxShardBytes?: number } = {},
+): Promise<string[]> {
+  const shards: (readonly [string, Tensor])[][] = []
+  let total = 0
+  let room = 0
+  for (const named of tensors) {
+    const bytes = bytesOf(named[1], dtype)
+    if (shards.length === 0 || bytes > room) {
+      shards.push([])
+      room = maxShardBytes
+    }
+    shards.at(-1)!.push(named)
+    room -= bytes
+    total += bytes
+  }
+  if (shards.length < 2) {
+    await writeSafetensors(join(folder, 'model.safetensors'), shards.flat(), dtype)
+    return ['model.safetensors']
+  }
+  const number = (i: number) => String(i).padStart(5, '0')
+  const map: Record<string, string> = {}
+  for (const [i, shard] of shards.entries()) {
+    const file = `model-${number(i + 1)}-of-${number(shards.length)}.safetensors`
+    await writeSafetensors(join(folder, file), shard, dtype)
+    for (const [name] of shard) map[name] = file
+  }
+  const index = { metadata: { total_size: total }, weight_map: map }
+  await writeFile(join(folder, 'model.safetensors.index.json'), `${JSON.stringify(index, null, 2)}\n`)
+  return [...new Set(Object.values(map)), 'model.safetensors.index.json']
+}
+
+/** Writes numbers in an encoding, a chunk at a time. */
+export async function writeEncoded(handle: FileHandle, data: Float32Array, { weights, bytes, encode }: Encoding): Promise<void> {
+  const most = Math.floor(Math.min(chunkBytes / bytes, data.length / weights)) * weights
+  const chunk = new Uint8Array((most / weights) * bytes)
+  for (let from = 0; from < data.length; from += most) {
+    const to = Math.min(from + most, data.length)
+    encode(data, from, to, chunk)
+    await writeAll(handle, chunk.subarray(0, ((to - from) / weights) * bytes))
+  }
+}
+
+export async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.length; )
     done += (await handle.write(bytes, done, Math.min(bytes.length - done, chunkBytes))).bytesWritten
 }

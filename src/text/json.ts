@@ -14,7 +14,8 @@ export async function readJson<T>(file: string, schema: z.ZodType<T>, remedy: st
   return parse(file, parseJson(file, text, remedy), schema, remedy)
 }
 
-function parseJson(file: string, text: string, remedy: string): unknown {
+/** Parses JSON; `file` leads the UserError. */
+export function parseJson(file: string, text: string, remedy: string): unknown {
   try {
     return JSON.parse(text)
   } catch (cause) {
@@ -33,6 +34,14 @@ export function parse<T>(where: string, value: unknown, schema: z.ZodType<T>, re
 }
 
 function brief(value: unknown): string {
-  const text = value === undefined ? 'nothing' : JSON.stringify(value)
+  const text = value === undefined ? 'nothing' : written(value)
   return text.length > 60 ? `${text.slice(0, 57)}…` : text
+}
+
+function written(value: unknown): string {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    return 'what nests too deeply to be shown'
+  }
 }
