@@ -21,6 +21,9 @@ MAKERS = {  # fixture: module, then what make() takes besides the folder
     "trl-sigmoid": ("trl_dpo", "sigmoid"),
     "trl-ipo": ("trl_dpo", "ipo"),
     "peft-lora": ("peft_lora",),
+    "peft-rslora": ("peft_variants", "rslora"),
+    "peft-dora": ("peft_variants", "dora"),
+    "peft-dropout": ("peft_variants", "dropout"),
 }
 PACKAGES = ["torch", "transformers", "tokenizers", "trl", "peft", "safetensors", "numpy", "sentencepiece"]
 

@@ -1,12 +1,24 @@
 export { type Checkpoint, loadCheckpoint, models, saveCheckpoint } from './checkpoint.ts'
 export { type DecoderConfig, readConfig, writeConfig } from './config.ts'
-export { type Adapters, completionLogps, type DecoderInputs, type DecoderOptions, decoder, logits, rmsNorm, tokenLogps } from './decoder.ts'
-export { freshAdapters, type Lora, linearLayers, mergeAdapters } from './lora.ts'
+export {
+  type Adapter,
+  type Adapters,
+  completionLogps,
+  type DecoderInputs,
+  type DecoderOptions,
+  decoder,
+  logits,
+  rmsNorm,
+  tokenLogps,
+} from './decoder.ts'
+export { adaptedNorms, freshAdapters, type Lora, linearLayers, mergeAdapters, unmergeAdapters } from './lora.ts'
 export { type DecoderBlock, type DecoderParams, decoderParams } from './params.ts'
 export { loadAdapters, saveAdapters } from './peft.ts'
 export {
+  adapterLeaves,
   openPolicy,
   type Policy,
+  placeAdapters,
   policyInputs,
   policyOf,
   readAdapters,
@@ -20,4 +32,4 @@ export { type Batch, type Packing, packTrees, type RowShape, type Rows, rowShape
 export { readSafetensors, writeSafetensors } from './safetensors.ts'
 export { type Completion, type Sampling, sampleCompletions } from './sample.ts'
 export { cacheFolder } from './stories15m.ts'
-export { uniform } from './uniform.ts'
+export { philox, uniform } from './uniform.ts'

@@ -1,6 +1,7 @@
 import { type Graph, gradient, graph, input, isValue, leaves, tap as plainTap, reshape, slice, sum, type Value } from '../graph/index.ts'
 import { completionLogps, decoder, type Policy, policyInputs, type RowShape, rowInputs, tokenLogps } from '../models/index.ts'
 import { type CustomLoss, exampleTerms, type Objective, pairTerms, side, type Taps, type Terms, traceLoss } from '../objectives/index.ts'
+import { maskInputs } from './dropout.ts'
 
 /** What one micro-batch of a step is traced from. */
 export interface StepPlan {
@@ -24,7 +25,8 @@ export interface TracedStep {
  * Traces forward, loss and gradient of one micro-batch.
  *
  * Inputs: the policy's parameters, the rows, `reference` f32[slots], `lengths` f32[slots], and `labels` f32[examples] (soft labels of
- * pairs, or 1 and 0 of labelled completions); for examples `z0` f32[]; `share` f32[], what this micro-batch weighs in the step.
+ * pairs, or 1 and 0 of labelled completions); for examples `z0` f32[]; `share` f32[], what this micro-batch weighs in the step; `mask.PATH`
+ * f32[R, T, in] for each adapter, with dropout.
  * Outputs: `loss` (custom, if there is one), `objective` (before it), `logps` f32[slots], and `grad.NAME` for each trainable input.
  */
 export function traceStep(plan: StepPlan): TracedStep {
@@ -39,9 +41,10 @@ export function traceStep(plan: StepPlan): TracedStep {
     share: input('share', []),
     ...(objective.kind === 'examples' ? { z0: input('z0', []) } : {}),
   }
+  const masks = maskInputs(adapters, shape)
   const taps = new Map<string, Value>()
   const hidden = decoder(params, rows, policy.config, {
-    ...(adapters ? { adapters } : {}),
+    ...(adapters ? { adapters: { ...adapters, masks } } : {}),
     tap(name, x) {
       const tapped = plainTap(name, x)
       taps.set(name, tapped)
@@ -69,11 +72,16 @@ export function traceStep(plan: StepPlan): TracedStep {
   const slopes = gradient(loss.mul(given.share), trainable)
   const grads = Object.fromEntries(leaves<Value>(slopes, isValue).map(([name, value]) => [`grad.${name}`, value]))
   return {
-    graph: graph({ ...inputs, ...rows, ...given }, { loss, objective: terms.objective, logps, ...grads }),
+    graph: graph({ ...inputs, ...rows, ...given, ...byName(masks) }, { loss, objective: terms.objective, logps, ...grads }),
     taps,
     terms,
     loss,
   }
+}
+
+/** Inputs by the names that they were made with. */
+function byName(masks: Readonly<Record<string, Value>>): Record<string, Value> {
+  return Object.fromEntries(Object.values(masks).map((mask) => [mask.attrs.name as string, mask]))
 }
 
 /** With adapters only they are trained, else every parameter. */

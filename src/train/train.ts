@@ -5,6 +5,7 @@ import { type CustomLoss, ktoBaseline, mismatched, type Objective } from '../obj
 import { batches } from '../preferences/index.ts'
 import type { Metrics } from '../runs/index.ts'
 import type { Optimizer } from './adamw.ts'
+import { dropoutMasks } from './dropout.ts'
 import { rateAt, type Schedule } from './schedule.ts'
 import { openTrainState, type TrainState } from './state.ts'
 import { traceFinite, traceStep } from './step.ts'
@@ -74,9 +75,9 @@ export async function train(training: Training): Promise<Trained> {
     while (step < Math.min(plan.length, training.maxSteps ?? plan.length)) {
       const started = performance.now()
       const now = plan[step]!
-      const measured = await backward(training, state, now, packing)
-      if (step === 0) checkStart(training, now, measured.objective)
       step++
+      const measured = await backward(training, state, now, packing, step)
+      if (step === 1) checkStart(training, now, measured.objective)
       const gradNorm = await state.gradNorm()
       if (!Number.isFinite(measured.loss + gradNorm)) throw await notFinite(training, state, now, packing, step)
       const lr = optimizer.params.lr! * rateAt(training.schedule, step, plan.length)
@@ -125,7 +126,7 @@ interface Measured {
 }
 
 /** Loss and gradient of one step, accumulated over its micro-batches: what they weigh is their share of the examples. */
-async function backward(training: Training, state: TrainState, now: readonly Example[], packing: Packing): Promise<Measured> {
+async function backward(training: Training, state: TrainState, now: readonly Example[], packing: Packing, step: number): Promise<Measured> {
   const micro = layOut(now, packing)
   const z0 = training.objective.kind === 'examples' ? await baseline(training, now) : undefined
   const logps: number[][] = now.map(() => [])
@@ -135,7 +136,7 @@ async function backward(training: Training, state: TrainState, now: readonly Exa
     const program = await stepProgram(training, part)
     const share = mine.length / now.length
     const results = await program.run(
-      { ...training.policy.given, ...microInputs(part, mine, share, z0) },
+      { ...training.policy.given, ...microInputs(training, part, mine, { share, z0, step }) },
       i === 0 ? state.grads : await state.more(),
     )
     if (i > 0) await state.addMore()
@@ -164,7 +165,12 @@ function stepProgram({ policy, objective, loss }: Training, part: Batch) {
   )
 }
 
-function microInputs(part: Batch, mine: readonly Example[], share: number, z0: number | undefined) {
+function microInputs(
+  { policy, seed }: Training,
+  part: Batch,
+  mine: readonly Example[],
+  { share, z0, step }: { share: number; z0: number | undefined; step: number },
+) {
   const slots = mine.flatMap(({ tree }) => tree.completions)
   return {
     ...rowTensors(part.rows),
@@ -182,6 +188,7 @@ function microInputs(part: Batch, mine: readonly Example[], share: number, z0: n
     ),
     share: tensor([share], []),
     ...(z0 === undefined ? {} : { z0: tensor([z0], []) }),
+    ...dropoutMasks(policy.adapters, part, { seed, step }),
   }
 }
 
@@ -219,7 +226,7 @@ async function notFinite(
     const traced = traceStep({ policy, objective, shape: shapeOf(part.rows), examples: part.trees.length, ...(loss ? { loss } : {}) })
     const program = await policy.engine.compile(traceFinite(traced))
     const z0 = objective.kind === 'examples' ? 0 : undefined
-    const found = await program.run({ ...policy.given, ...microInputs(part, mine, 1, z0) })
+    const found = await program.run({ ...policy.given, ...microInputs(training, part, mine, { share: 1, z0, step }) })
     const [first] = Object.entries(found).find(([, value]) => !Number.isFinite(value.data[0]!)) ?? []
     if (first)
       return new UserError(
