@@ -49,6 +49,16 @@ const priorSchema = z.strictObject({
   weights: z.record(z.string(), z.number()).optional(),
 })
 
+const loraSchema = z.strictObject({
+  rank: whole,
+  alpha: above0,
+  targets: z.array(z.string()).min(1).optional(),
+  layers: z.array(z.int().min(0)).min(1).optional(),
+  dropout: z.number().min(0).max(0.9).optional(),
+  rslora: z.boolean().optional(),
+  dora: z.boolean().optional(),
+})
+
 const trainSchema = z.strictObject({
   optimizer: z
     .union([value<Optimizer>(({ update }) => typeof update === 'function', 'an optimizer'), named])
@@ -58,7 +68,7 @@ const trainSchema = z.strictObject({
   batch: whole.default(8),
   epochs: whole.default(1),
   seed: z.int().optional(),
-  lora: z.strictObject({ rank: whole, alpha: above0, targets: z.array(z.string()).min(1).optional() }).optional(),
+  lora: loraSchema.optional(),
   tokenBudget: whole.default(2048),
   checkpointSeconds: above0.default(60),
 })

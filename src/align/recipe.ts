@@ -1,5 +1,6 @@
 import { commandJudge, type Goal, type GoalPrior, goalPrior, goals, type Judge, sharedWords, votesFile } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
+import type { Lora } from '../models/index.ts'
 import { type CustomLoss, type Objective, objectiveFrom, objectives } from '../objectives/index.ts'
 import type { Bound } from '../runs/index.ts'
 import { adamw, type Optimizer, type Schedule, scheduleFrom } from '../train/index.ts'
@@ -70,7 +71,7 @@ export interface TrainSettings {
   readonly batch: number
   readonly epochs: number
   readonly seed: number
-  readonly lora?: { readonly rank: number; readonly alpha: number; readonly targets?: readonly string[] }
+  readonly lora?: Omit<Lora, 'seed'>
   readonly tokenBudget: number
   readonly checkpointSeconds: number
 }
@@ -173,9 +174,10 @@ function judgeOf(given: Extract<ParsedRecipe['preferences'], { prompts: unknown 
   return votesFile(given.votes)
 }
 
-function trainOf({ optimizer, schedule, seed, ...rest }: ParsedRecipe['train'], fallback: number): TrainSettings {
+function trainOf({ optimizer, schedule, seed, lora, ...rest }: ParsedRecipe['train'], fallback: number): TrainSettings {
   return {
-    ...(withoutUndefined(rest) as Omit<TrainSettings, 'optimizer' | 'schedule' | 'seed'>),
+    ...rest,
+    ...(lora ? { lora: withoutUndefined(lora) } : {}),
     optimizer: 'update' in optimizer ? (optimizer as Optimizer) : optimizerFrom(optimizer as { name: string }),
     schedule: scheduleFrom(withoutUndefined(typeof schedule === 'string' ? { name: schedule } : schedule)),
     seed: seed ?? fallback,
