@@ -36,6 +36,7 @@ export async function fakeFolder(): Promise<() => Promise<void>> {
   const [home, cache] = [process.cwd(), process.env.INNATE_CACHE]
   const folder = await mkdtemp(join(tmpdir(), 'innate-cli-'))
   await cp(resolve('fixtures/llama-tiny'), join(folder, 'models/tiny'), { recursive: true })
+  await cp(resolve('fixtures/peft-lora'), join(folder, 'adapters/tiny'), { recursive: true })
   process.chdir(folder)
   process.env.INNATE_CACHE = join(folder, 'cache')
   const sides = [' upon a time', ' sat down', ' ran off', ' there was', ' said so']
