@@ -17,6 +17,7 @@ MAKERS = {  # fixture: module, then what make() takes besides the folder
     "llama-tiny": ("llama_tiny",),
     "llama-tiny-untied": ("llama_tiny_untied",),
     "adamw20": ("adamw20",),
+    "next-token": ("next_token",),
     "stories15m": ("stories15m",),
     "trl-sigmoid": ("trl_dpo", "sigmoid"),
     "trl-ipo": ("trl_dpo", "ipo"),

@@ -32,6 +32,15 @@ const fromFile = z.strictObject({
   heldOut: z.number().min(0).max(0.9).default(0),
 })
 
+const textsSchema = z.strictObject({
+  file: z.string(),
+  shuffle: z.boolean().default(true),
+  boundary: z.enum(['strict', 'trim']).default('strict'),
+  maxLength: whole.optional(),
+  heldOut: z.number().min(0).max(0.9).default(0),
+  measureEvery: whole.default(100),
+})
+
 const fromPolicy = z.strictObject({
   prompts: z.union([z.string(), z.array(z.string()).min(1)]),
   perPrompt: z.int().min(2).default(4),
@@ -76,10 +85,12 @@ const trainSchema = z.strictObject({
 /** A recipe as one writes it, TypeScript values or plain JSON; the fields stand in the order of the five steps. */
 export const recipeSchema = z.strictObject({
   model: z.string().min(1),
+  fresh: z.boolean().optional(),
   prior: z.union([value<GoalPrior>((x) => 'bits' in x, 'goalPrior(…)'), priorSchema]).optional(),
   kappa: z.number().min(0).default(1),
-  preferences: z.union([fromFile, fromPolicy]),
-  objective: z.union([value<Objective>((x) => 'needs' in x, 'an objective'), named]).default(() => ({ name: 'dpo' })),
+  preferences: z.union([fromFile, fromPolicy]).optional(),
+  texts: textsSchema.optional(),
+  objective: z.union([value<Objective>((x) => 'needs' in x, 'an objective'), named]).optional(),
   loss: z.custom<CustomLoss>((x) => typeof x === 'function', 'a function from terms to a Value').optional(),
   train: trainSchema.prefault({}),
   accept: z.record(z.string(), boundSchema).default({}),

@@ -8,6 +8,7 @@ import { readJson } from '../text/json.ts'
 import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts'
 import { type DecoderConfig, readConfig, writeConfig } from './config.ts'
 import { writeFolder } from './folder.ts'
+import { freshParams } from './fresh.ts'
 import { type DecoderParams, decoderParams } from './params.ts'
 import { readSafetensors, writeSafetensors } from './safetensors.ts'
 import { stories15m } from './stories15m.ts'
@@ -37,14 +38,21 @@ const anyObject = z.looseObject({})
  *
  * throws  UserError for an unknown name, a folder that lacks a file, another architecture, and tensors missing, extra or misshapen
  */
-export async function loadCheckpoint(nameOrFolder: string, options: { onProgress?: (line: string) => void } = {}): Promise<Checkpoint> {
+export async function loadCheckpoint(
+  nameOrFolder: string,
+  options: {
+    readonly onProgress?: (line: string) => void
+    /** Begin with fresh parameters of this seed; the folder then needs no weights. */
+    readonly fresh?: number
+  } = {},
+): Promise<Checkpoint> {
   const known = Object.hasOwn(models, nameOrFolder) ? models[nameOrFolder] : undefined
   const folder = known ? await known.folder(options.onProgress ?? (() => {})) : await existingFolder(nameOrFolder)
   const configFile = join(folder, 'config.json')
   const json = await readJson(configFile, anyObject, remedy)
   const config = readConfig(configFile, json)
   const eosIds = await readEosIds(folder, configFile, json)
-  const { params, hash } = await readWeights(folder, config)
+  const { params, hash } = options.fresh === undefined ? await readWeights(folder, config) : freshWeights(config, options.fresh)
   const tokenizer = await loadTokenizer(folder)
   if (tokenizer.vocabSize > config.vocabSize)
     throw new UserError(
@@ -100,6 +108,11 @@ async function readWeights(folder: string, config: DecoderConfig): Promise<{ par
     )
   }
   return { params, hash: hash.digest('hex') }
+}
+
+function freshWeights(config: DecoderConfig, seed: number): { params: DecoderParams<Tensor>; hash: string } {
+  const hash = createHash('sha256').update(JSON.stringify({ config, seed })).digest('hex')
+  return { params: freshParams(config, seed), hash }
 }
 
 async function shardsOf(folder: string, index: string): Promise<string[]> {

@@ -11,6 +11,7 @@ export {
   rmsNorm,
   tokenLogps,
 } from './decoder.ts'
+export { freshParams } from './fresh.ts'
 export { adaptedNorms, freshAdapters, type Lora, linearLayers, mergeAdapters, unmergeAdapters } from './lora.ts'
 export { type DecoderBlock, type DecoderParams, decoderParams } from './params.ts'
 export { loadAdapters, saveAdapters } from './peft.ts'

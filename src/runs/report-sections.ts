@@ -30,8 +30,8 @@ ${side('after', policy, votes && voted(votes[0], votes[1]))}
 }
 
 /** What the prior said, what the votes said, and what came of both. */
-export function priorSection({ evaluations, manifest }: ReportData): Html | undefined {
-  const contribution = evaluations.findLast((e) => e.contribution)?.contribution
+export function priorSection({ evaluations, manifest, contribution: trained }: ReportData): Html | undefined {
+  const contribution = evaluations.findLast((e) => e.contribution)?.contribution ?? trained
   if (!contribution) return undefined
   const { strength, votes, bits, weights, fighting } = contribution
   const cast = manifest.judge?.kind === 'simulated' ? 'simulated votes' : 'votes'
