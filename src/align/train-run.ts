@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { UserError } from '../graph/index.ts'
 import type { Tree } from '../models/index.ts'
 import { type Labelled, labelledTree, type Pair, pairTree, type Quarantined, splitByPrompt } from '../preferences/index.ts'
-import { type ContributionRow, type DataFile, onDisk, type Run, writeReport } from '../runs/index.ts'
+import { type ContributionRow, contributionSchema, type DataFile, onDisk, type Run, writeReport } from '../runs/index.ts'
 import type { Example, Trained, Training } from '../train/index.ts'
 import { estimate, trainWork, type Work } from './estimate.ts'
 import { withReference } from './examples.ts'
@@ -106,8 +106,9 @@ async function said(run: Run, watch: Watch): Promise<TrainedRun> {
   watch.note?.(`this run has ended (${run.manifest.ended}); nothing is left to go on with`)
   const steps = (await run.readMetrics()).at(-1)?.step ?? 0
   const heldOut = run.has('held-out.json') ? { heldOut: await run.read('held-out.json', z.union([heldOutSchema, heldOutTextsSchema])) } : {}
+  const contribution = run.has('contribution.json') ? { contribution: await run.read('contribution.json', contributionSchema) } : {}
   const { quarantined } = run.manifest.data[0] ?? { quarantined: {} }
-  return { done: steps, steps, run: run.folder, model: await run.path('model'), quarantined, ...heldOut }
+  return { done: steps, steps, run: run.folder, model: await run.path('model'), quarantined, ...heldOut, ...contribution }
 }
 
 /** A file of pairs or labelled completions, with the part of it that is held out. */

@@ -145,6 +145,7 @@ describe('innate train', () => {
     await writeFile('prior.json', JSON.stringify({ ...trainJson, prior: { goals: ['length'], strength: 20 }, run: 'runs/p' }))
     const { rows } = await innateJson<{ contribution: { votes: number } }>('train prior.json')
     expect(rows.at(-1)!.contribution).toMatchObject({ votes: 40, strength: 20, fighting: expect.any(Array) })
+    expect(await readFile('runs/p/report.html', 'utf8')).toContain('What the prior gave, and what the data gave')
   })
 
   it('stops after --steps, goes on with --resume, and says when there is nothing left', async () => {
