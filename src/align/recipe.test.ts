@@ -47,8 +47,8 @@ describe('a recipe', () => {
   })
 
   const mistakes: [unknown, RegExp][] = [
-    [5, /^recipe: must be an object with model and preferences, got 5$/],
-    [{ ...file, modell: 'M' }, /^recipe: must have no other fields than model, prior, .* run, got modell; did you mean model\?$/],
+    [5, /^recipe: must be an object with model, got 5$/],
+    [{ ...file, modell: 'M' }, /^recipe: must have no other fields than model, fresh, prior, .* run, got modell; did you mean model\?$/],
     [{ preferences: file.preferences }, /^model: must be text, got nothing; add it$/],
     [{ model: 'M' }, /^preferences: must be an object with pairs, or an object with prompts and judge, got nothing; add it, or texts$/],
     [{ model: 'M', preferences: 'x.jsonl' }, /^preferences: must be an object with pairs, or .* got "x\.jsonl"$/],
