@@ -19,6 +19,7 @@ MAKERS = {  # fixture: module, then what make() takes besides the folder
     "llama-tiny": ("llama_tiny",),
     "llama-tiny-untied": ("llama_tiny_untied",),
     "adamw20": ("adamw20",),
+    "next-token": ("next_token",),
     "stories15m": ("stories15m",),
     "trl-sigmoid": ("trl_dpo", "sigmoid"),
     "trl-ipo": ("trl_dpo", "ipo"),
@@ -31,6 +32,9 @@ MAKERS = {  # fixture: module, then what make() takes besides the folder
     "gguf-tiny": ("gguf_tiny",),
     "gguf-families": ("gguf_families",),
     "sentencepiece-tiny": ("sentencepiece_tiny",),
+    "peft-rslora": ("peft_variants", "rslora"),
+    "peft-dora": ("peft_variants", "dora"),
+    "peft-dropout": ("peft_variants", "dropout"),
 }
 PACKAGES = ["torch", "transformers", "tokenizers", "trl", "peft", "safetensors", "numpy", "sentencepiece", "gguf"]
 

@@ -24,6 +24,6 @@ export {
   type Value,
 } from './graph/index.ts'
 export { type Checkpoint, loadCheckpoint, saveCheckpoint } from './models/index.ts'
-export { type CustomLoss, dpo, ipo, kto, objectives, simpo, type Terms } from './objectives/index.ts'
+export { type CustomLoss, dpo, ipo, kto, nextToken, objectives, simpo, type Terms } from './objectives/index.ts'
 export type { Verdict } from './runs/index.ts'
 export { adamw } from './train/index.ts'

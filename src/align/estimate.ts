@@ -99,7 +99,9 @@ function sizes({ vocabSize, hiddenSize, layers, heads, kvHeads, headDim, interme
 function memory(config: DecoderConfig, { lora, tokenBudget }: TrainSettings, { trained, sampled, length }: Work): number {
   const { layers, hiddenSize, heads, kvHeads, headDim, intermediateSize, vocabSize, contextLength } = config
   const { all } = sizes(config)
-  const adapters = lora ? layers * lora.rank * (5 * hiddenSize + 2 * headDim * (heads + kvHeads) + 3 * intermediateSize) : 0
+  const adapters = lora
+    ? (lora.layers?.length ?? layers) * lora.rank * (5 * hiddenSize + 2 * headDim * (heads + kvHeads) + 3 * intermediateSize)
+    : 0
   // Read from disk, and as the reference; trained: a copy with its gradient and two moments.
   const parameters = 2 * all + 4 * (lora ? adapters : all)
   const positions = Math.min(tokenBudget, trained.positions)

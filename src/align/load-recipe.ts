@@ -70,6 +70,7 @@ function located(given: Recipe, folder: string): Recipe {
   const onHub = hubId(given.model) !== undefined && !existsSync(find(dirname(given.model)))
   const model = Object.hasOwn(models, given.model) || onHub ? given.model : find(given.model)
   if (preferences.kind === 'file') return { ...given, model, preferences: { ...preferences, pairs: find(preferences.pairs) } }
+  if (preferences.kind === 'texts') return { ...given, model, preferences: { ...preferences, file: find(preferences.file) } }
   const { prompts, judge } = preferences
   return {
     ...given,

@@ -40,9 +40,9 @@ export interface Material {
  */
 export async function openMaterial(recipe: Recipe, setting: Setting, watch: Watch, signal?: AbortSignal): Promise<Material> {
   const { preferences, seed, prior } = recipe
-  if (preferences.kind === 'file')
+  if (preferences.kind !== 'onPolicy')
     throw new UserError(
-      'preferences: align collects its own preferences from prompts and a judge, got a file of pairs; use onPolicy({ prompts, judge }), or run: innate train',
+      `preferences: align collects its own preferences from prompts and a judge, got a file of ${preferences.kind === 'file' ? 'pairs' : 'texts'}; use onPolicy({ prompts, judge }), or run: innate train`,
     )
   const { checkpoint, referencePolicy, reference, trainee } = setting
   const parts = await dealPrompts(recipe, preferences, checkpoint)

@@ -32,6 +32,15 @@ const fromFile = z.strictObject({
   heldOut: z.number().min(0).max(0.9).default(0),
 })
 
+const textsSchema = z.strictObject({
+  file: z.string(),
+  shuffle: z.boolean().default(true),
+  boundary: z.enum(['strict', 'trim']).default('strict'),
+  maxLength: whole.optional(),
+  heldOut: z.number().min(0).max(0.9).default(0),
+  measureEvery: whole.default(100),
+})
+
 const fromPolicy = z.strictObject({
   prompts: z.union([z.string(), z.array(z.string()).min(1)]),
   perPrompt: z.int().min(2).default(4),
@@ -49,6 +58,16 @@ const priorSchema = z.strictObject({
   weights: z.record(z.string(), z.number()).optional(),
 })
 
+const loraSchema = z.strictObject({
+  rank: whole,
+  alpha: above0,
+  targets: z.array(z.string()).min(1).optional(),
+  layers: z.array(z.int().min(0)).min(1).optional(),
+  dropout: z.number().min(0).max(0.9).optional(),
+  rslora: z.boolean().optional(),
+  dora: z.boolean().optional(),
+})
+
 const trainSchema = z.strictObject({
   optimizer: z
     .union([value<Optimizer>(({ update }) => typeof update === 'function', 'an optimizer'), named])
@@ -58,7 +77,7 @@ const trainSchema = z.strictObject({
   batch: whole.default(8),
   epochs: whole.default(1),
   seed: z.int().optional(),
-  lora: z.strictObject({ rank: whole, alpha: above0, targets: z.array(z.string()).min(1).optional() }).optional(),
+  lora: loraSchema.optional(),
   tokenBudget: whole.default(2048),
   checkpointSeconds: above0.default(60),
 })
@@ -66,10 +85,12 @@ const trainSchema = z.strictObject({
 /** A recipe as one writes it, TypeScript values or plain JSON; the fields stand in the order of the five steps. */
 export const recipeSchema = z.strictObject({
   model: z.string().min(1),
+  fresh: z.boolean().optional(),
   prior: z.union([value<GoalPrior>((x) => 'bits' in x, 'goalPrior(…)'), priorSchema]).optional(),
   kappa: z.number().min(0).default(1),
-  preferences: z.union([fromFile, fromPolicy]),
-  objective: z.union([value<Objective>((x) => 'needs' in x, 'an objective'), named]).default(() => ({ name: 'dpo' })),
+  preferences: z.union([fromFile, fromPolicy]).optional(),
+  texts: textsSchema.optional(),
+  objective: z.union([value<Objective>((x) => 'needs' in x, 'an objective'), named]).optional(),
   loss: z.custom<CustomLoss>((x) => typeof x === 'function', 'a function from terms to a Value').optional(),
   train: trainSchema.prefault({}),
   accept: z.record(z.string(), boundSchema).default({}),

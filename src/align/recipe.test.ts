@@ -47,10 +47,10 @@ describe('a recipe', () => {
   })
 
   const mistakes: [unknown, RegExp][] = [
-    [5, /^recipe: must be an object with model and preferences, got 5$/],
-    [{ ...file, modell: 'M' }, /^recipe: must have no other fields than model, prior, .* run, got modell; did you mean model\?$/],
+    [5, /^recipe: must be an object with model, got 5$/],
+    [{ ...file, modell: 'M' }, /^recipe: must have no other fields than model, fresh, prior, .* run, got modell; did you mean model\?$/],
     [{ preferences: file.preferences }, /^model: must be text, got nothing; add it$/],
-    [{ model: 'M' }, /^preferences: must be an object with pairs, or an object with prompts and judge, got nothing; add it$/],
+    [{ model: 'M' }, /^preferences: must be an object with pairs, or an object with prompts and judge, got nothing; add it, or texts$/],
     [{ model: 'M', preferences: 'x.jsonl' }, /^preferences: must be an object with pairs, or .* got "x\.jsonl"$/],
     [{ model: 'M', preferences: { pair: 'x' } }, /^preferences: must have no other fields than pairs, .* got pair; did you mean pairs\?$/],
     [{ model: 'M', preferences: { promts: 'x', judge: 1 } }, /got promts; did you mean prompts\?$/],
@@ -78,8 +78,11 @@ describe('a recipe', () => {
     ],
     [{ ...asked(), prior, accept: { utility: { atLeast: 0 } } }, /^accept: must name what is measured \(winRate, .* kind\), got utility/],
     [{ ...asked(), prior, gold: 'kind' }, /^gold: must share no word with kind, got .*; what was trained on cannot certify itself/],
-    [{ ...file, objective: { name: 'dpoo' } }, /^objective.name: must be an objective, got "dpoo"; choose from dpo, ipo, simpo, kto$/],
-    [{ ...file, objective: { name: 'dpo', bta: 1 } }, /dpo\.bta: must be a parameter of dpo, got 1; choose from beta/],
+    [
+      { ...file, objective: { name: 'dpoo' } },
+      /^objective.name: must be an objective, got "dpoo"; choose from dpo, ipo, simpo, kto, nextToken$/,
+    ],
+    [{ ...file, objective: { name: 'dpo', bta: 1 } }, /dpo\.bta: must be a parameter of dpo, got 1; did you mean beta\?$/],
     [{ ...file, objective: 'dpo' }, /^objective: must be an objective, or an object with name, got "dpo"$/],
     [{ ...file, train: { optimiser: {} } }, /^train: must have no other fields .* got optimiser; did you mean optimizer\?$/],
     [{ ...file, train: { optimizer: { name: 'sgd' } } }, /^train.optimizer.name: must be an optimizer, got "sgd"; choose from adamw$/],
@@ -102,6 +105,19 @@ describe('a recipe', () => {
     ],
     [{ ...file, prior: { goals: ['kind'], strength: -5 } }, /^prior.strength: must be a number of votes ≥ 0, got -5/],
     [{ ...file, loss: 'x' }, /^loss: must be a function from terms to a Value, got "x"$/],
+    [{ ...file, texts: { file: 'x' } }, /^texts: must be left out where there are preferences, got both/],
+    [
+      { ...file, objective: { name: 'nextToken' } },
+      /^objective.name: must be an objective of preferences, got nextToken; name a file of texts/,
+    ],
+    [
+      { model: 'M', texts: { file: 'x' }, objective: { name: 'dpo' } },
+      /^objective.name: must be nextToken for texts, got dpo; leave it out$/,
+    ],
+    [{ model: 'M', texts: { file: 'x' }, prior: { goals: ['kind'], strength: 1 } }, /^prior: must be left out with texts, got one/],
+    [{ model: 'M', texts: { fle: 'x' } }, /^texts: must have no other fields than .* got fle; did you mean file\?$/],
+    [{ ...file, fresh: true }, /^fresh: must be left out with preferences, got true/],
+    [{ ...file, train: { lora: { rank: 8, alpha: 8, rsLora: true } } }, /^train.lora: .* got rsLora; did you mean rslora\?$/],
   ]
   it.each(mistakes)('%j is refused', (input, message) => {
     const reading = () => recipe(input as RecipeInput)

@@ -1,8 +1,9 @@
 import { commandJudge, type Goal, type GoalPrior, goalPrior, goals, type Judge, sharedWords, votesFile } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
+import type { Lora } from '../models/index.ts'
 import { type CustomLoss, type Objective, objectiveFrom, objectives } from '../objectives/index.ts'
 import type { Bound } from '../runs/index.ts'
-import { adamw, type Optimizer, type Schedule, scheduleFrom } from '../train/index.ts'
+import { adamw, type Course, type Optimizer, scheduleFrom } from '../train/index.ts'
 import { didYouMean, recipeError } from './recipe-error.ts'
 import { type ParsedRecipe, type RecipeInput, recipeSchema } from './recipe-schema.ts'
 
@@ -17,6 +18,19 @@ export interface FromFile {
   readonly maxLength?: number
   /** Share of the prompts that is not trained on, so that accuracy can be measured there. */
   readonly heldOut: number
+}
+
+/** No preferences: texts to learn token by token. */
+export interface FromTexts {
+  readonly kind: 'texts'
+  readonly file: string
+  readonly shuffle: boolean
+  readonly boundary: 'strict' | 'trim'
+  readonly maxLength?: number
+  /** Share of the texts that is not trained on, so that bits per byte can be measured there. */
+  readonly heldOut: number
+  /** Steps between two such measurements. */
+  readonly measureEvery: number
 }
 
 /** Preferences over the policy's own completions: sampled, paired, and put before a judge. */
@@ -40,11 +54,13 @@ export interface JudgeByGoals {
 /** A recipe, read and checked: the five steps in order. */
 export interface Recipe {
   readonly model: string
+  /** Begin with fresh parameters instead of the model's. */
+  readonly fresh?: boolean
   /** 1. */
   readonly prior?: GoalPrior
   /** How many votes the posterior's opinion of a pair is worth beside the pair's own votes. */
   readonly kappa: number
-  readonly preferences: FromFile | OnPolicy
+  readonly preferences: FromFile | FromTexts | OnPolicy
   /** 2. */
   readonly objective: Objective
   /** 3. */
@@ -63,15 +79,9 @@ export interface Recipe {
   readonly run?: string
 }
 
-export interface TrainSettings {
-  readonly optimizer: Optimizer
-  readonly schedule: Schedule
-  readonly clip: number
-  readonly batch: number
-  readonly epochs: number
-  readonly seed: number
-  readonly lora?: { readonly rank: number; readonly alpha: number; readonly targets?: readonly string[] }
+export interface TrainSettings extends Course {
   readonly tokenBudget: number
+  readonly lora?: Omit<Lora, 'seed'>
   readonly checkpointSeconds: number
 }
 
@@ -86,12 +96,17 @@ export function recipe(input: RecipeInput): Recipe {
   if (typeof input === 'object' && input !== null && checked in input) return input as unknown as Recipe
   const parsed = recipeSchema.safeParse(input)
   if (!parsed.success) throw recipeError(input, parsed.error)
-  const { prior, preferences, objective, train, loss, gold, run, stop, ...rest } = parsed.data
+  const { prior, preferences, texts, objective, train, loss, gold, run, stop, fresh, ...rest } = parsed.data
+  if (preferences && texts)
+    throw new UserError('texts: must be left out where there are preferences, got both; train on the texts first, in a recipe of their own')
+  if (!preferences && !texts)
+    throw new UserError('preferences: must be an object with pairs, or an object with prompts and judge, got nothing; add it, or texts')
   const made: Recipe = {
     ...rest,
+    ...(fresh ? { fresh } : {}),
     ...(prior ? { prior: priorOf(prior) } : {}),
-    preferences: 'pairs' in preferences ? { kind: 'file', ...withoutUndefined(preferences) } : onPolicyOf(preferences),
-    objective: 'needs' in objective ? (objective as Objective) : objectiveFrom(objective as { name: string }),
+    preferences: sourceOf(preferences, texts),
+    objective: objectiveOf(objective ?? { name: texts ? 'nextToken' : 'dpo' }),
     ...(loss ? { loss } : {}),
     train: trainOf(train, rest.seed),
     ...(gold ? { gold: goalOf(gold) } : {}),
@@ -99,6 +114,7 @@ export function recipe(input: RecipeInput): Recipe {
     ...(run ? { run } : {}),
   }
   if (made.preferences.kind === 'onPolicy') checkOnPolicy(made, made.preferences)
+  else checkKinds(made)
   return Object.defineProperty(made, checked, { value: true })
 }
 
@@ -126,6 +142,20 @@ export function measuresOf({ prior, gold }: Recipe, { judge }: OnPolicy): string
     ...(prior?.goals ?? []).map(({ name }) => name),
     ...(gold ? ['gold'] : []),
   ]
+}
+
+/** Texts are learned token by token, preferences are not. */
+function checkKinds({ preferences, objective, prior, fresh }: Recipe) {
+  const texts = preferences.kind === 'texts'
+  if (texts !== (objective.kind === 'tokens'))
+    throw new UserError(
+      `objective.name: must be ${texts ? 'nextToken for texts' : 'an objective of preferences'}, got ${objective.name}; ${texts ? 'leave it out' : 'name a file of texts under texts instead of preferences'}`,
+    )
+  if (texts && prior) throw new UserError('prior: must be left out with texts, got one; a prior is about what votes will say')
+  if (fresh && !texts)
+    throw new UserError(
+      'fresh: must be left out with preferences, got true; train fresh parameters on texts first, in a recipe of their own',
+    )
 }
 
 /** What fields say of each other, so that a run does not find it out after its first round. */
@@ -161,6 +191,15 @@ function priorOf(given: NonNullable<ParsedRecipe['prior']>): GoalPrior {
   return goalPrior({ goals: stated.map(goalOf), strength, ...(weights ? { weights } : {}) })
 }
 
+function sourceOf(preferences: ParsedRecipe['preferences'], texts: ParsedRecipe['texts']): Recipe['preferences'] {
+  if (texts) return { kind: 'texts', ...withoutUndefined(texts) }
+  return 'pairs' in preferences! ? { kind: 'file', ...withoutUndefined(preferences) } : onPolicyOf(preferences!)
+}
+
+function objectiveOf(given: NonNullable<ParsedRecipe['objective']>): Objective {
+  return 'needs' in given ? (given as Objective) : objectiveFrom(given as { name: string })
+}
+
 function onPolicyOf(given: Extract<ParsedRecipe['preferences'], { prompts: unknown }>): OnPolicy {
   const { judge, prompts, perPrompt, promptsPerRound, ...sampling } = given
   return { kind: 'onPolicy', prompts, perPrompt, promptsPerRound, judge: judgeOf(judge), sampling: withoutUndefined(sampling) }
@@ -173,9 +212,10 @@ function judgeOf(given: Extract<ParsedRecipe['preferences'], { prompts: unknown 
   return votesFile(given.votes)
 }
 
-function trainOf({ optimizer, schedule, seed, ...rest }: ParsedRecipe['train'], fallback: number): TrainSettings {
+function trainOf({ optimizer, schedule, seed, lora, ...rest }: ParsedRecipe['train'], fallback: number): TrainSettings {
   return {
-    ...(withoutUndefined(rest) as Omit<TrainSettings, 'optimizer' | 'schedule' | 'seed'>),
+    ...rest,
+    ...(lora ? { lora: withoutUndefined(lora) } : {}),
     optimizer: 'update' in optimizer ? (optimizer as Optimizer) : optimizerFrom(optimizer as { name: string }),
     schedule: scheduleFrom(withoutUndefined(typeof schedule === 'string' ? { name: schedule } : schedule)),
     seed: seed ?? fallback,

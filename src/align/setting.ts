@@ -17,7 +17,8 @@ export interface Setting {
 
 /** Loads the model once and puts it into the engine twice: as the reference, and to be trained. */
 export async function openSetting(recipe: Recipe, watch: Watch = {}, checkpoint?: Checkpoint): Promise<Setting> {
-  const loaded = checkpoint ?? (await loadCheckpoint(recipe.model, { onProgress: (line) => watch.note?.(line) }))
+  const fresh = recipe.fresh ? { fresh: seedFor(recipe.seed, 'fresh') } : {}
+  const loaded = checkpoint ?? (await loadCheckpoint(recipe.model, { onProgress: (line) => watch.note?.(line), ...fresh }))
   const engine = openEngine()
   const referencePolicy = await openPolicy(engine, loaded)
   const trainee = await openTrainee(referencePolicy, loaded, recipe.train)

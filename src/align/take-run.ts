@@ -32,7 +32,7 @@ function told(run: Run, watch: Watch): Run {
 function begunWith({ kind, recipe, model, data = [] }: Pick<Manifest, 'kind' | 'recipe' | 'model'> & Pick<NewManifest, 'data'>) {
   const { run: _, model: __, keepRounds: ___, preferences, train, ...rest } = JSON.parse(JSON.stringify(recipe))
   const { checkpointSeconds: ____, ...settings } = train ?? {}
-  const { pairs: _____, prompts: ______, ...how } = preferences ?? {}
+  const { pairs: _____, prompts: ______, file: _______, ...how } = preferences ?? {}
   return { kind, ...rest, train: settings, preferences: how, model: model.sha256, data: data.map(({ sha256 }) => sha256) }
 }
 

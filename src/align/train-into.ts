@@ -1,5 +1,5 @@
 import type { Run } from '../runs/index.ts'
-import { type Example, type Trained, train } from '../train/index.ts'
+import { type Example, type Trained, type Training, train } from '../train/index.ts'
 import type { Recipe } from './recipe.ts'
 import { type Setting, seedFor } from './setting.ts'
 import { begin, type Watch } from './watch.ts'
@@ -12,6 +12,7 @@ export interface TrainingInto {
   readonly watch: Watch
   readonly signal?: AbortSignal
   readonly maxSteps?: number
+  readonly measure?: Training['measure']
 }
 
 /** Trains what is trained of a setting as a recipe says, into a run folder: metrics step by step, and a checkpoint to go on from. */
@@ -20,7 +21,7 @@ export async function trainInto(
   recipe: Recipe,
   { trainee, reference }: Setting,
   examples: readonly Example[],
-  { round, folder, watch, signal, maxSteps }: TrainingInto,
+  { round, folder, watch, signal, maxSteps, measure }: TrainingInto,
 ): Promise<Trained> {
   const { preferences, objective, loss } = recipe
   let bar: ReturnType<typeof begin> | undefined
@@ -38,6 +39,7 @@ export async function trainInto(
     resume: true,
     ...(maxSteps ? { maxSteps } : {}),
     ...(signal ? { signal } : {}),
+    ...(measure ? { measure } : {}),
     async onStart({ step, steps }) {
       await run.truncateMetrics({ round, step })
       bar = begin(watch, round === 0 ? 'training' : `round ${round}: training`, steps)

@@ -1,21 +1,23 @@
+import { z } from 'zod'
 import { UserError } from '../graph/index.ts'
 import type { Tree } from '../models/index.ts'
-import { type Labelled, labelledTree, type Pair, pairTree, splitByPrompt } from '../preferences/index.ts'
-import { type ContributionRow, onDisk, type Run, writeReport } from '../runs/index.ts'
-import type { Trained } from '../train/index.ts'
-import { estimate, type Needs, trainWork } from './estimate.ts'
+import { type Labelled, labelledTree, type Pair, pairTree, type Quarantined, splitByPrompt } from '../preferences/index.ts'
+import { type ContributionRow, contributionSchema, type DataFile, onDisk, type Run, writeReport } from '../runs/index.ts'
+import type { Example, Trained, Training } from '../train/index.ts'
+import { estimate, trainWork, type Work } from './estimate.ts'
 import { withReference } from './examples.ts'
 import { type HeldOut, heldOutAccuracy, heldOutSchema } from './held-out.ts'
 import { type Labels, labelPairs } from './label.ts'
 import { loadPreferences } from './load-preferences.ts'
 import { manifestOf } from './manifest.ts'
-import type { Recipe } from './recipe.ts'
+import type { FromFile, Recipe } from './recipe.ts'
 import { openSetting, type Setting } from './setting.ts'
 import { sampleOf } from './speak.ts'
 import { standardOf } from './standard.ts'
 import { takeRun } from './take-run.ts'
 import { throughputOf } from './throughput.ts'
 import { trainInto } from './train-into.ts'
+import { type HeldOutTexts, heldOutTextsSchema, openTexts } from './train-texts.ts'
 import type { Watch } from './watch.ts'
 
 export interface TrainRunOptions {
@@ -33,58 +35,69 @@ export interface TrainedRun extends Trained {
   readonly run: string
   /** The trained model, once every step was taken. */
   readonly model?: string
-  readonly heldOut?: HeldOut
+  readonly heldOut?: HeldOut | HeldOutTexts
   /** Rows of the file that could not be used, by reason; each is in quarantine.jsonl. */
   readonly quarantined: Readonly<Record<string, number>>
   /** With a prior: what it and what the votes put into the labels. */
   readonly contribution?: ContributionRow
 }
 
+/** What a run trains on, read from its file. */
+export interface TrainMaterial {
+  readonly data: DataFile
+  readonly quarantined: readonly Quarantined[]
+  work(): Promise<Work>
+  examples(): Promise<{ examples: readonly Example[]; contribution?: ContributionRow }>
+  /** Measures what is not trained on, after a step. */
+  readonly measure?: NonNullable<Training['measure']>
+  /** The same, once training is done. */
+  heldOut(): Promise<HeldOut | HeldOutTexts | undefined>
+}
+
 /**
- * Trains once on a file of preferences: no prior needed, no judge, no verdict. With a prior its posterior makes the labels soft.
+ * Trains once on a file of preferences or of texts: no judge, no verdict. With a prior its posterior makes the labels of pairs soft.
  *
  * throws  UserError for what is wrong with recipe or files
  */
 export async function trainRun(recipe: Recipe, options: TrainRunOptions = {}): Promise<TrainedRun> {
   const { watch = {}, signal, resume, maxSteps, command = 'trainRun(recipe)' } = options
   const { preferences } = recipe
-  if (preferences.kind !== 'file')
+  if (preferences.kind === 'onPolicy')
     throw new UserError('preferences: train needs a file of pairs, got prompts and a judge; use { pairs: FILE }, or run: innate align')
   const setting = await openSetting(recipe, watch)
+  const { checkpoint, trainee, engine } = setting
   let run: Run | undefined
   try {
-    const { rows, quarantined, data } = await loadPreferences(preferences, recipe, setting.checkpoint, watch)
+    const material = await (preferences.kind === 'texts'
+      ? openTexts(preferences, recipe, setting, watch)
+      : openPreferences(preferences, recipe, setting, watch))
+    const { data, quarantined, measure } = material
     run = await takeRun(recipe.run, await manifestOf(recipe, 'train', setting, [data], command), { resume, watch })
     if (run.manifest.ended !== undefined) return await said(run, watch)
     if (quarantined.length > 0) await run.writeRows('quarantine.jsonl', quarantined)
-    const shares = { train: 1 - preferences.heldOut, heldOut: preferences.heldOut }
-    const { train: trained, heldOut } = splitByPrompt(rows, shares, recipe.seed)
-    if (trained.length === 0)
-      throw new UserError(`preferences.heldOut: must leave pairs to train on, got ${preferences.heldOut} of ${rows.length} rows; lower it`)
-    const { labelled, contribution } = await label(trained, recipe, setting)
-    watch.needs?.({ all: await needsOf(labelled, recipe, setting) })
-    const examples = await withReference(labelled, setting.reference, watch)
+    watch.needs?.({ all: estimate(checkpoint.config, recipe.train, await material.work(), await throughputOf(engine)) })
+    const { examples, contribution } = await material.examples()
+    if (contribution) await run.write('contribution.json', contribution)
     const { done, steps } = await trainInto(run, recipe, setting, examples, {
       round: 0,
       folder: 'checkpoint',
       watch,
       ...(signal ? { signal } : {}),
       ...(maxSteps ? { maxSteps } : {}),
+      ...(measure ? { measure } : {}),
     })
     const found = { done, steps, run: run.folder, quarantined: data.quarantined, ...(contribution ? { contribution } : {}) }
     if (done < steps) return found
     const model = await run.path('model')
-    await onDisk(model, 4 * setting.trainee.trained, () => setting.trainee.save(model))
-    const measured = heldOut.length > 0 ? await heldOutAccuracy(setting, heldOut) : undefined
-    if (!measured && preferences.heldOut > 0)
-      watch.note?.(`held-out accuracy needs pairs on at least 2 prompts, got ${heldOut.length} pairs held out; raise preferences.heldOut`)
+    await onDisk(model, 4 * trainee.trained, () => trainee.save(model))
+    const measured = await material.heldOut()
     if (measured) await run.write('held-out.json', measured)
     await run.close({ ended: true })
     await writeReport(run)
     return { ...found, model, ...(measured ? { heldOut: measured } : {}) }
   } finally {
     await run?.close()
-    await setting.engine.close()
+    await engine.close()
   }
 }
 
@@ -92,17 +105,42 @@ export async function trainRun(recipe: Recipe, options: TrainRunOptions = {}): P
 async function said(run: Run, watch: Watch): Promise<TrainedRun> {
   watch.note?.(`this run has ended (${run.manifest.ended}); nothing is left to go on with`)
   const steps = (await run.readMetrics()).at(-1)?.step ?? 0
-  const heldOut = run.has('held-out.json') ? { heldOut: await run.read('held-out.json', heldOutSchema) } : {}
+  const heldOut = run.has('held-out.json') ? { heldOut: await run.read('held-out.json', z.union([heldOutSchema, heldOutTextsSchema])) } : {}
+  const contribution = run.has('contribution.json') ? { contribution: await run.read('contribution.json', contributionSchema) } : {}
   const { quarantined } = run.manifest.data[0] ?? { quarantined: {} }
-  return { done: steps, steps, run: run.folder, model: await run.path('model'), quarantined, ...heldOut }
+  return { done: steps, steps, run: run.folder, model: await run.path('model'), quarantined, ...heldOut, ...contribution }
 }
 
-async function needsOf(labelled: readonly { tree: Tree }[], { train }: Recipe, { engine, checkpoint }: Setting): Promise<Needs> {
-  const work = trainWork(
-    train,
-    labelled.map(({ tree }) => tree),
-  )
-  return estimate(checkpoint.config, train, work, await throughputOf(engine))
+/** A file of pairs or labelled completions, with the part of it that is held out. */
+async function openPreferences(from: FromFile, recipe: Recipe, setting: Setting, watch: Watch): Promise<TrainMaterial> {
+  const { rows, quarantined, data } = await loadPreferences(from, recipe, setting.checkpoint, watch)
+  const shares = { train: 1 - from.heldOut, heldOut: from.heldOut }
+  const { train: trained, heldOut } = splitByPrompt(rows, shares, recipe.seed)
+  if (trained.length === 0)
+    throw new UserError(`preferences.heldOut: must leave pairs to train on, got ${from.heldOut} of ${rows.length} rows; lower it`)
+  let made: ReturnType<typeof label> | undefined
+  const labels = () => (made ??= label(trained, recipe, setting))
+  return {
+    data,
+    quarantined,
+    async work() {
+      const { labelled } = await labels()
+      return trainWork(
+        recipe.train,
+        labelled.map(({ tree }) => tree),
+      )
+    },
+    async examples() {
+      const { labelled, ...rest } = await labels()
+      return { examples: await withReference(labelled, setting.reference, watch), ...rest }
+    },
+    async heldOut() {
+      const measured = heldOut.length > 0 ? await heldOutAccuracy(setting, heldOut) : undefined
+      if (!measured && from.heldOut > 0)
+        watch.note?.(`held-out accuracy needs pairs on at least 2 prompts, got ${heldOut.length} pairs held out; raise preferences.heldOut`)
+      return measured
+    },
+  }
 }
 
 /** Pairs with their soft labels, or single completions with theirs. */

@@ -1,8 +1,9 @@
 import { join } from 'node:path'
-import { place, type Resident } from '../engine/index.ts'
+import type { Resident } from '../engine/index.ts'
 import { leaves, type Nested, type Tensor } from '../graph/index.ts'
 import {
   type Adapters,
+  adapterLeaves,
   type Checkpoint,
   decoderParams,
   freshAdapters,
@@ -10,6 +11,7 @@ import {
   loadCheckpoint,
   mergeAdapters,
   type Policy,
+  placeAdapters,
   policyOf,
   readAdapters,
   readParams,
@@ -35,23 +37,19 @@ export interface Trainee {
 export async function openTrainee(reference: Policy, checkpoint: Checkpoint, { lora, seed }: TrainSettings): Promise<Trainee> {
   const { engine, config } = reference
   if (lora) {
-    const start = freshAdapters(config, { ...lora, seed })
-    const layers = (await place(engine, start.layers as never)) as unknown as Adapters<Resident>['layers']
-    const policy = policyOf(engine, config, reference.params, { scale: start.scale, layers })
-    const write = async ({ layers: from }: Adapters<Tensor>) => {
-      for (const [path, { a, b }] of Object.entries(from)) {
-        await engine.write(policy.adapters!.layers[path]!.a, a)
-        await engine.write(policy.adapters!.layers[path]!.b, b)
-      }
+    const start = freshAdapters(config, { ...lora, seed }, checkpoint.params)
+    const policy = policyOf(engine, config, reference.params, await placeAdapters(engine, start))
+    const write = async (from: Adapters<Tensor>) => {
+      for (const [name, part] of adapterLeaves(from)) await engine.write(policy.given[name]!, part)
     }
     return {
       policy,
-      trained: Object.values(start.layers).reduce((n, { a, b }) => n + a.data.length + b.data.length, 0),
+      trained: adapterLeaves(start).reduce((n, [, { data }]) => n + data.length, 0),
       reset: () => write(start),
       async save(folder) {
         const adapters = (await readAdapters(policy))!
         await saveCheckpoint(folder, checkpoint, mergeAdapters(checkpoint.params, adapters))
-        await saveAdapters(join(folder, 'adapter'), adapters, checkpoint.name)
+        await saveAdapters(join(folder, 'adapter'), adapters, { name: checkpoint.name, blocks: config.layers })
       },
       async load(folder) {
         await write(await loadAdapters(join(folder, 'adapter'), config))

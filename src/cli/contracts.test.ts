@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openEngine } from '../engine/index.ts'
-import { loadAdapters, loadCheckpoint, openPolicy, scoreTrees, textTree } from '../models/index.ts'
+import { loadAdapters, loadCheckpoint, mergeAdapters, openPolicy, saveCheckpoint, scoreTrees, textTree } from '../models/index.ts'
 import { alignJson, fakeFolder, innate, innateJson, trainJson, writeRows } from './fake-folder.ts'
 
 // What other programs read: with --json, JSON lines on stdout and nothing else there.
@@ -30,6 +30,28 @@ const metrics = {
 }
 
 describe('innate logp', () => {
+  it('reads a model with an adapter as it reads the two merged', async () => {
+    const base = await loadCheckpoint('models/tiny')
+    const adapters = await loadAdapters('adapters/tiny', base.config)
+    await saveCheckpoint('models/merged', base, mergeAdapters(base.params, adapters))
+    const [bare, adapted, merged] = [
+      await innateJson<{ chosen: number }>('logp --model models/tiny --pairs forty.jsonl'),
+      await innateJson<{ chosen: number }>('logp --model models/tiny --adapter adapters/tiny --pairs forty.jsonl'),
+      await innateJson<{ chosen: number }>('logp --model models/merged --pairs forty.jsonl'),
+    ]
+    adapted.rows.forEach(({ chosen }, i) => {
+      expect(Math.abs(chosen - merged.rows[i]!.chosen)).toBeLessThan(1e-4)
+      expect(Math.abs(chosen - bare.rows[i]!.chosen)).toBeGreaterThan(1e-3)
+    })
+  })
+
+  it('samples with an adapter as with the two merged', async () => {
+    const sampled = (words: string) =>
+      innateJson<{ ids: number[] }>(`sample ${words} --prompts prompts.jsonl --max-tokens 8 --temperature 0`)
+    const [adapted, merged] = [await sampled('--model models/tiny --adapter adapters/tiny'), await sampled('--model models/merged')]
+    expect(adapted.rows.map(({ ids }) => ids)).toEqual(merged.rows.map(({ ids }) => ids))
+  })
+
   it('prints a row per pair: summed log-probabilities in nats over completion tokens', async () => {
     const { code, rows } = await innateJson('logp --model models/tiny --pairs forty.jsonl')
     expect([code, rows.length]).toEqual([0, 40])
@@ -123,6 +145,7 @@ describe('innate train', () => {
     await writeFile('prior.json', JSON.stringify({ ...trainJson, prior: { goals: ['length'], strength: 20 }, run: 'runs/p' }))
     const { rows } = await innateJson<{ contribution: { votes: number } }>('train prior.json')
     expect(rows.at(-1)!.contribution).toMatchObject({ votes: 40, strength: 20, fighting: expect.any(Array) })
+    expect(await readFile('runs/p/report.html', 'utf8')).toContain('What the prior gave, and what the data gave')
   })
 
   it('stops after --steps, goes on with --resume, and says when there is nothing left', async () => {

@@ -1,5 +1,5 @@
 import { openEngine } from '../engine/index.ts'
-import { loadCheckpoint, openPolicy, scoreTrees } from '../models/index.ts'
+import { loadAdapters, loadCheckpoint, openPolicy, scoreTrees } from '../models/index.ts'
 import { loadPairs, pairTree, writeQuarantine } from '../preferences/index.ts'
 import { command, oneOf, text } from './command.ts'
 
@@ -9,13 +9,18 @@ export const logp = command({
   about: 'Print the log-probability of both completions of every pair, in nats, summed over their tokens.',
   flags: {
     model: text('model by name or folder', { default: 'stories15m', shown: 'M' }),
+    adapter: text('folder of an adapter for the model, as PEFT or train saves it', { shown: 'FOLDER' }),
     pairs: text('JSONL file of pairs, plain or .gz', { default: 'pairs.jsonl', shown: 'FILE' }),
     boundary: oneOf('what to do when a prompt is not a token prefix', ['strict', 'trim'], { default: 'strict' }),
     quarantine: text('where rows that cannot be used are written; nowhere when left out', { shown: 'FILE' }),
   },
-  examples: ['logp --model models/tiny --pairs pairs.jsonl', 'logp --model models/tiny --pairs pairs.jsonl --json'],
+  examples: [
+    'logp --model models/tiny --pairs pairs.jsonl',
+    'logp --model models/tiny --adapter adapters/tiny --pairs pairs.jsonl',
+    'logp --model models/tiny --pairs pairs.jsonl --json',
+  ],
 
-  async action({ model, pairs: file, boundary, quarantine }, screen, signal) {
+  async action({ model, adapter, pairs: file, boundary, quarantine }, screen, signal) {
     const checkpoint = await loadCheckpoint(model, { onProgress: screen.note })
     const { examples, quarantined } = await loadPairs(file, checkpoint, { boundary })
     if (quarantine) await writeQuarantine(quarantine, quarantined)
@@ -23,9 +28,10 @@ export const logp = command({
       screen.warn(
         `${file}: ${quarantined.length} rows cannot be used and are left out; see them with: innate pairs check ${file} --model ${model}`,
       )
+    const adapters = adapter === undefined ? undefined : await loadAdapters(adapter, checkpoint.config)
     const engine = openEngine()
     try {
-      const policy = await openPolicy(engine, checkpoint)
+      const policy = await openPolicy(engine, checkpoint, adapters)
       const bar = screen.progress('scoring', 100)
       let shown = 0
       const scores = await scoreTrees(policy, examples.map(pairTree), {}, (done, of) => {

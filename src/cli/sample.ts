@@ -1,6 +1,6 @@
 import { readPromptFile } from '../align/index.ts'
 import { openEngine } from '../engine/index.ts'
-import { loadCheckpoint, openPolicy, sampleCompletions } from '../models/index.ts'
+import { loadAdapters, loadCheckpoint, openPolicy, sampleCompletions } from '../models/index.ts'
 import { command, integer, text } from './command.ts'
 import { constraintOf, generationFlags, samplingOf } from './generation-flags.ts'
 import { printable } from './screen.ts'
@@ -11,6 +11,7 @@ export const sample = command({
   about: 'Let a model complete prompts; log-probabilities are those of the full softmax at temperature 1, however it is sampled.',
   flags: {
     model: text('model by name or folder', { default: 'stories15m', shown: 'M' }),
+    adapter: text('folder of an adapter for the model, as PEFT or train saves it', { shown: 'FOLDER' }),
     prompts: text('JSONL file with prompt or prompt_ids', { default: 'prompts.jsonl', shown: 'FILE' }),
     perPrompt: integer('completions of each prompt', { default: 1, min: 1 }),
     ...generationFlags,
@@ -23,13 +24,14 @@ export const sample = command({
     'sample --model models/tiny --json-schema schema.json --max-tokens 64',
   ],
 
-  async action({ model, prompts: file, perPrompt, batch, jsonSchema, ...flags }, screen, signal) {
+  async action({ model, adapter, prompts: file, perPrompt, batch, jsonSchema, ...flags }, screen, signal) {
     const checkpoint = await loadCheckpoint(model, { onProgress: screen.note })
     const prompts = await readPromptFile(file, checkpoint)
     const constraint = await constraintOf(jsonSchema, checkpoint.tokenizer, checkpoint.eosIds)
+    const adapters = adapter === undefined ? undefined : await loadAdapters(adapter, checkpoint.config)
     const engine = openEngine()
     try {
-      const policy = await openPolicy(engine, checkpoint)
+      const policy = await openPolicy(engine, checkpoint, adapters)
       const bar = screen.progress('sampling', prompts.length * perPrompt)
       const groups = await sampleCompletions(
         policy,

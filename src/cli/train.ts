@@ -4,10 +4,10 @@ import { keepingRun, resumeLine } from './keeping-run.ts'
 import { recipeFor } from './recipe-for.ts'
 import { contributionLine, watchOn } from './watch-screen.ts'
 
-/** Trains on a file of preferences. */
+/** Trains on a file of preferences or of texts. */
 export const train = command({
   name: 'train',
-  about: 'Train a model on a file of preferences, once, without a verdict.',
+  about: 'Train a model on a file of preferences or of texts, once, without a verdict.',
   args: { recipe: text('recipe, .ts or .json') },
   flags: {
     run: text('run folder; the recipe’s, or a new one under runs/', { shown: 'FOLDER' }),
@@ -57,8 +57,16 @@ function rowsOf({ run, heldOut }: TrainedRun, model: string): string[][] {
     ['report', `${run}/report.html`],
   ]
   if (!heldOut) return places
-  const interval = ({ estimate, low, high }: typeof heldOut.accuracy, digits: number) =>
+  type Interval = { readonly estimate: number; readonly low: number; readonly high: number }
+  const interval = ({ estimate, low, high }: Interval, digits: number) =>
     `${estimate.toFixed(digits)} [${low.toFixed(digits)}, ${high.toFixed(digits)}]`
+  if ('bitsPerByte' in heldOut)
+    return [
+      [`on ${heldOut.texts} held-out texts`, 'with 95 % intervals over texts'],
+      ['before', `${interval(heldOut.before, 3)} bits a byte`],
+      ['after', `${interval(heldOut.bitsPerByte, 3)} bits a byte`],
+      ...places,
+    ]
   return [
     [`on ${heldOut.pairs} held-out pairs`, 'with 95 % intervals over prompts'],
     ['accuracy', interval(heldOut.accuracy, 3)],

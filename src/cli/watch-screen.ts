@@ -1,6 +1,6 @@
 import { totalmem } from 'node:os'
 import type { Watch } from '../align/index.ts'
-import type { Evaluation } from '../runs/index.ts'
+import type { Evaluation, Metrics } from '../runs/index.ts'
 import type { Screen } from './screen.ts'
 import { duration, wrap } from './screen.ts'
 
@@ -41,13 +41,10 @@ export function watchOn(screen: Screen): Watch {
       screen.note(`${at()}  the first completion by the reference:\n`)
       screen.note(`${wrap(`${prompt}▸${text}`.replaceAll('\n', ' '), screen.width - 10).replace(/^/gm, '          ')}\n`)
     },
-    step({ loss, margin, accuracy, chosenLogRatio, rejectedLogRatio }, { steps: total }) {
+    step(metrics, { steps: total }) {
       steps++
-      if (steps === 1) screen.note(`${at()}  the first step: loss ${loss.toFixed(4)}`)
-      if (steps % Math.max(1, Math.floor(total / 4)) === 0)
-        screen.note(
-          `${at()}  loss ${loss.toFixed(3)} · margin ${margin.toFixed(2)} nats · accuracy ${accuracy.toFixed(2)} · log-ratio chosen ${chosenLogRatio.toFixed(2)}, rejected ${rejectedLogRatio.toFixed(2)}`,
-        )
+      if (steps === 1) screen.note(`${at()}  the first step: loss ${metrics.loss.toFixed(4)}`)
+      if (steps % Math.max(1, Math.floor(total / 4)) === 0 || 'bitsPerByte' in metrics) screen.note(`${at()}  ${stepLine(metrics)}`)
     },
     evaluation({ look, round, criteria, contribution }) {
       const what = look === 'sealed' ? 'sealed prompts, looked at once' : `round ${round}, development prompts`
@@ -60,6 +57,14 @@ export function watchOn(screen: Screen): Watch {
       if (contribution) screen.note(`${at()}  ${contributionLine(contribution)}`)
     },
   }
+}
+
+function stepLine(metrics: Metrics): string {
+  const loss = `loss ${metrics.loss.toFixed(3)}`
+  const { margin, accuracy, chosenLogRatio, rejectedLogRatio, bitsPerByte } = metrics
+  if (margin === undefined || accuracy === undefined || chosenLogRatio === undefined || rejectedLogRatio === undefined)
+    return `step ${metrics.step}: ${loss} nats a token${bitsPerByte === undefined ? '' : ` · ${bitsPerByte.toFixed(3)} bits a byte, held out`}`
+  return `${loss} · margin ${margin.toFixed(2)} nats · accuracy ${accuracy.toFixed(2)} · log-ratio chosen ${chosenLogRatio.toFixed(2)}, rejected ${rejectedLogRatio.toFixed(2)}`
 }
 
 /** What prior and votes put in, in a line; a prior that the votes contradict is fighting the data. */

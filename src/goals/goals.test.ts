@@ -56,6 +56,11 @@ describe('standardise', () => {
       () => standardise([goal('odd', () => Number.NaN)], samples),
       /goal odd: must measure a finite number, got NaN/,
     ],
+    [
+      'a measure that throws',
+      () => standardise([goal('odd', () => JSON.parse('{'))], samples),
+      /goal odd: must measure a finite number, got SyntaxError: .* on ".*"; mend its measure/,
+    ],
   ])('refuses %s', (_, act, message) => {
     expect(act).toThrow(UserError)
     expect(act).toThrow(message)

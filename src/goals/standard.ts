@@ -41,9 +41,17 @@ export function features({ goals, sd }: Standard, a: Sample, b: Sample): number[
 }
 
 function measured(goal: Goal, sample: Sample): number {
-  const value = goal.measure(sample)
+  const wrong = (got: unknown, cause?: unknown) =>
+    new UserError(
+      `goal ${goal.name}: must measure a finite number, got ${got} on ${JSON.stringify(sample.text.slice(0, 60))}; mend its measure`,
+      { cause },
+    )
+  let value: number
+  try {
+    value = goal.measure(sample)
+  } catch (cause) {
+    throw cause instanceof UserError ? cause : wrong(cause, cause)
+  }
   if (Number.isFinite(value)) return value
-  throw new UserError(
-    `goal ${goal.name}: must measure a finite number, got ${value} on ${JSON.stringify(sample.text.slice(0, 60))}; mend its measure`,
-  )
+  throw wrong(value)
 }

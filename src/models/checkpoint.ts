@@ -8,6 +8,7 @@ import { readJson } from '../text/json.ts'
 import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts'
 import { type DecoderConfig, familyOf, readConfig, writeConfig } from './config.ts'
 import { writeFolder } from './folder.ts'
+import { freshParams } from './fresh.ts'
 import { type UnpackedGguf, unpackGguf } from './gguf/unpack.ts'
 import { hubFolder, hubId } from './hub.ts'
 import { type DecoderParams, decoderParams } from './params.ts'
@@ -40,7 +41,14 @@ const anyObject = z.looseObject({})
  *
  * throws  UserError for an unknown name, a folder that lacks a file, another architecture, and tensors missing, extra or misshapen
  */
-export async function loadCheckpoint(nameOrFolder: string, options: { onProgress?: (line: string) => void } = {}): Promise<Checkpoint> {
+export async function loadCheckpoint(
+  nameOrFolder: string,
+  options: {
+    readonly onProgress?: (line: string) => void
+    /** Begin with fresh parameters of this seed; the folder then needs no weights. */
+    readonly fresh?: number
+  } = {},
+): Promise<Checkpoint> {
   const known = Object.hasOwn(models, nameOrFolder) ? models[nameOrFolder] : undefined
   const gguf = !known && nameOrFolder.endsWith('.gguf') ? await unpackGguf(nameOrFolder) : undefined
   const folder =
@@ -49,7 +57,7 @@ export async function loadCheckpoint(nameOrFolder: string, options: { onProgress
   const json = await readJson(configFile, anyObject, remedy)
   const config = readConfig(configFile, json)
   const eosIds = await readEosIds(folder, configFile, json)
-  const { params, hash } = await readWeights(folder, config, gguf)
+  const { params, hash } = options.fresh === undefined ? await readWeights(folder, config, gguf) : freshWeights(config, options.fresh)
   const tokenizer = await loadTokenizer(folder)
   if (tokenizer.vocabSize > config.vocabSize)
     throw new UserError(
@@ -131,6 +139,11 @@ async function readShards(folder: string) {
     }
   }
   return { where, found, hash: hash.digest('hex') }
+}
+
+function freshWeights(config: DecoderConfig, seed: number): { params: DecoderParams<Tensor>; hash: string } {
+  const hash = createHash('sha256').update(JSON.stringify({ config, seed })).digest('hex')
+  return { params: freshParams(config, seed), hash }
 }
 
 async function shardsOf(folder: string, index: string): Promise<string[]> {

@@ -19,6 +19,7 @@ import {
   slice,
   softmax,
   sqrt,
+  stopGradient,
   sum,
   type Tap,
   table,
@@ -39,10 +40,23 @@ export interface DecoderInputs {
   readonly mask: Value
 }
 
-/** Low-rank additions to linear layers, by path (`blocks.0.attn.q`): y = x·Wᵀ + scale · (x·aᵀ)·bᵀ. */
+/** Low-rank additions to linear layers, by path (`blocks.0.attn.q`): W becomes W + scale · b·a, with rows as long as `magnitude` says. */
 export interface Adapters<T> {
+  /** alpha / rank, or alpha / √rank where `rslora`. */
   readonly scale: number
-  readonly layers: { readonly [path: string]: { readonly a: T; readonly b: T } }
+  readonly rslora?: boolean
+  /** Share of an adapter's inputs that training drops; see dropoutMasks. */
+  readonly dropout?: number
+  readonly layers: { readonly [path: string]: Adapter<T> }
+  /** What each adapter's input [R, T, in] is multiplied by in a training step. */
+  readonly masks?: { readonly [path: string]: T }
+}
+
+/** shape a [rank, in], b [out, rank], magnitude [out] (DoRA) for a layer [out, in] */
+export interface Adapter<T> {
+  readonly a: T
+  readonly b: T
+  readonly magnitude?: T
 }
 
 export interface DecoderOptions {
@@ -80,7 +94,7 @@ export function decoder(params: DecoderParams<Value>, inputs: DecoderInputs, con
   params.blocks.forEach((block, i) => {
     const named: Tap = (name, value) => tap(`blocks.${i}.${name}`, value)
     const dense: Dense = (value, weight, bias, path) => {
-      const y = adapted(linear(value, weight), value, options.adapters, `blocks.${i}.${path}`)
+      const y = adapted(linear(value, weight), value, options.adapters, `blocks.${i}.${path}`, weight)
       return bias ? y.add(bias) : y
     }
     const normed = named('attn.in', norm(x, block.attnNorm, block.attnNormBias, config))
@@ -202,9 +216,25 @@ function capped(x: Value, cap: number | undefined): Value {
   return cap === undefined ? x : tanh(x.div(cap)).mul(cap)
 }
 
-function adapted(y: Value, x: Value, adapters: Adapters<Value> | undefined, path: string): Value {
+/**
+ * A linear layer's output (before any bias) with its adapter: (x·Wᵀ + scale · x·aᵀ·bᵀ) · magnitude / ‖W + scale · b·a‖, row norms. What
+ * dropout takes is taken from the adapter's input alone. As in PEFT the norm is a constant to the gradient.
+ *
+ * source  Hu et al. 2021, arXiv:2106.09685; DoRA: Liu et al. 2024, arXiv:2402.09353, equation 5 and section 4.3
+ */
+function adapted(y: Value, x: Value, adapters: Adapters<Value> | undefined, path: string, weight: Value): Value {
   const layer = adapters?.layers[path]
-  return layer ? y.add(linear(linear(x, layer.a), layer.b).mul(adapters.scale)) : y
+  if (!layer) return y
+  const { a, b, magnitude } = layer
+  const mask = adapters.masks?.[path]
+  const read = mask ? x.mul(mask) : x
+  const low = linear(linear(read, a), b).mul(adapters.scale)
+  if (!magnitude) return y.add(low)
+  const whole = weight.add(matmul(b, a).mul(adapters.scale))
+  const longer = magnitude.div(stopGradient(sqrt(reshape(sum(whole.mul(whole), [-1]), magnitude.shape))))
+  if (!mask) return y.add(low).mul(longer)
+  const base = linear(read, weight)
+  return y.sub(base).add(base.add(low).mul(longer))
 }
 
 /** The config's norm, where there is one. */

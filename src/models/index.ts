@@ -1,14 +1,27 @@
 export { type Checkpoint, loadCheckpoint, models, saveCheckpoint } from './checkpoint.ts'
 export { type DecoderConfig, readConfig, writeConfig } from './config.ts'
-export { type Adapters, completionLogps, type DecoderInputs, type DecoderOptions, decoder, logits, rmsNorm, tokenLogps } from './decoder.ts'
+export {
+  type Adapter,
+  type Adapters,
+  completionLogps,
+  type DecoderInputs,
+  type DecoderOptions,
+  decoder,
+  logits,
+  rmsNorm,
+  tokenLogps,
+} from './decoder.ts'
+export { freshParams } from './fresh.ts'
 export { type GgufType, saveGguf } from './gguf/save.ts'
 export { hubFolder, hubId } from './hub.ts'
-export { freshAdapters, type Lora, linearLayers, mergeAdapters } from './lora.ts'
+export { adaptedNorms, freshAdapters, type Lora, linearLayers, mergeAdapters, unmergeAdapters } from './lora.ts'
 export { type DecoderBlock, type DecoderParams, decoderParams } from './params.ts'
 export { loadAdapters, saveAdapters } from './peft.ts'
 export {
+  adapterLeaves,
   openPolicy,
   type Policy,
+  placeAdapters,
   policyInputs,
   policyOf,
   readAdapters,
@@ -23,4 +36,4 @@ export { readSafetensors, writeSafetensors } from './safetensors.ts'
 export { sampleCompletions } from './sample.ts'
 export type { Completion, Sampling } from './sampling.ts'
 export { cacheFolder } from './stories15m.ts'
-export { uniform } from './uniform.ts'
+export { philox, uniform } from './uniform.ts'

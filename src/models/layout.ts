@@ -1,5 +1,5 @@
 import { type Tensor, tensor } from '../graph/tensor.ts'
-import type { Tree } from './tree.ts'
+import { type Tree, treeLength } from './tree.ts'
 
 /**
  * Trees laid out for the model: the inputs, who may see whom, and where log-probabilities are wanted.
@@ -40,6 +40,8 @@ export interface Batch {
   readonly rows: Rows
   /** Indices of its trees among those given, ascending. */
   readonly trees: readonly number[]
+  /** Where each of them lies among the R·T positions, and how many it takes. */
+  readonly starts: readonly { readonly at: number; readonly length: number }[]
   /** Local slot → slot among all completions given; its length is the number of real slots. */
   readonly slots: readonly number[]
   /** Input positions that hold a token; the rest of R·T is padding. */
@@ -131,5 +133,6 @@ export function layOut(
     weights: tensor(weights, [N]),
     completions: C,
   }
-  return { rows, trees: order, slots, used }
+  const starts = order.map((tree) => ({ at: start.get(tree)!, length: treeLength(trees[tree]!) }))
+  return { rows, trees: order, starts, slots, used }
 }

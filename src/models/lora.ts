@@ -1,6 +1,6 @@
-import { mapNested, type Nested, type Tensor, tensor, UserError, zeros } from '../graph/index.ts'
+import { leaves, mapNested, type Nested, type Tensor, tensor, UserError, zeros } from '../graph/index.ts'
 import type { DecoderConfig } from './config.ts'
-import type { Adapters } from './decoder.ts'
+import type { Adapter, Adapters } from './decoder.ts'
 import { type DecoderParams, decoderParams } from './params.ts'
 import { uniform } from './uniform.ts'
 
@@ -20,19 +20,52 @@ export interface Lora {
   readonly rank: number
   /** What an adapter adds is multiplied by alpha / rank. */
   readonly alpha: number
-  /** Which linear layers of every block: q, k, v, o, gate, up, down. Default: all. */
+  /** Which linear layers of a block: q, k, v, o, gate, up, down. Default: all. */
   readonly targets?: readonly string[]
+  /** Which blocks, counted from 0. Default: all. What lies below the lowest costs no gradient. */
+  readonly layers?: readonly number[]
+  /** Share of an adapter's inputs that a training step drops. Default 0. */
+  readonly dropout?: number
+  /** Multiply by alpha / √rank instead, so that a higher rank does not learn more slowly. */
+  readonly rslora?: boolean
+  /** Train the norm of each of the layer's rows apart from its direction. */
+  readonly dora?: boolean
   readonly seed: number
 }
 
 /**
- * Adapters that change nothing yet: A uniform in ±1/√in, B zero.
+ * Adapters that change nothing yet: A uniform in ±1/√in, B zero, magnitudes the row norms of the weights (DoRA alone reads them).
  *
- * shape   a f32[rank, in], b f32[out, rank] for a layer f32[out, in]
- * throws  UserError for a rank, alpha or target that cannot be
- * source  Hu et al. 2021, arXiv:2106.09685; initialised as PEFT does (Kaiming-uniform with a = √5)
+ * shape   a f32[rank, in], b f32[out, rank], magnitude f32[out] for a layer f32[out, in]
+ * throws  UserError for a rank, alpha, target, block or dropout that cannot be
+ * source  Hu et al. 2021, arXiv:2106.09685; initialised as PEFT does (Kaiming-uniform with a = √5); rank-stabilised: Kalajdzievski 2023,
+ *         arXiv:2312.03732; DoRA: Liu et al. 2024, arXiv:2402.09353
  */
-export function freshAdapters(config: DecoderConfig, { rank, alpha, targets = Object.keys(linearLayers), seed }: Lora): Adapters<Tensor> {
+export function freshAdapters(config: DecoderConfig, lora: Lora, params?: DecoderParams<Tensor>): Adapters<Tensor> {
+  checkLora(lora, config)
+  const { rank, alpha, targets = Object.keys(linearLayers), layers: blocks, dropout = 0, rslora = false, dora = false, seed } = lora
+  const inBlock = new Set(targets.map((target) => linearLayers[target as keyof typeof linearLayers].path as string))
+  const layers: Record<string, Adapter<Tensor>> = {}
+  let layer = 0
+  const weights = new Map(dora && params ? leaves(params as unknown as Nested<Tensor>, isTensor) : [])
+  decoderParams(config, (_, [out, width], path) => {
+    const [, block, inner] = /^blocks\.(\d+)\.(.+)$/.exec(path) ?? []
+    if (inner === undefined || !inBlock.has(inner)) return
+    const own = layer++
+    if (blocks && !blocks.includes(Number(block))) return
+    const a = Float32Array.from(
+      { length: rank * width! },
+      (_, i) => (2 * uniform(seed, own, Math.floor(i / width!), i % width!) - 1) / Math.sqrt(width!),
+    )
+    const norms = () => Float32Array.from(rowNorms(weights.get(path)!.data, out!))
+    const magnitude = dora ? { magnitude: tensor(norms(), [out!]) } : {}
+    layers[path] = { a: tensor(a, [rank, width!]), b: zeros([out!, rank]), ...magnitude }
+  })
+  const scale = alpha / (rslora ? Math.sqrt(rank) : rank)
+  return { scale, layers, ...(rslora ? { rslora } : {}), ...(dropout > 0 ? { dropout } : {}) }
+}
+
+function checkLora({ rank, alpha, targets = ['q'], layers: blocks, dropout = 0 }: Lora, { layers }: DecoderConfig) {
   if (!Number.isInteger(rank) || rank < 1)
     throw new UserError(`lora.rank: must be a whole number from 1 on, got ${rank}; 8 is a common choice`)
   if (!(alpha > 0 && Number.isFinite(alpha)))
@@ -43,40 +76,92 @@ export function freshAdapters(config: DecoderConfig, { rank, alpha, targets = Ob
     throw new UserError(
       `lora.targets: must name some of ${known}, got ${strange === undefined ? 'none' : JSON.stringify(strange)}; leave it out for all`,
     )
+  const outside = blocks?.find((block) => !(Number.isInteger(block) && block >= 0 && block < layers))
+  if (outside !== undefined || blocks?.length === 0)
+    throw new UserError(`lora.layers: must name blocks from 0 to ${layers - 1}, got ${outside ?? 'none'}; leave it out for all`)
+  if (!(dropout >= 0 && dropout < 1))
+    throw new UserError(`lora.dropout: must be from 0 to below 1, got ${dropout}; 0.05 is a common choice`)
+}
 
-  const wanted = new Set(targets.map((target) => linearLayers[target as keyof typeof linearLayers].path as string))
-  const layers: Record<string, { a: Tensor; b: Tensor }> = {}
-  decoderParams(config, (_, [out, width], path) => {
-    if (!wanted.has(path.replace(/^blocks\.\d+\./, ''))) return
-    const layer = Object.keys(layers).length
-    const a = Float32Array.from(
-      { length: rank * width! },
-      (_, i) => (2 * uniform(seed, layer, Math.floor(i / width!), i % width!) - 1) / Math.sqrt(width!),
-    )
-    layers[path] = { a: tensor(a, [rank, width!]), b: zeros([out!, rank]) }
+/** The parameters with their adapters built in: W + scale · B·A (DoRA: times magnitude / row norm), in f64; the rest are the same tensors. */
+export function mergeAdapters(params: DecoderParams<Tensor>, adapters: Adapters<Tensor>): DecoderParams<Tensor> {
+  return changed(params, adapters, (weight, layer) => {
+    const whole = plus(weight.data, layer, adapters.scale)
+    const { magnitude } = layer
+    if (!magnitude) return whole
+    const norms = rowNorms(whole, magnitude.data.length)
+    return timesRows(whole, (o) => magnitude.data[o]! / norms[o]!, magnitude.data.length)
   })
-  return { scale: alpha / rank, layers }
 }
 
-/** The parameters with their adapters built in: W + scale · B·A, added up in f64; what has no adapter is the same tensor. */
-export function mergeAdapters(params: DecoderParams<Tensor>, { scale, layers }: Adapters<Tensor>): DecoderParams<Tensor> {
-  const isTensor = (x: Nested<Tensor>): x is Tensor => 'data' in x && ArrayBuffer.isView(x.data)
-  const change = (weight: Tensor, path: string) => (layers[path] ? merged(weight, layers[path], scale) : weight)
-  return mapNested(params as unknown as Nested<Tensor>, isTensor, change) as unknown as DecoderParams<Tensor>
+/**
+ * The parameters that mergeAdapters made these from; DoRA needs the row norms that merging took away (adaptedNorms).
+ *
+ * throws  UserError for a magnitude without its norms
+ * limits  as exact as f32: to about 1e-7 of a row's largest entry
+ */
+export function unmergeAdapters(
+  merged: DecoderParams<Tensor>,
+  adapters: Adapters<Tensor>,
+  norms: Readonly<Record<string, Float64Array>> = {},
+): DecoderParams<Tensor> {
+  return changed(merged, adapters, ({ data }, layer, path) => {
+    const { magnitude } = layer
+    if (!magnitude) return plus(data, layer, -adapters.scale)
+    const norm = norms[path]
+    if (!norm) throw new UserError(`unmerge: ${path} must come with its row norms, got a magnitude alone; take adaptedNorms before merging`)
+    return plus(
+      timesRows(data, (o) => norm[o]! / magnitude.data[o]!, norm.length),
+      layer,
+      -adapters.scale,
+    )
+  })
 }
 
-function merged({ shape, data }: Tensor, { a, b }: { readonly a: Tensor; readonly b: Tensor }, scale: number): Tensor {
-  const [out, width] = shape as [number, number]
-  const rank = a.shape[0]!
-  const row = new Float64Array(width)
-  const sum = new Float32Array(data.length)
-  for (let o = 0; o < out; o++) {
-    row.fill(0)
+/** ‖W + scale · B·A‖ by rows, of each layer with a magnitude. */
+export function adaptedNorms(params: DecoderParams<Tensor>, adapters: Adapters<Tensor>): Record<string, Float64Array> {
+  const found: Record<string, Float64Array> = {}
+  changed(params, adapters, ({ data, shape }, layer, path) => {
+    if (layer.magnitude) found[path] = rowNorms(plus(data, layer, adapters.scale), shape[0]!)
+    return data
+  })
+  return found
+}
+
+/** The parameters with another matrix in the place of each that has an adapter. */
+function changed(
+  params: DecoderParams<Tensor>,
+  { layers }: Adapters<Tensor>,
+  change: (weight: Tensor, layer: Adapter<Tensor>, path: string) => ArrayLike<number>,
+): DecoderParams<Tensor> {
+  const at = (weight: Tensor, path: string) =>
+    layers[path] ? tensor(Float32Array.from(change(weight, layers[path], path)), weight.shape) : weight
+  return mapNested(params as unknown as Nested<Tensor>, isTensor, at) as unknown as DecoderParams<Tensor>
+}
+
+const isTensor = (x: Nested<Tensor>): x is Tensor => 'data' in x && ArrayBuffer.isView(x.data)
+
+function plus(weight: ArrayLike<number>, { a, b }: Adapter<Tensor>, scale: number): Float64Array {
+  const [rank, width] = a.shape as [number, number]
+  const whole = Float64Array.from(weight)
+  for (let o = 0; o * width < whole.length; o++) {
+    const row = whole.subarray(o * width, (o + 1) * width)
     for (let r = 0; r < rank; r++) {
-      const factor = b.data[o * rank + r]!
+      const factor = scale * b.data[o * rank + r]!
       for (let i = 0; i < width; i++) row[i]! += factor * a.data[r * width + i]!
     }
-    for (let i = 0; i < width; i++) sum[o * width + i] = data[o * width + i]! + scale * row[i]!
   }
-  return tensor(sum, shape)
+  return whole
+}
+
+function rowNorms(matrix: ArrayLike<number>, rows: number): Float64Array {
+  const width = matrix.length / rows
+  const squares = new Float64Array(rows)
+  for (let i = 0; i < matrix.length; i++) squares[Math.floor(i / width)]! += matrix[i]! ** 2
+  return squares.map(Math.sqrt)
+}
+
+function timesRows(matrix: ArrayLike<number>, factor: (row: number) => number, rows: number): Float64Array {
+  const width = matrix.length / rows
+  return Float64Array.from(matrix, (x, i) => x * factor(Math.floor(i / width)))
 }

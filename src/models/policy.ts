@@ -2,7 +2,7 @@ import { type Engine, type Program, place, type Resident } from '../engine/index
 import { graph, input, type Tensor, UserError, type Value } from '../graph/index.ts'
 import type { Checkpoint } from './checkpoint.ts'
 import type { DecoderConfig } from './config.ts'
-import { type Adapters, byPath, completionLogps, decoder, paramInputs, tokenLogps } from './decoder.ts'
+import { type Adapter, type Adapters, byPath, completionLogps, decoder, paramInputs, tokenLogps } from './decoder.ts'
 import { type DecoderParams, decoderParams } from './params.ts'
 import { type Batch, type Packing, packTrees, type RowShape, type Rows, type Tree } from './rows.ts'
 
@@ -30,8 +30,12 @@ export async function openPolicy(
   adapters?: Adapters<Tensor>,
 ): Promise<Policy> {
   const resident = (await place(engine, params as never)) as unknown as DecoderParams<Resident>
-  const layers = adapters && ((await place(engine, adapters.layers as never)) as unknown as Adapters<Resident>['layers'])
-  return policyOf(engine, config, resident, layers && { scale: adapters.scale, layers })
+  return policyOf(engine, config, resident, adapters && (await placeAdapters(engine, adapters)))
+}
+
+/** Puts adapters into the engine. */
+export async function placeAdapters(engine: Engine, { masks: _, layers, ...how }: Adapters<Tensor>): Promise<Adapters<Resident>> {
+  return { ...how, layers: (await place(engine, layers as never)) as unknown as Adapters<Resident>['layers'] }
 }
 
 /** A policy over parameters that are in the engine already. */
@@ -68,10 +72,7 @@ export function policyInputs(policy: Policy): { params: DecoderParams<Value>; ad
   const inputs: Record<string, Value> = Object.fromEntries(Object.entries(byPath(params)).map(([path, value]) => [`params.${path}`, value]))
   if (!policy.adapters) return { params, inputs }
   const made = Object.fromEntries(adapterLeaves(policy.adapters).map(([name, { shape }]) => [name, input(name, shape)]))
-  const layers = Object.fromEntries(
-    Object.keys(policy.adapters.layers).map((path) => [path, { a: made[`lora.${path}.a`]!, b: made[`lora.${path}.b`]! }]),
-  )
-  return { params, adapters: { scale: policy.adapters.scale, layers }, inputs: { ...inputs, ...made } }
+  return { params, adapters: adaptersWith(policy.adapters, made), inputs: { ...inputs, ...made } }
 }
 
 /** The parameters as they now lie in the engine, for saveCheckpoint. */
@@ -84,11 +85,7 @@ export async function readParams(policy: Policy): Promise<DecoderParams<Tensor>>
 export async function readAdapters({ engine, adapters }: Policy): Promise<Adapters<Tensor> | undefined> {
   if (!adapters) return undefined
   const read = await readNamed(engine, Object.fromEntries(adapterLeaves(adapters)))
-  const paths = Object.keys(adapters.layers)
-  return {
-    ...adapters,
-    layers: Object.fromEntries(paths.map((path) => [path, { a: read[`lora.${path}.a`]!, b: read[`lora.${path}.b`]! }])),
-  }
+  return adaptersWith(adapters, read)
 }
 
 async function readNamed(engine: Engine, residents: Readonly<Record<string, Resident>>): Promise<Record<string, Tensor>> {
@@ -96,11 +93,18 @@ async function readNamed(engine: Engine, residents: Readonly<Record<string, Resi
   return Object.fromEntries(await Promise.all(read))
 }
 
-function adapterLeaves(adapters: Adapters<Resident> | undefined): [string, Resident][] {
-  return Object.entries(adapters?.layers ?? {}).flatMap(([path, { a, b }]): [string, Resident][] => [
-    [`lora.${path}.a`, a],
-    [`lora.${path}.b`, b],
-  ])
+/** Every part of every adapter by its name in graphs: `lora.blocks.0.attn.q.a`. */
+export function adapterLeaves<T>(adapters: Adapters<T> | undefined): [string, T][] {
+  return Object.entries(adapters?.layers ?? {}).flatMap(([path, layer]) =>
+    Object.entries(layer).map(([part, value]): [string, T] => [`lora.${path}.${part}`, value as T]),
+  )
+}
+
+/** The same adapters with other parts, by name. */
+function adaptersWith<T, U>({ masks: _, layers, ...how }: Adapters<T>, parts: Readonly<Record<string, U>>): Adapters<U> {
+  const part = (path: string, layer: object) =>
+    Object.fromEntries(Object.keys(layer).map((name) => [name, parts[`lora.${path}.${name}`]!])) as unknown as Adapter<U>
+  return { ...how, layers: Object.fromEntries(Object.entries(layers).map(([path, layer]) => [path, part(path, layer)])) }
 }
 
 function named(params: DecoderParams<Resident>): Record<string, Resident> {

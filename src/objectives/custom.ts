@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { concat, isValue, mean, ShapeError, show, UserError, type Value } from '../graph/index.ts'
-import { type Example, type ExampleObjective, type PairObjective, pairLosses } from './objective.ts'
+import { concat, isValue, mean, ShapeError, show, sum, UserError, type Value } from '../graph/index.ts'
+import { type Example, type ExampleObjective, type PairObjective, pairLosses, type TokenObjective } from './objective.ts'
 import type { Side, Sides } from './side.ts'
 
 /**
@@ -9,9 +9,9 @@ import type { Side, Sides } from './side.ts'
  * units   log-probabilities, log-ratios and margins in nats, summed over the tokens of a completion
  */
 export interface Terms {
-  /** The objective's loss: the mean of `losses`, f32[]. */
+  /** The objective's loss: the mean of `losses` (of tokens, over those that are there), f32[]. */
   readonly objective: Value
-  /** The objective's loss of each pair (its soft label applied) or of each labelled completion, f32[n]. */
+  /** The objective's loss of each pair (its soft label applied), of each labelled completion, or of each token (0 at padding), f32[n]. */
   readonly losses: Value
   /** The better completion of each pair: logp, reference, logRatio, length, each f32[pairs]. */
   readonly chosen: Side
@@ -84,6 +84,39 @@ export function exampleTerms(objective: ExampleObjective, completion: Example, z
     },
     get kl() {
       return drift(completion.logRatio)
+    },
+    get chosen() {
+      return missing('chosen')
+    },
+    get rejected() {
+      return missing('rejected')
+    },
+    get margin() {
+      return missing('margin')
+    },
+    get softLabels() {
+      return missing('softLabels')
+    },
+  }
+}
+
+/** The terms of a batch of tokens, of which `weights` says 1 for those that are there and 0 for padding. */
+export function tokenTerms(objective: TokenObjective, logp: Value, weights: Value, taps: Taps): Terms {
+  const losses = once(() => objective.perToken(logp).mul(weights))
+  const missing = absent(objective, 'texts have `objective`, `losses` and `tap`')
+  return {
+    tap: among(taps),
+    get losses() {
+      return losses()
+    },
+    get objective() {
+      return sum(losses()).div(sum(weights))
+    },
+    get kl() {
+      return missing('kl')
+    },
+    get completion() {
+      return missing('completion')
     },
     get chosen() {
       return missing('chosen')

@@ -2,10 +2,11 @@ import { UserError } from '../graph/index.ts'
 import { dpo } from './dpo.ts'
 import { ipo } from './ipo.ts'
 import { kto } from './kto.ts'
+import { nextToken } from './next-token.ts'
 import type { Objective } from './objective.ts'
 import { simpo } from './simpo.ts'
 
-export { type CustomLoss, exampleTerms, lossText, pairTerms, type Taps, type Terms, traceLoss } from './custom.ts'
+export { type CustomLoss, exampleTerms, lossText, pairTerms, type Taps, type Terms, tokenTerms, traceLoss } from './custom.ts'
 export { ktoBaseline, mismatched } from './kto.ts'
 export {
   type Example,
@@ -18,13 +19,16 @@ export {
   type PairObjective,
   pairLosses,
   preferenceLoss,
+  type TokenDefinition,
+  type TokenObjective,
+  tokenLoss,
 } from './objective.ts'
 export { bound, type Params, type Settings } from './params.ts'
 export { type Side, type Sides, side } from './side.ts'
-export { dpo, ipo, kto, simpo }
+export { dpo, ipo, kto, nextToken, simpo }
 
 /** Every objective by name. */
-export const objectives = { dpo, ipo, simpo, kto }
+export const objectives = { dpo, ipo, simpo, kto, nextToken }
 
 /**
  * An objective from how a recipe writes it: `{ name: 'dpo', beta: 0.1 }`.

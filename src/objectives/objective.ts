@@ -54,6 +54,22 @@ export interface KnownExample<P extends Params = Params> {
   readonly slope?: number
 }
 
+/** Everything about a loss of single tokens in one object. */
+export interface TokenDefinition<P extends Params = Params> extends Described<P> {
+  /** The loss of each token from its log-probability. shape f32[tokens] → f32[tokens] */
+  readonly perToken: (logp: Value, params: Settings<P>) => Value
+  readonly known: readonly KnownToken<P>[]
+}
+
+/** A value one can check by hand: the mean loss of some tokens; slopes are its derivatives by their log-probabilities. */
+export interface KnownToken<P extends Params = Params> {
+  readonly id: string
+  readonly logps: readonly number[]
+  readonly params?: Partial<Settings<P>>
+  readonly loss: number
+  readonly slopes: readonly number[]
+}
+
 /** A batch of completions with their labels: 1 desirable, 0 undesirable, f32[n]. */
 export interface Example extends Side {
   readonly label: Value
@@ -83,7 +99,17 @@ export interface ExampleObjective {
   readonly atReference: (label: number, z0?: number) => number
 }
 
-export type Objective = PairObjective | ExampleObjective
+/** A loss of single tokens with its parameters settled. */
+export interface TokenObjective {
+  readonly kind: 'tokens'
+  readonly name: string
+  readonly params: Readonly<Record<string, number | string>>
+  readonly needs: readonly Need[]
+  /** The loss of each token. shape f32[tokens] → f32[tokens] */
+  perToken(logp: Value): Value
+}
+
+export type Objective = PairObjective | ExampleObjective | TokenObjective
 
 /** Makes an objective from its parameters; what it is stands in its definition. */
 export interface Maker<P extends Params, O extends Objective, D> {
@@ -121,6 +147,16 @@ export function exampleLoss<const P extends Params>(definition: ExampleDefinitio
       perExample: (example, z0) => perExample(example, z0, params),
       atReference: (label, z0 = 0) => atReference(params, label, z0),
     }
+  }
+  return Object.assign(make, { definition })
+}
+
+/** Defines a loss of single tokens, as preferenceLoss does for pairs. */
+export function tokenLoss<const P extends Params>(definition: TokenDefinition<P>): Maker<P, TokenObjective, TokenDefinition<P>> {
+  const { name, needs, perToken } = definition
+  const make = (given: Partial<Settings<P>> = {}): TokenObjective => {
+    const params = settle(name, definition.params, given)
+    return { kind: 'tokens', name, params, needs, perToken: (logp) => perToken(logp, params) }
   }
   return Object.assign(make, { definition })
 }

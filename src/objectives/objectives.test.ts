@@ -8,6 +8,7 @@ import {
   kto,
   ktoBaseline,
   mismatched,
+  nextToken,
   objectiveFrom,
   objectives,
   type PairObjective,
@@ -15,6 +16,7 @@ import {
   pairLosses,
   side,
   simpo,
+  tokenTerms,
 } from './index.ts'
 import type { KnownExample, KnownPair } from './objective.ts'
 import { type Point, type PointSide, points } from './points.ts'
@@ -35,20 +37,26 @@ describe.each(Object.entries(objectives))('%s', (name, make) => {
     expect(objectiveFrom({ name })).toMatchObject({ name, params: defaults })
   })
 
-  it('refuses what is out of bounds, naming field and bound', () => {
+  it.skipIf(!('beta' in make().params))('refuses what is out of bounds, naming field and bound', () => {
     for (const beta of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, '0.1'])
       expect(() => objectiveFrom({ name, beta })).toThrow(
         new RegExp(`^${name}\\.beta: must be a number above 0 \\(.*\\), got .*; the default is`),
       )
     expect(() => objectiveFrom({ name, betta: 1 })).toThrow(
-      new RegExp(`^${name}\\.betta: must be a parameter of ${name}, got 1; choose from beta`),
+      new RegExp(`^${name}\\.betta: must be a parameter of ${name}, got 1; did you mean beta\\?$`),
+    )
+    expect(() => objectiveFrom({ name, temperature: 1 })).toThrow(
+      new RegExp(`^${name}\\.temperature: must be a parameter of ${name}, got 1; choose from beta`),
     )
   })
 })
 
 it('an objective that is not there is refused with the names of those that are', () => {
   expect(() => objectiveFrom({ name: 'toString' })).toThrow(UserError)
-  expect(() => objectiveFrom({ name: 'dpo2' })).toThrow('got "dpo2"; choose from dpo, ipo, simpo, kto')
+  expect(() => objectiveFrom({ name: 'dpo2' })).toThrow('got "dpo2"; choose from dpo, ipo, simpo, kto, nextToken')
+  expect(() => objectiveFrom({ name: 'nextToken', beta: 1 })).toThrow(
+    'nextToken.beta: must be a parameter of nextToken, got 1; choose from none, it has no parameter',
+  )
   expect(() => objectiveFrom({ name: 'ipo', form: 'mean' })).toThrow(
     'ipo.form: must be perToken or sums, got "mean"; the default is perToken',
   )
@@ -88,6 +96,36 @@ describe('known values and slopes', () => {
       7,
     )
     if (known.slope !== undefined) expect(Math.abs(seen.slope - known.slope)).toBeLessThan(1e-8)
+  })
+})
+
+describe('nextToken', () => {
+  /** The mean loss of tokens, two more being padding, and its slope by each log-probability. */
+  function tokensAt(logps: readonly number[]) {
+    const n = logps.length + 2
+    const given = { logp: input('logp', [n]), weights: input('weights', [n]) }
+    const loss = tokenTerms(nextToken(), given.logp, given.weights, new Map()).objective
+    const values = evaluate(graph(given, { loss, slopes: gradient(loss, given.logp) }), {
+      logp: { dtype: 'f32', shape: [n], data: Float64Array.of(...logps, -7, -9) },
+      weights: { dtype: 'f32', shape: [n], data: Float64Array.of(...logps.map(() => 1), 0, 0) },
+    })
+    return { loss: values.loss!.data[0]!, slopes: Array.from(values.slopes!.data) }
+  }
+
+  it.each(nextToken.definition.known)('$id: is $loss for $logps, whatever the padding', ({ logps, loss, slopes }) => {
+    const seen = tokensAt(logps)
+    expect(Math.abs(seen.loss - loss)).toBeLessThan(1e-9)
+    for (const [i, want] of [...slopes, 0, 0].entries()) {
+      expect(Math.abs(seen.slopes[i]! - want)).toBeLessThan(1e-9)
+      if (i >= logps.length) continue
+      expect(slope((h) => tokensAt(logps.with(i, logps[i]! + h)).loss)).toBeCloseTo(want, 7)
+    }
+  })
+
+  it('has no terms of preferences for a custom loss', () => {
+    const terms = tokenTerms(nextToken(), input('logp', [2]), input('weights', [2]), new Map())
+    for (const name of ['kl', 'chosen', 'rejected', 'margin', 'softLabels', 'completion'] as const)
+      expect(() => terms[name]).toThrow(`loss.${name}: must be a term of the objective, got nextToken, which has none; texts have`)
   })
 })
 

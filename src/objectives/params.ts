@@ -1,3 +1,4 @@
+import { closestMatch } from 'leven'
 import { UserError } from '../graph/index.ts'
 
 export interface NumberParam {
@@ -32,8 +33,10 @@ export type Settings<P extends Params> = {
 export function settle<P extends Params>(owner: string, params: P, given: Readonly<Record<string, unknown>>): Settings<P> {
   for (const name of Object.keys(given)) {
     if (Object.hasOwn(params, name)) continue
+    const known = Object.keys(params)
+    const near = closestMatch(name, known, { maxDistance: Math.min(3, Math.ceil(name.length / 2)) })
     throw new UserError(
-      `${owner}.${name}: must be a parameter of ${owner}, got ${show(given[name])}; choose from ${Object.keys(params).join(', ')}`,
+      `${owner}.${name}: must be a parameter of ${owner}, got ${show(given[name])}; ${near ? `did you mean ${near}?` : `choose from ${known.join(', ') || 'none, it has no parameter'}`}`,
     )
   }
   const settled = Object.entries(params).map(([name, param]) => [name, checked(`${owner}.${name}`, param, given[name] ?? param.default)])

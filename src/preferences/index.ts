@@ -6,4 +6,5 @@ export { countReasons, type Quarantined, type Reason, reasons, writeQuarantine }
 export { type PreferenceRow, type ReadRow, readRows } from './read.ts'
 export { renderCheck } from './render-check.ts'
 export { splitByPrompt } from './split.ts'
+export { type LoadedTexts, loadTexts, type Text } from './texts.ts'
 export { type Boundary, type Tokenised, type Tokenising, tokenise, type Vocabulary } from './tokenise.ts'

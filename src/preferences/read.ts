@@ -22,7 +22,10 @@ const labelledText = z
 export type PreferenceRow = z.infer<typeof pairText> | z.infer<typeof pairIds> | z.infer<typeof labelledText>
 
 /** One row of a file: well formed, or set aside with its reason. */
-export type ReadRow = { readonly line: number; readonly raw: string } & ({ readonly row: PreferenceRow } | { readonly bad: Quarantined })
+export type ReadRow<Row = PreferenceRow> = { readonly line: number; readonly raw: string } & (
+  | { readonly row: Row }
+  | { readonly bad: Quarantined }
+)
 
 /**
  * Reads preference rows from JSON lines, plain or gzipped (`.gz`), one at a time. Blank lines are not rows; a byte-order mark and
@@ -30,18 +33,23 @@ export type ReadRow = { readonly line: number; readonly raw: string } & ({ reado
  *
  * throws  UserError when the file can not be read or unpacked; a row that can not be read is yielded as bad, never thrown
  */
-export async function* readRows(file: string): AsyncGenerator<ReadRow> {
+export function readRows(file: string): AsyncGenerator<ReadRow> {
+  return readRowsAs(file, formOf)
+}
+
+/** The same for rows of any forms, of which `formOf` says the one that a row's columns show. */
+export async function* readRowsAs<Row>(file: string, formOf: (row: object) => z.ZodType<Row>): AsyncGenerator<ReadRow<Row>> {
   for await (const { line, bytes } of readLines(file)) {
-    const row = parseLine(line, bytes)
+    const row = parseLine(line, bytes, formOf)
     if (row) yield row
   }
 }
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-function parseLine(line: number, bytes: Buffer): ReadRow | undefined {
+function parseLine<Row>(line: number, bytes: Buffer, formOf: (row: object) => z.ZodType<Row>): ReadRow<Row> | undefined {
   let raw = bytes.toString('utf8')
-  const bad = (reason: Quarantined['reason'], detail: string): ReadRow => ({ line, raw, bad: { line, reason, detail, raw } })
+  const bad = (reason: Quarantined['reason'], detail: string): ReadRow<Row> => ({ line, raw, bad: { line, reason, detail, raw } })
   try {
     raw = utf8.decode(bytes).trim()
   } catch {
@@ -61,7 +69,7 @@ function parseLine(line: number, bytes: Buffer): ReadRow | undefined {
   return parsed.success ? { line, raw, row: parsed.data } : bad('wrong shape', parsed.error.issues.map(problem(value)).join('; '))
 }
 
-function formOf(row: object) {
+function formOf(row: object): z.ZodType<PreferenceRow> {
   if ('prompt_ids' in row || 'chosen_ids' in row || 'rejected_ids' in row) return pairIds
   return 'completion' in row || 'label' in row ? labelledText : pairText
 }

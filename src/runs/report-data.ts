@@ -1,5 +1,7 @@
 import type { Run } from './run.ts'
 import {
+  type ContributionRow,
+  contributionSchema,
   type Evaluation,
   evaluationSchema,
   type Manifest,
@@ -19,6 +21,8 @@ export interface ReportData {
   readonly metrics: readonly Metrics[]
   /** The first prompts, in the order of their file: nothing is picked. */
   readonly samples: readonly SampleRow[]
+  /** What prior and votes put into the labels of a training run; of an align run, see its evaluations. */
+  readonly contribution?: ContributionRow
   /** Where the samples are from: the round they show, and the slice of prompts. */
   readonly sampled?: { readonly round: number; readonly look: Evaluation['look'] }
 }
@@ -42,6 +46,7 @@ export async function readReport(run: Run, options: { samples?: number } = {}): 
   return {
     manifest: run.manifest,
     ...(verdict && { verdict }),
+    ...(run.has('contribution.json') && { contribution: await run.read('contribution.json', contributionSchema) }),
     evaluations,
     metrics: await run.readMetrics(),
     samples: from ? (await run.readRows(`${from}/samples.jsonl`, sampleSchema)).slice(0, options.samples ?? 8) : [],

@@ -30,8 +30,8 @@ ${side('after', policy, votes && voted(votes[0], votes[1]))}
 }
 
 /** What the prior said, what the votes said, and what came of both. */
-export function priorSection({ evaluations, manifest }: ReportData): Html | undefined {
-  const contribution = evaluations.findLast((e) => e.contribution)?.contribution
+export function priorSection({ evaluations, manifest, contribution: trained }: ReportData): Html | undefined {
+  const contribution = evaluations.findLast((e) => e.contribution)?.contribution ?? trained
   if (!contribution) return undefined
   const { strength, votes, bits, weights, fighting } = contribution
   const cast = manifest.judge?.kind === 'simulated' ? 'simulated votes' : 'votes'
@@ -90,8 +90,15 @@ function round(x: number): number {
   return Math.round(100 * x) / 100
 }
 
-const curves: readonly { title: string; unit: string; about: string; lines: Readonly<Record<string, string>> }[] = [
+interface Curve {
+  readonly title: string
+  readonly unit: string
+  readonly about: string
+  readonly lines: Readonly<Record<string, string>>
+}
+const curves: readonly Curve[] = [
   { title: 'Loss', unit: 'per pair', about: 'what backpropagation lowers', lines: { loss: 'loss' } },
+  { title: 'Bits per byte', unit: 'bits', about: 'of texts that are not trained on', lines: { bitsPerByte: 'held out' } },
   { title: 'Margin', unit: 'nats', about: 'chosen minus rejected log-ratio, not multiplied by β', lines: { margin: 'margin' } },
   {
     title: 'Log-ratios',
@@ -113,6 +120,7 @@ const uncharted = new Set([
   'step',
   'lr',
   'tokensPerSecond',
+  'tokens',
   'chosenTokens',
   'rejectedTokens',
   ...curves.flatMap((c) => Object.keys(c.lines)),
@@ -122,8 +130,10 @@ const uncharted = new Set([
 export function curvesSection({ metrics }: ReportData): Html | undefined {
   if (metrics.length === 0) return undefined
   const custom = [...new Set(metrics.flatMap(Object.keys))].filter((key) => !uncharted.has(key))
+  const there = (curve: Curve) => Object.keys(curve.lines).some((key) => metrics.some((row) => row[key] !== undefined))
+  const unit = metrics[0]!.margin === undefined ? { unit: 'nats per token' } : {}
   const all = [
-    ...curves,
+    ...curves.filter(there).map((curve) => (curve.lines.loss ? { ...curve, ...unit } : curve)),
     ...custom.map((key) => ({ title: key, unit: 'custom term', about: 'a term of the custom loss', lines: { [key]: key } })),
   ]
   const steps = metrics.map((row, i) => [i + 1, row] as const)

@@ -77,9 +77,18 @@ function headline({ manifest, verdict, metrics }: ReportData): { word: string; k
   }
   const [first, last] = [metrics[0], metrics.at(-1)]
   if (!first || !last) return { word: 'Not begun', kind: 'budget', lead: 'No optimizer step has been taken in this run yet.', more: [] }
-  const lead = `${metrics.length} steps took the loss from ${number(first.loss)} to ${number(last.loss)} and the margin to ${number(last.margin)} nats; ${Math.round(100 * last.accuracy)} % of the last step's pairs are ranked as they were voted.`
+  const lead = `${metrics.length} steps took the loss from ${number(first.loss)} to ${number(last.loss)}${whatElse(metrics)}.`
   if (!manifest.ended) return { word: 'Unfinished', kind: 'budget', lead, more: [] }
   return { word: 'Trained', kind: 'trained', lead, more: ['Training alone gives no verdict: that takes criteria on held-out prompts.'] }
+}
+
+/** What the last step says beside its loss. */
+function whatElse(metrics: ReportData['metrics']): string {
+  const { margin, accuracy } = metrics.at(-1)!
+  if (margin !== undefined && accuracy !== undefined)
+    return ` and the margin to ${number(margin)} nats; ${Math.round(100 * accuracy)} % of the last step's pairs are ranked as they were voted`
+  const measured = metrics.findLast((row) => row.bitsPerByte !== undefined)
+  return ` nats a token${measured ? `; held-out texts cost ${number(measured.bitsPerByte!)} bits a byte` : ''}`
 }
 
 function trained({ manifest: { model } }: ReportData): string {

@@ -88,10 +88,13 @@ export const verdictSchema = z.object({
 })
 export type Verdict = Readonly<z.infer<typeof verdictSchema>>
 
+const some = z.exactOptional(z.number())
+
 /**
- * One optimizer step; a custom loss adds terms of its own.
+ * One optimizer step, of preferences or of texts; a custom loss adds terms of its own.
  *
- * units   log-ratios, margin and kl in nats per completion (never multiplied by beta), gradNorm before clipping
+ * units   log-ratios, margin and kl in nats per completion (never multiplied by beta), gradNorm before clipping; the loss of texts in nats
+ *         per token
  */
 export const metricsSchema = z
   .object({
@@ -99,13 +102,18 @@ export const metricsSchema = z
     round: z.int().min(0),
     step: z.int().min(1),
     loss: z.number(),
-    chosenLogRatio: z.number(),
-    rejectedLogRatio: z.number(),
-    margin: z.number(),
-    accuracy: z.number(),
-    kl: z.number(),
-    chosenTokens: z.number(),
-    rejectedTokens: z.number(),
+    /** What follows, up to rejectedTokens, is of preferences. */
+    chosenLogRatio: some,
+    rejectedLogRatio: some,
+    margin: some,
+    accuracy: some,
+    kl: some,
+    chosenTokens: some,
+    rejectedTokens: some,
+    /** Of texts: how many tokens the step predicted. */
+    tokens: some,
+    /** Of texts that are not trained on, where they were measured after this step. */
+    bitsPerByte: some,
     gradNorm: z.number(),
     lr: z.number(),
     tokensPerSecond: z.number(),

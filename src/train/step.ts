@@ -1,6 +1,17 @@
 import { type Graph, gradient, graph, input, isValue, leaves, tap as plainTap, reshape, slice, sum, type Value } from '../graph/index.ts'
 import { completionLogps, decoder, type Policy, policyInputs, type RowShape, rowInputs, tokenLogps } from '../models/index.ts'
-import { type CustomLoss, exampleTerms, type Objective, pairTerms, side, type Taps, type Terms, traceLoss } from '../objectives/index.ts'
+import {
+  type CustomLoss,
+  exampleTerms,
+  type Objective,
+  pairTerms,
+  side,
+  type Taps,
+  type Terms,
+  tokenTerms,
+  traceLoss,
+} from '../objectives/index.ts'
+import { maskInputs } from './dropout.ts'
 
 /** What one micro-batch of a step is traced from. */
 export interface StepPlan {
@@ -8,7 +19,7 @@ export interface StepPlan {
   readonly objective: Objective
   readonly loss?: CustomLoss
   readonly shape: RowShape
-  /** Pairs, or labelled completions, in the micro-batch: all real, so that means are over what is there. */
+  /** Pairs, labelled completions, or texts in the micro-batch: all real, so that means are over what is there. */
   readonly examples: number
 }
 
@@ -23,8 +34,9 @@ export interface TracedStep {
 /**
  * Traces forward, loss and gradient of one micro-batch.
  *
- * Inputs: the policy's parameters, the rows, `reference` f32[slots], `lengths` f32[slots], and `labels` f32[examples] (soft labels of
- * pairs, or 1 and 0 of labelled completions); for examples `z0` f32[]; `share` f32[], what this micro-batch weighs in the step.
+ * Inputs: the policy's parameters and the rows; unless the loss is of single tokens, `reference` f32[slots], `lengths` f32[slots], and `labels` f32[examples] (soft labels of
+ * pairs, or 1 and 0 of labelled completions); for examples `z0` f32[]; `share` f32[], what this micro-batch weighs in the step; `mask.PATH`
+ * f32[R, T, in] for each adapter, with dropout.
  * Outputs: `loss` (custom, if there is one), `objective` (before it), `logps` f32[slots], and `grad.NAME` for each trainable input.
  */
 export function traceStep(plan: StepPlan): TracedStep {
@@ -32,53 +44,59 @@ export function traceStep(plan: StepPlan): TracedStep {
   const slots = objective.kind === 'pairs' ? 2 * examples : examples
   const { params, adapters, inputs } = policyInputs(policy)
   const rows = rowInputs(shape)
+  const share = input('share', [])
   const given = {
     reference: input('reference', [slots]),
     lengths: input('lengths', [slots]),
     labels: input('labels', [examples]),
-    share: input('share', []),
     ...(objective.kind === 'examples' ? { z0: input('z0', []) } : {}),
   }
+  const masks = maskInputs(adapters, shape)
   const taps = new Map<string, Value>()
   const hidden = decoder(params, rows, policy.config, {
-    ...(adapters ? { adapters } : {}),
+    ...(adapters ? { adapters: { ...adapters, masks } } : {}),
     tap(name, x) {
       const tapped = plainTap(name, x)
       taps.set(name, tapped)
       return tapped
     },
   })
-  const all = completionLogps(
-    tokenLogps(params, hidden, rows.wanted, rows.targets, policy.config),
-    rows.completion,
-    rows.weights,
-    shape.completions,
-  )
-  const logps = slice(all, 0, 0, slots)
+  const tokens = tokenLogps(params, hidden, rows.wanted, rows.targets, policy.config)
+  const logps = slice(completionLogps(tokens, rows.completion, rows.weights, shape.completions), 0, 0, slots)
   // Pairs lie as chosen, rejected, chosen, rejected, …
   const every = (x: Value, k: number) => reshape(slice(reshape(x, [examples, 2]), 1, k, k + 1), [examples])
   const needsReference = objective.needs.includes('reference') || plan.loss !== undefined
   const sideOf = (k: number) =>
     side({ logp: every(logps, k), ...(needsReference ? { reference: every(given.reference, k) } : {}), length: every(given.lengths, k) })
   const terms =
-    objective.kind === 'pairs'
-      ? pairTerms(objective, { chosen: sideOf(0), rejected: sideOf(1) }, given.labels, taps)
-      : exampleTerms(
-          objective,
-          { ...side({ logp: logps, reference: given.reference, length: given.lengths }), label: given.labels },
-          given.z0!,
-          taps,
-        )
+    objective.kind === 'tokens'
+      ? tokenTerms(objective, tokens, rows.weights, taps)
+      : objective.kind === 'pairs'
+        ? pairTerms(objective, { chosen: sideOf(0), rejected: sideOf(1) }, given.labels, taps)
+        : exampleTerms(
+            objective,
+            { ...side({ logp: logps, reference: given.reference, length: given.lengths }), label: given.labels },
+            given.z0!,
+            taps,
+          )
   const loss = plan.loss ? traceLoss(plan.loss, terms) : terms.objective
   const trainable = trainableInputs(policy, inputs)
-  const slopes = gradient(loss.mul(given.share), trainable)
+  const slopes = gradient(loss.mul(share), trainable)
   const grads = Object.fromEntries(leaves<Value>(slopes, isValue).map(([name, value]) => [`grad.${name}`, value]))
   return {
-    graph: graph({ ...inputs, ...rows, ...given }, { loss, objective: terms.objective, logps, ...grads }),
+    graph: graph(
+      { ...inputs, ...rows, ...(objective.kind === 'tokens' ? {} : given), share, ...byName(masks) },
+      { loss, objective: terms.objective, logps, ...grads },
+    ),
     taps,
     terms,
     loss,
   }
+}
+
+/** Inputs by the names that they were made with. */
+function byName(masks: Readonly<Record<string, Value>>): Record<string, Value> {
+  return Object.fromEntries(Object.values(masks).map((mask) => [mask.attrs.name as string, mask]))
 }
 
 /** With adapters only they are trained, else every parameter. */

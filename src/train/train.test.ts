@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { openEngine } from '../engine/index.ts'
 import { log, sum } from '../graph/index.ts'
-import { loadCheckpoint, openPolicy, readSafetensors, scoreTrees } from '../models/index.ts'
-import { type CustomLoss, dpo, ipo, kto, type Objective, simpo } from '../objectives/index.ts'
+import { loadCheckpoint, openPolicy, readSafetensors, scoreTrees, textTree } from '../models/index.ts'
+import { type CustomLoss, dpo, ipo, kto, nextToken, type Objective, simpo } from '../objectives/index.ts'
 import { loadPairs, pairTree } from '../preferences/index.ts'
 import type { Metrics } from '../runs/index.ts'
 import { adamw } from './adamw.ts'
@@ -93,6 +93,19 @@ describe.each([
     })
     expect(worst(Array.from(parts.norm.data), Array.from(whole.norm.data))).toBeLessThan(1e-5)
   })
+})
+
+it('twenty steps of nextToken equal PyTorch’s (fixtures/adamw20, by oracle/): losses within 1e-4, whatever the micro-batches', async () => {
+  const golden = JSON.parse(await readFile('fixtures/adamw20/golden.json', 'utf8'))
+  const examples = (golden.tokens as number[][]).map((row): Example => ({ tree: textTree(row), reference: [], label: 1 }))
+  const course = { batch: 2, epochs: 20, optimizer: adamw({ lr: 1e-3, weightDecay: 0.01 }) }
+  for (const tokenBudget of [1536, 32]) {
+    const { training, steps } = await tiny(nextToken(), { ...course, examples, tokenBudget })
+    await train(training)
+    expect(steps.map(({ tokens }) => tokens)).toEqual(Array.from({ length: 20 }, () => 46))
+    expect(Math.max(...steps.map(({ loss }, i) => Math.abs(loss / golden.losses[i] - 1)))).toBeLessThan(1e-4)
+    expect(Math.max(...steps.map(({ gradNorm }, i) => Math.abs(gradNorm / golden.gradNorms[i] - 1)))).toBeLessThan(1e-4)
+  }
 })
 
 it('a resumed run equals an uninterrupted one, byte for byte', async () => {

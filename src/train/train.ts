@@ -5,25 +5,23 @@ import { type CustomLoss, ktoBaseline, mismatched, type Objective } from '../obj
 import { batches } from '../preferences/index.ts'
 import type { Metrics } from '../runs/index.ts'
 import type { Optimizer } from './adamw.ts'
+import { dropoutMasks } from './dropout.ts'
 import { rateAt, type Schedule } from './schedule.ts'
 import { openTrainState, type TrainState } from './state.ts'
 import { traceFinite, traceStep } from './step.ts'
 
-/** A pair, or a labelled completion, ready to train on. */
+/** A pair, a labelled completion, or a text, ready to train on. */
 export interface Example {
   /** Two completions (chosen, rejected) or one. */
   readonly tree: Tree
-  /** The reference's log-probability of each completion, in nats. */
+  /** The reference's log-probability of each completion, in nats; a loss of single tokens reads none. */
   readonly reference: readonly number[]
-  /** The soft label of a pair: the probability that its chosen side is the better one. Of a labelled completion: 1 or 0. */
+  /** The soft label of a pair: the probability that its chosen side is the better one. Of a labelled completion: 1 or 0. Of a text: 1. */
   readonly label: number
 }
 
-export interface Training {
-  readonly policy: Policy
-  readonly objective: Objective
-  readonly loss?: CustomLoss
-  readonly examples: readonly Example[]
+/** How steps are taken: what a recipe says under `train`. */
+export interface Course {
   readonly optimizer: Optimizer
   readonly schedule: Schedule
   /** Largest norm of the gradient; a longer one is scaled down to it. */
@@ -32,11 +30,18 @@ export interface Training {
   readonly batch: number
   readonly epochs: number
   readonly seed: number
+  /** Most input positions at a time; a step that needs more is accumulated from several. Default 1536. */
+  readonly tokenBudget?: number
+}
+
+export interface Training extends Course {
+  readonly policy: Policy
+  readonly objective: Objective
+  readonly loss?: CustomLoss
+  readonly examples: readonly Example[]
   /** The round that metrics are written under; 0, the default, is a plain training run. */
   readonly round?: number
   readonly shuffle?: boolean
-  /** Most input positions at a time; a step that needs more is accumulated from several. Default 1536. */
-  readonly tokenBudget?: number
   /** Stops after this many steps, as if it had been killed there. */
   readonly maxSteps?: number
   /** The reference's log-probabilities of further completions (the baseline of kto reads completions under other prompts). */
@@ -45,6 +50,8 @@ export interface Training {
   readonly checkpoint?: { readonly file: string; readonly everySeconds: number }
   /** Go on from the checkpoint, if it is there. */
   readonly resume?: boolean
+  /** Measures the policy after a step, for its row of the metrics; what it takes is not counted in tokens a second. */
+  readonly measure?: (at: { step: number; steps: number }) => Promise<Readonly<Record<string, number>>>
   readonly onStart?: (at: { step: number; steps: number }) => void | Promise<void>
   readonly onStep?: (metrics: Metrics, at: { steps: number }) => void | Promise<void>
   readonly signal?: AbortSignal
@@ -74,16 +81,17 @@ export async function train(training: Training): Promise<Trained> {
     while (step < Math.min(plan.length, training.maxSteps ?? plan.length)) {
       const started = performance.now()
       const now = plan[step]!
-      const measured = await backward(training, state, now, packing)
-      if (step === 0) checkStart(training, now, measured.objective)
       step++
+      const measured = await backward(training, state, now, packing, step)
+      if (step === 1) checkStart(training, now, measured.objective)
       const gradNorm = await state.gradNorm()
       if (!Number.isFinite(measured.loss + gradNorm)) throw await notFinite(training, state, now, packing, step)
       const lr = optimizer.params.lr! * rateAt(training.schedule, step, plan.length)
       await state.update(step, lr, Math.min(1, training.clip / (gradNorm + 1e-6)))
       const tokensPerSecond = (1000 * measured.tokens) / (performance.now() - started)
+      const more = await training.measure?.({ step, steps: plan.length })
       await training.onStep?.(
-        { round: training.round ?? 0, step, ...measured.metrics, loss: measured.loss, gradNorm, lr, tokensPerSecond },
+        { round: training.round ?? 0, step, ...measured.metrics, loss: measured.loss, gradNorm, lr, tokensPerSecond, ...more },
         { steps: plan.length },
       )
       const stopping = training.signal?.aborted || step === plan.length || step === training.maxSteps
@@ -121,11 +129,11 @@ interface Measured {
   /** The objective before any custom loss. */
   readonly objective: number
   readonly tokens: number
-  readonly metrics: ReturnType<typeof pairMetrics>
+  readonly metrics: ReturnType<typeof pairMetrics> | ReturnType<typeof tokenMetrics>
 }
 
-/** Loss and gradient of one step, accumulated over its micro-batches: what they weigh is their share of the examples. */
-async function backward(training: Training, state: TrainState, now: readonly Example[], packing: Packing): Promise<Measured> {
+/** Loss and gradient of one step, accumulated over its micro-batches: each weighs its share of the examples, or of the tokens to predict. */
+async function backward(training: Training, state: TrainState, now: readonly Example[], packing: Packing, step: number): Promise<Measured> {
   const micro = layOut(now, packing)
   const z0 = training.objective.kind === 'examples' ? await baseline(training, now) : undefined
   const logps: number[][] = now.map(() => [])
@@ -133,9 +141,9 @@ async function backward(training: Training, state: TrainState, now: readonly Exa
   let objective = 0
   for (const [i, { part, mine }] of micro.entries()) {
     const program = await stepProgram(training, part)
-    const share = mine.length / now.length
+    const share = weightOf(training, mine) / weightOf(training, now)
     const results = await program.run(
-      { ...training.policy.given, ...microInputs(part, mine, share, z0) },
+      { ...training.policy.given, ...microInputs(training, part, mine, { share, z0, step }) },
       i === 0 ? state.grads : await state.more(),
     )
     if (i > 0) await state.addMore()
@@ -151,8 +159,18 @@ async function backward(training: Training, state: TrainState, now: readonly Exa
     loss,
     objective,
     tokens,
-    metrics: training.objective.kind === 'pairs' ? pairMetrics(now, logps) : exampleMetrics(now, logps, z0!),
+    metrics: metricsOf(training, now, logps, z0),
   }
+}
+
+/** What the mean of a loss is over. */
+function weightOf({ objective }: Training, examples: readonly Example[]): number {
+  return objective.kind === 'tokens' ? examples.reduce((sum, { tree }) => sum + tree.completions[0]!.length, 0) : examples.length
+}
+
+function metricsOf({ objective }: Training, now: readonly Example[], logps: readonly (readonly number[])[], z0: number | undefined) {
+  if (objective.kind === 'tokens') return tokenMetrics(now)
+  return objective.kind === 'pairs' ? pairMetrics(now, logps) : exampleMetrics(now, logps, z0!)
 }
 
 function stepProgram({ policy, objective, loss }: Training, part: Batch) {
@@ -164,24 +182,26 @@ function stepProgram({ policy, objective, loss }: Training, part: Batch) {
   )
 }
 
-function microInputs(part: Batch, mine: readonly Example[], share: number, z0: number | undefined) {
+function microInputs(
+  { policy, objective, seed }: Training,
+  part: Batch,
+  mine: readonly Example[],
+  { share, z0, step }: { share: number; z0: number | undefined; step: number },
+) {
   const slots = mine.flatMap(({ tree }) => tree.completions)
+  const floats = (values: readonly number[]) => tensor(values, [values.length])
   return {
     ...rowTensors(part.rows),
-    reference: tensor(
-      mine.flatMap(({ reference }) => reference),
-      [slots.length],
-    ),
-    lengths: tensor(
-      slots.map((completion) => completion.length),
-      [slots.length],
-    ),
-    labels: tensor(
-      mine.map(({ label }) => label),
-      [mine.length],
-    ),
     share: tensor([share], []),
+    ...(objective.kind === 'tokens'
+      ? {}
+      : {
+          reference: floats(mine.flatMap(({ reference }) => reference)),
+          lengths: floats(slots.map((completion) => completion.length)),
+          labels: floats(mine.map(({ label }) => label)),
+        }),
     ...(z0 === undefined ? {} : { z0: tensor([z0], []) }),
+    ...dropoutMasks(policy.adapters, part, { seed, step }),
   }
 }
 
@@ -197,6 +217,7 @@ async function baseline({ policy, referenceOf }: Training, now: readonly Example
 
 /** Before the first update policy and reference are one model, so the objective must have the value it has there. */
 function checkStart({ objective }: Training, now: readonly Example[], measured: number) {
+  if (objective.kind === 'tokens') return
   const expected = objective.kind === 'pairs' ? objective.atReference?.() : mean(now.map(({ label }) => objective.atReference(label)))
   if (expected === undefined || Math.abs(measured - expected) <= 1e-3 * (1 + Math.abs(expected))) return
   throw new UserError(
@@ -219,7 +240,7 @@ async function notFinite(
     const traced = traceStep({ policy, objective, shape: shapeOf(part.rows), examples: part.trees.length, ...(loss ? { loss } : {}) })
     const program = await policy.engine.compile(traceFinite(traced))
     const z0 = objective.kind === 'examples' ? 0 : undefined
-    const found = await program.run({ ...policy.given, ...microInputs(part, mine, 1, z0) })
+    const found = await program.run({ ...policy.given, ...microInputs(training, part, mine, { share: 1, z0, step }) })
     const [first] = Object.entries(found).find(([, value]) => !Number.isFinite(value.data[0]!)) ?? []
     if (first)
       return new UserError(
@@ -229,6 +250,10 @@ async function notFinite(
   return new UserError(
     `train: every number must be finite, got NaN or infinity in the gradient of step ${step}, with every tap finite; ${kept}; is a square root or logarithm taken at 0?`,
   )
+}
+
+function tokenMetrics(now: readonly Example[]) {
+  return { tokens: now.reduce((sum, { tree }) => sum + tree.completions[0]!.length, 0) }
 }
 
 function pairMetrics(now: readonly Example[], logps: readonly (readonly number[])[]) {

@@ -1,0 +1,92 @@
+import { z } from 'zod'
+import { bootstrap } from '../accept/index.ts'
+import { UserError } from '../graph/index.ts'
+import { type Policy, scoreTrees, type Tree } from '../models/index.ts'
+import { loadTexts, splitByPrompt, type Text } from '../preferences/index.ts'
+import { estimateSchema } from '../runs/index.ts'
+import type { Example } from '../train/index.ts'
+import { trainWork } from './estimate.ts'
+import { hashFile } from './manifest.ts'
+import type { FromTexts, Recipe } from './recipe.ts'
+import type { Setting } from './setting.ts'
+import type { TrainMaterial } from './train-run.ts'
+import type { Watch } from './watch.ts'
+
+/** Texts that were not trained on, before and after: nats of their tokens over ln 2 over their UTF-8 bytes; texts are resampled. */
+export const heldOutTextsSchema = z.object({ texts: z.int(), bytes: z.int(), before: estimateSchema, bitsPerByte: estimateSchema })
+export type HeldOutTexts = Readonly<z.infer<typeof heldOutTextsSchema>>
+
+/**
+ * Puts a recipe's file of texts into tokens.
+ *
+ * throws  UserError when none is usable, or none is left to train on
+ */
+export async function openTexts(from: FromTexts, recipe: Recipe, setting: Setting, watch: Watch): Promise<TrainMaterial> {
+  const { file, boundary, heldOut, measureEvery, maxLength = Number.POSITIVE_INFINITY } = from
+  const { checkpoint, trainee, referencePolicy } = setting
+  const most = Math.min(maxLength, checkpoint.config.contextLength, recipe.train.tokenBudget)
+  const { rows, texts, quarantined, counts } = await loadTexts(file, checkpoint, { boundary, maxLength: most })
+  const reasons = Object.entries(counts).map(([reason, n]) => `${n} ${reason}`)
+  const aside = reasons.length > 0 ? `; ${quarantined.length} set aside (${reasons.join(', ')})` : ''
+  watch.note?.(`${file}: ${texts.length} usable texts of ${rows}${aside}`)
+  const { train, kept } = splitByPrompt(texts, { train: 1 - heldOut, kept: heldOut }, recipe.seed)
+  if (train.length === 0)
+    throw new UserError(`texts.heldOut: must leave texts to train on, got ${heldOut} of ${texts.length} rows; lower it`)
+  if (heldOut > 0 && kept.length < 2) watch.note?.(`bits per byte need at least 2 texts, got ${kept.length} held out; raise texts.heldOut`)
+  const examples = train.flatMap(({ trees }) => trees).map((tree): Example => ({ tree, reference: [], label: 1 }))
+  const measured = kept.length >= 2
+  return {
+    quarantined,
+    data: { role: 'texts', path: file, sha256: await hashFile(file), rows, used: texts.length, quarantined: { ...counts } },
+    work: async () => ({
+      ...trainWork(
+        recipe.train,
+        examples.map(({ tree }) => tree),
+      ),
+      scored: { positions: 0, wanted: 0 },
+    }),
+    examples: async () => ({ examples }),
+    ...(measured
+      ? {
+          async measure({ step, steps }) {
+            if (step % measureEvery !== 0 && step !== steps) return {}
+            return { bitsPerByte: bitsPerByte(await textNats(trainee.policy, kept)) }
+          },
+        }
+      : {}),
+    async heldOut() {
+      if (!measured) return undefined
+      const [before, after] = [await textNats(referencePolicy, kept), await textNats(trainee.policy, kept)]
+      const estimate = (costs: readonly Cost[]) => bootstrap('bitsPerByte', costs, bitsPerByte, 'bits')
+      return {
+        texts: kept.length,
+        bytes: kept.reduce((sum, { bytes }) => sum + bytes, 0),
+        before: estimate(before),
+        bitsPerByte: estimate(after),
+      }
+    },
+  }
+}
+
+interface Cost {
+  readonly nats: number
+  readonly bytes: number
+}
+
+/** Nats of each text's tokens; the end, which stands for no byte, is left out. */
+export async function textNats(policy: Policy, texts: readonly Text[]): Promise<Cost[]> {
+  const trees = texts.flatMap(({ trees }) => trees.map((tree, i) => (i === trees.length - 1 ? endless(tree) : tree)))
+  const scores = await scoreTrees(policy, trees)
+  let slot = 0
+  return texts.map(({ trees, bytes }) => ({ nats: -trees.reduce((sum) => sum + scores[slot++]!, 0), bytes }))
+}
+
+function endless({ prompt, completions }: Tree): Tree {
+  return { prompt, completions: completions.map((completion) => completion.slice(0, -1)) }
+}
+
+/** units bits per UTF-8 byte: compression, so that tokenizers can be compared. source Gao et al. 2020, arXiv:2101.00027, section 3.1 */
+function bitsPerByte(costs: readonly Cost[]): number {
+  const total = costs.reduce((sum, { nats, bytes }) => ({ nats: sum.nats + nats, bytes: sum.bytes + bytes }))
+  return total.nats / Math.LN2 / total.bytes
+}

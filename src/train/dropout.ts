@@ -1,0 +1,55 @@
+import { input, type Tensor, tensor, type Value } from '../graph/index.ts'
+import { type Adapters, type Batch, philox, type RowShape } from '../models/index.ts'
+
+/** Masks of a step as inputs, by the path of the layer whose adapter reads through them; none without dropout. */
+export function maskInputs(adapters: Adapters<Value> | undefined, { rows, length }: RowShape): Record<string, Value> {
+  if (!adapters?.dropout) return {}
+  const widths = Object.entries(adapters.layers).map(([path, { a }]) => [path, a.shape[1]!] as const)
+  return Object.fromEntries(widths.map(([path, width]) => [path, input(maskName(path), [rows, length, width])]))
+}
+
+/**
+ * The masks of one micro-batch for a training step, by their input's name: 0 with probability `dropout`, else 1 / (1 − dropout).
+ *
+ * What is dropped depends on the seed, the step, the example's place in the step, the token's place in the example, the layer and the
+ * channel, and on nothing else: a step is the same however it is packed or accumulated, and after a resume. They are made outside the
+ * graph, since ONNX's own random numbers are another run's after a resume; a channel costs one integer hash, so a thousandth of its
+ * products.
+ *
+ * source  Srivastava et al. 2014, JMLR 15:1929; keys by Philox4x32-10, channels by a two-round multiply-xorshift hash of counter and key
+ */
+export function dropoutMasks(
+  adapters: Adapters<{ readonly shape: readonly number[] }> | undefined,
+  { rows, starts, trees }: Batch,
+  { seed, step }: { readonly seed: number; readonly step: number },
+): Record<string, Tensor> {
+  const share = adapters?.dropout ?? 0
+  if (!adapters || share === 0) return {}
+  const masks = Object.entries(adapters.layers).map(([path, { a }], layer): [string, Tensor] => {
+    const width = a.shape[1]!
+    const data = new Float32Array(rows.rows * rows.length * width)
+    trees.forEach((tree, i) => {
+      for (let offset = 0; offset < starts[i]!.length; offset++) {
+        const key = philox([step, tree, offset, layer], [seed >>> 0, Math.floor(seed / 2 ** 32) >>> 0])
+        const from = (starts[i]!.at + offset) * width
+        fill(data.subarray(from, from + width), key, share)
+      }
+    })
+    return [maskName(path), tensor(data, [rows.rows, rows.length, width])]
+  })
+  return Object.fromEntries(masks)
+}
+
+function fill(row: Float32Array, [start, key]: readonly number[], share: number) {
+  const [edge, kept] = [share * 2 ** 32, 1 / (1 - share)]
+  for (let i = 0; i < row.length; i++) {
+    let x = (start! + Math.imul(i, 0x9e3779b9)) | 0
+    x = Math.imul(x ^ (x >>> 16), 0x21f0aaad) ^ key!
+    x = Math.imul(x ^ (x >>> 15), 0x735a2d97)
+    row[i] = (x ^ (x >>> 15)) >>> 0 < edge ? 0 : kept
+  }
+}
+
+function maskName(path: string): string {
+  return `mask.${path}`
+}
