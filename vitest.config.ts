@@ -12,7 +12,7 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'examples/**/*.test.ts'],
+    include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'examples/**/*.test.ts', 'box/**/*.test.ts'],
     testTimeout: 60_000,
     // Two workers: every engine test owns an ONNX Runtime thread pool of its own.
     maxWorkers: 2,

@@ -1,4 +1,4 @@
-// The commands of a checkout: `start`, `test`, `innate …`, `example NN`, `bench …`, `build`, `pack`.
+// The commands of a checkout: `start`, `test`, `innate …`, `example NN`, `bench …`, `box`, `build`, `pack`.
 // Each one installs and builds what is missing first, and says so on stderr. Plain JavaScript: it runs before anything is installed.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const home = join(dirname(fileURLToPath(import.meta.url)), '..')
+const jiti = join('node_modules', 'jiti', 'lib', 'jiti-cli.mjs')
 const [verb = 'start', ...rest] = process.argv.slice(2)
 
 requireNode(20, 19)
@@ -17,18 +18,19 @@ if (verb === 'start') exit(node('dist/cli/main.js', 'align', 'examples/stories/r
 if (verb === 'innate') exit(nodeIn(process.env.INIT_CWD ?? process.cwd(), join(home, 'dist/cli/main.js'), ...rest))
 if (verb === 'example') exit(example(...rest))
 if (verb === 'bench') exit(node('bench/main.mjs', ...rest))
+if (verb === 'box') exit(node(jiti, 'box/make.ts', ...rest))
 if (verb === 'test') {
   if (rest.length > 0) exit(bin('vitest', 'run', ...rest))
   exit(bin('tsc', '-p', 'tsconfig.test.json') || bin('biome', 'check', '--error-on-warnings', '.') || bin('vitest', 'run'))
 }
 if (verb === 'pack') exit(npm('pack', ...rest))
-if (verb !== 'build') exit(say(`unknown command ${verb}; choose start, test, innate, example, bench, build or pack`) ?? 2)
+if (verb !== 'build') exit(say(`unknown command ${verb}; choose start, test, innate, example, bench, box, build or pack`) ?? 2)
 
 /** Runs a numbered example: TypeScript, through the loader that recipes are loaded with. */
 function example(number) {
   const examples = readdirSync(join(home, 'examples')).filter((name) => /^\d\d-.*\.ts$/.test(name))
   const file = examples.find((name) => number !== undefined && name.startsWith(String(number).padStart(2, '0')))
-  if (file) return node(join('node_modules', 'jiti', 'lib', 'jiti-cli.mjs'), join('examples', file))
+  if (file) return node(jiti, join('examples', file))
   say(`example: must be the number of one, got ${number ?? 'nothing'}; choose from ${examples.join(', ')}`)
   return 2
 }

@@ -1,4 +1,5 @@
 export { adamw, type Optimizer, traceUpdate } from './adamw.ts'
 export { rateAt, type Schedule, scheduleFrom } from './schedule.ts'
+export { openTrainState, type TrainState } from './state.ts'
 export { type StepPlan, type TracedStep, traceFinite, traceStep } from './step.ts'
 export { type Course, type Example, type Trained, type Training, train } from './train.ts'

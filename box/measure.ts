@@ -1,0 +1,57 @@
+import { type Checkpoint, type Policy, sampleCompletions, scoreTrees, textTree } from 'innate/models'
+import { asStory, type Text } from './material.ts'
+import { bitsPerByte } from './train.ts'
+
+export interface Measured {
+  /** Of held-out stories by stories15m, each model with its own vocabulary. */
+  readonly bitsPerByte: { readonly stories5m: number; readonly stories15m: number; readonly texts: number }
+  /** Samples at temperature 1 from the 80 likeliest tokens, at most 256 tokens. */
+  readonly ended: { readonly stories5m: number; readonly stories15m: number; readonly samples: number }
+  /** What stories15m says of the samples, nats per token of its own vocabulary, and what one is to the other. */
+  readonly nllUnderStories15m: { readonly stories5m: number; readonly stories15m: number; readonly ratio: number }
+  readonly first: readonly Text[]
+}
+
+interface Speaker {
+  readonly checkpoint: Pick<Checkpoint, 'config' | 'tokenizer' | 'eosIds'>
+  readonly policy: Policy
+}
+
+/** Measures what the card says, on held-out stories and on samples of both models drawn alike. */
+export async function measure(small: Speaker, teacher: Speaker, heldOut: readonly Text[], samples = 512): Promise<Measured> {
+  const told = { small: await tell(small, samples), teacher: await tell(teacher, samples) }
+  const nll = async (texts: readonly Text[]) => {
+    const stories = texts.map((text) => storyOf(text, teacher))
+    const logps = await scoreTrees(
+      teacher.policy,
+      stories.map(({ ids }) => textTree(ids)),
+    )
+    return -logps.reduce((a, b) => a + b, 0) / stories.reduce((n, { ids }) => n + ids.length - 1, 0)
+  }
+  const under = { stories5m: await nll(told.small), stories15m: await nll(told.teacher) }
+  const share = (texts: readonly Text[]) => texts.filter(({ ended }) => ended).length / texts.length
+  const bits = (speaker: Speaker) =>
+    bitsPerByte(
+      speaker.policy,
+      heldOut.map((text) => storyOf(text, speaker)),
+    )
+  return {
+    bitsPerByte: { stories5m: await bits(small), stories15m: await bits(teacher), texts: heldOut.length },
+    ended: { stories5m: share(told.small), stories15m: share(told.teacher), samples },
+    nllUnderStories15m: { ...under, ratio: under.stories5m / under.stories15m },
+    first: told.small.slice(0, 10),
+  }
+}
+
+function storyOf(text: Text, { checkpoint }: Speaker) {
+  return asStory(text, checkpoint.tokenizer, { ...checkpoint, ...checkpoint.config })
+}
+
+/** Stories from nothing but the token that begins one, in their order. */
+async function tell({ checkpoint, policy }: Speaker, count: number): Promise<Text[]> {
+  const { tokenizer, eosIds } = checkpoint
+  const start = tokenizer.encode('').slice(0, 1)
+  const [told] = await sampleCompletions(policy, [start], { perPrompt: count, topK: 80, seed: 7, eosIds })
+  await policy.rest()
+  return told!.map(({ ids, ended }) => ({ text: tokenizer.decode([...start, ...ids]), ended }))
+}
