@@ -19,7 +19,10 @@ export interface Tokenizer {
 
 const remedy = 'a model folder holds tokenizer.json as Hugging Face tokenizers writes it'
 // The library holds ids in a list as long as the highest of them.
-const id = z.int().nonnegative().max(2 ** 24)
+const id = z
+  .int()
+  .nonnegative()
+  .max(2 ** 24)
 const tokenizerFile = z.looseObject({
   model: z.looseObject({
     type: z.enum(['BPE', 'Unigram', 'WordPiece']).optional(),
