@@ -21,12 +21,17 @@ export interface Tokenizer {
 }
 
 const remedy = 'a model folder holds tokenizer.json as Hugging Face tokenizers writes it'
+// The library holds ids in a list as long as the highest of them.
+const id = z
+  .int()
+  .nonnegative()
+  .max(2 ** 24)
 const tokenizerFile = z.looseObject({
   model: z.looseObject({
     type: z.enum(['BPE', 'Unigram', 'WordPiece']).optional(),
-    vocab: z.union([z.record(z.string(), z.number()), z.array(z.unknown())]),
+    vocab: z.union([z.record(z.string(), id), z.array(z.unknown())]),
   }),
-  added_tokens: z.array(z.looseObject({ id: z.int().nonnegative(), content: z.string() })).default([]),
+  added_tokens: z.array(z.looseObject({ id, content: z.string() })).default([]),
 })
 
 /**
