@@ -1,7 +1,8 @@
 // The benches of a checkout: `npm run -s bench -- NAME [--json]`; without a name they are listed.
 import { dpo } from './dpo.mjs'
+import { generate } from './generate.mjs'
 
-const benches = { dpo }
+const benches = { dpo, generate }
 const [name, ...flags] = process.argv.slice(2)
 
 if (name === undefined) {

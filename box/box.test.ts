@@ -1,10 +1,11 @@
-import { mkdtemp, readFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openEngine } from 'innate/engine'
 import { type Tensor, tensor } from 'innate/graph'
 import { loadCheckpoint, openPolicy, type Policy, scoreTrees, textTree } from 'innate/models'
 import { afterAll, describe, expect, it } from 'vitest'
+import { asStory, splitAt } from './material.ts'
 import { covariances, narrow } from './prune.ts'
 import { bitsPerByte, learn } from './train.ts'
 import { trimVocabulary } from './vocabulary.ts'
@@ -52,7 +53,7 @@ it('a neuron that is twice in an MLP is taken out without changing the model', a
   }
   const params = {
     ...tiny.params,
-    blocks: tiny.params.blocks.map((block) => ({ ...block, mlp: { ...block.mlp, gate: twice(block.mlp.gate), up: twice(block.mlp.up) } })),
+    blocks: tiny.params.blocks.map((block) => ({ ...block, mlp: { ...block.mlp, gate: twice(block.mlp.gate!), up: twice(block.mlp.up) } })),
   }
   const whole = { config: tiny.config, params }
   const policy = await openPolicy(engine, whole)
@@ -113,4 +114,31 @@ describe('learning', () => {
     const want = -logps.reduce((a, b) => a + b, 0) / Math.LN2 / (40 * stories.length)
     expect(await bitsPerByte(policy, stories)).toBeCloseTo(want, 10)
   })
+})
+
+it('finds where a word fell into other pieces', () => {
+  expect(splitAt(['<s>', '▁a', '▁s', 'a', 'd', '▁cat', '.', '<s>'], ['<s>', '▁a', '▁sad', '▁cat', '.'])).toEqual([2, 3, 4])
+})
+
+describe('stories5m, the model in the box', async () => {
+  const box = await loadCheckpoint('stories5m')
+
+  it('is small, with the licence and figures on its card', async () => {
+    const files = await readdir('box/stories5m')
+    const sizes = await Promise.all(files.map(async (name) => (await stat(join('box/stories5m', name))).size))
+    expect(sizes.reduce((a, b) => a + b, 0)).toBeLessThan(10_100_000)
+    expect((await stat('box/stories5m/model.safetensors')).size).toBeLessThan(10_000_000)
+    expect(box.config.vocabSize).toBeLessThanOrEqual(4096)
+    const [card, measured] = [await readFile('box/stories5m/README.md', 'utf8'), await measuredBefore()]
+    for (const figure of [measured.bitsPerByte.stories5m.toFixed(4), measured.nllUnderStories15m.ratio.toFixed(3), 'MIT licence'])
+      expect(card).toContain(figure)
+  })
+
+  it('has the weights that were measured: bits per byte of its first ten samples', async () => {
+    const { first, firstBitsPerByte } = await measuredBefore()
+    const told = first.map((text: { text: string; ended: boolean }) => asStory(text, box.tokenizer, box))
+    expect(Math.abs((await bitsPerByte(await openPolicy(engine, box), told)) - firstBitsPerByte)).toBeLessThan(1e-4)
+  })
+
+  const measuredBefore = async () => JSON.parse(await readFile('box/stories5m/measured.json', 'utf8'))
 })

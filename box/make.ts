@@ -24,8 +24,8 @@ const vocabulary = 3072
 const width = 392
 const heldOutCount = 200
 const teaching = { lr: 7e-4, warmup: 40, batch: 16, seed: 1 }
-const steps = { distilled: 1400, cooled: 250, scratch: 700 }
-const cool = { temperature: 0.8, lr: 3e-4, warmup: 0 }
+const steps = { distilled: 1400, cooled: 500, scratch: 700 }
+const cool = { temperature: 0.75, lr: 6e-4, warmup: 10, seed: 2 }
 
 const say = (line: string) => process.stderr.write(`${line}\n`)
 const folder = flags.run
@@ -38,14 +38,23 @@ try {
   const { kept, tokenizer } = await smallVocabulary(whole, texts, vocabulary, folder)
   const stories = await tokens()
   const [heldOut, taught] = [stories.slice(0, heldOutCount), stories.slice(heldOutCount)]
-  const common = { ...teaching, stories: taught, heldOut }
+  const common = { ...teaching, stories: taught.map(({ ids, bytes }) => ({ ids, bytes })), heldOut }
   const teacherModel = cut(whole, kept)
   const teacher = await openPolicy(engine, teacherModel)
   say('taking neurons out …')
   const start = narrow(teacherModel, await covariances(teacher, taught.slice(0, 320)), width)
   const student = await openPolicy(engine, start)
   await learn({ ...common, student, teacher, steps: steps.distilled, file: join(folder, 'distilled'), say: said('distilled') })
-  await learn({ ...common, ...cool, seed: 2, student, teacher, steps: steps.cooled, file: join(folder, 'cooled'), say: said('cooled') })
+  await learn({
+    ...common,
+    ...cool,
+    stories: taught,
+    student,
+    teacher,
+    steps: steps.cooled,
+    file: join(folder, 'cooled'),
+    say: said('cooled'),
+  })
   const fresh = await openPolicy(engine, { ...start, params: freshParams(start.config, teaching.seed) })
   await learn({ ...common, student: fresh, steps: steps.scratch, file: join(folder, 'scratch'), say: said('scratch') })
 
@@ -66,6 +75,7 @@ try {
     config: start.config,
     parameters: parametersOf(params),
     lr: teaching.lr,
+    temperature: cool.temperature,
     steps,
     batch: teaching.batch,
   }
@@ -77,8 +87,7 @@ try {
   /** Every story in the small vocabulary; kept, since cutting them takes a minute. */
   async function tokens(): Promise<ReturnType<typeof asStory>[]> {
     const file = join(folder, 'tokens.json')
-    if (!existsSync(file))
-      await writeFile(file, JSON.stringify(texts.map((text) => asStory(text, tokenizer, { ...whole, ...whole.config }))))
+    if (!existsSync(file)) await writeFile(file, JSON.stringify(texts.map((text) => asStory(text, tokenizer, whole, whole.tokenizer))))
     return JSON.parse(await readFile(file, 'utf8'))
   }
 } finally {

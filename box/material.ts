@@ -29,12 +29,11 @@ export async function storiesOf(
     const policy = await openPolicy(engine, teacher)
     const start = teacher.tokenizer.encode('').slice(0, 1)
     const all: string[] = []
-    await sampleCompletions(policy, [start], {
-      perPrompt: count,
+    await sampleCompletions(policy, new Array(count / 16).fill(start), {
+      perPrompt: 16,
       topK: 80,
       seed: 1,
       eosIds: teacher.eosIds,
-      batch: 64,
       onCompletion(_, __, { ids, ended }) {
         all.push(JSON.stringify({ text: teacher.tokenizer.decode(ids), ended }))
         if (all.length % 500 === 0) say(`${all.length} of ${count} stories`)
@@ -51,14 +50,28 @@ export async function storiesOf(
     .map((line): Text => JSON.parse(line))
 }
 
-/** A story's tokens between the token that begins it and, where it ended, the one that ends it. */
+/** A story's tokens between the token that begins it and, where it ended, the one that ends it; `whole` is the vocabulary it was cut down from. */
 export function asStory(
   { text, ended }: Text,
   tokenizer: Tokenizer,
-  { eosIds, contextLength }: { eosIds: readonly number[]; contextLength: number },
+  { eosIds, config }: Pick<Checkpoint, 'eosIds' | 'config'>,
+  whole?: Tokenizer,
 ): Story {
-  const ids = [...tokenizer.encode(text), ...(ended ? [eosIds[0]!] : [])].slice(0, contextLength + 1)
-  return { ids, bytes: Buffer.byteLength(text) }
+  const ids = [...tokenizer.encode(text), ...(ended ? [eosIds[0]!] : [])].slice(0, config.contextLength + 1)
+  const split = whole && splitAt(tokenizer.pieces(ids), whole.pieces(whole.encode(text)))
+  return { ids, bytes: Buffer.byteLength(text), ...(split ? { split } : {}) }
+}
+
+/** Indices of the pieces that are not pieces of the other cut of the same text. */
+export function splitAt(pieces: readonly string[], others: readonly string[]): number[] {
+  const spans = (all: readonly string[]) => {
+    let at = 0
+    return all.map((piece) => `${at} ${(at += piece.length)}`)
+  }
+  const known = new Set(spans(others))
+  // The token that ends a story lies behind both.
+  const end = others.join('').length
+  return spans(pieces).flatMap((span, i) => (known.has(span) || Number(span.split(' ')[0]) >= end ? [] : [i]))
 }
 
 /** Makes the small tokenizer in a folder, once, and says which of the teacher's ids it keeps. */

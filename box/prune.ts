@@ -95,7 +95,7 @@ export function narrow(
       Float32Array.from({ length: d * width }, (_, k) => w[kept[k % width]! * d + Math.floor(k / width)]!),
       [d, width],
     )
-    return { ...block, mlp: { gate: rows(block.mlp.gate), up: rows(block.mlp.up), down } }
+    return { ...block, mlp: { gate: rows(block.mlp.gate!), up: rows(block.mlp.up), down } }
   })
   return { config: { ...config, intermediateSize: width }, params: { ...params, blocks } }
 }

@@ -12,7 +12,9 @@ import {
   reshape,
   softmax,
   sum,
+  type Tensor,
   takeRows,
+  tensor,
   transpose,
   type Value,
 } from 'innate/graph'
@@ -36,6 +38,8 @@ import { adamw, openTrainState, rateAt, scheduleFrom } from 'innate/train'
 export interface Story {
   readonly ids: readonly number[]
   readonly bytes: number
+  /** Where in `ids` the small vocabulary cuts otherwise than the teacher's own: there the teacher is at a loss. */
+  readonly split?: readonly number[]
 }
 
 export interface Lesson {
@@ -64,7 +68,7 @@ const everySteps = 100
 /**
  * Trains on texts by plain backpropagation with AdamW, and goes on from its checkpoint if there is one.
  *
- * With a teacher the loss at each token is the cross entropy Σ p_teacher · −log p_student over the whole vocabulary (Hinton, Vinyals & Dean
+ * With a teacher the loss at each token that the teacher cuts alike is the cross entropy Σ p_teacher · −log p_student over the whole vocabulary (Hinton, Vinyals & Dean
  * 2015, arXiv:1503.02531), which says more a token than the one that was drawn, and with less noise.
  */
 export async function learn(lesson: Lesson): Promise<void> {
@@ -142,10 +146,21 @@ async function backward(
   const [batch] = packTrees(trees, { shapes: [{ rows: stories.length, length, wanted, completions: stories.length }] })
   const shape = shapeOf(batch!.rows)
   const { completion: _, targets, ...rows } = rowTensors(batch!.rows)
-  const learned = teacher ? { distributions: await distributions(teacher, temperature, shape, rows) } : { targets }
+  const learned = teacher ? { distributions: await distributions(teacher, temperature, shape, rows), trust: trustOf(stories, shape) } : {}
   const program = await stepProgram(student, shape, teacher !== undefined)
-  const { loss } = await program.run({ ...student.given, ...rows, ...learned }, grads)
+  const { loss } = await program.run({ ...student.given, ...rows, targets, ...learned }, grads)
   return { loss: loss!.data[0]!, tokens: batch!.used }
+}
+
+/** 1 where the teacher's distribution is learned, 0 where the token itself is, in the order of what is wanted. */
+function trustOf(stories: readonly Story[], { wanted }: RowShape): Tensor {
+  const trust = new Float32Array(wanted).fill(1)
+  let start = -1
+  for (const { ids, split = [] } of stories) {
+    for (const i of split) if (i > 0) trust[start + i] = 0
+    start += ids.length - 1
+  }
+  return tensor(trust, [wanted])
 }
 
 const kept = new WeakMap<Policy, Resident>()
@@ -184,13 +199,13 @@ function stepProgram(student: Policy, shape: RowShape, taught: boolean) {
     const { params, inputs } = policyInputs(student)
     const { completion: _, targets, ...given } = rowInputs(shape)
     const hidden = decoder(params, given, student.config)
-    const asked = taught ? { distributions: input('distributions', [shape.wanted, student.config.vocabSize]) } : { targets }
-    const nats = asked.distributions
-      ? crossEntropy(scores(params, hidden, given.wanted), asked.distributions)
-      : tokenLogps(params, hidden, given.wanted, targets).neg()
+    const asked = { distributions: input('distributions', [shape.wanted, student.config.vocabSize]), trust: input('trust', [shape.wanted]) }
+    const told = tokenLogps(params, hidden, given.wanted, targets, student.config).neg()
+    const apart = () => crossEntropy(scores(params, hidden, given.wanted), asked.distributions).sub(told)
+    const nats = taught ? told.add(apart().mul(asked.trust)) : told
     const loss = sum(nats.mul(given.weights)).div(sum(given.weights))
     const slopes = leaves<Value>(gradient(loss, inputs), isValue).map(([name, value]): [string, Value] => [`grad.${name}`, value])
-    return graph({ ...inputs, ...given, ...asked }, { loss, ...Object.fromEntries(slopes) })
+    return graph({ ...inputs, ...given, targets, ...(taught ? asked : {}) }, { loss, ...Object.fromEntries(slopes) })
   })
 }
 

@@ -11,7 +11,7 @@ const judge = simulatedVoter({
 })
 
 export default recipe({
-  model: 'stories15m', // a name, or a folder as transformers saves it
+  model: 'stories5m', // a name, a folder, a .gguf file, or owner/name on the Hugging Face Hub
   // 1. What you guess is wanted: worth twenty votes in all, so that data washes it out.
   prior: goalPrior({ goals: [dialogue, goals.complete, goals.fluent], strength: 20 }),
   // 2. Preferences: completions of your prompts, compared by the judge; and the objective that learns from them.

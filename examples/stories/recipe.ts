@@ -2,9 +2,9 @@ import { adamw, atLeast, atMost, between, dpo, goalPrior, goals, onPolicy, type 
 import { gold } from './gold.ts'
 import { voter } from './voter.ts'
 
-// `npm start`: stories15m learns to tell stories that a simulated voter likes better.
+// `npm start`: stories5m, the little model in the box, learns to tell stories that a simulated voter likes better.
 export const stories = {
-  model: 'stories15m',
+  model: 'stories5m',
   // 1. A weak prior over goals: worth twenty votes in all. The voter's taste is another one, and hidden.
   prior: goalPrior({ goals: [goals.kind, goals.complete, goals.fluent, goals.onPrompt], strength: 20 }),
   // 2. Preferences on the model's own completions, and the objective that learns from them.
@@ -24,7 +24,7 @@ export const stories = {
     klFromReference: atMost(20), //  nats per completion
   },
   gold,
-  look: { development: 128, sealed: 256 },
+  look: { development: 256, sealed: 256 },
   rounds: 3,
 } satisfies RecipeInput
 

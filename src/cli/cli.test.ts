@@ -76,7 +76,7 @@ describe('what the verbs leave', () => {
     const prompts = (await readFile('starter/prompts.jsonl', 'utf8')).trimEnd().split('\n')
     expect(new Set(prompts).size).toBe(576)
     const recipe = await loadRecipe('starter/my.ts')
-    expect(recipe).toMatchObject({ model: 'stories15m', rounds: 3, preferences: { prompts: resolve('starter/prompts.jsonl') } })
+    expect(recipe).toMatchObject({ model: 'stories5m', rounds: 3, preferences: { prompts: resolve('starter/prompts.jsonl') } })
     expect(recipe.prior!.goals.map(({ name }) => name)).toEqual(['dialogue', 'complete', 'fluent'])
     // Enough prompts for both looks of the recipe, and twice those of a round to train on.
     expect(prompts.length).toBeGreaterThanOrEqual(recipe.look.development + recipe.look.sealed + 2 * 112)

@@ -8,7 +8,7 @@ export const logp = command({
   name: 'logp',
   about: 'Print the log-probability of both completions of every pair, in nats, summed over their tokens.',
   flags: {
-    model: text('model by name or folder', { default: 'stories15m', shown: 'M' }),
+    model: text('model by name or folder', { default: 'stories5m', shown: 'M' }),
     adapter: text('folder of an adapter for the model, as PEFT or train saves it', { shown: 'FOLDER' }),
     pairs: text('JSONL file of pairs, plain or .gz', { default: 'pairs.jsonl', shown: 'FILE' }),
     boundary: oneOf('what to do when a prompt is not a token prefix', ['strict', 'trim'], { default: 'strict' }),

@@ -11,7 +11,7 @@ export const pairsCheck = command({
     file: text('JSONL, plain or .gz: prompt, chosen, rejected · or prompt, completion, label · or prompt_ids, chosen_ids, rejected_ids'),
   },
   flags: {
-    model: text('model by name or folder', { default: 'stories15m', shown: 'M' }),
+    model: text('model by name or folder', { default: 'stories5m', shown: 'M' }),
     boundary: oneOf(
       'what to do when a prompt is not a token prefix: set the row aside, or cut the prompt to what agrees',
       ['strict', 'trim'],

@@ -10,7 +10,7 @@ export const sample = command({
   name: 'sample',
   about: 'Let a model complete prompts; log-probabilities are those of the full softmax at temperature 1, however it is sampled.',
   flags: {
-    model: text('model by name or folder', { default: 'stories15m', shown: 'M' }),
+    model: text('model by name or folder', { default: 'stories5m', shown: 'M' }),
     adapter: text('folder of an adapter for the model, as PEFT or train saves it', { shown: 'FOLDER' }),
     prompts: text('JSONL file with prompt or prompt_ids', { default: 'prompts.jsonl', shown: 'FILE' }),
     perPrompt: integer('completions of each prompt', { default: 1, min: 1 }),

@@ -14,6 +14,7 @@ import { hubFolder, hubId } from './hub.ts'
 import { type DecoderParams, decoderParams } from './params.ts'
 import { type FloatType, readSafetensors, writeShards } from './safetensors.ts'
 import { pack, type Stored, storedTensors, unpack } from './stored.ts'
+import { stories5m } from './stories5m.ts'
 import { stories15m } from './stories15m.ts'
 
 /** A model as it lies in a folder that transformers loads too. */
@@ -30,7 +31,10 @@ export interface Checkpoint {
 }
 
 /** Models that are known by name; each makes sure that its folder is there and says where. */
-export const models: Record<string, { readonly folder: (onProgress: (line: string) => void) => Promise<string> }> = { stories15m }
+export const models: Record<string, { readonly folder: (onProgress: (line: string) => void) => Promise<string> }> = {
+  stories5m,
+  stories15m,
+}
 
 const remedy = 'a model folder holds config.json, model.safetensors and tokenizer.json as transformers saves them'
 const ids = z.union([z.int().nonnegative(), z.array(z.int().nonnegative())]).nullish()

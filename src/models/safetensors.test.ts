@@ -89,6 +89,10 @@ describe('safetensors', () => {
     expect([...wrong]).toEqual([])
   })
 
+  it('reads the bytes of masks as whole numbers', async () => {
+    for (const dtype of ['U8', 'BOOL']) expect(await readAs(dtype, Uint8Array.of(0, 1, 255), 3)).toEqual(Int32Array.of(0, 1, 255))
+  })
+
   it('widens across chunks', async () => {
     const count = 9_000_001
     const ones = new Uint16Array(count).fill(0x3f80)
@@ -112,7 +116,7 @@ describe('safetensors', () => {
     [
       'another dtype',
       bytesOf({ x: { dtype: 'I64', shape: [1], data_offsets: [0, 8] } }, eight),
-      'x: dtype must be one of F32, F16, BF16, I32, got I64',
+      'x: dtype must be one of F32, F16, BF16, I32, U8, BOOL, got I64',
     ],
     ['a dtype that JavaScript knows', bytesOf({ x: { dtype: 'toString', shape: [1], data_offsets: [0, 8] } }, eight), 'got toString'],
     ['fewer bytes than the shape takes', bytesOf({ x: f32([3], 0, 8) }, eight), 'x: F32[3] takes 12 bytes, got 8'],

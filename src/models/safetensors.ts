@@ -28,6 +28,9 @@ const stored = {
   },
   BF16: { dtype: 'f32', bytes: 2, widen: (bits) => bits << 16 },
   I32: { dtype: 'i32', bytes: 4 },
+  // Masks, which some checkpoints carry along.
+  U8: { dtype: 'i32', bytes: 1 },
+  BOOL: { dtype: 'i32', bytes: 1 },
 } as const satisfies Record<string, Stored>
 interface Entry {
   readonly name: string
@@ -38,10 +41,10 @@ interface Entry {
 }
 
 /**
- * Reads every tensor of a safetensors file, floats widened to f32, in the order they lie in the file.
+ * Reads every tensor of a safetensors file, floats widened to f32 and bytes to i32, in the order they lie in the file.
  * Bytes go straight into their tensor; `hash`, if given, sees the whole file.
  *
- * throws  UserError naming file and tensor for a header that lies, a dtype other than F32, F16, BF16 and I32, or a file that ends early
+ * throws  UserError naming file and tensor for a header that lies, a dtype other than F32, F16, BF16, I32, U8 and BOOL, or a file that ends early
  * limits  needs a little-endian machine, as every platform of Node but s390x is
  * source  https://github.com/huggingface/safetensors#format
  */
@@ -52,10 +55,11 @@ export async function readSafetensors(file: string, hash?: Hash): Promise<Map<st
   try {
     const tensors = new Map<string, Tensor>()
     for (const { name, dtype, shape, from } of await readHeader(file, handle, hash)) {
-      const data = dtype === 'I32' ? new Int32Array(sizeOf(shape)) : new Float32Array(sizeOf(shape))
-      const read = (bytes: Uint8Array, at: number) => fillFrom(handle, bytes, at, `${file}: ${name}`, hash)
       const kind: Stored = stored[dtype]
+      const data = kind.dtype === 'i32' ? new Int32Array(sizeOf(shape)) : new Float32Array(sizeOf(shape))
+      const read = (bytes: Uint8Array, at: number) => fillFrom(handle, bytes, at, `${file}: ${name}`, hash)
       if (kind.widen) await readWidened(data.buffer, kind.widen, from, read)
+      else if (kind.bytes === 1) data.set(await readBytes(sizeOf(shape), from, read))
       else await read(new Uint8Array(data.buffer), from)
       tensors.set(name, { dtype: kind.dtype, shape, data })
     }
@@ -63,6 +67,12 @@ export async function readSafetensors(file: string, hash?: Hash): Promise<Map<st
   } finally {
     await handle.close()
   }
+}
+
+async function readBytes(length: number, from: number, read: (bytes: Uint8Array, at: number) => Promise<void>) {
+  const bytes = new Uint8Array(length)
+  await read(bytes, from)
+  return bytes
 }
 
 async function readWidened(

@@ -37,7 +37,8 @@ export async function sampleCompletions(
   const temperature = needsLogits(options) ? 'logits' : (options.temperature ?? 1)
   const run = openCache(policy, Math.min(Math.max(batch, perPrompt), prompts.length * perPrompt), temperature)
   const results: Completion[][] = prompts.map(() => [])
-  const waiting = prompts.map((_, i) => i)
+  // Rows of like length lie side by side, so that little of the cache is read in vain.
+  const waiting = prompts.map((_, i) => i).sort((a, b) => prompts[a]!.length - prompts[b]!.length || a - b)
   const pick = picker(options, prompts)
   const { tokenizer } = options
   const told = new Map<Writing, Telling>()

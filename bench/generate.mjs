@@ -1,0 +1,131 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { cpus, loadavg } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { cacheFolder, freshParams, loadCheckpoint, readConfig, saveCheckpoint, saveGguf } from '../dist/models/index.js'
+import { openPeer } from './peer.mjs'
+
+const TOKENS = 128
+const PROMPT = 16
+const BATCHES = [1, 32]
+const ROUNDS = 3
+
+/**
+ * Greedy generation of 128 tokens after a prompt of 16, the end token ignored, side by side for 1 and 32 sequences. Ours, transformers on
+ * PyTorch (f32) and llama.cpp (F16, Q8_0) take turns in one run.
+ *
+ * units   tokens a second over all sequences, reading the prompt included: the median of the rounds; vs…: the median of the rounds' ratios
+ */
+export const generate = {
+  about: 'generation: Innate beside transformers and llama.cpp, 1 and 32 sequences, 15 and 135 million parameters',
+
+  async measure(say) {
+    const python = process.env.INNATE_PYTHON ?? 'python3'
+    const has = (module) => spawnSync(python, ['-c', `import ${module}`]).status === 0
+    const lacking = ['transformers', 'llama_cpp'].filter((module) => !has(module))
+    const peer = (script, ...args) => openPeer(python, [fileURLToPath(new URL(`peers/${script}`, import.meta.url)), ...args])
+    const result = {}
+    for (const [name, folder] of Object.entries(await models(say))) {
+      const open = { ours: openPeer(process.execPath, [fileURLToPath(new URL('generate-ours.mjs', import.meta.url))]) }
+      if (!lacking.includes('transformers')) open.transformers = peer('generate_transformers.py')
+      if (!lacking.includes('llama_cpp')) for (const type of ['f16', 'q8_0']) open[`llamaCpp_${type}`] = peer('generate_llama_cpp.py')
+      for (const [who, process] of Object.entries(open)) {
+        const type = who.split('_').slice(1).join('_')
+        const { seconds } = await process.ask({ cmd: 'load', model: type ? join(folder, `${type}.gguf`) : folder, threads: cpus().length })
+        say(`${name}: ${who} loaded in ${seconds.toFixed(2)} s`)
+      }
+      result[name] = {}
+      for (const batch of BATCHES)
+        result[name][`batch${batch}`] = await race(open, batch, (line) => say(`${name}, batch ${batch}: ${line}`))
+      for (const [who, process] of Object.entries(open)) {
+        result[name][`${who}PeakMemoryMB`] = Math.round((await process.ask({ cmd: 'peak' })).peakMemoryMB)
+        await process.close()
+      }
+    }
+    const notRun = [
+      ...lacking.map((module) => `${module} not run here: ${python} lacks it; point INNATE_PYTHON at a Python that has it`),
+      'transformers.js not run here: it reads ONNX files with a cache, which Innate does not write yet',
+    ]
+    return { ...result, tokens: TOKENS, notRun, machine: { cpu: cpus()[0].model, cores: cpus().length, load: loadavg()[0].toFixed(2) } }
+  },
+
+  table({ notRun, machine, tokens, ...models }) {
+    const lines = Object.entries(models).flatMap(([name, measured]) =>
+      BATCHES.flatMap((batch) => {
+        const { tokensPerSecond, ratios } = measured[`batch${batch}`]
+        return [
+          `${name}, ${batch} × ${tokens} tokens`,
+          ...Object.entries(tokensPerSecond).map(
+            ([who, rate]) =>
+              `  ${who.padEnd(16)}${rate.toFixed(1).padStart(9)} tokens/s${ratios[who] ? `   ours is ${ratios[who].toFixed(2)} ×` : ''}`,
+          ),
+        ]
+      }),
+    )
+    return [...lines, ...notRun, `on ${machine.cores} × ${machine.cpu}, load ${machine.load}`].join('\n')
+  },
+}
+
+async function race(open, batch, say) {
+  const prompts = Array.from({ length: batch }, (_, b) =>
+    Array.from({ length: PROMPT }, (_, i) => (i === 0 ? 1 : 300 + ((37 * b + 11 * i) % 2000))),
+  )
+  const rates = Object.fromEntries(Object.keys(open).map((who) => [who, []]))
+  for (let round = -1; round < ROUNDS; round++) {
+    for (const [who, process] of Object.entries(open)) {
+      const { seconds } = await process.ask({ cmd: 'generate', prompts, tokens: round < 0 ? 8 : TOKENS })
+      if (round >= 0) rates[who].push((batch * TOKENS) / seconds)
+    }
+    if (round >= 0)
+      say(
+        Object.entries(rates)
+          .map(([who, all]) => `${who} ${all.at(-1).toFixed(1)}`)
+          .join(', '),
+      )
+  }
+  const others = Object.keys(open).filter((who) => who !== 'ours')
+  return {
+    tokensPerSecond: Object.fromEntries(Object.entries(rates).map(([who, all]) => [who, median(all)])),
+    ratios: Object.fromEntries(others.map((who) => [who, median(rates.ours.map((rate, i) => rate / rates[who][i]))])),
+  }
+}
+
+/** Both models as folders and as GGUF; the larger one has SmolLM2-135M's shape and random weights, which are as fast as any. */
+async function models(say) {
+  const small = await loadCheckpoint('stories15m', { onProgress: say })
+  const folders = { stories15m: join(cacheFolder(), 'bench', 'stories15m'), smollm2Shaped135m: join(cacheFolder(), 'bench', '135m') }
+  for (const [name, folder] of Object.entries(folders)) {
+    if (existsSync(join(folder, 'q8_0.gguf'))) continue
+    say(`writing ${name} into ${folder} …`)
+    const checkpoint = name === 'stories15m' ? small : await shaped(small, folder)
+    await saveCheckpoint(folder, checkpoint)
+    for (const type of ['f16', 'q8_0']) await saveGguf(join(folder, `${type}.gguf`), checkpoint, { type })
+  }
+  return folders
+}
+
+async function shaped(small, folder) {
+  const config = readConfig('bench', {
+    model_type: 'llama',
+    vocab_size: small.config.vocabSize,
+    hidden_size: 576,
+    intermediate_size: 1536,
+    num_hidden_layers: 30,
+    num_attention_heads: 9,
+    num_key_value_heads: 3,
+    max_position_embeddings: 2048,
+    rms_norm_eps: 1e-5,
+    rope_theta: 100000,
+    tie_word_embeddings: true,
+  })
+  mkdirSync(folder, { recursive: true })
+  writeFileSync(join(folder, 'about.txt'), 'random weights, for bench generate\n')
+  return { ...small, name: '135m', config, params: freshParams(config, 1) }
+}
+
+function median(values) {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length >> 1
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+}
