@@ -22,9 +22,11 @@ const { values: flags } = parseArgs({
 })
 const vocabulary = 3072
 const width = 392
+/** How its stories are best: a little cooler than it learned to write. */
+const sampling = { temperature: 0.8, top_k: 80 }
 const heldOutCount = 200
 const teaching = { lr: 7e-4, warmup: 40, batch: 16, seed: 1 }
-const steps = { distilled: 1400, cooled: 500, scratch: 700 }
+const steps = { distilled: 1400, cooled: 500, scratch: 300 }
 const cool = { temperature: 0.75, lr: 6e-4, warmup: 10, seed: 2 }
 
 const say = (line: string) => process.stderr.write(`${line}\n`)
@@ -61,12 +63,17 @@ try {
   const params = await readParams(student)
   const small = { ...whole, name: 'stories5m', folder: join(folder, 'tokenizer'), config: start.config, params, tokenizer }
   await saveCheckpoint(box, small, params, { dtype: 'f16' })
+  await writeFile(
+    join(box, 'generation_config.json'),
+    `${JSON.stringify({ do_sample: true, ...sampling, eos_token_id: whole.eosIds[0] }, null, 2)}\n`,
+  )
   const saved = await loadCheckpoint(box)
   say('measuring …')
   const measured = await measure(
     { checkpoint: saved, policy: await openPolicy(engine, saved) },
     { checkpoint: whole, policy: await openPolicy(engine, whole) },
     texts.slice(0, heldOutCount),
+    sampling.temperature,
   )
   const recipe: Recipe = {
     command: 'npm run -s box',
@@ -76,6 +83,7 @@ try {
     parameters: parametersOf(params),
     lr: teaching.lr,
     temperature: cool.temperature,
+    sampling,
     steps,
     batch: teaching.batch,
   }

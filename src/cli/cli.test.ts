@@ -46,7 +46,7 @@ describe.each(commands)('innate %s', (verb, command) => {
     const { code, out, err } = await innate(example)
     expect({ code, err }).toMatchObject({ code: expect.toBeOneOf([0, 3, 4]), err: expect.not.stringContaining('innate:') })
     expect(out).not.toBe('')
-    if (example.includes('--json')) for (const line of out.trimEnd().split('\n')) expect(() => JSON.parse(line)).not.toThrow()
+    if (/--json\b(?!-)/.test(example)) for (const line of out.trimEnd().split('\n')) expect(() => JSON.parse(line)).not.toThrow()
   })
 })
 

@@ -123,7 +123,7 @@ describe('loadCheckpoint', () => {
 
   it.each(['stories16m', 'fixtures/tinny', ''])('refuses the name %j and lists the choices', async (name) => {
     await expect(loadCheckpoint(name)).rejects.toThrow(
-      `model: must be stories15m or a folder, got ${JSON.stringify(name)}, which is neither`,
+      `model: must be stories5m, stories15m or a folder, got ${JSON.stringify(name)}, which is neither`,
     )
   })
 
