@@ -8,17 +8,17 @@ export const stories = {
   // 1. A weak prior over goals: worth twenty votes in all. The voter's taste is another one, and hidden.
   prior: goalPrior({ goals: [goals.kind, goals.complete, goals.fluent, goals.onPrompt], strength: 20 }),
   // 2. Preferences on the model's own completions, and the objective that learns from them.
-  preferences: onPolicy({ prompts: 'prompts.jsonl', perPrompt: 4, promptsPerRound: 112, maxTokens: 128, judge: voter }),
+  preferences: onPolicy({ prompts: 'prompts.jsonl', perPrompt: 4, promptsPerRound: 96, maxTokens: 128, judge: voter }),
   objective: dpo({ beta: 0.1 }),
   // 3. The objective's own loss. A custom one: loss: ({ objective, kl }) => objective.add(kl.mul(0.001)),
   // 4. Backpropagation, from the original model in every round.
   train: { optimizer: adamw({ lr: 5e-4 }), schedule: 'linear', batch: 8, epochs: 1, lora: { rank: 16, alpha: 32 } },
   // 5. What must hold, with whole 95 % intervals, on sealed prompts that are looked at once.
   accept: {
-    winRate: atLeast(0.55), //       the voter prefers it to the reference
+    winRate: atLeast(0.6), //       the voter prefers it to the reference
     utility: atLeast(0), //          what the voter really wants rose (known, because the voter is simulated)
     gold: atLeast(0), //             and so did a measure that nothing was trained on
-    shareEnded: atLeast(0.7),
+    shareEnded: atLeast(0.65),
     lengthRatio: between(0.6, 1.3),
     perplexityRise: atMost(0.2), //  on the reference's own stories
     klFromReference: atMost(20), //  nats per completion

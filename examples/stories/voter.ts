@@ -30,6 +30,6 @@ export function utility(sample: Sample): number {
 export const voter = simulatedVoter({
   about: 'likes stories in which people are good to each other, that end properly and are not too long',
   utility,
-  votesPerPair: 5,
+  votesPerPair: 9,
   words: prosocial,
 })

@@ -68,7 +68,8 @@ describe('align', () => {
     expect(correlations.map(({ with: other }) => other)).toEqual(['vowels', 'the judge’s utility'])
     // Both rounds' pairs were labelled: five votes on each.
     expect(contribution!.votes).toBe(5 * (await pairsOf(run, 1)) + 5 * (await pairsOf(run, 2)))
-    expect((await run.readMetrics()).map(({ round, step }) => `${round}.${step}`).slice(0, 3)).toEqual(['1.1', '1.2', '2.1'])
+    const begun = (await run.readMetrics()).filter(({ step }) => step === 1)
+    expect(begun.map(({ round }) => round)).toEqual([1, 2])
   })
 
   it('accepts after one look at sealed prompts, with the model of that round', async () => {
@@ -84,7 +85,7 @@ describe('align', () => {
   it('rejects by a stop rule, and keeps the round but no model', async () => {
     const { verdict, reasons, model, run } = await align(tiny('rejected', { accept: { winRate: atLeast(1) }, stop: { klBudget: 1e-9 } }))
     expect({ verdict, model }).toEqual({ verdict: 'rejected', model: undefined })
-    expect(reasons[0]).toMatch(/KL from the reference in round 1 is .* above the budget/)
+    expect(reasons[0]).toMatch(/KL from the reference in round \d is .* above the budget/)
     expect(await readdir(run)).not.toContain('model')
     expect(await readdir(join(run, 'rounds/01/model'))).toContain('model.safetensors')
   })
@@ -132,8 +133,8 @@ describe('align', () => {
   })
 
   const poor: [string, Judge['votes'], RegExp][] = [
-    ['answers nothing', async () => [][0]!, /judge simulated voter: must vote on each of 16 pairs, got undefined; mend the judge/],
-    ['votes too little', async () => [[1, 0]], /judge simulated voter: must vote on each of 16 pairs, got 1; mend the judge/],
+    ['answers nothing', async () => [][0]!, /judge simulated voter: must vote on each of 32 pairs, got undefined; mend the judge/],
+    ['votes too little', async () => [[1, 0]], /judge simulated voter: must vote on each of 32 pairs, got 1; mend the judge/],
     ['votes nothing', async (all) => all.map(() => [0, 0] as const), /pair 1: votes must be two numbers ≥ 0, not both 0, got \[0,0\]/],
     ['breaks', () => Promise.reject(new TypeError('no luck')), /must vote, but it threw TypeError: no luck; mend the judge/],
   ]

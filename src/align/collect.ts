@@ -46,18 +46,23 @@ export function promptsOf(round: number, all: readonly Prompt[], { promptsPerRou
 }
 
 /**
- * Completions of each prompt two by two; two that say the same tell nothing and are left out.
+ * Completions of each prompt in a ring, each beside the next, so that each is compared twice; two that say the same tell nothing and are left out.
  *
  * throws  UserError when no pair is left
  */
 export function pairUp(groups: readonly (readonly Spoken[])[]): AskedRow[] {
-  const all = groups.flatMap((group) => Array.from({ length: Math.floor(group.length / 2) }, (_, k) => [group[2 * k]!, group[2 * k + 1]!]))
+  const all = groups.flatMap((group) => Array.from({ length: ringOf(group.length) }, (_, k) => [group[k]!, group[(k + 1) % group.length]!]))
   const different = all.filter(([a, b]) => a!.sample.text !== b!.sample.text)
   if (different.length === 0)
     throw new UserError(
       `preferences: completions of a prompt must differ to be compared, got ${all.length} pairs of the same text; raise temperature, maxTokens or perPrompt`,
     )
   return different.map(([a, b]) => ({ prompt: a!.prompt.text, promptIds: [...a!.prompt.ids], a: kept(a!), b: kept(b!) }))
+}
+
+/** How many pairs a ring of completions has. */
+export function ringOf(completions: number): number {
+  return completions > 2 ? completions : completions - 1
 }
 
 function kept({ completion: { ids, ended } }: Spoken): AskedRow['a'] {

@@ -47,15 +47,15 @@ describe('an estimate', () => {
     const whole = made({ rounds: 2 })
     const prompts = Array.from({ length: 30 }, () => ({ text: '', ids: new Array<number>(10).fill(1) }))
     const { round, all } = alignWork(whole, whole.preferences as OnPolicy, { train: prompts }, config)
-    // 10 prompts with 4 completions make 20 pairs; the look has 5 prompts on two sides.
+    // 10 prompts with 4 completions in a ring make 40 pairs; the look has 5 prompts on two sides.
     expect(round).toEqual({
       length: 110,
       sampled: (40 + 10) * 50,
       scored: { positions: 10 * 60, wanted: 10 * 50 },
-      trained: { positions: 20 * 110, wanted: 20 * 100 },
+      trained: { positions: 40 * 110, wanted: 40 * 100 },
     })
     expect(all.sampled).toBe((80 + 10 + 5 + 40) * 50)
-    expect(all.trained).toEqual({ positions: 60 * 110, wanted: 60 * 100 })
+    expect(all.trained).toEqual({ positions: 120 * 110, wanted: 120 * 100 })
   })
 
   it('takes time by the operations: three times the forward pass for training, two with adapters', () => {

@@ -1,4 +1,5 @@
 import type { DecoderConfig } from '../models/index.ts'
+import { ringOf } from './collect.ts'
 import type { PromptParts } from './prompts.ts'
 import type { OnPolicy, Recipe, TrainSettings } from './recipe.ts'
 
@@ -54,7 +55,7 @@ export function alignWork(
   const before = prompts.reduce((sum, { ids }) => sum + ids.length, 0) / prompts.length
   const after = Math.min(sampling.maxTokens ?? contextLength, contextLength - before)
   const asked = Math.min(promptsPerRound, prompts.length)
-  const pairs = asked * Math.floor(perPrompt / 2)
+  const pairs = asked * ringOf(perPrompt)
   const lookAt = (n: number) => ({ positions: 2 * n * (before + after), wanted: 2 * n * after })
   const trainOn = (n: number) => ({ positions: train.epochs * n * (before + 2 * after), wanted: 2 * train.epochs * n * after })
   const length = before + 2 * after
