@@ -49,7 +49,7 @@ export async function openTrainee(reference: Policy, checkpoint: Checkpoint, { l
       async save(folder) {
         const adapters = (await readAdapters(policy))!
         await saveCheckpoint(folder, checkpoint, mergeAdapters(checkpoint.params, adapters))
-        await saveAdapters(join(folder, 'adapter'), adapters, { name: checkpoint.name, blocks: config.layers })
+        await saveAdapters(join(folder, 'adapter'), adapters, { name: checkpoint.name, config })
       },
       async load(folder) {
         await write(await loadAdapters(join(folder, 'adapter'), config))

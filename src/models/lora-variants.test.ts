@@ -110,7 +110,7 @@ describe.each([
 
   it('is saved as PEFT saved it, tensor by tensor', async () => {
     const folder = join(root, name)
-    await saveAdapters(folder, adapters, { name: 'llama-tiny', blocks: base.config.layers })
+    await saveAdapters(folder, adapters, { name: 'llama-tiny', config: base.config })
     const read = (from: string) => readSafetensors(join(from, 'adapter_model.safetensors'))
     const [ours, theirs] = [await read(folder), await read(fixture)]
     expect([...ours.keys()].sort()).toEqual([...theirs.keys()].sort())

@@ -73,7 +73,7 @@ describe('an adapter that PEFT made', () => {
   })
 
   it('is saved as PEFT saved it, tensor by tensor', async () => {
-    await saveAdapters(folder, adapters, { name: 'llama-tiny', blocks: 2 })
+    await saveAdapters(folder, adapters, { name: 'llama-tiny', config: base.config })
     const [ours, theirs] = [await readSafetensors(weightsFile), await readSafetensors(`${fixture}/adapter_model.safetensors`)]
     expect([...ours.keys()].sort()).toEqual([...theirs.keys()].sort())
     for (const [name, want] of theirs) expectClose(ours.get(name)!, want, tolerances.exact, name)
@@ -121,10 +121,10 @@ describe('freshAdapters', () => {
   it('takes the layers it is told to', async () => {
     const { layers } = freshAdapters(config, { rank: 2, alpha: 4, targets: ['v', 'q'], seed: 0 })
     expect(Object.keys(layers)).toEqual(['blocks.0.attn.q', 'blocks.0.attn.v', 'blocks.1.attn.q', 'blocks.1.attn.v'])
-    await saveAdapters(folder, { scale: 2, layers }, { blocks: 2 })
+    await saveAdapters(folder, { scale: 2, layers }, { config })
     expect(jsonOf(configFile)).toMatchObject({ r: 2, lora_alpha: 4, target_modules: ['q_proj', 'v_proj'], base_model_name_or_path: null })
     const { 'blocks.1.attn.q': _, ...uneven } = layers
-    await saveAdapters(folder, { scale: 2, layers: uneven }, { blocks: 2 })
+    await saveAdapters(folder, { scale: 2, layers: uneven }, { config })
     expect(jsonOf(configFile).target_modules).toEqual([
       'model.layers.0.self_attn.q_proj',
       'model.layers.0.self_attn.v_proj',
@@ -151,7 +151,7 @@ describe('loadAdapters refuses', () => {
     ['another kind', { peft_type: 'IA3' }, 'peft_type'],
     ['DoRA without its magnitudes', { use_dora: true }, 'lora_magnitude_vector must be f32[64], got no such tensor'],
     ['trained biases', { bias: 'all' }, 'bias: must be off'],
-    ['ranks by layer', { rank_pattern: { q_proj: 2 } }, 'rank_pattern: must be off'],
+    ['other scales by layer', { rank_pattern: { q_proj: 2 } }, 'alpha / rank must be'],
     ['whole modules beside it', { modules_to_save: ['lm_head'] }, 'modules_to_save: must be off'],
     ['a start that moves the base model', { init_lora_weights: 'pissa' }, 'init_lora_weights'],
     [
