@@ -4,6 +4,7 @@ import { UserError } from '../graph/index.ts'
 import { type Policy, scoreTrees, type Tree } from '../models/index.ts'
 import { loadTexts, splitByPrompt, type Text } from '../preferences/index.ts'
 import { estimateSchema } from '../runs/index.ts'
+import { loadChatTemplate } from '../text/index.ts'
 import type { Example } from '../train/index.ts'
 import { trainWork } from './estimate.ts'
 import { hashFile } from './manifest.ts'
@@ -25,7 +26,11 @@ export async function openTexts(from: FromTexts, recipe: Recipe, setting: Settin
   const { file, boundary, heldOut, measureEvery, maxLength = Number.POSITIVE_INFINITY } = from
   const { checkpoint, trainee, referencePolicy } = setting
   const most = Math.min(maxLength, checkpoint.config.contextLength, recipe.train.tokenBudget)
-  const { rows, texts, quarantined, counts } = await loadTexts(file, checkpoint, { boundary, maxLength: most })
+  const { rows, texts, quarantined, counts } = await loadTexts(file, checkpoint, {
+    boundary,
+    maxLength: most,
+    template: await loadChatTemplate(checkpoint.folder),
+  })
   const reasons = Object.entries(counts).map(([reason, n]) => `${n} ${reason}`)
   const aside = reasons.length > 0 ? `; ${quarantined.length} set aside (${reasons.join(', ')})` : ''
   watch.note?.(`${file}: ${texts.length} usable texts of ${rows}${aside}`)

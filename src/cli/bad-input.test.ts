@@ -30,7 +30,12 @@ const mistakes: [string, string, object | undefined, RegExp][] = [
   ['a typo', 'train a.json', on('forty.jsonl', { trian: {} }), /a\.json: recipe: must have .* got trian; did you mean train\?/],
   ['a typo for align', 'align a.json', { ...alignJson, acept: {} }, /a\.json: recipe: must have .* got acept; did you mean accept\?/],
   ['no recipe', 'train no.json', undefined, /no\.json: a recipe must be there, got no such file; write one with: innate init/],
-  ['no model', 'train a.json', on('forty.jsonl', { model: 'm' }), /model: must be stories5m, stories15m or a folder, got ".*m", which is neither/],
+  [
+    'no model',
+    'train a.json',
+    on('forty.jsonl', { model: 'm' }),
+    /model: must be stories5m, stories15m or a folder, got ".*m", which is neither/,
+  ],
   ['no pairs', 'train a.json', on('no.jsonl'), /no\.jsonl: must exist, got no such file; check the path/],
   ['no pairs for logp', 'logp --model models/tiny --pairs no.jsonl', undefined, /no\.jsonl: must exist, got no such file; check/],
   ['no prompts', 'sample --model models/tiny --prompts no.jsonl', undefined, /no\.jsonl: prompts must be readable, got ENOENT; check/],

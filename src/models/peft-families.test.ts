@@ -48,6 +48,8 @@ describe.each(families)('adapters of %s in PEFT’s format', async (family) => {
       const worst = Math.max(...data.map((x, k) => Math.abs(x - got![i]![1].data[k]!)))
       expect(worst, path).toBeLessThan(1e-6)
     }
-    expect(want!.some(([path, { data }], i) => data.some((x, k) => x !== leaves<Tensor>(params as never, isTensor)[i]![1].data[k]) && path)).toBe(true)
+    expect(
+      want!.some(([path, { data }], i) => data.some((x, k) => x !== leaves<Tensor>(params as never, isTensor)[i]![1].data[k]) && path),
+    ).toBe(true)
   })
 })

@@ -49,7 +49,10 @@ export async function saveAdapters(
     // A scale that is alpha / rank gives alpha back to the last digit that anyone wrote.
     lora_alpha: alphaOf(rank),
     lora_dropout: adapters.dropout ?? 0,
-    ...targetsOf(modules.map(({ stored }) => stored), model.layers),
+    ...targetsOf(
+      modules.map(({ stored }) => stored),
+      model.layers,
+    ),
     bias: 'none',
     fan_in_fan_out: modules.some(({ stored }) => stored.transposed),
     init_lora_weights: true,
@@ -115,7 +118,10 @@ function joinedOf(stored: Stored, { layers }: Adapters<Tensor>): Adapter<Tensor>
     throw new UserError(
       `adapters: DoRA on ${stored.name} must be on all the layers that are stored in it, got ${some.length} of ${mine.length}; PEFT has one vector of norms for them`,
     )
-  const norms = pack(rowsOf(stored, 1), mine.map((layer) => tensor(layer!.magnitude!.data, [layer!.b.shape[0]!, 1])))
+  const norms = pack(
+    rowsOf(stored, 1),
+    mine.map((layer) => tensor(layer!.magnitude!.data, [layer!.b.shape[0]!, 1])),
+  )
   return { a, b, magnitude: tensor(norms.data, [norms.shape[0]!]) }
 }
 

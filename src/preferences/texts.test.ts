@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { array, assert, asyncProperty, integer, string } from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { treeLength } from '../models/rows.ts'
+import { loadChatTemplate, loadTokenizer } from '../text/index.ts'
 import { fakeVocabulary } from './fake-vocabulary.ts'
 import { loadTexts } from './texts.ts'
 import type { Vocabulary } from './tokenise.ts'
@@ -88,5 +89,36 @@ describe('texts in tokens', () => {
       ),
       { numRuns: 50 },
     )
+  })
+})
+
+describe('talks', async () => {
+  const folder = 'fixtures/text/byte-level'
+  const [tokenizer, template] = [await loadTokenizer(folder), await loadChatTemplate(folder)]
+  const talk = [
+    { role: 'user', content: 'Hello' },
+    { role: 'assistant', content: 'Hi there' },
+    { role: 'user', content: 'Bye' },
+    { role: 'assistant', content: 'See you' },
+  ]
+  const [end] = tokenizer.encode(template!.render(talk as never, { answer: false }), { special: false }).slice(-1)
+  const own = { tokenizer, eosIds: [end!], config: { vocabSize: tokenizer.vocabSize, contextLength: 512 } }
+
+  it('learn what the assistant says, each turn after the talk so far', async () => {
+    const { texts } = await load([{ messages: talk }], { template }, own as never)
+    const { trees, bytes } = texts[0]!
+    expect([trees.length, bytes]).toEqual([2, 'Hi thereSee you'.length])
+    for (const [turn, { prompt, completions }] of trees.entries()) {
+      expect(prompt).toEqual(tokenizer.encode(template!.render(talk.slice(0, 2 * turn + 1) as never), { special: false }))
+      expect(tokenizer.decode(completions[0]!)).toContain(talk[2 * turn + 1]!.content)
+      expect(completions[0]!.at(-1)).toBe(end)
+      expect(completions[0]!.indexOf(end!)).toBe(completions[0]!.length - 1)
+    }
+  })
+
+  it('are set aside where nobody answers, and where the model has no template', async () => {
+    const rows = [{ messages: talk }, { messages: talk.slice(0, 1) }]
+    expect((await load(rows, { template }, own as never)).counts).toEqual({ 'empty completion': 1 })
+    expect((await load([{ text: 'a' }, ...rows], {}, own as never)).counts).toEqual({ 'wrong shape': 2 })
   })
 })

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { UserError } from '../graph/errors.ts'
 import { type Tree, treeLength } from '../models/rows.ts'
+import { type ChatTemplate, chatIds, type Message, type Tokenizer } from '../text/index.ts'
 import { countReasons, type Quarantined, type Reason } from './quarantine.ts'
 import { readRowsAs } from './read.ts'
 import { type Boundary, tokenise, type Vocabulary } from './tokenise.ts'
@@ -27,29 +28,34 @@ export interface LoadedTexts {
 
 const text = z.object({ text: z.string() }).transform((row) => ({ form: 'text' as const, ...row }))
 const completion = z.object({ prompt: z.string(), completion: z.string() }).transform((row) => ({ form: 'completion' as const, ...row }))
-type TextRow = z.infer<typeof text> | z.infer<typeof completion>
+const message = z.object({ role: z.enum(['system', 'user', 'assistant']), content: z.string() })
+const talk = z.object({ messages: z.array(message).min(1) }).transform((row) => ({ form: 'talk' as const, ...row }))
+type TextRow = z.infer<typeof text> | z.infer<typeof completion> | z.infer<typeof talk>
 
 /**
  * Reads a file of texts and puts them into tokens, in file order. Of `{ text }` every token is learned, the first one after the
- * tokenizer's own beginning or else an end token; of `{ prompt, completion }` the completion's alone. Each gets the end token.
+ * tokenizer's own beginning or else an end token; of `{ prompt, completion }` the completion's alone; of `{ messages }` what the assistant
+ * says, each turn after the talk so far as the model's chat template writes it. Each gets the end token.
  *
  * throws  UserError when the file can not be read or no row in it is usable
  */
 export async function loadTexts(
   file: string,
   vocabulary: Vocabulary,
-  options: { readonly boundary?: Boundary; readonly maxLength?: number } = {},
+  options: { readonly boundary?: Boundary; readonly maxLength?: number; readonly template?: ChatTemplate | undefined } = {},
 ): Promise<LoadedTexts> {
   const texts: Text[] = []
   const quarantined: Quarantined[] = []
   let rows = 0
-  for await (const read of readRowsAs<TextRow>(file, (row) => ('text' in row ? text : completion))) {
+  for await (const read of readRowsAs<TextRow>(file, (row) => ('messages' in row ? talk : 'text' in row ? text : completion))) {
     const made =
       'bad' in read
         ? read.bad
         : read.row.form === 'text'
           ? whole(read.row.text, rows, vocabulary, options)
-          : after(read.row, rows, vocabulary, options)
+          : read.row.form === 'talk'
+            ? turns(read.row.messages, rows, vocabulary, options)
+            : after(read.row, rows, vocabulary, options)
     if ('reason' in made) quarantined.push({ line: read.line, reason: made.reason, detail: made.detail, raw: read.raw })
     else texts.push(made)
     rows++
@@ -58,7 +64,7 @@ export async function loadTexts(
   if (texts.length > 0) return { rows, texts, quarantined, counts }
   const first = quarantined[0]
   const why = first ? `; the first is line ${first.line}: ${first.detail}` : ''
-  throw new UserError(`${file}: at least one text, or prompt with completion, must be usable, got none of ${rows} rows${why}`)
+  throw new UserError(`${file}: at least one text, prompt with completion, or talk must be usable, got none of ${rows} rows${why}`)
 }
 
 type Refused = { readonly reason: Reason; readonly detail: string }
@@ -100,4 +106,34 @@ function after(
   if (treeLength(tree) > most)
     return { reason: 'too long', detail: `prompt and completion must take at most ${most} positions, got ${treeLength(tree)}` }
   return { row, prompt, trees: [tree], bytes: Buffer.byteLength(completion) }
+}
+
+/** One tree for each turn of the assistant, up to its end token. */
+function turns(
+  messages: readonly Message[],
+  row: number,
+  { tokenizer, eosIds, config }: Vocabulary,
+  { maxLength, template }: { readonly maxLength?: number; readonly template?: ChatTemplate | undefined },
+): Text | Refused {
+  if (!template)
+    return { reason: 'wrong shape', detail: 'messages must have a chat template to be written with, got a model that has none' }
+  const most = maxLength ?? config.contextLength
+  const trees: Tree[] = []
+  for (const [i, { role, content }] of messages.entries()) {
+    if (role !== 'assistant') continue
+    if (content === '') return { reason: 'empty completion', detail: `message ${i} must say something, got none` }
+    const prompt = chatIds(template, tokenizer as Tokenizer, messages.slice(0, i))
+    const all = (tokenizer as Tokenizer).encode(template.render(messages.slice(0, i + 1), { answer: false }), { special: false })
+    if (prompt.length === 0 || prompt.some((id, k) => id !== all[k]))
+      return { reason: 'not a token prefix', detail: `the talk before message ${i} must be the beginning of the talk with it, in tokens` }
+    const said = all.slice(prompt.length)
+    const end = said.findIndex((id) => eosIds.includes(id))
+    const tree = { prompt, completions: [end < 0 ? [...said, eosIds[0]!] : said.slice(0, end + 1)] }
+    if (treeLength(tree) > most)
+      return { reason: 'too long', detail: `the talk up to message ${i} must take at most ${most} positions, got ${treeLength(tree)}` }
+    trees.push(tree)
+  }
+  if (trees.length === 0) return { reason: 'empty completion', detail: 'the assistant must say something, got no message of its' }
+  const own = messages.filter(({ role }) => role === 'assistant')
+  return { row, prompt: JSON.stringify(messages[0]), trees, bytes: own.reduce((n, { content }) => n + Buffer.byteLength(content), 0) }
 }
