@@ -61,11 +61,12 @@ export function spoilJson(text: string, choose: Choice): string {
   const json = JSON.parse(text)
   for (let mistakes = 1 + choose.below(3); mistakes > 0; mistakes--) {
     const places: [Record<string, unknown>, string][] = []
-    const walk = (value: unknown) => {
-      if (typeof value !== 'object' || value === null) return
+    // Deep nesting is one of the mistakes; those after it are made above it.
+    const walk = (value: unknown, depth = 0) => {
+      if (typeof value !== 'object' || value === null || depth > 200) return
       for (const key of Object.keys(value)) {
         places.push([value as Record<string, unknown>, key])
-        walk((value as Record<string, unknown>)[key])
+        walk((value as Record<string, unknown>)[key], depth + 1)
       }
     }
     walk(json)

@@ -5,7 +5,7 @@ import type { Tensor } from '../../graph/tensor.ts'
 
 /** Rows of every head from rotating pairs (2i, 2i + 1) to rotating halves (i, i + d/2), for a weight or a bias. */
 export function fromPairs(tensor: Tensor, heads: number, file: string): Tensor {
-  checkHeads(tensor, 2 * heads, file)
+  checkHeads(tensor, heads, 2, file)
   return moveRows(tensor, (row, rows) => {
     const d = rows / heads
     const within = row % d
@@ -24,7 +24,7 @@ export function toPairs(tensor: Tensor, heads: number): Tensor {
 
 /** Rows of a joint projection from all queries, all keys, all values to query, key, value of each head in turn. */
 export function regroupQkv(tensor: Tensor, heads: number, file: string): Tensor {
-  checkHeads(tensor, 3 * heads, file)
+  checkHeads(tensor, heads, 3, file)
   return moveRows(tensor, (row, rows) => {
     const d = rows / 3 / heads
     const kind = Math.floor(row / (d * heads))
@@ -50,8 +50,9 @@ export function subtractOne(tensor: Tensor): Tensor {
   return tensor
 }
 
-function checkHeads({ shape }: Tensor, parts: number, file: string) {
-  if (parts > 0 && Number.isInteger(shape[0]! / parts)) return
+function checkHeads({ shape }: Tensor, heads: number, each: number, file: string) {
+  const parts = each * heads
+  if (heads > 0 && Number.isInteger(heads) && Number.isInteger(shape[0]! / parts)) return
   throw new UserError(
     `${file}: the ${shape[0]} rows of queries and keys must split into ${parts} parts by the number of heads, got a remainder; is the header that of another model?`,
   )
