@@ -130,7 +130,7 @@ describe('a run on texts', () => {
     expect(quarantined).toEqual({ 'bad JSON': 1, 'wrong shape': 2, 'empty completion': 2 })
     await writeFile(file, '{"text": ""}\n')
     await expect(trained({ texts: { file }, run: join(folder, 'none') })).rejects.toThrow(
-      /mixed\.jsonl: at least one text, or prompt with completion, must be usable, got none of 1 rows; the first is line 1: text must have text, got none/,
+      /mixed\.jsonl: at least one text, prompt with completion, or talk must be usable, got none of 1 rows; the first is line 1: text must have text, got none/,
     )
   })
 })
