@@ -18,7 +18,7 @@ export const stories = {
     winRate: atLeast(0.6), //       the voter prefers it to the reference
     utility: atLeast(0), //          what the voter really wants rose (known, because the voter is simulated)
     gold: atLeast(0), //             and so did a measure that nothing was trained on
-    shareEnded: atLeast(0.65),
+    shareEnded: atLeast(0.7),
     lengthRatio: between(0.6, 1.3),
     perplexityRise: atMost(0.2), //  on the reference's own stories
     klFromReference: atMost(20), //  nats per completion

@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { UserError } from '../graph/errors.ts'
 import { leaves, type Nested, type Shape, sameShape, show, type Tensor } from '../graph/tensor.ts'
 import { readJson } from '../text/json.ts'
-import { loadTokenizer, type Tokenizer } from '../text/tokenizer.ts'
+import { loadTokenizer, type Tokenizer, tokenizerFiles } from '../text/tokenizer.ts'
 import { type DecoderConfig, familyOf, readConfig, writeConfig } from './config.ts'
 import { writeFolder } from './folder.ts'
 import { freshParams } from './fresh.ts'
@@ -200,15 +200,6 @@ function withPoints(json: string): string {
 }
 
 const dtypes: Record<FloatType, string> = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' }
-
-const tokenizerFiles = [
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'added_tokens.json',
-  'tokenizer.model',
-  'chat_template.jinja',
-]
 
 async function copyTokenizer(from: string, to: string) {
   await copyFile(from, to).catch((cause: NodeJS.ErrnoException) => {

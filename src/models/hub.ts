@@ -4,6 +4,7 @@ import { HubApiError, listFiles, modelInfo } from '@huggingface/hub'
 import { z } from 'zod'
 import { UserError } from '../graph/errors.ts'
 import { parse, parseJson } from '../text/json.ts'
+import { tokenizerFiles } from '../text/tokenizer.ts'
 import { download, type RemoteFile } from './download.ts'
 import { cacheFolder } from './stories15m.ts'
 
@@ -19,16 +20,7 @@ export function hubId(text: string): HubId | undefined {
   return name === undefined || /\.\.|\.gguf$/.test(text) ? undefined : { name, revision }
 }
 
-const small = [
-  'config.json',
-  'generation_config.json',
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  'added_tokens.json',
-  'tokenizer.model',
-  'chat_template.jinja',
-]
+const small = ['config.json', 'generation_config.json', ...tokenizerFiles]
 const single = 'model.safetensors'
 const index = 'model.safetensors.index.json'
 const commit = z.string().regex(/^[0-9a-f]{40}$/, 'expected a commit')

@@ -34,6 +34,16 @@ const tokenizerFile = z.looseObject({
   added_tokens: z.array(z.looseObject({ id, content: z.string() })).default([]),
 })
 
+/** The files of a model folder that a tokenizer is made of; only the first must be there. */
+export const tokenizerFiles = [
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  'added_tokens.json',
+  'tokenizer.model',
+  'chat_template.jinja',
+]
+
 /**
  * The tokenizer of a model folder, from its tokenizer.json and, where there is one, tokenizer_config.json.
  *
