@@ -14,10 +14,45 @@ export interface Fusion {
  * is written out, since a product that transposes its left side runs at half speed.
  *
  * source  ONNX Runtime contrib operators (com.microsoft): QuickGelu with alpha 1 is SiLU; FusedMatMul; RotaryEmbedding takes angles from
- *         a table. SimplifiedLayerNormalization is RMSNorm and returns the inverse root mean square that the gradient needs
+ *         a table; GroupQueryAttention. SimplifiedLayerNormalization is RMSNorm and returns the inverse root mean square that the gradient needs
  */
 export function fusionOf(value: Value, users: ReadonlyMap<Value, number>): Fusion | undefined {
-  return silu(value) ?? siluSlope(value) ?? rootMeanSquare(value) ?? product(value, users) ?? rotation(value)
+  return cachedAttention(value) ?? silu(value) ?? siluSlope(value) ?? rootMeanSquare(value) ?? product(value, users) ?? rotation(value)
+}
+
+/**
+ * Attention of one new token a row to a cache, all results of one node: it reads a row no further than its length, and writes the new key
+ * and value into the cache where the cache's own memory is given to it for its output.
+ */
+function cachedAttention(value: Value): Fusion | undefined {
+  if (value.op.name !== 'composite' || value.attrs.name !== 'cachedAttention') return undefined
+  const { result, scale, cap, window } = value.attrs as { result: string; scale: number; cap?: number; window?: number }
+  const { q, k, v, keys, values, lengths } = value.inputs as Record<string, Value>
+  const [B, heads, , headDim] = q!.shape as [number, number, number, number]
+  const [, kvHeads, S] = keys!.shape as [number, number, number]
+  if (headDim % 8 !== 0) return undefined // what the kernel demands
+  return {
+    needs: [q!, k!, v!, keys!, values!, lengths!],
+    lower(g, [query, key, val, pastKeys, pastValues, past]) {
+      const flat = (name: string, n: number) => g.node('Reshape', [name, g.i64([B, 1, n * headDim])])
+      const columns = g.node('Cast', [g.i64([S])], { to: 6 })
+      const [mixed, allKeys, allValues] = g.nodes(
+        'GroupQueryAttention',
+        [flat(query!, heads), flat(key!, kvHeads), flat(val!, kvHeads), pastKeys!, pastValues!, past!, columns],
+        3,
+        {
+          num_heads: heads,
+          kv_num_heads: kvHeads,
+          scale,
+          ...(cap ? { softcap: cap } : {}),
+          ...(window ? { local_window_size: window } : {}),
+        },
+      ) as [string, string, string]
+      if (result === 'keys') return allKeys
+      if (result === 'values') return allValues
+      return g.node('Reshape', [mixed, g.i64([...q!.shape])])
+    },
+  }
 }
 
 /** x · σ(x) */

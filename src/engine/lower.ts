@@ -183,7 +183,7 @@ function onnxBuilder(inputNames: readonly string[], portable: boolean) {
 }
 
 /** Node types of ONNX Runtime's own domain that fusions use. */
-const microsoft = new Set(['QuickGelu', 'FusedMatMul', 'RotaryEmbedding'])
+const microsoft = new Set(['QuickGelu', 'FusedMatMul', 'RotaryEmbedding', 'GroupQueryAttention'])
 
 const anyFloats = { value: { case: 'tensorType', value: { elemType: FLOAT } } }
 
@@ -204,4 +204,4 @@ function attribute([name, value]: [string, unknown]) {
 }
 
 /** Attributes that ONNX wants as float even when the number is whole. */
-const floats = new Set(['alpha', 'epsilon'])
+const floats = new Set(['alpha', 'epsilon', 'scale', 'softcap'])

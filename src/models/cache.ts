@@ -1,19 +1,6 @@
 import { type Blocks, part, type Resident } from '../engine/index.ts'
-import {
-  concat,
-  constant,
-  graph,
-  input,
-  logSumExp,
-  reshape,
-  sizeOf,
-  softmax,
-  takeRows,
-  tensor,
-  transpose,
-  type Value,
-} from '../graph/index.ts'
-import { decoder, logits, windowReached } from './decoder.ts'
+import { concat, constant, graph, input, logSumExp, reshape, sizeOf, softmax, takeRows, tensor, type Value } from '../graph/index.ts'
+import { decoder, logits } from './decoder.ts'
 import { type Policy, policyInputs } from './policy.ts'
 
 /** A completion that is being written. */
@@ -39,31 +26,26 @@ export interface NextToken {
   logp(id: number): number
 }
 
-/** Where columns lie: `rows` rows of `width` columns, from this row and column on. */
-interface Place {
+/** `rows` rows of `width` columns each. */
+interface Layout {
   readonly rows: number
   readonly width: number
-  readonly row: number
-  readonly column: number
 }
 
 const HIDDEN = -1e9
-const ROOM = 32
+const ROOM = 64
 const SIZES = [1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256]
 
 /**
- * Keys [headDim, capacity] and values [capacity, headDim] of `size` rows, for every layer and head, written column by column: every row
- * writes its next token into the same column, a row that starts puts its prompt into the columns just before, and a mask says which
- * columns a row may see. Positions are inside the rotated keys, so columns may be moved.
+ * Keys and values [kvHeads, capacity, headDim] of `size` rows, for every layer: a row's tokens fill its columns from the first on, and a step
+ * writes the next one in place and reads no column that is not in use.
  */
 export function openCache(policy: Policy, wantedSize: number, temperature: number | 'logits') {
   const { engine, config } = policy
   const { layers, kvHeads, headDim, vocabSize } = config
   let size = SIZES.find((n) => n >= wantedSize) ?? wantedSize
   let capacity = 0
-  let column = 0
   let cache: Resident | undefined
-  let fresh: Resident | undefined
   let writings: (Writing | undefined)[] = new Array(size).fill(undefined)
   let read: { kv: Resident; rows: number; length: number } | undefined
   const held = new Set<Resident>()
@@ -81,47 +63,28 @@ export function openCache(policy: Policy, wantedSize: number, temperature: numbe
   }
   const active = () => writings.filter((w) => w !== undefined)
 
-  /** Copies `length` columns of some rows, of keys and of values, between two of these layouts. */
-  function columns(length: number, from: Place, to: Place, rows: number): Blocks[] {
-    const plane = ({ rows: all, width }: Place) => all * kvHeads * headDim * width
-    const outer = { count: layers, from: 2 * plane(from), to: 2 * plane(to) }
-    const start = (place: Place) => place.row * kvHeads * headDim * place.width
-    return [
-      {
-        length,
-        fromStart: start(from) + from.column,
-        toStart: start(to) + to.column,
-        outer,
-        inner: { count: rows * kvHeads * headDim, from: from.width, to: to.width },
-      },
-      {
-        length: length * headDim,
-        fromStart: plane(from) + start(from) + from.column * headDim,
-        toStart: plane(to) + start(to) + to.column * headDim,
-        outer,
-        inner: { count: rows * kvHeads, from: from.width * headDim, to: to.width * headDim },
-      },
-    ]
+  /** Copies the first `length` columns of `rows` rows, of keys and of values, between two layouts. */
+  function columns(length: number, [from, fromRow]: [Layout, number], [to, toRow]: [Layout, number], rows: number): Blocks {
+    const head = ({ width }: Layout) => width * headDim
+    const plane = (layout: Layout) => layout.rows * kvHeads * head(layout)
+    return {
+      length: length * headDim,
+      fromStart: fromRow * kvHeads * head(from),
+      toStart: toRow * kvHeads * head(to),
+      outer: { count: planes, from: plane(from), to: plane(to) },
+      inner: { count: rows * kvHeads, from: head(from), to: head(to) },
+    }
   }
 
-  /** Makes sure that the next column is free and that `starting` columns lie before it, moving what is in use when it must. */
-  async function arrange(starting: number) {
-    const longest = Math.max(0, ...active().map((w) => w.length))
-    if (cache && column >= starting && column < capacity) return
-    const end = Math.max(longest, starting)
-    const width = Math.max(capacity, Math.ceil((end + ROOM) / 32) * 32)
-    // In place where it can be: rows keep their width and columns only move to the left. Fresh memory is dearer than the copy.
-    const stays = cache !== undefined && width === capacity && end <= column
-    const target = stays ? cache! : await allocate([planes, size, kvHeads * width * headDim])
-    if (cache && longest > 0) {
-      const from = { rows: size, width: capacity, row: 0, column: column - longest }
-      const to = { rows: size, width, row: 0, column: end - longest }
-      await engine.copy(cache, target, columns(longest, from, to, size))
-    }
-    if (!stays) await release(cache)
+  /** Makes sure that rows of that many tokens have room for one more. */
+  async function arrange(longest: number) {
+    if (cache && longest < capacity) return
+    const width = Math.ceil((longest + ROOM) / 32) * 32
+    const target = await allocate([planes, size, kvHeads * width * headDim])
+    if (cache) await engine.copy(cache, target, [columns(capacity, [{ rows: size, width: capacity }, 0], [{ rows: size, width }, 0], size)])
+    await release(cache)
     cache = target
     capacity = width
-    column = end
   }
 
   function next(outputs: Record<string, { data: unknown }>): NextTokens {
@@ -149,7 +112,7 @@ export function openCache(policy: Policy, wantedSize: number, temperature: numbe
     /** Reads prompts; their keys and values wait for `start`. */
     async read(prompts: readonly (readonly number[])[]): Promise<NextTokens> {
       const R = SIZES.find((n) => n >= prompts.length) ?? prompts.length
-      const T = Math.min(config.contextLength, Math.ceil(Math.max(...prompts.map((p) => p.length)) / 64) * 64)
+      const T = Math.min(config.contextLength, Math.ceil(Math.max(...prompts.map((p) => p.length)) / 16) * 16)
       const program = await policy.program(`read ${R} ${T} ${kind}`, () => {
         const { params, adapters, inputs } = policyInputs(policy)
         const given = {
@@ -162,7 +125,7 @@ export function openCache(policy: Policy, wantedSize: number, temperature: numbe
         const positions = given.positions
         const hidden = decoder(params, { tokens: given.tokens, positions: reshape(positions, [1, T]), mask: given.mask }, config, {
           ...(adapters ? { adapters } : {}),
-          onKeysValues: (_, k, v) => kv.push(transpose(k), v),
+          onKeysValues: (_, k, v) => kv.push(k, v),
         })
         const scores = logits(params, takeRows(reshape(hidden, [R * T, config.hiddenSize]), given.last), config)
         return graph({ ...inputs, ...given }, { ...distribution(scores), kv: stacked(kv) })
@@ -197,11 +160,10 @@ export function openCache(policy: Policy, wantedSize: number, temperature: numbe
       read = undefined
       if (items.length === 0) return release(kv)
       await arrange(Math.max(...items.map(({ writing }) => writing.length)))
-      const blocks = items.flatMap(({ from, writing }) => {
+      const blocks = items.map(({ from, writing }) => {
         const slot = writings.indexOf(undefined)
         writings[slot] = writing
-        const to = { rows: size, width: capacity, row: slot, column: column - writing.length }
-        return columns(writing.length, { rows, width: length, row: from, column: 0 }, to, 1)
+        return columns(writing.length, [{ rows, width: length }, from], [{ rows: size, width: capacity }, slot], 1)
       })
       await engine.copy(kv, cache!, blocks)
       await release(kv)
@@ -209,77 +171,58 @@ export function openCache(policy: Policy, wantedSize: number, temperature: numbe
 
     /** Reads the last token of every row and returns what may come next. */
     async step(): Promise<NextTokens> {
-      await arrange(0)
+      await arrange(Math.max(...active().map((w) => w.length)))
       const [B, S] = [size, capacity]
-      const windowed = windowReached(config, S + 1)
       const program = await policy.program(`step ${B} ${S} ${kind}`, () => {
         const { params, adapters, inputs } = policyInputs(policy)
         const given = {
           tokens: input('tokens', [B, 1], 'i32'),
           positions: input('positions', [B, 1], 'i32'),
-          seen: input('seen', [B, 1, 1, S]),
-          ...(windowed ? { near: input('near', [B, 1, 1, S]) } : {}),
+          lengths: input('lengths', [B], 'i32'),
         }
         const past = Array.from({ length: layers }, (_, l) => ({
-          k: input(`past.${l}.k`, [B, kvHeads, headDim, S]),
-          v: input(`past.${l}.v`, [B, kvHeads, S, headDim]),
+          keys: input(`past.${l}.keys`, [B, kvHeads, S, headDim]),
+          values: input(`past.${l}.values`, [B, kvHeads, S, headDim]),
         }))
-        const kv: Value[] = []
+        const present: Record<string, Value> = {}
         const hidden = decoder(params, { ...given, mask: constant(0) }, config, {
           ...(adapters ? { adapters } : {}),
-          past: { blocks: past, mask: given.seen, ...(given.near ? { windowMask: given.near } : {}) },
-          onKeysValues: (_, k, v) => kv.push(transpose(k), v),
+          past: { blocks: past, lengths: given.lengths },
+          onKeysValues(l, keys, values) {
+            present[`present.${l}.keys`] = keys
+            present[`present.${l}.values`] = values
+          },
         })
         const pastInputs = Object.fromEntries(
-          past.flatMap(({ k, v }, l) => [
-            [`past.${l}.k`, k],
-            [`past.${l}.v`, v],
-          ]),
+          past.flatMap(({ keys, values }) => [keys, values]).map((value) => [String(value.attrs.name), value]),
         )
         return graph(
           { ...inputs, ...given, ...pastInputs },
-          { ...distribution(logits(params, reshape(hidden, [B, config.hiddenSize]), config)), kv: stacked(kv) },
+          { ...distribution(logits(params, reshape(hidden, [B, config.hiddenSize]), config)), ...present },
         )
       })
-      if (!fresh || fresh.shape[1] !== B) {
-        await release(fresh)
-        fresh = await allocate([planes, B, kvHeads * headDim])
-      }
       const plane = B * kvHeads * S * headDim
-      const past = Object.fromEntries(
-        Array.from({ length: layers }, (_, l) =>
-          ['k', 'v'].map(
-            (name, c) =>
-              [
-                `past.${l}.${name}`,
-                part(cache!, (2 * l + c) * plane, c === 0 ? [B, kvHeads, headDim, S] : [B, kvHeads, S, headDim]),
-              ] as const,
-          ),
-        ).flat(),
-      )
-      const tokens = Int32Array.from(writings, (w) => w?.ids.at(-1) ?? 0)
-      const positions = Int32Array.from(writings, (w) => w?.length ?? 0)
-      // The token that is read counts among those of a window.
-      const lately = (most: number) => {
-        const seen = new Float32Array(B * S).fill(HIDDEN)
-        writings.forEach((w, b) => {
-          if (w) seen.fill(0, b * S + column - Math.min(w.length, most), b * S + column)
-        })
-        return tensor(seen, [B, 1, 1, S])
-      }
+      const planesOf = (time: 'past' | 'present') =>
+        Object.fromEntries(
+          Array.from({ length: planes }, (_, p) => [
+            `${time}.${p >> 1}.${p % 2 === 0 ? 'keys' : 'values'}`,
+            part(cache!, p * plane, [B, kvHeads, S, headDim]),
+          ]),
+        )
+      const lengths = Int32Array.from(writings, (w) => w?.length ?? 1)
       const outputs = await program.run(
         {
           ...policy.given,
-          ...past,
-          tokens: tensor(tokens, [B, 1]),
-          positions: tensor(positions, [B, 1]),
-          seen: lately(S),
-          ...(windowed ? { near: lately(config.window!.size - 1) } : {}),
+          ...planesOf('past'),
+          tokens: tensor(
+            Int32Array.from(writings, (w) => w?.ids.at(-1) ?? 0),
+            [B, 1],
+          ),
+          positions: tensor(lengths, [B, 1]),
+          lengths: tensor(lengths, [B]),
         },
-        { kv: fresh },
+        planesOf('present'),
       )
-      await engine.copy(fresh, cache!, columns(1, { rows: B, width: 1, row: 0, column: 0 }, { rows: B, width: S, row: 0, column }, B))
-      column++
       for (const w of writings) if (w) w.length++
       return next(outputs)
     },

@@ -1,6 +1,5 @@
 import {
   addRows,
-  concat,
   constant,
   gelu,
   geluTanh,
@@ -16,7 +15,6 @@ import {
   type Shape,
   silu,
   sizeOf,
-  slice,
   softmax,
   sqrt,
   stopGradient,
@@ -29,6 +27,7 @@ import {
   transpose,
   type Value,
 } from '../graph/index.ts'
+import { attendCache } from './attend-cache.ts'
 import type { DecoderConfig } from './config.ts'
 import type { DecoderBlock, DecoderParams } from './params.ts'
 import { type Angles, rotate, rotations, tableLength } from './rotary.ts'
@@ -64,16 +63,14 @@ export interface DecoderOptions {
   readonly tap?: Tap
   readonly adapters?: Adapters<Value>
   /**
-   * Tokens before these, one entry per block: keys [R, kvHeads, headDim, S], transposed so that no step turns them round, and values
-   * [R, kvHeads, S, headDim]; `mask` says which of them a query may see, `windowMask` the same for blocks with a window, where S + T
-   * columns reach beyond it.
+   * Tokens before the one of each row, one entry per block: keys and values f32[R, kvHeads, S, headDim], of which row r has used the first
+   * lengths[r] columns. Then the mask is not read, there is no pattern to tap, and `onKeysValues` is given the caches with one token more.
    */
   readonly past?: {
-    readonly blocks: readonly { readonly k: Value; readonly v: Value }[]
-    readonly mask: Value
-    readonly windowMask?: Value
+    readonly blocks: readonly { readonly keys: Value; readonly values: Value }[]
+    readonly lengths: Value
   }
-  /** Called with every block's new keys and values, for a cache. */
+  /** Called with every block's keys and values [R, kvHeads, T, headDim], for a cache. */
   readonly onKeysValues?: (block: number, k: Value, v: Value) => void
 }
 
@@ -115,10 +112,10 @@ function embedded(params: DecoderParams<Value>, { tokens, positions }: DecoderIn
   return params.positions ? scaled.add(takeRows(params.positions, positions)) : scaled
 }
 
-/** What the queries of a block see: who may see whom, now and in the past, and the angles of positions. */
+/** What the queries of a block see: who may see whom, and the angles of positions. */
 interface Sight {
   readonly mask: Value
-  readonly past?: Value
+  readonly window?: number
   readonly angles?: Angles
 }
 
@@ -126,27 +123,20 @@ interface Sight {
 function sightsOf({ positions, mask }: DecoderInputs, config: DecoderConfig, { past }: DecoderOptions): (block: number) => Sight {
   const { window, ropeTheta, ropeScaling, unrotated = [] } = config
   const T = positions.shape.at(-1)!
-  const columns = T + (past?.blocks[0]?.v.shape[2] ?? 0)
+  const columns = T + (past?.blocks[0]?.keys.shape[2] ?? 0)
   const length = tableLength(columns, config)
   const angles = ropeTheta === undefined ? undefined : rotations(positions, length, config, ropeTheta, ropeScaling)
   const near = window?.ropeTheta === undefined ? angles : rotations(positions, length, config, window.ropeTheta)
   const nearMask = window && T > window.size ? mask.add(beyond(positions, length, window.size)) : mask
-  const nearPast = windowReached(config, columns) ? past?.windowMask : past?.mask
-  if (past && !nearPast) throw new Error(`internal: a past of ${columns - T} columns must have a mask for the window, got none`)
   return (block) => {
     const windowed = window?.layers.includes(block)
     const turned = unrotated.includes(block) ? undefined : windowed ? near : angles
     return {
       mask: windowed ? nearMask : mask,
-      ...(past ? { past: windowed ? nearPast! : past.mask } : {}),
+      ...(windowed ? { window: window!.size } : {}),
       ...(turned ? { angles: turned } : {}),
     }
   }
-}
-
-/** Whether some query of that many columns would see a token that its window hides. */
-export function windowReached({ window }: DecoderConfig, columns: number): boolean {
-  return window !== undefined && columns > window.size
 }
 
 /** −1e9 and less where a key is `size` positions or more before its query, 0 elsewhere: positions restart at a branch, so this holds in rows of trees. */
@@ -187,20 +177,25 @@ function attention(
   const q = tap('attn.q', placed(dense(x, attn.q, attn.qBias, 'attn.q'), attn.qNorm, H))
   const k = tap('attn.k', placed(dense(x, attn.k, attn.kBias, 'attn.k'), attn.kNorm, KV))
   const v = tap('attn.v', split(dense(x, attn.v, attn.vBias, 'attn.v'), KV))
-  options.onKeysValues?.(block, k, v)
-
-  // The queries that share a key's head stand side by side, so grouped attention is one plain product.
-  const grouped = reshape(q.mul(queryScale), [R, KV, (H / KV) * T, headDim])
-  const scores = (keysT: Value, bias: Value) => capped(reshape(matmul(grouped, keysT), [R, H, T, keysT.shape[3]!]), scoreCap).add(bias)
   const past = options.past?.blocks[block]
-  const fresh = scores(transpose(k), sight.mask)
-  const all = past ? concat([scores(past.k, sight.past!), fresh], 3) : fresh
-  const pattern = tap('attn.pattern', softmax(all))
-  const weighted = (weights: Value, values: Value) => matmul(reshape(weights, [R, KV, (H / KV) * T, values.shape[2]!]), values)
-  const S = past ? past.v.shape[2]! : 0
-  const mixed = past ? weighted(slice(pattern, 3, 0, S), past.v).add(weighted(slice(pattern, 3, S, S + T), v)) : weighted(pattern, v)
+  const mixed = past ? attendPast(past) : attendFresh()
   const joined = reshape(transpose(reshape(mixed, [R, H, T, headDim]), [0, 2, 1, 3]), [R, T, H * headDim])
   return dense(joined, attn.o, attn.oBias, 'attn.o')
+
+  function attendFresh(): Value {
+    options.onKeysValues?.(block, k, v)
+    // The queries that share a key's head stand side by side, so grouped attention is one plain product.
+    const grouped = reshape(q.mul(queryScale), [R, KV, (H / KV) * T, headDim])
+    const scores = capped(reshape(matmul(grouped, transpose(k)), [R, H, T, T]), scoreCap).add(sight.mask)
+    return matmul(reshape(tap('attn.pattern', softmax(scores)), [R, KV, (H / KV) * T, T]), v)
+  }
+
+  function attendPast(past: { readonly keys: Value; readonly values: Value }): Value {
+    const more = { ...(scoreCap ? { cap: scoreCap } : {}), ...(sight.window ? { window: sight.window } : {}) }
+    const { mixed, keys, values } = attendCache({ q, k, v, ...past, lengths: options.past!.lengths }, { scale: queryScale, ...more })
+    options.onKeysValues?.(block, keys, values)
+    return mixed
+  }
 }
 
 const activations = { silu, gelu, geluTanh }

@@ -51,3 +51,25 @@ export const tapOp = op<'x', { name: string }>('tap', {
   onnx: ({ x }) => x,
   samples: (rng) => [{ x: rng.f32([2, 3]), attrs: { name: 'blocks.0.out' } }],
 })
+
+/** What a composite is: its name, which of its results y is, and numbers that belong to it. Plain data. */
+export interface Known {
+  readonly name: string
+  readonly result: string
+  readonly [number: string]: number | string
+}
+
+/**
+ * Is y, and says of what y is made: an engine that has one kernel for it computes it from the parts, every other runs y as it was traced.
+ * All results of a composite name the same parts.
+ */
+export function composite(known: Known, y: Value, parts: Readonly<Record<string, Value>>): Value {
+  return apply(compositeOp, { x: y, ...parts }, { ...known })
+}
+export const compositeOp = op<'x'>('composite', {
+  infer: ({ x }) => ({ dtype: x.dtype, shape: x.shape }),
+  eval: ({ x }) => x,
+  grad: ({ dy }) => ({ x: dy }),
+  onnx: ({ x }) => x,
+  samples: (rng) => [{ x: rng.f32([2, 3]), attrs: { name: 'twice', result: 'y' } }],
+})
