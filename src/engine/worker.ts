@@ -24,8 +24,7 @@ const actions: { readonly [K in Request['kind']]: (request: Extract<Request, { k
         for (let i = 0; i < inner.count; i++) {
           const start = fromStart + o * outer.from + i * inner.from
           const end = toStart + o * outer.to + i * inner.to
-          // Runs are short (one head's channels), so a plain loop beats making two views for each.
-          for (let k = 0; k < length; k++) target[end + k] = source[start + k]!
+          target.set(source.subarray(start, start + length) as never, end)
         }
       }
     }

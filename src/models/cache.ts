@@ -26,6 +26,14 @@ export interface NextToken {
   logp(id: number): number
 }
 
+/** What a cache must hold: how many rows at once, and of how many tokens at most. */
+export interface CacheNeeds {
+  readonly rows: number
+  readonly longest: number
+  /** What tokens are sampled at; with `logits`, those are returned. */
+  readonly temperature: number | 'logits'
+}
+
 /** `rows` rows of `width` columns each. */
 interface Layout {
   readonly rows: number
@@ -33,17 +41,17 @@ interface Layout {
 }
 
 const HIDDEN = -1e9
-const ROOM = 64
+const ROOM = 160
 const SIZES = [1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256]
 
 /**
  * Keys and values [kvHeads, capacity, headDim] of `size` rows, for every layer: a row's tokens fill its columns from the first on, and a step
  * writes the next one in place and reads no column that is not in use.
  */
-export function openCache(policy: Policy, wantedSize: number, temperature: number | 'logits') {
+export function openCache(policy: Policy, { rows, longest, temperature }: CacheNeeds) {
   const { engine, config } = policy
   const { layers, kvHeads, headDim, vocabSize } = config
-  let size = SIZES.find((n) => n >= wantedSize) ?? wantedSize
+  let size = SIZES.find((n) => n >= rows) ?? rows
   let capacity = 0
   let cache: Resident | undefined
   let writings: (Writing | undefined)[] = new Array(size).fill(undefined)
@@ -77,9 +85,9 @@ export function openCache(policy: Policy, wantedSize: number, temperature: numbe
   }
 
   /** Makes sure that rows of that many tokens have room for one more. */
-  async function arrange(longest: number) {
-    if (cache && longest < capacity) return
-    const width = Math.ceil((longest + ROOM) / 32) * 32
+  async function arrange(used: number) {
+    if (cache && used < capacity) return
+    const width = Math.ceil(Math.min(used + ROOM, longest) / 32) * 32
     const target = await allocate([planes, size, kvHeads * width * headDim])
     if (cache) await engine.copy(cache, target, [columns(capacity, [{ rows: size, width: capacity }, 0], [{ rows: size, width }, 0], size)])
     await release(cache)

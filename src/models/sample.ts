@@ -35,7 +35,12 @@ export async function sampleCompletions(
     checkIds(`sample: ids of prompt ${i}`, prompt, policy.config)
   }
   const temperature = needsLogits(options) ? 'logits' : (options.temperature ?? 1)
-  const run = openCache(policy, Math.min(Math.max(batch, perPrompt), prompts.length * perPrompt), temperature)
+  const mostOf = (ids: readonly number[]) => Math.min(options.maxTokens ?? context, context - ids.length)
+  const run = openCache(policy, {
+    rows: Math.min(Math.max(batch, perPrompt), prompts.length * perPrompt),
+    longest: prompts.reduce((most, ids) => Math.max(most, ids.length + mostOf(ids)), 0),
+    temperature,
+  })
   const results: Completion[][] = prompts.map(() => [])
   // Rows of like length lie side by side, so that little of the cache is read in vain.
   const waiting = prompts.map((_, i) => i).sort((a, b) => prompts[a]!.length - prompts[b]!.length || a - b)
@@ -46,8 +51,7 @@ export async function sampleCompletions(
 
   const begin = (prompt: number, index: number): Writing => {
     const ids = prompts[prompt]!
-    const most = Math.min(options.maxTokens ?? context, context - ids.length)
-    const writing = { prompt, index, ids: [], logps: [], length: ids.length, most }
+    const writing = { prompt, index, ids: [], logps: [], length: ids.length, most: mostOf(ids) }
     if (tokenizer) told.set(writing, telling(tokenizer, ids, options.stop))
     return writing
   }
