@@ -34,6 +34,7 @@ export async function trainInto(
     seed: round === 0 ? recipe.train.seed : seedFor(recipe.train.seed, `order/${round}`),
     round,
     shuffle: preferences.kind === 'onPolicy' || preferences.shuffle,
+    together: preferences.kind === 'onPolicy',
     referenceOf: reference.logps,
     checkpoint: { file: await run.path(`${folder}/state.safetensors`), everySeconds: recipe.train.checkpointSeconds },
     resume: true,

@@ -9,17 +9,35 @@ export interface Order {
   readonly shuffle?: boolean
 }
 
+/** What keeps items side by side: those of one key, in their order. */
+export interface Together<T> {
+  readonly by?: (item: T) => string
+}
+
 /**
  * Cuts an epoch into batches of `size`; the last one may be smaller and is kept, so that every example is seen once.
- * The order depends on the seed, the epoch and the number of examples only: a resumed run finds it again.
+ * The order depends on the seed, the epoch and the number of examples (or of keys) only: a resumed run finds it again.
  *
  * throws  UserError when size is not a whole number above 0
  */
-export function batches<T>(examples: readonly T[], size: number, { seed, epoch, shuffle = true }: Order): T[][] {
+export function batches<T>(examples: readonly T[], size: number, { seed, epoch, shuffle = true, by }: Order & Together<T>): T[][] {
   if (!Number.isInteger(size) || size < 1)
     throw new UserError(`batch: must be a whole number above 0, got ${size}; give the pairs of one step`)
-  const ordered = shuffle ? shuffled(examples, `${seed}/${epoch}`) : examples
+  const groups = grouped(examples, by)
+  const ordered = (shuffle ? shuffled(groups, `${seed}/${epoch}`) : groups).flat()
   return Array.from({ length: Math.ceil(ordered.length / size) }, (_, b) => ordered.slice(b * size, (b + 1) * size))
+}
+
+function grouped<T>(items: readonly T[], by: ((item: T) => string) | undefined): T[][] {
+  if (!by) return items.map((item) => [item])
+  const groups = new Map<string, T[]>()
+  for (const item of items) {
+    const key = by(item)
+    const group = groups.get(key)
+    if (group) group.push(item)
+    else groups.set(key, [item])
+  }
+  return [...groups.values()]
 }
 
 /**

@@ -1,4 +1,17 @@
-import { type Graph, gradient, graph, input, isValue, leaves, tap as plainTap, reshape, slice, sum, type Value } from '../graph/index.ts'
+import {
+  type Graph,
+  gradient,
+  graph,
+  input,
+  isValue,
+  leaves,
+  tap as plainTap,
+  reshape,
+  slice,
+  sum,
+  takeRows,
+  type Value,
+} from '../graph/index.ts'
 import { completionLogps, decoder, type Policy, policyInputs, type RowShape, rowInputs, tokenLogps } from '../models/index.ts'
 import {
   type CustomLoss,
@@ -21,6 +34,8 @@ export interface StepPlan {
   readonly shape: RowShape
   /** Pairs, labelled completions, or texts in the micro-batch: all real, so that means are over what is there. */
   readonly examples: number
+  /** Whether examples have completions in common; else the rows' completions are the examples' sides, in order. */
+  readonly shared?: boolean
 }
 
 /** A traced training step: loss, and the gradient of every trainable parameter. */
@@ -34,7 +49,7 @@ export interface TracedStep {
 /**
  * Traces forward, loss and gradient of one micro-batch.
  *
- * Inputs: the policy's parameters and the rows; unless the loss is of single tokens, `reference` f32[slots], `lengths` f32[slots], and `labels` f32[examples] (soft labels of
+ * Inputs: the policy's parameters and the rows; where completions are shared, `sides` i32[slots], which of the rows' each side of an example is; unless the loss is of single tokens, `reference` f32[slots], `lengths` f32[slots], and `labels` f32[examples] (soft labels of
  * pairs, or 1 and 0 of labelled completions); for examples `z0` f32[]; `share` f32[], what this micro-batch weighs in the step; `mask.PATH`
  * f32[R, T, in] for each adapter, with dropout.
  * Outputs: `loss` (custom, if there is one), `objective` (before it), `logps` f32[slots], and `grad.NAME` for each trainable input.
@@ -62,7 +77,9 @@ export function traceStep(plan: StepPlan): TracedStep {
     },
   })
   const tokens = tokenLogps(params, hidden, rows.wanted, rows.targets, policy.config)
-  const logps = slice(completionLogps(tokens, rows.completion, rows.weights, shape.completions), 0, 0, slots)
+  const said = completionLogps(tokens, rows.completion, rows.weights, shape.completions)
+  const sides = plan.shared ? { sides: input('sides', [slots], 'i32') } : undefined
+  const logps = sides ? takeRows(said, sides.sides) : slice(said, 0, 0, slots)
   // Pairs lie as chosen, rejected, chosen, rejected, …
   const every = (x: Value, k: number) => reshape(slice(reshape(x, [examples, 2]), 1, k, k + 1), [examples])
   const needsReference = objective.needs.includes('reference') || plan.loss !== undefined
@@ -85,7 +102,7 @@ export function traceStep(plan: StepPlan): TracedStep {
   const grads = Object.fromEntries(leaves<Value>(slopes, isValue).map(([name, value]) => [`grad.${name}`, value]))
   return {
     graph: graph(
-      { ...inputs, ...rows, ...(objective.kind === 'tokens' ? {} : given), share, ...byName(masks) },
+      { ...inputs, ...rows, ...sides, ...(objective.kind === 'tokens' ? {} : given), share, ...byName(masks) },
       { loss, objective: terms.objective, logps, ...grads },
     ),
     taps,

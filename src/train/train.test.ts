@@ -156,6 +156,32 @@ it('a custom loss with a penalty on a tap lowers that activation', async () => {
   expect(losses.at(-1)!).toBeLessThan(0.8 * losses[0]!)
 })
 
+describe('pairs of one prompt', () => {
+  /** Three prompts, each with a ring of four completions: every completion is in two pairs. */
+  async function rings(more: Partial<Training>) {
+    const { training, examples, policy, steps } = await tiny(dpo(), { ...more, batch: 8, epochs: 1 })
+    const trees = [0, 1, 2].flatMap((p) => {
+      const { prompt } = examples[p]!.tree
+      const four = [0, 1, 2, 3].map((c) => examples[(4 * p + c) % examples.length]!.tree.completions[c % 2]!.slice(0, 3 + c))
+      return four.map((ids, c) => ({ prompt, completions: [ids, four[(c + 1) % 4]!] }))
+    })
+    const reference = await scoreTrees(policy, trees)
+    const ring = trees.map((tree, i): Example => ({ tree, reference: reference.slice(2 * i, 2 * i + 2), label: i % 3 === 0 ? 1 : 0.6 }))
+    await train({ ...training, examples: ring, together: true })
+    return steps
+  }
+
+  it('share a tree, with the losses and gradients that they have apart', async () => {
+    const longest = 40
+    const [joined, apart] = [await rings({}), await rings({ tokenBudget: longest })]
+    expect(joined.map(({ step }) => step)).toEqual([1, 2])
+    const names = ['loss', 'gradNorm', 'chosenLogRatio', 'rejectedLogRatio', 'margin', 'kl'] as const
+    for (const [i, row] of joined.entries())
+      for (const name of names)
+        expect(Math.abs(row[name]! - apart[i]![name]!), `${name} of step ${i + 1}`).toBeLessThan(1e-5 * (1 + Math.abs(row[name]!)))
+  })
+})
+
 function worst(got: readonly number[], want: readonly number[]): number {
   expect(got.length).toBe(want.length)
   return Math.max(...got.map((v, i) => Math.abs(v - want[i]!)))

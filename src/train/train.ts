@@ -1,6 +1,16 @@
 import { existsSync } from 'node:fs'
 import { tensor, UserError } from '../graph/index.ts'
-import { type Batch, type Packing, type Policy, packTrees, rowTensors, scoreTrees, shapeOf, type Tree } from '../models/index.ts'
+import {
+  type Batch,
+  type Packing,
+  type Policy,
+  packTrees,
+  rowTensors,
+  scoreTrees,
+  shapeOf,
+  shareTrees,
+  type Tree,
+} from '../models/index.ts'
 import { type CustomLoss, ktoBaseline, mismatched, type Objective } from '../objectives/index.ts'
 import { batches } from '../preferences/index.ts'
 import type { Metrics } from '../runs/index.ts'
@@ -8,7 +18,7 @@ import type { Optimizer } from './adamw.ts'
 import { dropoutMasks } from './dropout.ts'
 import { rateAt, type Schedule } from './schedule.ts'
 import { openTrainState, type TrainState } from './state.ts'
-import { traceFinite, traceStep } from './step.ts'
+import { type StepPlan, traceFinite, traceStep } from './step.ts'
 
 /** A pair, a labelled completion, or a text, ready to train on. */
 export interface Example {
@@ -42,6 +52,8 @@ export interface Training extends Course {
   /** The round that metrics are written under; 0, the default, is a plain training run. */
   readonly round?: number
   readonly shuffle?: boolean
+  /** Pairs of one prompt come one after the other, so that what they have in common is read once. Default false. */
+  readonly together?: boolean
   /** Stops after this many steps, as if it had been killed there. */
   readonly maxSteps?: number
   /** The reference's log-probabilities of further completions (the baseline of kto reads completions under other prompts). */
@@ -69,8 +81,9 @@ export interface Trained {
  *         finite (naming the first tap that had it); the parameters of the last good step are kept
  */
 export async function train(training: Training): Promise<Trained> {
-  const { policy, examples, batch, epochs, seed, optimizer, checkpoint } = training
-  const epochOf = (epoch: number) => batches(examples, batch, { seed, epoch, shuffle: training.shuffle ?? true })
+  const { policy, examples, batch, epochs, seed, optimizer, checkpoint, shuffle = true, together } = training
+  const by = together ? ({ tree }: Example) => tree.prompt.join() : undefined
+  const epochOf = (epoch: number) => batches(examples, batch, { seed, epoch, shuffle, ...(by ? { by } : {}) })
   const plan = Array.from({ length: epochs }, (_, epoch) => epochOf(epoch)).flat()
   const packing = packingOf(training)
   const state = await openTrainState(policy, optimizer)
@@ -115,13 +128,34 @@ function packingOf({ policy, tokenBudget = 1536 }: Training): Packing {
   return { contextLength, tokenBudget, lengths: 32, wantedMultiple: 32, cost: { wanted: (vocabSize * hiddenSize) / perToken, run: 400 } }
 }
 
-/** The micro-batches of a step, each with its examples. */
-function layOut(now: readonly Example[], packing: Packing): { part: Batch; mine: readonly Example[] }[] {
-  const parts = packTrees(
+/** A micro-batch: its rows, its examples by their index in the step, and which slot of the rows each side of them is. */
+interface Micro {
+  readonly part: Batch
+  readonly mine: readonly number[]
+  readonly sides: readonly number[]
+  readonly shared: boolean
+}
+
+/** The micro-batches of a step; what pairs of one prompt have in common is read once, where that makes no row longer than half the budget. */
+function layOut(now: readonly Example[], packing: Packing): Micro[] {
+  const shared = shareTrees(
     now.map(({ tree }) => tree),
+    packing.tokenBudget! / 2,
+  )
+  const parts = packTrees(
+    shared.map(({ tree }) => tree),
     packing,
   )
-  return parts.map((part) => ({ part, mine: part.trees.map((tree) => now[tree]!) }))
+  return parts.map((part) => {
+    const here = part.trees.map((index) => shared[index]!)
+    let first = 0
+    const sides = here.flatMap(({ tree, sides }) => {
+      const from = first
+      first += tree.completions.length
+      return sides.flat().map((side) => from + side)
+    })
+    return { part, mine: here.flatMap(({ members }) => members), sides, shared: sides.some((side, i) => side !== i) }
+  })
 }
 
 interface Measured {
@@ -139,18 +173,19 @@ async function backward(training: Training, state: TrainState, now: readonly Exa
   const logps: number[][] = now.map(() => [])
   let loss = 0
   let objective = 0
-  for (const [i, { part, mine }] of micro.entries()) {
-    const program = await stepProgram(training, part)
+  for (const [i, one] of micro.entries()) {
+    const mine = one.mine.map((index) => now[index]!)
+    const program = await stepProgram(training, one)
     const share = weightOf(training, mine) / weightOf(training, now)
     const results = await program.run(
-      { ...training.policy.given, ...microInputs(training, part, mine, { share, z0, step }) },
+      { ...training.policy.given, ...microInputs(training, one, mine, { share, z0, step }) },
       i === 0 ? state.grads : await state.more(),
     )
     if (i > 0) await state.addMore()
     loss += share * results.loss!.data[0]!
     objective += share * results.objective!.data[0]!
     const per = results.logps!.data.length / mine.length
-    part.trees.forEach((index, k) => {
+    one.mine.forEach((index, k) => {
       logps[index] = Array.from(results.logps!.data.subarray(k * per, (k + 1) * per))
     })
   }
@@ -173,18 +208,23 @@ function metricsOf({ objective }: Training, now: readonly Example[], logps: read
   return objective.kind === 'pairs' ? pairMetrics(now, logps) : exampleMetrics(now, logps, z0!)
 }
 
-function stepProgram({ policy, objective, loss }: Training, part: Batch) {
-  const shape = shapeOf(part.rows)
-  const plan = { policy, objective, shape, examples: part.trees.length, ...(loss ? { loss } : {}) }
+function planOf({ policy, objective, loss }: Training, { part, mine, shared }: Micro): StepPlan {
+  return { policy, objective, shape: shapeOf(part.rows), examples: mine.length, shared, ...(loss ? { loss } : {}) }
+}
+
+function stepProgram(training: Training, micro: Micro) {
+  const { policy, objective, loss } = training
+  const plan = planOf(training, micro)
+  const { shape, examples, shared } = plan
   return policy.program(
-    `step ${objective.name} ${JSON.stringify(objective.params)} ${loss ?? ''} ${Object.values(shape)} ${part.trees.length}`,
+    `step ${objective.name} ${JSON.stringify(objective.params)} ${loss ?? ''} ${Object.values(shape)} ${examples} ${shared}`,
     () => traceStep(plan).graph,
   )
 }
 
 function microInputs(
   { policy, objective, seed }: Training,
-  part: Batch,
+  { part, sides, shared }: Micro,
   mine: readonly Example[],
   { share, z0, step }: { share: number; z0: number | undefined; step: number },
 ) {
@@ -192,6 +232,7 @@ function microInputs(
   const floats = (values: readonly number[]) => tensor(values, [values.length])
   return {
     ...rowTensors(part.rows),
+    ...(shared ? { sides: tensor(sides, [sides.length], 'i32') } : {}),
     share: tensor([share], []),
     ...(objective.kind === 'tokens'
       ? {}
@@ -233,14 +274,15 @@ async function notFinite(
   packing: Packing,
   step: number,
 ): Promise<UserError> {
-  const { policy, objective, loss, checkpoint } = training
+  const { policy, objective, checkpoint } = training
   if (checkpoint) await state.save(checkpoint.file, step - 1)
   const kept = checkpoint ? `the parameters of step ${step - 1} are kept in ${checkpoint.file}` : 'nothing was changed by this step'
-  for (const { part, mine } of layOut(now, packing)) {
-    const traced = traceStep({ policy, objective, shape: shapeOf(part.rows), examples: part.trees.length, ...(loss ? { loss } : {}) })
+  for (const one of layOut(now, packing)) {
+    const mine = one.mine.map((index) => now[index]!)
+    const traced = traceStep(planOf(training, one))
     const program = await policy.engine.compile(traceFinite(traced))
     const z0 = objective.kind === 'examples' ? 0 : undefined
-    const found = await program.run({ ...policy.given, ...microInputs(training, part, mine, { share: 1, z0, step }) })
+    const found = await program.run({ ...policy.given, ...microInputs(training, one, mine, { share: 1, z0, step }) })
     const [first] = Object.entries(found).find(([, value]) => !Number.isFinite(value.data[0]!)) ?? []
     if (first)
       return new UserError(
