@@ -4,8 +4,8 @@ import { bitsPerByte } from './train.ts'
 
 export interface Measured {
   /** Of held-out stories by stories15m, each model with its own vocabulary. */
-  readonly bitsPerByte: { readonly stories5m: number; readonly stories15m: number; readonly texts: number }
-  /** Samples from the 80 likeliest tokens, at most 256 of them: of both models at temperature 1, and of stories5m as its generation_config says. */
+  readonly bitsPerByte: Figures & { readonly texts: number }
+  /** Samples from the 80 likeliest tokens, at most 256 of them, at temperature 1. */
   readonly samples: number
   readonly ended: Figures
   /** What stories15m says of the samples, nats per token of its own vocabulary. */
@@ -20,7 +20,8 @@ const SIDE = 16
 
 export interface Figures {
   readonly stories5m: number
-  readonly stories5mCool: number
+  /** Before it was sharpened. */
+  readonly before: number
   readonly stories15m: number
 }
 
@@ -29,18 +30,22 @@ interface Speaker {
   readonly policy: Policy
 }
 
-/** Measures what the card says, on held-out stories and on samples of both models drawn alike. */
-export async function measure(small: Speaker, teacher: Speaker, heldOut: readonly Text[], cool: number, samples = 512): Promise<Measured> {
+/** Measures what the card says, on held-out stories and on samples of all models drawn alike. */
+export async function measure(
+  { stories5m, before, stories15m }: Readonly<Record<keyof Figures, Speaker>>,
+  heldOut: readonly Text[],
+  samples = 512,
+): Promise<Measured> {
   const told = {
-    stories5m: await tell(small, samples),
-    stories5mCool: await tell(small, samples, cool),
-    stories15m: await tell(teacher, samples),
+    stories5m: await tell(stories5m, samples),
+    before: await tell(before, samples),
+    stories15m: await tell(stories15m, samples),
   }
-  const first = told.stories5mCool.slice(0, 10)
+  const first = told.stories5m.slice(0, 10)
   const nll = async (texts: readonly Text[]) => {
-    const stories = texts.map((text) => storyOf(text, teacher))
+    const stories = texts.map((text) => storyOf(text, stories15m))
     const logps = await scoreTrees(
-      teacher.policy,
+      stories15m.policy,
       stories.map(({ ids }) => textTree(ids)),
     )
     return -logps.reduce((a, b) => a + b, 0) / stories.reduce((n, { ids }) => n + ids.length - 1, 0)
@@ -52,18 +57,19 @@ export async function measure(small: Speaker, teacher: Speaker, heldOut: readonl
       heldOut.map((text) => storyOf(text, speaker)),
     )
   return {
-    bitsPerByte: { stories5m: await bits(small), stories15m: await bits(teacher), texts: heldOut.length },
-    samples,
-    ended: { stories5m: share(told.stories5m), stories5mCool: share(told.stories5mCool), stories15m: share(told.stories15m) },
-    nllUnderStories15m: {
-      stories5m: await nll(told.stories5m),
-      stories5mCool: await nll(told.stories5mCool),
-      stories15m: await nll(told.stories15m),
+    bitsPerByte: {
+      stories5m: await bits(stories5m),
+      before: await bits(before),
+      stories15m: await bits(stories15m),
+      texts: heldOut.length,
     },
+    samples,
+    ended: { stories5m: share(told.stories5m), before: share(told.before), stories15m: share(told.stories15m) },
+    nllUnderStories15m: { stories5m: await nll(told.stories5m), before: await nll(told.before), stories15m: await nll(told.stories15m) },
     first,
     firstBitsPerByte: await bitsPerByte(
-      small.policy,
-      first.map((text) => storyOf(text, small)),
+      stories5m.policy,
+      first.map((text) => storyOf(text, stories5m)),
     ),
   }
 }
@@ -73,13 +79,12 @@ function storyOf(text: Text, { checkpoint }: Speaker) {
 }
 
 /** Stories from nothing but the token that begins one, in their order. */
-async function tell({ checkpoint, policy }: Speaker, count: number, temperature = 1): Promise<Text[]> {
+async function tell({ checkpoint, policy }: Speaker, count: number): Promise<Text[]> {
   const { tokenizer, eosIds } = checkpoint
   const start = tokenizer.encode('').slice(0, 1)
   const groups = await sampleCompletions(policy, new Array(count / SIDE).fill(start), {
     perPrompt: SIDE,
     topK: 80,
-    temperature,
     seed: 7,
     eosIds,
   })
