@@ -12,7 +12,7 @@ export const stories = {
   objective: dpo({ beta: 0.1 }),
   // 3. The objective's own loss. A custom one: loss: ({ objective, kl }) => objective.add(kl.mul(0.001)),
   // 4. Backpropagation, from the original model in every round.
-  train: { optimizer: adamw({ lr: 5e-4 }), schedule: 'linear', batch: 8, epochs: 1, lora: { rank: 16, alpha: 32 } },
+  train: { optimizer: adamw({ lr: 5e-4 }), schedule: 'linear', batch: 8, epochs: 1, tokenBudget: 640, lora: { rank: 16, alpha: 32 } },
   // 5. What must hold, with whole 95 % intervals, on sealed prompts that are looked at once.
   accept: {
     winRate: atLeast(0.6), //       the voter prefers it to the reference

@@ -136,11 +136,11 @@ interface Micro {
   readonly shared: boolean
 }
 
-/** The micro-batches of a step; what pairs of one prompt have in common is read once, where that makes no row longer than half the budget. */
+/** The micro-batches of a step; what pairs of one prompt have in common is read once, where the row stays short enough for that to pay. */
 function layOut(now: readonly Example[], packing: Packing): Micro[] {
   const shared = shareTrees(
     now.map(({ tree }) => tree),
-    packing.tokenBudget! / 2,
+    Math.min(packing.tokenBudget!, 768),
   )
   const parts = packTrees(
     shared.map(({ tree }) => tree),
