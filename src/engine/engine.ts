@@ -172,6 +172,7 @@ export function openEngine({ threads = availableParallelism() }: { threads?: num
     }
   }
 
+  const send = sender(ask)
   return {
     compile,
     compileUpdate,
@@ -183,7 +184,7 @@ export function openEngine({ threads = availableParallelism() }: { threads?: num
     release: ({ slot }) => ask({ kind: 'release', offset: slot.offset }),
     async write(resident, tensor) {
       demand(sameShape(resident.shape, tensor.shape), () => `write: ${show(resident)} expected, got ${show(tensor)}`)
-      await ask({ kind: 'write', slot: resident.slot, data: tensor.data as Float32Array | Int32Array })
+      await send(resident.slot, tensor.data as Float32Array | Int32Array)
     },
     read: async ({ slot, dtype, shape }) => ({ dtype, shape, data: await ask<Float32Array>({ kind: 'read', slot }) }),
     copy: (from, to, blocks) => ask({ kind: 'copy', from: from.slot, to: to.slot, blocks }),
@@ -194,6 +195,40 @@ export function openEngine({ threads = availableParallelism() }: { threads?: num
     },
   }
 }
+
+/**
+ * Writes arrays through two pieces of shared memory that take turns: a message would copy each array into memory of its own first, and
+ * touching new memory costs more than the copy.
+ */
+function sender(ask: (request: Request) => Promise<void>) {
+  const pieces = [0, 1].map(() => ({ buffer: undefined as SharedArrayBuffer | undefined, free: Promise.resolve() }))
+  let turn = 0
+  return async (slot: Slot, data: Float32Array | Int32Array): Promise<void> => {
+    const parts: Promise<void>[] = []
+    for (let at = 0; at < data.length; at += PIECE) {
+      const piece = pieces[turn++ % 2]!
+      const before = piece.free
+      const part = data.subarray(at, at + PIECE)
+      const sent = before.then(() => {
+        piece.buffer ??= new SharedArrayBuffer(4 * PIECE)
+        const shared: Float32Array<ArrayBufferLike> | Int32Array<ArrayBufferLike> =
+          slot.dtype === 'i32' ? new Int32Array(piece.buffer, 0, part.length) : new Float32Array(piece.buffer, 0, part.length)
+        shared.set(part)
+        return ask({
+          kind: 'write',
+          slot: { ...slot, offset: slot.offset + 4 * at, size: part.length },
+          data: shared as Float32Array | Int32Array,
+        })
+      })
+      piece.free = sent.catch(() => {})
+      parts.push(sent)
+    }
+    await Promise.all(parts)
+  }
+}
+
+/** Numbers in a piece of shared memory. */
+const PIECE = 1 << 20
 
 /** A session in the engine's thread, and how many programs run on it. */
 interface Session {

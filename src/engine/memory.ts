@@ -15,6 +15,7 @@ export function openMemory() {
   const free: { offset: number; bytes: number }[] = []
   const used = new Map<number, number>()
   let end = ALIGN
+  let touched = ALIGN
 
   return {
     memory,
@@ -32,7 +33,10 @@ export function openMemory() {
         end += bytes
       }
       used.set(offset, bytes)
-      new Uint8Array(memory.buffer, offset, bytes).fill(0)
+      // What was never used is zero, and stays untouched until it is written.
+      const dirty = Math.min(bytes, touched - offset)
+      if (dirty > 0) new Uint8Array(memory.buffer, offset, dirty).fill(0)
+      touched = Math.max(touched, offset + bytes)
       return offset
     },
     release(offset: number) {
