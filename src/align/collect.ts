@@ -46,23 +46,25 @@ export function promptsOf(round: number, all: readonly Prompt[], { promptsPerRou
 }
 
 /**
- * Completions of each prompt in a ring, each beside the next, so that each is compared twice; two that say the same tell nothing and are left out.
+ * Completions of each prompt, compared with one another; two that say the same tell nothing and are left out.
  *
  * throws  UserError when no pair is left
  */
-export function pairUp(groups: readonly (readonly Spoken[])[]): AskedRow[] {
-  const all = groups.flatMap((group) => Array.from({ length: ringOf(group.length) }, (_, k) => [group[k]!, group[(k + 1) % group.length]!]))
-  const different = all.filter(([a, b]) => a!.sample.text !== b!.sample.text)
+export function pairUp(groups: readonly (readonly Spoken[])[], compare: OnPolicy['compare']): AskedRow[] {
+  const all = groups.flatMap((group) => pairsOf(group.length, compare).map(([i, k]) => [group[i]!, group[k]!] as const))
+  const different = all.filter(([a, b]) => a.sample.text !== b.sample.text)
   if (different.length === 0)
     throw new UserError(
       `preferences: completions of a prompt must differ to be compared, got ${all.length} pairs of the same text; raise temperature, maxTokens or perPrompt`,
     )
-  return different.map(([a, b]) => ({ prompt: a!.prompt.text, promptIds: [...a!.prompt.ids], a: kept(a!), b: kept(b!) }))
+  return different.map(([a, b]) => ({ prompt: a.prompt.text, promptIds: [...a.prompt.ids], a: kept(a), b: kept(b) }))
 }
 
-/** How many pairs a ring of completions has. */
-export function ringOf(completions: number): number {
-  return completions > 2 ? completions : completions - 1
+/** Which of so many completions are compared: each with the next, in a ring, or each with every other. */
+export function pairsOf(completions: number, compare: OnPolicy['compare']): [number, number][] {
+  const places = Array.from({ length: completions }, (_, i) => i)
+  if (compare === 'all') return places.flatMap((i) => places.slice(i + 1).map((k): [number, number] => [i, k]))
+  return places.slice(0, completions > 2 ? completions : completions - 1).map((i) => [i, (i + 1) % completions])
 }
 
 function kept({ completion: { ids, ended } }: Spoken): AskedRow['a'] {

@@ -1,5 +1,5 @@
 import type { DecoderConfig } from '../models/index.ts'
-import { ringOf } from './collect.ts'
+import { pairsOf } from './collect.ts'
 import type { PromptParts } from './prompts.ts'
 import type { OnPolicy, Recipe, TrainSettings } from './recipe.ts'
 
@@ -48,14 +48,14 @@ export function estimate(config: DecoderConfig, train: TrainSettings, work: Work
 /** What align has to do in its first round, and in all rounds with the sealed look, when every completion takes what it may. */
 export function alignWork(
   { look, rounds, train }: Recipe,
-  { promptsPerRound, perPrompt, sampling }: OnPolicy,
+  { promptsPerRound, perPrompt, compare, sampling }: OnPolicy,
   { train: prompts }: Pick<PromptParts, 'train'>,
   { contextLength }: DecoderConfig,
 ): { round: Work; all: Work } {
   const before = prompts.reduce((sum, { ids }) => sum + ids.length, 0) / prompts.length
   const after = Math.min(sampling.maxTokens ?? contextLength, contextLength - before)
   const asked = Math.min(promptsPerRound, prompts.length)
-  const pairs = asked * ringOf(perPrompt)
+  const pairs = asked * pairsOf(perPrompt, compare).length
   const lookAt = (n: number) => ({ positions: 2 * n * (before + after), wanted: 2 * n * after })
   const trainOn = (n: number) => ({ positions: train.epochs * n * (before + 2 * after), wanted: 2 * train.epochs * n * after })
   const length = before + 2 * after

@@ -68,7 +68,7 @@ export async function openMaterial(recipe: Recipe, setting: Setting, watch: Watc
     const file = `${roundFolder(round)}/asked.jsonl`
     if (run.has(file)) return run.readRows(file, askedSchema)
     const prompts = promptsOf(round, parts.train, preferences as OnPolicy)
-    const { perPrompt, sampling } = preferences as OnPolicy
+    const { perPrompt, compare, sampling } = preferences as OnPolicy
     const bar = begin(watch, `round ${round}: sampling`, prompts.length * perPrompt)
     let told = round > 1
     const groups = await speak(round === 1 ? referencePolicy : trainee.policy, checkpoint, prompts, {
@@ -84,7 +84,7 @@ export async function openMaterial(recipe: Recipe, setting: Setting, watch: Watc
     })
     bar.done()
     if (round === 1) await reference.remember(groups.flat().map(treeOf), groups.flat().map(logpOf))
-    const rows = pairUp(groups)
+    const rows = pairUp(groups, compare)
     await run.writeRows(file, rows)
     return rows
   }

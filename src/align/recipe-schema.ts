@@ -44,6 +44,7 @@ const textsSchema = z.strictObject({
 const fromPolicy = z.strictObject({
   prompts: z.union([z.string(), z.array(z.string()).min(1)]),
   perPrompt: z.int().min(2).default(4),
+  compare: z.enum(['ring', 'all']).default('ring'),
   promptsPerRound: whole.default(192),
   judge: judgeSchema,
   maxTokens: whole.optional(),

@@ -39,6 +39,8 @@ export interface OnPolicy {
   /** A JSONL file with `prompt`, or the prompts themselves. */
   readonly prompts: string | readonly string[]
   readonly perPrompt: number
+  /** Whether each completion of a prompt is compared with the next, in a ring, or with every other. */
+  readonly compare: 'ring' | 'all'
   /** Prompts sampled in each round; all training prompts when there are fewer. */
   readonly promptsPerRound: number
   readonly judge: Judge | JudgeByGoals
@@ -201,8 +203,8 @@ function objectiveOf(given: NonNullable<ParsedRecipe['objective']>): Objective {
 }
 
 function onPolicyOf(given: Extract<ParsedRecipe['preferences'], { prompts: unknown }>): OnPolicy {
-  const { judge, prompts, perPrompt, promptsPerRound, ...sampling } = given
-  return { kind: 'onPolicy', prompts, perPrompt, promptsPerRound, judge: judgeOf(judge), sampling: withoutUndefined(sampling) }
+  const { judge, prompts, perPrompt, compare, promptsPerRound, ...sampling } = given
+  return { kind: 'onPolicy', prompts, perPrompt, compare, promptsPerRound, judge: judgeOf(judge), sampling: withoutUndefined(sampling) }
 }
 
 function judgeOf(given: Extract<ParsedRecipe['preferences'], { prompts: unknown }>['judge']): Judge | JudgeByGoals {
