@@ -47,15 +47,23 @@ describe('an estimate', () => {
     const whole = made({ rounds: 2 })
     const prompts = Array.from({ length: 30 }, () => ({ text: '', ids: new Array<number>(10).fill(1) }))
     const { round, all } = alignWork(whole, whole.preferences as OnPolicy, { train: prompts }, config)
-    // 10 prompts with 4 completions in a ring make 40 pairs; the look has 5 prompts on two sides.
+    // 10 prompts with 4 completions, read once however many pairs they make; the look has 5 prompts on two sides.
     expect(round).toEqual({
-      length: 110,
+      length: 210,
       sampled: (40 + 10) * 50,
       scored: { positions: 10 * 60, wanted: 10 * 50 },
-      trained: { positions: 40 * 110, wanted: 40 * 100 },
+      trained: { positions: 10 * 210, wanted: 10 * 200 },
     })
     expect(all.sampled).toBe((80 + 10 + 5 + 40) * 50)
-    expect(all.trained).toEqual({ positions: 120 * 110, wanted: 120 * 100 })
+    expect(all.trained).toEqual({ positions: 30 * 210, wanted: 30 * 200 })
+  })
+
+  it('counts every pair where a prompt’s completions are too long to share a row', () => {
+    const long = made({ preferences: { prompts: ['a'], perPrompt: 4, promptsPerRound: 10, maxTokens: 240, judge: { goals: { kind: 1 } } } })
+    const prompts = Array.from({ length: 30 }, () => ({ text: '', ids: new Array<number>(10).fill(1) }))
+    const { round } = alignWork(long, long.preferences as OnPolicy, { train: prompts }, config)
+    // 10 prompts with 4 completions in a ring make 40 pairs.
+    expect(round.trained).toEqual({ positions: 40 * 490, wanted: 40 * 480 })
   })
 
   it('takes time by the operations: three times the forward pass for training, two with adapters', () => {

@@ -1,4 +1,4 @@
-import type { DecoderConfig } from '../models/index.ts'
+import { type DecoderConfig, LONGEST_SHARED } from '../models/index.ts'
 import { pairsOf } from './collect.ts'
 import type { PromptParts } from './prompts.ts'
 import type { OnPolicy, Recipe, TrainSettings } from './recipe.ts'
@@ -55,22 +55,24 @@ export function alignWork(
   const before = prompts.reduce((sum, { ids }) => sum + ids.length, 0) / prompts.length
   const after = Math.min(sampling.maxTokens ?? contextLength, contextLength - before)
   const asked = Math.min(promptsPerRound, prompts.length)
-  const pairs = asked * pairsOf(perPrompt, compare).length
   const lookAt = (n: number) => ({ positions: 2 * n * (before + after), wanted: 2 * n * after })
-  const trainOn = (n: number) => ({ positions: train.epochs * n * (before + 2 * after), wanted: 2 * train.epochs * n * after })
-  const length = before + 2 * after
+  // Pairs of a prompt share its tree where that is not too long; else each has its own.
+  const shared = before + perPrompt * after <= LONGEST_SHARED
+  const [trees, sides] = shared ? [1, perPrompt] : [pairsOf(perPrompt, compare).length, 2]
+  const compared = (n: number) => ({ positions: n * trees * (before + sides * after), wanted: n * trees * sides * after })
+  const length = before + sides * after
   const round: Work = {
     length,
     sampled: (asked * perPrompt + 2 * look.development) * after,
     scored: lookAt(look.development),
-    trained: trainOn(pairs),
+    trained: compared(train.epochs * asked),
   }
   // Round n trains on the pairs of n rounds; the reference's side of the development look is sampled once.
   const all: Work = {
     length,
     sampled: (rounds * (asked * perPrompt + look.development) + look.development + 2 * look.sealed) * after,
-    scored: add(lookAt(rounds * look.development + look.sealed), lookAt((rounds - 1) * pairs)),
-    trained: trainOn((pairs * rounds * (rounds + 1)) / 2),
+    scored: add(lookAt(rounds * look.development + look.sealed), compared((rounds - 1) * asked)),
+    trained: compared((train.epochs * asked * rounds * (rounds + 1)) / 2),
   }
   return { round, all }
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { appendFile, mkdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { cacheFolder, type Policy, scoreTrees, shareTrees, type Tree } from '../models/index.ts'
+import { cacheFolder, LONGEST_SHARED, type Policy, scoreTrees, shareTrees, type Tree } from '../models/index.ts'
 
 /** Log-probabilities under the reference model, computed once and remembered by content. */
 export interface Reference {
@@ -35,7 +35,7 @@ export async function openReference(policy: Policy, modelHash: string, folder = 
       const keys = trees.map(({ prompt, completions }) => completions.map((completion) => keyOf(prompt, completion)))
       const missing = trees.filter((_, i) => keys[i]!.some((key) => !known.has(key)))
       if (missing.length > 0) {
-        const shared = shareTrees(missing, 512).map(({ tree }) => tree)
+        const shared = shareTrees(missing, LONGEST_SHARED).map(({ tree }) => tree)
         const scores = await scoreTrees(policy, shared, {}, onBatch)
         await policy.rest()
         await keep(shared, scores)

@@ -35,6 +35,6 @@ export { type Batch, type Packing, packTrees, type RowShape, type Rows, rowShape
 export { readSafetensors, writeSafetensors } from './safetensors.ts'
 export { sampleCompletions } from './sample.ts'
 export type { Completion, Sampling } from './sampling.ts'
-export { type SharedTree, shareTrees } from './share.ts'
+export { LONGEST_SHARED, type SharedTree, shareTrees } from './share.ts'
 export { cacheFolder } from './stories15m.ts'
 export { philox, uniform } from './uniform.ts'

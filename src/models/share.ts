@@ -9,6 +9,9 @@ export interface SharedTree {
   readonly sides: readonly (readonly number[])[]
 }
 
+/** Beyond so many positions the attention of a row grows dearer than what joining saves. */
+export const LONGEST_SHARED = 768
+
 /**
  * Joins trees of one prompt, so that the prompt, and a completion that several of them have, is read once. A tree takes no more than
  * `longest` positions by joining; what does not fit begins another.

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { tensor, UserError } from '../graph/index.ts'
 import {
   type Batch,
+  LONGEST_SHARED,
   type Packing,
   type Policy,
   packTrees,
@@ -140,7 +141,7 @@ interface Micro {
 function layOut(now: readonly Example[], packing: Packing): Micro[] {
   const shared = shareTrees(
     now.map(({ tree }) => tree),
-    Math.min(packing.tokenBudget!, 768),
+    Math.min(packing.tokenBudget!, LONGEST_SHARED),
   )
   const parts = packTrees(
     shared.map(({ tree }) => tree),
