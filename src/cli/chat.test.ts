@@ -1,4 +1,4 @@
-import { cp, rm, writeFile } from 'node:fs/promises'
+import { cp, readFile, rm, writeFile } from 'node:fs/promises'
 import { PassThrough } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { loadCheckpoint } from '../models/index.ts'
@@ -123,6 +123,22 @@ describe('innate chat', () => {
 })
 
 describe('innate complete', () => {
+  it('samples as generation_config.json says, where no flag says otherwise', async () => {
+    await cp('models/tiny', 'models/sure', { recursive: true })
+    const say = async (line: string) => (await innateJson<{ ids: number[] }>(`complete ${line} Once --max-tokens 12 --seed 4`)).rows[0]!.ids
+    const config = JSON.parse(await readFile('models/tiny/generation_config.json', 'utf8'))
+    const write = (more: object) => writeFile('models/sure/generation_config.json', JSON.stringify({ ...config, ...more }))
+    const [free, greedy] = [await say('models/tiny'), await say('models/tiny --temperature 0')]
+    expect(free).not.toEqual(greedy)
+    await write({ do_sample: true, top_k: 1 })
+    expect(await say('models/sure')).toEqual(greedy)
+    expect(await say('models/sure --top-k 320')).toEqual(free)
+    await write({ do_sample: false, top_k: 1 })
+    expect(await say('models/sure')).toEqual(free)
+    await write({ do_sample: true, top_p: 'much' })
+    expect((await innate('complete models/sure Once')).err).toMatch(/^innate: models\/sure\/generation_config\.json: top_p/)
+  })
+
   it('goes on from the words given, or from every line', async () => {
     const { rows } = await innateJson('complete models/tiny Once --max-tokens 5', 'not read\n')
     expect(rows).toMatchObject([{ prompt: 'Once', ids: { length: 5 }, ended: false }])

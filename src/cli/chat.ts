@@ -12,7 +12,8 @@ import { typedLines } from './typed-lines.ts'
 /** Talks with one model, or with two at once. */
 export const chat = command({
   name: 'chat',
-  about: 'Talk with a model that has a chat template, or with two beside each other; /reset begins anew, /exit or Ctrl-D leaves.',
+  about:
+    'Talk with a model that has a chat template, or with two beside each other; /reset begins anew, /exit or Ctrl-D leaves; sampled as its generation_config.json says, where no flag does.',
   args: {
     model: text('model by name or folder'),
     other: text('a second model that is told the same', { default: '' }),

@@ -8,7 +8,8 @@ import { typedLines } from './typed-lines.ts'
 /** Lets a model go on from words. */
 export const complete = command({
   name: 'complete',
-  about: 'Let a model go on from words: those given, or each line that is typed or piped, until Ctrl-D.',
+  about:
+    'Let a model go on from words: those given, or each line that is typed or piped, until Ctrl-D; sampled as its generation_config.json says, where no flag does.',
   args: {
     model: text('model by name or folder'),
     prompt: text('words to go on from; each typed line when left out', { default: '' }),

@@ -3,9 +3,9 @@ import type { Sampling } from '../models/index.ts'
 import { type Constraint, jsonSchema, readJson, type Tokenizer } from '../text/index.ts'
 import { decimal, integer, text, texts } from './command.ts'
 
-/** How a model is sampled, as flags of every command that lets one speak. */
+/** How a model is sampled, as flags of every command that lets one speak; `complete` and `chat` begin with what the model's generation_config.json says. */
 export const generationFlags = {
-  temperature: decimal('0 takes the likeliest token', { default: 1, min: 0 }),
+  temperature: decimal('0 takes the likeliest token; 1 when nothing is said', { min: 0 }),
   topK: integer('only the k likeliest tokens', { min: 1 }),
   topP: decimal('only the likeliest tokens that together have this probability', { min: 0, max: 1 }),
   minP: decimal('only tokens with this share of the likeliest one’s probability', { min: 0, max: 1 }),
@@ -16,15 +16,15 @@ export const generationFlags = {
   seed: integer('seed', { default: 0, min: 0 }),
 }
 
-type Given = { readonly temperature: number; readonly seed: number; readonly stop: readonly string[] } & {
-  readonly [K in 'topK' | 'topP' | 'minP' | 'repetitionPenalty' | 'maxTokens']: number | undefined
+type Given = { readonly seed: number; readonly stop: readonly string[] } & {
+  readonly [K in 'temperature' | 'topK' | 'topP' | 'minP' | 'repetitionPenalty' | 'maxTokens']: number | undefined
 }
 
-/** What those flags are to sampleCompletions. */
+/** What those flags are to sampleCompletions; what was not said is left out. */
 export function samplingOf({ temperature, seed, stop, topK, topP, minP, repetitionPenalty, maxTokens }: Given): Omit<Sampling, 'eosIds'> {
-  const optional = { topK, topP, minP, repetitionPenalty, maxTokens }
+  const optional = { temperature, topK, topP, minP, repetitionPenalty, maxTokens }
   const given = Object.fromEntries(Object.entries(optional).filter(([, value]) => value !== undefined))
-  return { temperature, seed, stop: stop.map((text) => text.replaceAll('\\n', '\n').replaceAll('\\t', '\t')), ...given }
+  return { seed, stop: stop.map((text) => text.replaceAll('\\n', '\n').replaceAll('\\t', '\t')), ...given }
 }
 
 /** The constraint of --json-schema, for one model. */

@@ -43,9 +43,14 @@ export async function openSpeaker(model: string, screen: Screen, { moreEnds, jso
         onPiece(piece)
       }
       try {
-        const [[whole]] = (await sampleCompletions(policy, [ids], { ...sampling, ...constraint, eosIds, tokenizer, onToken })) as [
-          [Completion],
-        ]
+        const [[whole]] = (await sampleCompletions(policy, [ids], {
+          ...checkpoint.sampling,
+          ...sampling,
+          ...constraint,
+          eosIds,
+          tokenizer,
+          onToken,
+        })) as [[Completion]]
         return { ...whole, text: said.text, interrupted: false }
       } catch (error) {
         if (error !== signal.reason) throw error

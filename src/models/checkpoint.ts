@@ -13,6 +13,7 @@ import { type UnpackedGguf, unpackGguf } from './gguf/unpack.ts'
 import { hubFolder, hubId } from './hub.ts'
 import { type DecoderParams, decoderParams } from './params.ts'
 import { type FloatType, readSafetensors, writeShards } from './safetensors.ts'
+import type { Sampling } from './sampling.ts'
 import { pack, type Stored, storedTensors, unpack } from './stored.ts'
 import { stories5m } from './stories5m.ts'
 import { stories15m } from './stories15m.ts'
@@ -26,6 +27,8 @@ export interface Checkpoint {
   readonly tokenizer: Tokenizer
   /** Ids that end a completion. */
   readonly eosIds: readonly number[]
+  /** How its generation_config.json says that it is sampled. */
+  readonly sampling?: Pick<Sampling, 'temperature' | 'topK' | 'topP' | 'minP' | 'repetitionPenalty'>
   /** sha256 of the weights file, or of its shards one after the other. */
   readonly hash: string
 }
@@ -60,14 +63,23 @@ export async function loadCheckpoint(
   const configFile = join(folder, 'config.json')
   const json = await readJson(configFile, anyObject, remedy)
   const config = readConfig(configFile, json)
-  const eosIds = await readEosIds(folder, configFile, json)
+  const { eosIds, sampling } = await readGeneration(folder, configFile, json)
   const { params, hash } = options.fresh === undefined ? await readWeights(folder, config, gguf) : freshWeights(config, options.fresh)
   const tokenizer = await loadTokenizer(folder)
   if (tokenizer.vocabSize > config.vocabSize)
     throw new UserError(
       `${folder}: the tokenizer's ids must fit the ${config.vocabSize} rows of the embedding, got ${tokenizer.vocabSize} ids; are tokenizer.json and config.json of the same model?`,
     )
-  return { name: known ? nameOrFolder : basename(resolve(nameOrFolder), '.gguf'), folder, config, params, tokenizer, eosIds, hash }
+  return {
+    name: known ? nameOrFolder : basename(resolve(nameOrFolder), '.gguf'),
+    folder,
+    config,
+    params,
+    tokenizer,
+    eosIds,
+    sampling,
+    hash,
+  }
 }
 
 /** The folder itself, or that of a model of the Hub; `models/tinny` is a slip and no owner of that name where there is a folder `models`. */
@@ -81,14 +93,26 @@ async function existingFolder(path: string, onProgress?: (line: string) => void)
   )
 }
 
-async function readEosIds(folder: string, configFile: string, json: object): Promise<number[]> {
-  const schema = z.looseObject({ eos_token_id: ids })
+const number = z.number().nullish()
+const generationSchema = z.looseObject({
+  ...{ eos_token_id: ids, do_sample: z.boolean().nullish() },
+  ...{ temperature: number, top_k: number, top_p: number, min_p: number, repetition_penalty: number },
+})
+
+async function readGeneration(
+  folder: string,
+  configFile: string,
+  json: object,
+): Promise<{ eosIds: number[]; sampling: NonNullable<Checkpoint['sampling']> }> {
   const generationFile = join(folder, 'generation_config.json')
-  const generation = (await exists(generationFile)) ? await readJson(generationFile, schema, remedy) : {}
-  const eos = generation.eos_token_id ?? schema.parse(json).eos_token_id
+  const generation = (await exists(generationFile)) ? await readJson(generationFile, generationSchema, remedy) : {}
+  const eos = generation.eos_token_id ?? z.looseObject({ eos_token_id: ids }).parse(json).eos_token_id
   if (eos == null || (Array.isArray(eos) && eos.length === 0))
     throw new UserError(`${configFile}: eos_token_id must say which token ends a text, got none; add it`)
-  return [eos].flat()
+  const { do_sample, temperature, top_k, top_p, min_p, repetition_penalty } = generation
+  const said = { temperature, topK: top_k || undefined, topP: top_p, minP: min_p, repetitionPenalty: repetition_penalty }
+  const sampling = do_sample ? Object.fromEntries(Object.entries(said).filter(([, value]) => value != null)) : {}
+  return { eosIds: [eos].flat(), sampling }
 }
 
 /** Reads model.safetensors, or the shards that model.safetensors.index.json lists, into the nested parameters. */
