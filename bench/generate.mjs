@@ -1,9 +1,9 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { cacheFolder, freshParams, loadCheckpoint, readConfig, saveCheckpoint, saveGguf } from '../dist/models/index.js'
+import { cacheFolder, freshParams, loadCheckpoint, readConfig, saveCheckpoint, saveGguf, saveOnnx } from '../dist/models/index.js'
 import { openPeer } from './peer.mjs'
 
 const TOKENS = 128
@@ -13,22 +13,26 @@ const ROUNDS = 3
 
 /**
  * Greedy generation of 128 tokens after a prompt of 16, the end token ignored, side by side for 1 and 32 sequences. Ours, transformers on
- * PyTorch (f32) and llama.cpp (F16, Q8_0) take turns in one run.
+ * PyTorch (f32), transformers.js (f32, from the ONNX file that Innate writes) and llama.cpp (F16, Q8_0) take turns in one run.
  *
  * units   tokens a second over all sequences, reading the prompt included: the median of the rounds; vs…: the median of the rounds' ratios
  */
 export const generate = {
-  about: 'generation: Innate beside transformers and llama.cpp, 1 and 32 sequences, 15 and 135 million parameters',
+  about: 'generation: Innate beside transformers, transformers.js and llama.cpp, 1 and 32 sequences, 15 and 135 million parameters',
 
   async measure(say) {
     const python = process.env.INNATE_PYTHON ?? 'python3'
     const has = (module) => spawnSync(python, ['-c', `import ${module}`]).status === 0
     const lacking = ['transformers', 'llama_cpp'].filter((module) => !has(module))
-    const peer = (script, ...args) => openPeer(python, [fileURLToPath(new URL(`peers/${script}`, import.meta.url)), ...args])
+    const path = (script) => fileURLToPath(new URL(script, import.meta.url))
+    const peer = (script) => openPeer(python, [path(`peers/${script}`)])
+    const js = resolve(process.env.INNATE_TRANSFORMERS_JS ?? '.')
+    const hasJs = existsSync(join(js, 'node_modules', '@huggingface', 'transformers'))
     const result = {}
     for (const [name, folder] of Object.entries(await models(say))) {
-      const open = { ours: openPeer(process.execPath, [fileURLToPath(new URL('generate-ours.mjs', import.meta.url))]) }
+      const open = { ours: openPeer(process.execPath, [path('generate-ours.mjs')]) }
       if (!lacking.includes('transformers')) open.transformers = peer('generate_transformers.py')
+      if (hasJs) open.transformersJs = openPeer(process.execPath, [path('peers/generate_transformers_js.mjs'), js])
       if (!lacking.includes('llama_cpp')) for (const type of ['f16', 'q8_0']) open[`llamaCpp_${type}`] = peer('generate_llama_cpp.py')
       for (const [who, process] of Object.entries(open)) {
         const type = who.split('_').slice(1).join('_')
@@ -45,7 +49,7 @@ export const generate = {
     }
     const notRun = [
       ...lacking.map((module) => `${module} not run here: ${python} lacks it; point INNATE_PYTHON at a Python that has it`),
-      'transformers.js not run here: it reads ONNX files with a cache, which Innate does not write yet',
+      ...(hasJs ? [] : [`transformers.js not run here: ${js} lacks it; point INNATE_TRANSFORMERS_JS at the folder it is installed in`]),
     ]
     return { ...result, tokens: TOKENS, notRun, machine: { cpu: cpus()[0].model, cores: cpus().length, load: loadavg()[0].toFixed(2) } }
   },
@@ -91,16 +95,17 @@ async function race(open, batch, say) {
   }
 }
 
-/** Both models as folders and as GGUF; the larger one has SmolLM2-135M's shape and random weights, which are as fast as any. */
+/** Both models as folders, as GGUF and as ONNX; the larger one has SmolLM2-135M's shape and random weights, which are as fast as any. */
 async function models(say) {
   const small = await loadCheckpoint('stories15m', { onProgress: say })
   const folders = { stories15m: join(cacheFolder(), 'bench', 'stories15m'), smollm2Shaped135m: join(cacheFolder(), 'bench', '135m') }
   for (const [name, folder] of Object.entries(folders)) {
-    if (existsSync(join(folder, 'q8_0.gguf'))) continue
+    if (existsSync(join(folder, 'onnx', 'model.onnx'))) continue
     say(`writing ${name} into ${folder} …`)
     const checkpoint = name === 'stories15m' ? small : await shaped(small, folder)
     await saveCheckpoint(folder, checkpoint)
     for (const type of ['f16', 'q8_0']) await saveGguf(join(folder, `${type}.gguf`), checkpoint, { type })
+    await saveOnnx(folder, checkpoint)
   }
   return folders
 }

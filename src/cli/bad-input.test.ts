@@ -73,6 +73,24 @@ const mistakes: [string, string, object | undefined, RegExp][] = [
     on('forty.jsonl'),
     /runs\/t: a run folder holds manifest\.json, got none; give the folder/,
   ],
+  [
+    'a type that a format does not have',
+    'convert models/tiny out --format onnx --dtype f16',
+    undefined,
+    /convert --dtype: must be f32 for onnx, got f16; choose one/,
+  ],
+  [
+    'shards of ONNX',
+    'convert models/tiny out --format onnx --max-shard 9',
+    undefined,
+    /--max-shard: only safetensors .* got 9 for onnx; leave/,
+  ],
+  [
+    'a format of a GGUF file',
+    'convert models/tiny a.gguf --format onnx',
+    undefined,
+    /--format: a \.gguf file has its own, got onnx for a\.gguf;/,
+  ],
 ]
 
 describe('one clear error, and no run folder that was not there before', () => {

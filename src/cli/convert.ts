@@ -1,39 +1,57 @@
 import { UserError } from '../graph/errors.ts'
-import { loadCheckpoint, saveCheckpoint, saveGguf } from '../models/index.ts'
+import { type Checkpoint, type GgufType, loadCheckpoint, saveCheckpoint, saveGguf, saveOnnx } from '../models/index.ts'
 import { command, integer, oneOf, text } from './command.ts'
 
-const folderTypes = ['f32', 'f16', 'bf16'] as const
-const fileTypes = ['f16', 'q8_0'] as const
+interface Format {
+  /** How weights may be written; the first is the default. */
+  readonly types: readonly string[]
+  /** `type` is one of the types. */
+  save(out: string, checkpoint: Checkpoint, type: never, maxShardBytes?: number): Promise<void>
+}
 
-/** Writes a model in another format; what is written loads in transformers or llama.cpp, and here. */
+const formats: Record<'safetensors' | 'onnx' | 'gguf', Format> = {
+  safetensors: {
+    types: ['f32', 'f16', 'bf16'],
+    save: (out, checkpoint, dtype: 'f32' | 'f16' | 'bf16', maxShardBytes) =>
+      saveCheckpoint(out, checkpoint, undefined, { dtype, ...(maxShardBytes ? { maxShardBytes } : {}) }),
+  },
+  onnx: { types: ['f32'], save: (out, checkpoint) => saveOnnx(out, checkpoint) },
+  gguf: { types: ['f16', 'q8_0'], save: (out, checkpoint, type: GgufType) => saveGguf(out, checkpoint, { type }) },
+}
+
+/** Writes a model in another format; what is written loads in transformers, llama.cpp or transformers.js. */
 export const convert = command({
   name: 'convert',
-  about: 'Write a model as a folder of safetensors, or, when OUT ends in .gguf, as one GGUF file.',
+  about: 'Write a model as a folder of safetensors or ONNX, or, when OUT ends in .gguf, as one GGUF file.',
   args: { model: text('model by name, folder or GGUF file'), out: text('folder, or file that ends in .gguf') },
   flags: {
-    dtype: oneOf('weights: f32, f16 or bf16 in a folder (f32 when left out), f16 or q8_0 in a GGUF file (f16)', [...folderTypes, 'q8_0']),
-    maxShard: integer('largest file of a folder', { unit: 'megabytes', min: 1 }),
+    format: oneOf('of a folder: safetensors when left out, onnx for transformers.js', ['safetensors', 'onnx']),
+    dtype: oneOf('weights: f32, f16 or bf16 in safetensors (f32 when left out), f32 in ONNX, f16 or q8_0 in a GGUF file (f16)', [
+      'f32',
+      'f16',
+      'bf16',
+      'q8_0',
+    ]),
+    maxShard: integer('largest file of safetensors', { unit: 'megabytes', min: 1 }),
   },
   examples: [
     'convert models/tiny models/tiny.gguf --dtype q8_0',
     'convert models/tiny models/tiny-bf16 --dtype bf16 --max-shard 1000 --json',
+    'convert models/tiny models/tiny-onnx --format onnx',
   ],
 
-  async action({ model, out, dtype, maxShard }, screen) {
-    const asFile = out.endsWith('.gguf')
-    const types: readonly string[] = asFile ? fileTypes : folderTypes
-    if (dtype !== undefined && !types.includes(dtype))
-      throw new UserError(`convert --dtype: must be ${types.join(' or ')} for ${out}, got ${dtype}; choose one, or another OUT`)
-    if (asFile && maxShard !== undefined)
-      throw new UserError(`convert --max-shard: a GGUF file has no shards, got ${maxShard}; leave it out, or name a folder`)
+  async action({ model, out, format, dtype, maxShard }, screen) {
+    if (out.endsWith('.gguf') && format !== undefined)
+      throw new UserError(`convert --format: a .gguf file has its own, got ${format} for ${out}; leave it out, or name a folder`)
+    const kind = out.endsWith('.gguf') ? 'gguf' : (format ?? 'safetensors')
+    const { types, save } = formats[kind]
+    const type = dtype ?? types[0]!
+    if (!types.includes(type))
+      throw new UserError(`convert --dtype: must be ${types.join(' or ')} for ${kind}, got ${type}; choose one, or another format`)
+    if (kind !== 'safetensors' && maxShard !== undefined)
+      throw new UserError(`convert --max-shard: only safetensors have shards, got ${maxShard} for ${kind}; leave it out`)
     const checkpoint = await loadCheckpoint(model, { onProgress: screen.note })
-    const type = dtype ?? (asFile ? 'f16' : 'f32')
-    if (asFile) await saveGguf(out, checkpoint, { type: type as (typeof fileTypes)[number] })
-    else
-      await saveCheckpoint(out, checkpoint, undefined, {
-        dtype: type as (typeof folderTypes)[number],
-        ...(maxShard ? { maxShardBytes: maxShard * 1e6 } : {}),
-      })
+    await save(out, checkpoint, type as never, maxShard && maxShard * 1e6)
     screen.emit({ model: checkpoint.name, out, dtype: type })
     screen.line(out)
   },

@@ -1,9 +1,10 @@
-import { create, toBinary } from '@bufbuild/protobuf'
+import { create, type Message, toBinary } from '@bufbuild/protobuf'
 import { ancestors, type Graph, type Lowering, type Tensor, type Value } from '../graph/index.ts'
 import { type Fusion, fusionOf } from './fuse.ts'
 import { ModelProto } from './onnx-proto.ts'
+import { inSizes, type Sizes } from './sizes.ts'
 
-const FLOAT = 1
+export const FLOAT = 1
 const INT32 = 6
 const INT64 = 7
 
@@ -34,10 +35,24 @@ export interface OnnxModel {
  * source  ONNX IR version 10, opset 21; com.microsoft 1
  */
 export function toOnnx(graph: Graph, { portable = false }: { portable?: boolean } = {}): OnnxModel {
-  const builder = onnxBuilder(
-    Object.values(graph.inputs).map((value) => String(value.attrs.name)),
-    portable,
-  )
+  const { model, ...more } = lowered(graph, { portable })
+  return { bytes: toBinary(ModelProto, model), ...more }
+}
+
+/** What the portable form of a graph leaves open. */
+export interface Open {
+  /** Sizes of the graph's inputs that the file reads from what it is given. */
+  readonly sizes: Sizes
+  /** Names of inputs that are no inputs of the file: it will hold their numbers. */
+  readonly held: ReadonlySet<string>
+}
+
+/** The form with sizes left open is portable, and its inputs of i32 are int64 in the file, as others have them. */
+export function lowered(
+  graph: Graph,
+  { portable = false, open }: { readonly portable?: boolean; readonly open?: Open },
+): Omit<OnnxModel, 'bytes'> & { readonly model: Message } {
+  const builder = onnxBuilder(graph, portable, open)
   const names = new Map<Value, string>()
   const order = ancestors(Object.values(graph.outputs))
   // Backwards first: what only a fusion's inside needs is not written.
@@ -65,21 +80,23 @@ export function toOnnx(graph: Graph, { portable = false }: { portable?: boolean 
     )
   }
   function byRule(value: Value): string {
+    if (open && value.op.name === 'input' && value.dtype === 'i32') return builder.node('Cast', [String(value.attrs.name)], { to: INT32 })
     const inputs = Object.fromEntries(Object.entries(value.inputs).map(([key, input]) => [key, names.get(input)!]))
     return value.op.onnx({ ...inputs, g: builder } as never, value.attrs, { ...value.inputs, y: value } as never)
   }
 
   const outputs = Object.entries(graph.outputs).map(([name, value]) => ({ name: builder.output(names.get(value)!, name), value }))
   for (const value of order) if (value.op.name === 'tap') builder.rename(names.get(value), String(value.attrs.name))
-  return builder.finish(graph, outputs)
+  return builder.finish(outputs)
 }
 
-function onnxBuilder(inputNames: readonly string[], portable: boolean) {
+function onnxBuilder(graph: Graph, portable: boolean, open: Open | undefined) {
   const nodes: { opType: string; inputs: readonly string[]; outputs: string[]; attrs: Readonly<Record<string, unknown>> }[] = []
   const initializers: { name: string; dims: readonly number[]; dataType: number; rawData: Uint8Array }[] = []
   const known = new Map<string, string[]>()
   const finalNames = new Map<string, string>()
-  const taken = new Set(inputNames)
+  const inputs = Object.values(graph.inputs)
+  const taken = new Set(inputs.map(({ attrs }) => String(attrs.name)))
   const produced = new Set<string>()
   const counts: Record<string, number> = {}
   const numbers: Record<string, BigInt64Array | Float32Array> = {}
@@ -110,14 +127,31 @@ function onnxBuilder(inputNames: readonly string[], portable: boolean) {
     numbers[name] = data
     return name
   }
+  const i64 = (values: readonly number[]) =>
+    number(`i64:${values.length}:${values}`, [values.length], INT64, BigInt64Array.from(values, BigInt))
+  /** Numbers that are made of sizes, read from the inputs at hand. */
+  const openNumbers = (values: readonly number[]) => {
+    const parts = values.map((n) => {
+      const { whole, of } = inSizes(n, open!.sizes)
+      const read = of.map((name) => sizeOfInput(open!.sizes[name]!))
+      return [...read, ...(whole === 1 && read.length > 0 ? [] : [i64([whole])])].reduce((a, b) => nodeWith('Mul', [a, b], 1, {})[0]!)
+    })
+    return parts.length === 1 ? parts[0]! : nodeWith('Concat', parts, 1, { axis: 0 })[0]!
+  }
+  const sizeOfInput = (size: number) => {
+    const from = inputs.find(({ shape }) => shape.includes(size))
+    if (!from) throw new Error(`internal: a size left open must be of an input, got ${size}`)
+    const axis = from.shape.indexOf(size)
+    return nodeWith('Shape', [String(from.attrs.name)], 1, { start: axis, end: axis + 1 })[0]!
+  }
   const builder: Lowering & {
     rename(name: string | undefined, to: string): void
     output(name: string, to: string): string
-    finish(graph: Graph, outputs: readonly { name: string; value: Value }[]): OnnxModel
+    finish(outputs: readonly { name: string; value: Value }[]): ReturnType<typeof lowered>
   } = {
     node: (opType, inputs, attrs = {}) => nodeWith(opType, inputs, 1, attrs)[0]!,
     nodes: (opType, inputs, outputs, attrs = {}) => nodeWith(opType, inputs, outputs, attrs),
-    i64: (values) => number(`i64:${values.length}:${values}`, [values.length], INT64, BigInt64Array.from(values, BigInt)),
+    i64: (values) => (open && values.some((n) => inSizes(n, open.sizes).of.length > 0) ? openNumbers(values) : i64(values)),
     f32: (value) => number(`f32:${value}`, [], FLOAT, Float32Array.of(value)),
     weights: ({ dtype, shape, data }: Tensor) =>
       dtype === 'i32'
@@ -139,7 +173,7 @@ function onnxBuilder(inputNames: readonly string[], portable: boolean) {
       nodes.push({ opType: 'Identity', inputs: [name], outputs: [to], attrs: {} })
       return to
     },
-    finish(graph, outputs) {
+    finish(outputs) {
       if (!portable) nodes.push({ opType: 'SequenceEmpty', inputs: [], outputs: [STOP], attrs: {} })
       const consumed = new Set(nodes.flatMap(({ inputs }) => inputs))
       const ends = nodes.filter(({ outputs }) => !outputs.some((name) => consumed.has(name)))
@@ -156,14 +190,16 @@ function onnxBuilder(inputNames: readonly string[], portable: boolean) {
         graph: {
           name: 'innate',
           input: [
-            ...Object.values(graph.inputs).map((value) => valueInfo(String(value.attrs.name), value, portable)),
+            ...inputs
+              .filter(({ attrs }) => !open?.held.has(String(attrs.name)))
+              .map((value) => valueInfo(String(value.attrs.name), value, portable, open)),
             ...Object.entries(numbers).map(([name, data]) =>
               data instanceof Float32Array ? tensorInfo(name, FLOAT, []) : tensorInfo(name, INT64, [{}]),
             ),
           ],
           output: [
             ...(portable ? [] : [{ name: STOP, type: { value: { case: 'sequenceType', value: { elemType: anyFloats } } } }]),
-            ...outputs.map(({ name, value }) => valueInfo(name, value, portable)),
+            ...outputs.map(({ name, value }) => valueInfo(name, value, portable, open)),
           ],
           initializer: initializers.map((x) => ({ name: x.name, dims: x.dims.map(BigInt), dataType: x.dataType, rawData: x.rawData })),
           node: ordered.map(({ opType, inputs, outputs: made, attrs }) => ({
@@ -176,7 +212,7 @@ function onnxBuilder(inputNames: readonly string[], portable: boolean) {
           })),
         },
       } as never)
-      return { bytes: toBinary(ModelProto, model), nodes: counts, numbers }
+      return { model, nodes: counts, numbers }
     },
   }
   return builder
@@ -187,9 +223,13 @@ const microsoft = new Set(['QuickGelu', 'FusedMatMul', 'RotaryEmbedding', 'Group
 
 const anyFloats = { value: { case: 'tensorType', value: { elemType: FLOAT } } }
 
-function valueInfo(name: string, { dtype, shape }: Value, sized: boolean) {
-  const dim = shape.map((n, i) => ({ value: sized ? { case: 'dimValue', value: BigInt(n) } : { case: 'dimParam', value: `${name}.${i}` } }))
-  return tensorInfo(name, dtype === 'i32' ? INT32 : FLOAT, dim)
+function valueInfo(name: string, { dtype, shape }: Value, sized: boolean, open: Open | undefined) {
+  const dim = shape.map((n, i) => {
+    const { whole, of } = inSizes(n, open?.sizes ?? {})
+    if (of.length > 0) return { value: { case: 'dimParam', value: [...of, ...(whole === 1 ? [] : [whole])].join(' * ') } }
+    return { value: sized ? { case: 'dimValue', value: BigInt(n) } : { case: 'dimParam', value: `${name}.${i}` } }
+  })
+  return tensorInfo(name, dtype === 'i32' ? (open ? INT64 : INT32) : FLOAT, dim)
 }
 
 function tensorInfo(name: string, elemType: number, dim: readonly object[]) {

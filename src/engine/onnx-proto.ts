@@ -8,3 +8,5 @@ const onnx = fileDesc(
 )
 
 export const ModelProto: DescMessage = messageDesc(onnx, 9)
+export const GraphProto: DescMessage = messageDesc(onnx, 13)
+export const TensorProto: DescMessage = messageDesc(onnx, 14)

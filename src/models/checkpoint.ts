@@ -197,25 +197,35 @@ export async function saveCheckpoint(
   params: DecoderParams<Tensor> = checkpoint.params,
   options: { readonly dtype?: FloatType; readonly maxShardBytes?: number } = {},
 ): Promise<void> {
-  const source = checkpoint.folder
-  const eos = checkpoint.eosIds.length === 1 ? checkpoint.eosIds[0] : checkpoint.eosIds
-  const { model_type, architectures, ...shape } = writeConfig(checkpoint.config)
-  const { rope_parameters: _, dtype: __, ...config } = await jsonOf(join(source, 'config.json'))
-  const generation = await jsonOf(join(source, 'generation_config.json'))
   let written: readonly string[] = []
   await writeFolder(folder, async (temporary) => {
-    const write = (name: string, json: object) => writeFile(join(temporary, name), `${withPoints(JSON.stringify(json, null, 2))}\n`)
-    const torch_dtype = dtypes[options.dtype ?? 'f32']
-    await write('config.json', { model_type, architectures, ...config, ...shape, torch_dtype, eos_token_id: eos })
-    await write('generation_config.json', { ...generation, eos_token_id: eos })
+    await writeCompanions(temporary, checkpoint, options.dtype)
     written = await writeShards(temporary, namedWeights(checkpoint.config, params), options)
-    for (const name of tokenizerFiles) {
-      if (name === 'tokenizer.json' || (await exists(join(source, name)))) await copyTokenizer(join(source, name), join(temporary, name))
-    }
   })
   // What was there in another number of shards would be read instead, or beside.
   for (const name of await readdir(folder))
     if (/^model(-\d+-of-\d+)?\.safetensors(\.index\.json)?$/.test(name) && !written.includes(name)) await rm(join(folder, name))
+}
+
+/**
+ * Writes what lies beside a model's weights: config.json, generation_config.json and the tokenizer's files as they came.
+ *
+ * throws  UserError when the tokenizer's files are gone
+ */
+export async function writeCompanions(
+  folder: string,
+  { folder: source, config, eosIds }: Pick<Checkpoint, 'folder' | 'config' | 'eosIds'>,
+  dtype: FloatType = 'f32',
+): Promise<void> {
+  const eos = eosIds.length === 1 ? eosIds[0] : eosIds
+  const { model_type, architectures, ...shape } = writeConfig(config)
+  const { rope_parameters: _, dtype: __, ...kept } = await jsonOf(join(source, 'config.json'))
+  const generation = await jsonOf(join(source, 'generation_config.json'))
+  const write = (name: string, json: object) => writeFile(join(folder, name), `${withPoints(JSON.stringify(json, null, 2))}\n`)
+  await write('config.json', { model_type, architectures, ...kept, ...shape, torch_dtype: dtypes[dtype], eos_token_id: eos })
+  await write('generation_config.json', { ...generation, eos_token_id: eos })
+  for (const name of tokenizerFiles)
+    if (name === 'tokenizer.json' || (await exists(join(source, name)))) await copyTokenizer(join(source, name), join(folder, name))
 }
 
 /** transformers refuses or complains about 30 for a field that is a float, and JavaScript writes 30.0 as 30. */

@@ -1,5 +1,6 @@
 import {
   addRows,
+  concat,
   constant,
   gelu,
   geluTanh,
@@ -62,16 +63,27 @@ export interface DecoderOptions {
   /** Names values on the way, and may replace them. */
   readonly tap?: Tap
   readonly adapters?: Adapters<Value>
-  /**
-   * Tokens before the one of each row, one entry per block: keys and values f32[R, kvHeads, S, headDim], of which row r has used the first
-   * lengths[r] columns. Then the mask is not read, there is no pattern to tap, and `onKeysValues` is given the caches with one token more.
-   */
-  readonly past?: {
-    readonly blocks: readonly { readonly keys: Value; readonly values: Value }[]
-    readonly lengths: Value
-  }
-  /** Called with every block's keys and values [R, kvHeads, T, headDim], for a cache. */
+  /** Tokens before those of each row, one entry per block: keys and values f32[R, kvHeads, S, headDim]. */
+  readonly past?: PastInPlace | PastInFront
+  /** Called with every block's keys and values [R, kvHeads, T, headDim], those of the past among them, for a cache. */
   readonly onKeysValues?: (block: number, k: Value, v: Value) => void
+}
+
+interface Past {
+  readonly blocks: readonly { readonly keys: Value; readonly values: Value }[]
+}
+
+/** Row r has used the first lengths[r] columns, and its one token takes the next. The mask is not read, and there is no pattern to tap. */
+interface PastInPlace extends Past {
+  readonly lengths: Value
+}
+
+/** All columns are in use, and those of this pass come after them. The masks f32[R or 1, 1, T, S + T] say who sees whom. */
+interface PastInFront extends Past {
+  /** The mask of blocks with a window. */
+  readonly windowed: Value
+  /** Positions are below this number. */
+  readonly longest: number
 }
 
 /**
@@ -81,7 +93,7 @@ export interface DecoderOptions {
  * blocks.i.mlp.{in,act,out}, blocks.i.out, final. Queries and keys are tapped as they meet, normed and rotated; attn.out and mlp.out are
  * what is added to the residual stream, after their norm where there is one. Where attention and MLP are parallel, mlp.in is not of mid.
  *
- * shape   tokens i32[R, T]; positions i32[R or 1, T], below S + T with a past of S; mask f32[R, 1, T, T] → f32[R, T, d]
+ * shape   tokens i32[R, T]; positions i32[R or 1, T], below S + T with a past of S in place; mask f32[R, 1, T, T] → f32[R, T, d]
  * source  Touvron et al. 2023, arXiv:2302.13971; grouped queries: Ainslie et al. 2023, arXiv:2305.13245; each family's file names its own
  */
 export function decoder(params: DecoderParams<Value>, inputs: DecoderInputs, config: DecoderConfig, options: DecoderOptions = {}): Value {
@@ -123,11 +135,11 @@ interface Sight {
 function sightsOf({ positions, mask }: DecoderInputs, config: DecoderConfig, { past }: DecoderOptions): (block: number) => Sight {
   const { window, ropeTheta, ropeScaling, unrotated = [] } = config
   const T = positions.shape.at(-1)!
-  const columns = T + (past?.blocks[0]?.keys.shape[2] ?? 0)
-  const length = tableLength(columns, config)
+  const front = past && 'longest' in past ? past : undefined
+  const length = front?.longest ?? tableLength(T + (past?.blocks[0]?.keys.shape[2] ?? 0), config)
   const angles = ropeTheta === undefined ? undefined : rotations(positions, length, config, ropeTheta, ropeScaling)
   const near = window?.ropeTheta === undefined ? angles : rotations(positions, length, config, window.ropeTheta)
-  const nearMask = window && T > window.size ? mask.add(beyond(positions, length, window.size)) : mask
+  const nearMask = front ? front.windowed : window && T > window.size ? mask.add(beyond(positions, length, window.size)) : mask
   return (block) => {
     const windowed = window?.layers.includes(block)
     const turned = unrotated.includes(block) ? undefined : windowed ? near : angles
@@ -177,24 +189,31 @@ function attention(
   const q = tap('attn.q', placed(dense(x, attn.q, attn.qBias, 'attn.q'), attn.qNorm, H))
   const k = tap('attn.k', placed(dense(x, attn.k, attn.kBias, 'attn.k'), attn.kNorm, KV))
   const v = tap('attn.v', split(dense(x, attn.v, attn.vBias, 'attn.v'), KV))
-  const past = options.past?.blocks[block]
-  const mixed = past ? attendPast(past) : attendFresh()
+  const mixed = mixedValues()
   const joined = reshape(transpose(reshape(mixed, [R, H, T, headDim]), [0, 2, 1, 3]), [R, T, H * headDim])
   return dense(joined, attn.o, attn.oBias, 'attn.o')
 
-  function attendFresh(): Value {
-    options.onKeysValues?.(block, k, v)
-    // The queries that share a key's head stand side by side, so grouped attention is one plain product.
-    const grouped = reshape(q.mul(queryScale), [R, KV, (H / KV) * T, headDim])
-    const scores = capped(reshape(matmul(grouped, transpose(k)), [R, H, T, T]), scoreCap).add(sight.mask)
-    return matmul(reshape(tap('attn.pattern', softmax(scores)), [R, KV, (H / KV) * T, T]), v)
+  function mixedValues(): Value {
+    const { past } = options
+    if (!past) return plain(k, v)
+    const { keys, values } = past.blocks[block]!
+    return 'lengths' in past ? inPlace(keys, values, past.lengths) : plain(concat([keys, k], 2), concat([values, v], 2))
   }
 
-  function attendPast(past: { readonly keys: Value; readonly values: Value }): Value {
+  function plain(k: Value, v: Value): Value {
+    options.onKeysValues?.(block, k, v)
+    const S = k.shape[2]!
+    // The queries that share a key's head stand side by side, so grouped attention is one plain product.
+    const grouped = reshape(q.mul(queryScale), [R, KV, (H / KV) * T, headDim])
+    const scores = capped(reshape(matmul(grouped, transpose(k)), [R, H, T, S]), scoreCap).add(sight.mask)
+    return matmul(reshape(tap('attn.pattern', softmax(scores)), [R, KV, (H / KV) * T, S]), v)
+  }
+
+  function inPlace(keys: Value, values: Value, lengths: Value): Value {
     const more = { ...(scoreCap ? { cap: scoreCap } : {}), ...(sight.window ? { window: sight.window } : {}) }
-    const { mixed, keys, values } = attendCache({ q, k, v, ...past, lengths: options.past!.lengths }, { scale: queryScale, ...more })
-    options.onKeysValues?.(block, keys, values)
-    return mixed
+    const attended = attendCache({ q, k, v, keys, values, lengths }, { scale: queryScale, ...more })
+    options.onKeysValues?.(block, attended.keys, attended.values)
+    return attended.mixed
   }
 }
 

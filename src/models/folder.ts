@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join, relative, resolve } from 'node:path'
 import { UserError } from '../graph/errors.ts'
 
 /** Writes a file through a temporary neighbour and a rename, so that at any moment the old or the new file is there, whole. */
@@ -36,7 +36,13 @@ export async function writeFolder(folder: string, fill: (temporary: string) => P
     await fill(temporary)
     await rename(temporary, whole).catch(async (error: NodeJS.ErrnoException) => {
       if (!['ENOTEMPTY', 'EEXIST', 'EPERM'].includes(error.code ?? '')) throw error
-      for (const name of await readdir(temporary!)) await rename(join(temporary!, name), join(whole, name))
+      for (const file of await readdir(temporary!, { recursive: true, withFileTypes: true })) {
+        if (file.isDirectory()) continue
+        const from = join(file.parentPath, file.name)
+        const to = join(whole, relative(temporary!, from))
+        await mkdir(dirname(to), { recursive: true })
+        await rename(from, to)
+      }
     })
   } catch (error) {
     throw diskError(folder, error)

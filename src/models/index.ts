@@ -15,6 +15,7 @@ export { freshParams } from './fresh.ts'
 export { type GgufType, saveGguf } from './gguf/save.ts'
 export { hubFolder, hubId } from './hub.ts'
 export { adaptedNorms, freshAdapters, type Lora, linearLayers, mergeAdapters, unmergeAdapters } from './lora.ts'
+export { saveOnnx } from './onnx.ts'
 export { type DecoderBlock, type DecoderParams, decoderParams } from './params.ts'
 export { loadAdapters, saveAdapters } from './peft.ts'
 export {
