@@ -8,11 +8,18 @@ export const stories = {
   // 1. A weak prior over goals: worth twenty votes in all. The voter's taste is another one, and hidden.
   prior: goalPrior({ goals: [goals.kind, goals.complete, goals.fluent, goals.onPrompt], strength: 20 }),
   // 2. Preferences on the model's own completions, and the objective that learns from them.
-  preferences: onPolicy({ prompts: 'prompts.jsonl', perPrompt: 4, promptsPerRound: 96, maxTokens: 128, judge: voter }),
+  preferences: onPolicy({ prompts: 'prompts.jsonl', perPrompt: 4, compare: 'all', promptsPerRound: 96, maxTokens: 144, judge: voter }),
   objective: dpo({ beta: 0.1 }),
   // 3. The objective's own loss. A custom one: loss: ({ objective, kl }) => objective.add(kl.mul(0.001)),
   // 4. Backpropagation, from the original model in every round.
-  train: { optimizer: adamw({ lr: 5e-4 }), schedule: 'linear', batch: 8, epochs: 1, tokenBudget: 640, lora: { rank: 16, alpha: 32 } },
+  train: {
+    optimizer: adamw({ lr: 4e-4 }),
+    schedule: { name: 'linear', warmup: 5 },
+    batch: 24, // all pairs of four prompts
+    epochs: 2,
+    lora: { rank: 16, alpha: 32 },
+    tokenBudget: 640, // a prompt and its four completions at a time: memory for speed
+  },
   // 5. What must hold, with whole 95 % intervals, on sealed prompts that are looked at once.
   accept: {
     winRate: atLeast(0.6), //       the voter prefers it to the reference
