@@ -8,6 +8,7 @@ import { loadCheckpoint, openPolicy, scoreTrees } from '../dist/models/index.js'
 import { dpo } from '../dist/objectives/index.js'
 import { loadPairs, pairTree } from '../dist/preferences/index.js'
 import { adamw, train } from '../dist/train/index.js'
+import { peakMemoryMB } from './serve.mjs'
 
 const lines = createInterface({ input: process.stdin })[Symbol.asyncIterator]()
 const options = await next()
@@ -77,11 +78,6 @@ async function next() {
 
 function answer(value) {
   process.stdout.write(`${JSON.stringify(value)}\n`)
-}
-
-function peakMemoryMB() {
-  const mark = process.platform === 'linux' ? readFileSync('/proc/self/status', 'utf8').match(/VmHWM:\s+(\d+)/)?.[1] : undefined
-  return Number(mark ?? process.resourceUsage().maxRSS) / 1024
 }
 
 /** Compiles with a profile: one file for the step's programs, whatever their sizes, and others for the rest. */

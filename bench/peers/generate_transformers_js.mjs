@@ -1,41 +1,34 @@
-// Greedy generation by transformers.js from the ONNX file that Innate writes: load, generate, peak, as bench/generate.mjs asks. The one argument
-// is the folder in which @huggingface/transformers is installed.
-import { readFileSync } from 'node:fs'
+// Greedy generation by transformers.js, from the ONNX file that Innate writes: load, generate, peak, as bench/generate.mjs asks. Its argument is
+// the folder that @huggingface/transformers is installed in.
 import { createRequire } from 'node:module'
-import { basename, dirname, join } from 'node:path'
-import { createInterface } from 'node:readline'
+import { basename, dirname, join, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { serve } from '../serve.mjs'
 
-const installed = createRequire(join(process.argv[2], 'package.json')).resolve('@huggingface/transformers')
-const { AutoModelForCausalLM, env, Tensor } = await import(pathToFileURL(installed).href)
+const { resolve: installed } = createRequire(join(resolve(process.argv[2]), 'package.json'))
+const { AutoModelForCausalLM, env, Tensor } = await import(pathToFileURL(installed('@huggingface/transformers')).href)
 env.allowRemoteModels = false
 
 let model
-for await (const line of createInterface({ input: process.stdin })) {
-  const command = JSON.parse(line)
-  const started = performance.now()
-  let answer = {}
-  if (command.cmd === 'load') {
-    env.localModelPath = dirname(command.model)
-    const session_options = { intraOpNumThreads: command.threads }
-    model = await AutoModelForCausalLM.from_pretrained(basename(command.model), { dtype: 'fp32', session_options })
-    answer = { version: env.version }
-  } else if (command.cmd === 'generate') {
-    const { prompts, tokens } = command
+await serve({
+  async load({ model: folder, threads }) {
+    env.localModelPath = dirname(folder)
+    const session_options = { intraOpNumThreads: threads }
+    model = await AutoModelForCausalLM.from_pretrained(basename(folder), { dtype: 'fp32', session_options })
+    return { version: env.version }
+  },
+  async generate({ prompts, tokens }) {
+    const flat = BigInt64Array.from(prompts.flat(), BigInt)
     const shape = [prompts.length, prompts[0].length]
-    const input_ids = new Tensor('int64', BigInt64Array.from(prompts.flat(), BigInt), shape)
-    const attention_mask = new Tensor('int64', new BigInt64Array(prompts.flat().length).fill(1n), shape)
-    const said = await model.generate({ input_ids, attention_mask, max_new_tokens: tokens, do_sample: false, eos_token_id: [] })
-    if (said.dims[1] !== shape[1] + tokens) throw new Error(`${tokens} tokens expected, got ${said.dims[1] - shape[1]}`)
-    answer = {
-      ids: said
-        .tolist()[0]
-        .slice(shape[1], shape[1] + 8)
-        .map(Number),
-    }
-  } else {
-    const mark = process.platform === 'linux' ? readFileSync('/proc/self/status', 'utf8').match(/VmHWM:\s+(\d+)/)?.[1] : undefined
-    answer = { peakMemoryMB: Number(mark ?? process.resourceUsage().maxRSS) / 1024 }
-  }
-  process.stdout.write(`${JSON.stringify({ seconds: (performance.now() - started) / 1000, ...answer })}\n`)
-}
+    const said = await model.generate({
+      input_ids: new Tensor('int64', flat, shape),
+      attention_mask: new Tensor('int64', flat.map(() => 1n), shape), // biome-ignore format: one line
+      max_new_tokens: tokens,
+      do_sample: false,
+      eos_token_id: [],
+    })
+    const [first] = said.tolist()
+    if (first.length !== shape[1] + tokens) throw new Error(`${tokens} tokens expected, got ${first.length - shape[1]}`)
+    return { ids: first.slice(shape[1], shape[1] + 8).map(Number) }
+  },
+})
