@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { cacheFolder, freshParams, loadCheckpoint, readConfig, saveCheckpoint, saveGguf, saveOnnx } from '../dist/models/index.js'
 import { openPeer } from './peer.mjs'
@@ -26,8 +26,8 @@ export const generate = {
     const lacking = ['transformers', 'llama_cpp'].filter((module) => !has(module))
     const path = (script) => fileURLToPath(new URL(script, import.meta.url))
     const peer = (script) => openPeer(python, [path(`peers/${script}`)])
-    const js = resolve(process.env.INNATE_TRANSFORMERS_JS ?? '.')
-    const hasJs = existsSync(join(js, 'node_modules', '@huggingface', 'transformers'))
+    const js = process.env.INNATE_TRANSFORMERS_JS
+    const hasJs = js !== undefined && existsSync(join(js, 'node_modules', '@huggingface', 'transformers'))
     const result = {}
     for (const [name, folder] of Object.entries(await models(say))) {
       const open = { ours: openPeer(process.execPath, [path('generate-ours.mjs')]) }
@@ -49,7 +49,7 @@ export const generate = {
     }
     const notRun = [
       ...lacking.map((module) => `${module} not run here: ${python} lacks it; point INNATE_PYTHON at a Python that has it`),
-      ...(hasJs ? [] : [`transformers.js not run here: ${js} lacks it; point INNATE_TRANSFORMERS_JS at the folder it is installed in`]),
+      ...(hasJs ? [] : [`transformers.js not run here: point INNATE_TRANSFORMERS_JS at a folder it is installed in, got ${js ?? 'none'}`]),
     ]
     return { ...result, tokens: TOKENS, notRun, machine: { cpu: cpus()[0].model, cores: cpus().length, load: loadavg()[0].toFixed(2) } }
   },
@@ -95,19 +95,29 @@ async function race(open, batch, say) {
   }
 }
 
-/** Both models as folders, as GGUF and as ONNX; the larger one has SmolLM2-135M's shape and random weights, which are as fast as any. */
+/**
+ * Both models in the forms that any of them reads; the larger one has SmolLM2-135M's shape and random weights, which are as fast as any. A
+ * cached folder may be from before a form was raced: it gets what it lacks.
+ */
 async function models(say) {
   const small = await loadCheckpoint('stories15m', { onProgress: say })
   const folders = { stories15m: join(cacheFolder(), 'bench', 'stories15m'), smollm2Shaped135m: join(cacheFolder(), 'bench', '135m') }
   for (const [name, folder] of Object.entries(folders)) {
-    if (existsSync(join(folder, 'onnx', 'model.onnx'))) continue
-    say(`writing ${name} into ${folder} …`)
+    const lacking = Object.keys(forms).filter((file) => !existsSync(join(folder, file)))
+    if (lacking.length === 0) continue
+    say(`writing ${lacking.join(', ')} of ${name} into ${folder} …`)
     const checkpoint = name === 'stories15m' ? small : await shaped(small, folder)
-    await saveCheckpoint(folder, checkpoint)
-    for (const type of ['f16', 'q8_0']) await saveGguf(join(folder, `${type}.gguf`), checkpoint, { type })
-    await saveOnnx(folder, checkpoint)
+    for (const file of lacking) await forms[file](folder, checkpoint)
   }
   return folders
+}
+
+/** What writes a model into its folder, by the file that shows it is there. */
+const forms = {
+  'model.safetensors': saveCheckpoint,
+  'onnx/model.onnx': saveOnnx,
+  'f16.gguf': (folder, checkpoint) => saveGguf(join(folder, 'f16.gguf'), checkpoint, { type: 'f16' }),
+  'q8_0.gguf': (folder, checkpoint) => saveGguf(join(folder, 'q8_0.gguf'), checkpoint, { type: 'q8_0' }),
 }
 
 async function shaped(small, folder) {
