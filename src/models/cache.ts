@@ -41,7 +41,7 @@ interface Layout {
 }
 
 const HIDDEN = -1e9
-const ROOM = 160
+const ROOM = 256
 const SIZES = [1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256]
 
 /**
@@ -246,10 +246,9 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
       const smaller = SIZES.find((n) => n >= alive.length) ?? size
       if (alive.length === 0 || smaller > size / 2 || !cache) return
       const rows = Array.from({ length: smaller }, (_, i) => alive[i] ?? alive[0]!)
-      const packed = await allocate([planes, smaller, kvHeads * capacity * headDim])
-      await engine.pick(cache, packed, rows, planes)
-      await release(cache)
-      cache = packed
+      // In place: rows only move towards the front.
+      const whole = (n: number) => part(cache!, 0, [planes, n, kvHeads * capacity * headDim])
+      await engine.pick(whole(size), whole(smaller), rows, planes)
       writings = Array.from({ length: smaller }, (_, i) => (alive[i] === undefined ? undefined : writings[alive[i]!]))
       size = smaller
     },

@@ -94,9 +94,10 @@ export async function sampleCompletions(
   try {
     while (waiting.length > 0 || run.active() > 0) {
       const fits = Math.min(waiting.length, Math.floor(run.free() / perPrompt))
-      // New prompts are read a quarter of the rows at a time: one large product is cheaper than many small ones.
-      if (fits > 0 && (fits >= Math.min(waiting.length, run.size() / perPrompt / 4) || run.active() === 0)) {
-        const next = waiting.splice(0, fits)
+      // New prompts are read when a quarter of the rows is free: one large product is cheaper than many small ones, but a larger one needs memory.
+      const quarter = run.size() / 4
+      if (fits > 0 && (fits >= Math.min(waiting.length, quarter / perPrompt) || run.active() === 0)) {
+        const next = waiting.splice(0, Math.min(fits, Math.ceil(quarter)))
         const rows = await run.read(next.map((i) => prompts[i]!))
         const started = next.flatMap((prompt, from) => Array.from({ length: perPrompt }, (_, k) => ({ from, writing: begin(prompt, k) })))
         await follow(started.map(({ writing }) => writing))
