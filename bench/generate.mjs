@@ -23,7 +23,7 @@ export const generate = {
   async measure(say) {
     const python = process.env.INNATE_PYTHON ?? 'python3'
     const has = (module) => spawnSync(python, ['-c', `import ${module}`]).status === 0
-    const lacking = ['transformers', 'llama_cpp'].filter((module) => !has(module))
+    const lacking = ['transformers', 'xllamacpp'].filter((module) => !has(module))
     const path = (script) => fileURLToPath(new URL(script, import.meta.url))
     const peer = (script) => openPeer(python, [path(`peers/${script}`)])
     const js = process.env.INNATE_TRANSFORMERS_JS
@@ -33,7 +33,7 @@ export const generate = {
       const open = { ours: openPeer(process.execPath, [path('generate-ours.mjs')]) }
       if (!lacking.includes('transformers')) open.transformers = peer('generate_transformers.py')
       if (hasJs) open.transformersJs = openPeer(process.execPath, [path('peers/generate_transformers_js.mjs'), js])
-      if (!lacking.includes('llama_cpp')) for (const type of ['f16', 'q8_0']) open[`llamaCpp_${type}`] = peer('generate_llama_cpp.py')
+      if (!lacking.includes('xllamacpp')) for (const type of ['f16', 'q8_0']) open[`llamaCpp_${type}`] = peer('generate_llama_cpp.py')
       for (const [who, process] of Object.entries(open)) {
         const type = who.split('_').slice(1).join('_')
         const { seconds } = await process.ask({ cmd: 'load', model: type ? join(folder, `${type}.gguf`) : folder, threads: cpus().length })
