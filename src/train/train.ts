@@ -41,7 +41,7 @@ export interface Course {
   readonly batch: number
   readonly epochs: number
   readonly seed: number
-  /** Most input positions at a time; a step that needs more is accumulated from several. Default 1536. */
+  /** Most input positions at a time; a step that needs more is accumulated from several. Default 1024. */
   readonly tokenBudget?: number
 }
 
@@ -123,7 +123,7 @@ export async function train(training: Training): Promise<Trained> {
 }
 
 /** Each step in the shapes that fit it best, since shapes share one program; a run is as dear as some hundred positions. */
-function packingOf({ policy, tokenBudget = 1536 }: Training): Packing {
+function packingOf({ policy, tokenBudget = 1024 }: Training): Packing {
   const { vocabSize, hiddenSize, contextLength, layers, intermediateSize, heads, headDim } = policy.config
   const perToken = layers * hiddenSize * (3 * intermediateSize + 4 * heads * headDim)
   return { contextLength, tokenBudget, lengths: 32, wantedMultiple: 32, cost: { wanted: (vocabSize * hiddenSize) / perToken, run: 400 } }
