@@ -8,7 +8,7 @@ let policy
 await serve({
   async load({ model, threads }) {
     engine = openEngine({ threads })
-    policy = await openPolicy(engine, await loadCheckpoint(model))
+    policy = await openPolicy(engine, await loadCheckpoint(model), undefined, { fixed: true })
   },
   async generate({ prompts, tokens }) {
     const said = await sampleCompletions(policy, prompts, { temperature: 0, maxTokens: tokens, seed: 0, eosIds: [], batch: prompts.length })

@@ -29,7 +29,7 @@ export async function openSpeaker(model: string, screen: Screen, { moreEnds, jso
   const eosIds = [...new Set([...checkpoint.eosIds, ...((await moreEnds?.(checkpoint)) ?? [])])]
   const constraint = await constraintOf(jsonSchema, checkpoint.tokenizer, eosIds)
   const engine = openEngine()
-  const policy = await openPolicy(engine, checkpoint)
+  const policy = await openPolicy(engine, checkpoint, undefined, { fixed: true })
   const { tokenizer } = checkpoint
   return {
     checkpoint,

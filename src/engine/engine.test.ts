@@ -13,12 +13,14 @@ import {
   gradient,
   graph,
   input,
+  linear,
   maximum,
   mean,
   silu,
   sqrt,
   sum,
   type Tensor,
+  table,
   takeRows,
   tap,
   tensor,
@@ -103,6 +105,9 @@ it('a graph that is wrong at its door says which input, before anything runs', a
   const x = input('x', [2, 3])
   const program = await engine.compile(graph({ x }, { y: x.mul(2) }))
   await expect(program.run({ x: tensor([1, 2], [2]) })).rejects.toThrow('run: input x must be f32[2, 3], got f32[2]')
+  await expect(engine.compile(graph({ x }, { x: x.mul(2) }))).rejects.toThrow(
+    'outputs and inputs must have different names, got x for both',
+  )
 })
 
 describe('programs', () => {
@@ -119,6 +124,28 @@ describe('programs', () => {
     expect(Array.from((await b.run({ renamed: given.x })).y!.data)).toEqual([2, 4])
     await b.close()
     await expect(b.run({ renamed: given.x })).rejects.toThrow('internal: engine could not run a graph')
+  })
+
+  it.each([true, false])('keep what they hold as it was, in a session of their own; packed: %s', async (pack) => {
+    const [x, w] = [input('x', [3, 2]), input('w', [4, 2])]
+    const traced = graph({ x, w }, { y: linear(x, w), row: takeRows(w, table(tensor([2], [1], 'i32'))) })
+    const resident = await engine.allocate(w)
+    const first = tensor([1, 2, 3, 4, 5, 6, 7, 8], [4, 2])
+    await engine.write(resident, first)
+    const held = { w: resident }
+    const [program, plain] = [await engine.compile(traced, { held, pack }), await engine.compile(traced)]
+    const given = { x: tensor([1, 0, 0, 1, 1, 1], [3, 2]) }
+    const want = evaluate(traced, { ...given, w: first })
+    await engine.write(resident, tensor([0, 0, 0, 0, 0, 0, 0, 0], [4, 2]))
+    await engine.release(resident)
+    const got = await program.run(given)
+    for (const name of ['y', 'row']) expect(got[name]!.data, name).toEqual(Float32Array.from(want[name]!.data))
+    expect([...(await plain.run({ ...given, w: tensor(new Float32Array(8), [4, 2]) })).y!.data]).toEqual(new Array(12).fill(0))
+    await expect(engine.compile(graph({ x, w: input('w', [1, 2]) }, { y: x }), { held })).rejects.toThrow(
+      'compile: input w must be f32[1, 2], got f32[4, 2] to hold',
+    )
+    await program.close()
+    await plain.close()
   })
 
   it('a closed program can be compiled again', async () => {
@@ -247,7 +274,7 @@ function operators(bytes: Uint8Array): string[] {
 
 /** The operators of the ONNX standard, opset 21, that ops are lowered to. */
 const standard = new Set(
-  'Abs Add Cast Concat Div Erf Exp Expand Gather Identity Log MatMul Max Min Mul Neg Pad ReduceMax ReduceSum Reshape ScatterND Sigmoid Sign Slice Softmax Sqrt Sub Tanh Transpose'.split(
+  'Abs Add ArgMax Cast Concat Div Erf Exp Expand Gather Identity Log MatMul Max Min Mul Neg Pad ReduceMax ReduceSum Reshape ScatterND Sigmoid Sign Slice Softmax Sqrt Sub Tanh Transpose'.split(
     ' ',
   ),
 )

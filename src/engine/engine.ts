@@ -36,9 +36,21 @@ export interface Update {
   sumOfSquares(residents: readonly Resident[]): Promise<number[]>
 }
 
+export interface CompileOptions {
+  /** Where to write ONNX Runtime's profile. */
+  readonly profile?: string
+  /**
+   * Inputs, by name, that the program takes as they are now and keeps: it is run without them, and does not see what is written to them
+   * later. Programs share a session where this is the same object.
+   */
+  readonly held?: Readonly<Record<string, Resident>>
+  /** Whether what is held is packed for products, which makes those of two rows and more faster and those of one slower. Default true. */
+  readonly pack?: boolean
+}
+
 export interface Engine {
   /** Graphs that are written alike but for their sizes share one session, and its memory. */
-  compile(graph: Graph, options?: { profile?: string }): Promise<Program>
+  compile(graph: Graph, options?: CompileOptions): Promise<Program>
   compileUpdate(graph: Graph): Promise<Update>
   /** Zeros of a type. */
   allocate(type: Type): Promise<Resident>
@@ -91,20 +103,28 @@ export function openEngine({ threads = availableParallelism() }: { threads?: num
     })
   }
 
-  async function compile(graph: Graph, { profile }: { profile?: string } = {}): Promise<Program> {
-    const { bytes, nodes, numbers } = toOnnx(graph)
+  async function compile(graph: Graph, { profile, held, pack = true }: CompileOptions = {}): Promise<Program> {
+    const kept = Object.entries(graph.inputs).filter(([key]) => held?.[key])
+    for (const [key, type] of kept)
+      demand(
+        sameShape(held![key]!.shape, type.shape),
+        () => `compile: input ${key} must be ${show(type)}, got ${show(held![key]!)} to hold`,
+      )
+    const slotOf = new Map(kept.map(([key, { attrs }]) => [attrs.name as string, held![key]!.slot]))
+    const { bytes, nodes, numbers, held: places } = toOnnx(graph, { held: new Set(slotOf.keys()) })
     const key = createHash('sha256')
       .update(bytes)
-      .update(profile ?? '')
+      .update(`${profile ?? ''} ${held ? numberOf(held) : ''} ${pack}`)
       .digest('hex')
-    const session = sessions.get(key) ?? openSession(key, bytes, profile)
+    const slots = Object.fromEntries(Object.entries(places).map(([place, names]) => [place, names.map((name) => slotOf.get(name)!)]))
+    const session = sessions.get(key) ?? openSession(key, { bytes, held: slots, pack, ...(profile ? { profile } : {}) })
     session.users++
     await session.ready
     let open = true
     return {
       graph,
       nodes,
-      run: (inputs, into = {}) => run(session.id, graph, numbers, inputs, into),
+      run: (inputs, into = {}) => run(session.id, { graph, held, numbers }, inputs, into),
       save: (path) => writeFile(path, toOnnx(graph, { portable: true }).bytes),
       async close() {
         if (open && --session.users === 0) {
@@ -116,9 +136,9 @@ export function openEngine({ threads = availableParallelism() }: { threads?: num
     }
   }
 
-  function openSession(key: string, bytes: Uint8Array, profile?: string): Session {
+  function openSession(key: string, about: Pick<Request & { kind: 'session' }, 'bytes' | 'held' | 'pack' | 'profile'>): Session {
     const id = ++made
-    const ready = ask<void>({ kind: 'session', id, bytes, threads, ...(profile ? { profile } : {}) }).catch((error) => {
+    const ready = ask<void>({ kind: 'session', id, threads, ...about }).catch((error) => {
       sessions.delete(key)
       throw error
     })
@@ -129,12 +149,12 @@ export function openEngine({ threads = availableParallelism() }: { threads?: num
 
   async function run(
     id: number,
-    graph: Graph,
-    numbers: Numbers,
+    { graph, held = {}, numbers }: { graph: Graph; held?: CompileOptions['held']; numbers: Numbers },
     inputs: Readonly<Record<string, Tensor | Resident>>,
     into: Readonly<Record<string, Resident>>,
   ) {
-    const feeds = Object.entries(graph.inputs).map(([key, { attrs, dtype, shape }]) => {
+    const read = Object.entries(graph.inputs).filter(([key]) => !held[key])
+    const feeds = read.map(([key, { attrs, dtype, shape }]) => {
       const given = inputs[key]
       const fits = given !== undefined && given.dtype === dtype && sameShape(given.shape, shape)
       demand(fits, () => `run: input ${key} must be ${show({ dtype, shape })}, got ${given ? show(given) : 'nothing'}`)
@@ -225,6 +245,15 @@ function sender(ask: (request: Request) => Promise<void>) {
     }
     await Promise.all(parts)
   }
+}
+
+/** A number for each object that programs hold their inputs by. */
+const numbersOfHeld = new WeakMap<object, number>()
+let lastHeld = 0
+function numberOf(held: object): number {
+  const number = numbersOfHeld.get(held) ?? ++lastHeld
+  numbersOfHeld.set(held, number)
+  return number
 }
 
 /** Numbers in a piece of shared memory. */

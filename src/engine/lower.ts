@@ -1,6 +1,7 @@
 import { create, type Message, toBinary } from '@bufbuild/protobuf'
-import { ancestors, type Graph, type Lowering, type Tensor, type Value } from '../graph/index.ts'
+import { ancestors, demand, type Graph, type Lowering, type Shape, sameShape, type Tensor, type Value } from '../graph/index.ts'
 import { type Fusion, fusionOf } from './fuse.ts'
+import { movesNothing } from './match.ts'
 import { ModelProto } from './onnx-proto.ts'
 import { inSizes, type Sizes } from './sizes.ts'
 
@@ -23,6 +24,8 @@ export interface OnnxModel {
   readonly nodes: Readonly<Record<string, number>>
   /** In the running form, numbers that are inputs too: axes, shapes and constants. So graphs that differ in sizes alone are one file. */
   readonly numbers: Numbers
+  /** What the file holds of its inputs: which inputs, one below another, lie at each place that it names as external data. */
+  readonly held: Readonly<Record<string, readonly string[]>>
 }
 
 /**
@@ -30,12 +33,13 @@ export interface OnnxModel {
  * the file can be read in any ONNX viewer.
  *
  * The running form uses ONNX Runtime's fused kernels where the graph has a composite that one exists for (see fusionOf); only ONNX
- * Runtime loads it. The portable form has standard ONNX operators alone and computes the same.
+ * Runtime loads it. The portable form has standard ONNX operators alone and computes the same. Inputs named in `held` are constants of
+ * the running form, whose numbers are given when it is loaded: ONNX Runtime then packs them for its products once, not in every run.
  *
  * source  ONNX IR version 10, opset 21; com.microsoft 1
  */
-export function toOnnx(graph: Graph, { portable = false }: { portable?: boolean } = {}): OnnxModel {
-  const { model, ...more } = lowered(graph, { portable })
+export function toOnnx(graph: Graph, { portable = false, held }: { portable?: boolean; held?: ReadonlySet<string> } = {}): OnnxModel {
+  const { model, ...more } = lowered(graph, { portable, ...(held ? { held } : {}) })
   return { bytes: toBinary(ModelProto, model), ...more }
 }
 
@@ -50,9 +54,9 @@ export interface Open {
 /** The form with sizes left open is portable, and its inputs of i32 are int64 in the file, as others have them. */
 export function lowered(
   graph: Graph,
-  { portable = false, open }: { readonly portable?: boolean; readonly open?: Open },
+  { portable = false, held = new Set(), open }: { readonly portable?: boolean; readonly held?: ReadonlySet<string>; readonly open?: Open },
 ): Omit<OnnxModel, 'bytes'> & { readonly model: Message } {
-  const builder = onnxBuilder(graph, portable, open)
+  const builder = onnxBuilder(graph, portable, open?.held ?? held, open)
   const names = new Map<Value, string>()
   const order = ancestors(Object.values(graph.outputs))
   // Backwards first: what only a fusion's inside needs is not written.
@@ -62,35 +66,46 @@ export function lowered(
   for (const input of order.flatMap((value) => Object.values(value.inputs))) users.set(input, (users.get(input) ?? 0) + 1)
   for (const value of order.toReversed()) {
     if (!needed.has(value)) continue
-    const fusion = portable ? undefined : fusionOf(value, users)
+    const fusion = portable ? undefined : fusionOf(value, users, held)
     if (fusion) fusions.set(value, fusion)
     for (const input of fusion ? fusion.needs : Object.values(value.inputs)) needed.add(input)
   }
   for (const value of order) {
     if (!needed.has(value)) continue
     const fusion = fusions.get(value)
-    names.set(
-      value,
-      fusion
-        ? fusion.lower(
-            builder,
-            fusion.needs.map((need) => names.get(need)!),
-          )
-        : byRule(value),
-    )
+    const needs = fusion?.needs.map((need) => names.get(need)!)
+    const name = fusion ? fusion.lower(builder, needs!) : byRule(value)
+    builder.shaped(name, value.shape)
+    names.set(value, name)
   }
   function byRule(value: Value): string {
     if (open && value.op.name === 'input' && value.dtype === 'i32') return builder.node('Cast', [String(value.attrs.name)], { to: INT32 })
+    if (!portable && movesNothing(value)) return builder.reshape(names.get(value.inputs.x!)!, value.shape)
     const inputs = Object.fromEntries(Object.entries(value.inputs).map(([key, input]) => [key, names.get(input)!]))
     return value.op.onnx({ ...inputs, g: builder } as never, value.attrs, { ...value.inputs, y: value } as never)
   }
 
+  const inputNames = new Set(Object.values(graph.inputs).map(({ attrs }) => attrs.name))
+  for (const name of Object.keys(graph.outputs))
+    demand(!inputNames.has(name), () => `engine: outputs and inputs must have different names, got ${name} for both; rename one`)
   const outputs = Object.entries(graph.outputs).map(([name, value]) => ({ name: builder.output(names.get(value)!, name), value }))
   for (const value of order) if (value.op.name === 'tap') builder.rename(names.get(value), String(value.attrs.name))
   return builder.finish(outputs)
 }
 
-function onnxBuilder(graph: Graph, portable: boolean, open: Open | undefined) {
+/** What fusions are written with. */
+export interface Builder extends Lowering {
+  /** The same numbers in another shape; no node where they had that shape before. */
+  reshape(name: string, shape: Shape): string
+  /** What was reshaped to this, where its last axis is as long. */
+  before(name: string, width: number): { readonly name: string; readonly shape: Shape } | undefined
+  /** Notes the shape of what a node made. */
+  shaped(name: string, shape: Shape): string
+  /** Held inputs, one below another. */
+  joined(inputs: readonly string[]): string
+}
+
+function onnxBuilder(graph: Graph, portable: boolean, held: ReadonlySet<string>, open: Open | undefined) {
   const nodes: { opType: string; inputs: readonly string[]; outputs: string[]; attrs: Readonly<Record<string, unknown>> }[] = []
   const initializers: { name: string; dims: readonly number[]; dataType: number; rawData: Uint8Array }[] = []
   const known = new Map<string, string[]>()
@@ -98,8 +113,11 @@ function onnxBuilder(graph: Graph, portable: boolean, open: Open | undefined) {
   const inputs = Object.values(graph.inputs)
   const taken = new Set(inputs.map(({ attrs }) => String(attrs.name)))
   const produced = new Set<string>()
-  const counts: Record<string, number> = {}
   const numbers: Record<string, BigInt64Array | Float32Array> = {}
+  const shapes = new Map<string, Shape>()
+  const reshapedFrom = new Map<string, string>()
+  const places = new Map<string, readonly string[]>()
+  if (!open) for (const name of held) places.set(name, [name])
 
   const nodeWith = (opType: string, inputs: readonly string[], outputs: number, attrs: Readonly<Record<string, unknown>>) => {
     const key = `${opType}|${inputs.join(',')}|${JSON.stringify(attrs)}`
@@ -108,7 +126,6 @@ function onnxBuilder(graph: Graph, portable: boolean, open: Open | undefined) {
     const made = Array.from({ length: outputs }, (_, i) => `${opType}_${nodes.length}${outputs > 1 ? `_${i}` : ''}`)
     nodes.push({ opType, inputs, outputs: made, attrs })
     for (const name of made) produced.add(name)
-    counts[opType] = (counts[opType] ?? 0) + 1
     known.set(key, made)
     return made
   }
@@ -127,6 +144,15 @@ function onnxBuilder(graph: Graph, portable: boolean, open: Open | undefined) {
     numbers[name] = data
     return name
   }
+  /** A reshape that was written and then passed over is no part of the file. */
+  const dropUnread = (outputs: readonly string[]) => {
+    const read = new Set(outputs)
+    for (let i = nodes.length - 1; i >= 0; i--) {
+      const { inputs, outputs: made } = nodes[i]!
+      if (made.some((name) => read.has(name) || read.has(finalNames.get(name) ?? name))) for (const name of inputs) read.add(name)
+      else nodes.splice(i, 1)
+    }
+  }
   const i64 = (values: readonly number[]) =>
     number(`i64:${values.length}:${values}`, [values.length], INT64, BigInt64Array.from(values, BigInt))
   /** Numbers that are made of sizes, read from the inputs at hand. */
@@ -144,7 +170,7 @@ function onnxBuilder(graph: Graph, portable: boolean, open: Open | undefined) {
     const axis = from.shape.indexOf(size)
     return nodeWith('Shape', [String(from.attrs.name)], 1, { start: axis, end: axis + 1 })[0]!
   }
-  const builder: Lowering & {
+  const builder: Builder & {
     rename(name: string | undefined, to: string): void
     output(name: string, to: string): string
     finish(outputs: readonly { name: string; value: Value }[]): ReturnType<typeof lowered>
@@ -157,6 +183,28 @@ function onnxBuilder(graph: Graph, portable: boolean, open: Open | undefined) {
       dtype === 'i32'
         ? initializer(`table:${initializers.length}`, shape, INT32, Int32Array.from(data))
         : initializer(`table:${initializers.length}`, shape, FLOAT, Float32Array.from(data)),
+    reshape(name, shape) {
+      const from = reshapedFrom.get(name) ?? name
+      const before = shapes.get(from)
+      if (before && sameShape(before, shape)) return from
+      const made = nodeWith('Reshape', [from, i64(shape)], 1, {})[0]!
+      reshapedFrom.set(made, from)
+      return builder.shaped(made, shape)
+    },
+    before(name, width) {
+      const from = reshapedFrom.get(name)
+      const shape = from === undefined ? undefined : shapes.get(from)
+      return from !== undefined && shape?.at(-1) === width ? { name: from, shape } : undefined
+    },
+    shaped(name, shape) {
+      if (!shapes.has(name)) shapes.set(name, shape)
+      return name
+    },
+    joined(parts) {
+      const name = parts.join('+')
+      places.set(name, parts)
+      return name
+    },
     rename(name, to) {
       if (name === undefined || finalNames.has(name) || taken.has(to) || !produced.has(name)) return
       finalNames.set(name, to)
@@ -174,12 +222,17 @@ function onnxBuilder(graph: Graph, portable: boolean, open: Open | undefined) {
       return to
     },
     finish(outputs) {
+      dropUnread(outputs.map(({ name }) => name))
+      const counts: Record<string, number> = {}
+      for (const { opType } of nodes) counts[opType] = (counts[opType] ?? 0) + 1
       if (!portable) nodes.push({ opType: 'SequenceEmpty', inputs: [], outputs: [STOP], attrs: {} })
       const consumed = new Set(nodes.flatMap(({ inputs }) => inputs))
+      for (const name of Object.keys(numbers)) if (!consumed.has(name)) delete numbers[name]
       const ends = nodes.filter(({ outputs }) => !outputs.some((name) => consumed.has(name)))
       // ONNX Runtime runs what the last node needs, then what the last but one needs, …: so the first gradient made is the first to run.
       const ordered = [...nodes.filter((node) => !ends.includes(node)), ...ends.toReversed()]
       const final = (name: string) => finalNames.get(name) ?? name
+      const external = [...places].filter(([name]) => consumed.has(name))
       const model = create(ModelProto, {
         irVersion: 10n,
         producerName: 'innate',
@@ -191,7 +244,7 @@ function onnxBuilder(graph: Graph, portable: boolean, open: Open | undefined) {
           name: 'innate',
           input: [
             ...inputs
-              .filter(({ attrs }) => !open?.held.has(String(attrs.name)))
+              .filter(({ attrs }) => !held.has(String(attrs.name)))
               .map((value) => valueInfo(String(value.attrs.name), value, portable, open)),
             ...Object.entries(numbers).map(([name, data]) =>
               data instanceof Float32Array ? tensorInfo(name, FLOAT, []) : tensorInfo(name, INT64, [{}]),
@@ -201,7 +254,15 @@ function onnxBuilder(graph: Graph, portable: boolean, open: Open | undefined) {
             ...(portable ? [] : [{ name: STOP, type: { value: { case: 'sequenceType', value: { elemType: anyFloats } } } }]),
             ...outputs.map(({ name, value }) => valueInfo(name, value, portable, open)),
           ],
-          initializer: initializers.map((x) => ({ name: x.name, dims: x.dims.map(BigInt), dataType: x.dataType, rawData: x.rawData })),
+          initializer: [
+            ...initializers.map((x) => ({ name: x.name, dims: x.dims.map(BigInt), dataType: x.dataType, rawData: x.rawData })),
+            ...external.map(([name, parts]) =>
+              placed(
+                name,
+                parts.map((part) => inputs.find(({ attrs }) => attrs.name === part)!),
+              ),
+            ),
+          ],
           node: ordered.map(({ opType, inputs, outputs: made, attrs }) => ({
             opType,
             name: final(made[0]!),
@@ -212,10 +273,19 @@ function onnxBuilder(graph: Graph, portable: boolean, open: Open | undefined) {
           })),
         },
       } as never)
-      return { model, nodes: counts, numbers }
+      return { model, nodes: counts, numbers, held: Object.fromEntries(external) }
     },
   }
   return builder
+}
+
+/** Inputs one below another, as a constant whose numbers lie outside of the file. */
+function placed(name: string, parts: readonly Value[]) {
+  const rows = parts.reduce((sum, { shape }) => sum + (shape[0] ?? 1), 0)
+  const { dtype, shape } = parts[0]!
+  const dims = parts.length === 1 ? shape : shape.with(0, rows)
+  const externalData = [{ key: 'location', value: name }]
+  return { name, dims: dims.map(BigInt), dataType: dtype === 'i32' ? INT32 : FLOAT, externalData, dataLocation: 1 }
 }
 
 /** Node types of ONNX Runtime's own domain that fusions use. */

@@ -15,7 +15,16 @@ export type Request =
   | { readonly kind: 'read'; readonly slot: Slot }
   | { readonly kind: 'copy'; readonly from: Slot; readonly to: Slot; readonly blocks: readonly Blocks[] }
   | { readonly kind: 'pick'; readonly from: Slot; readonly to: Slot; readonly rows: readonly number[]; readonly outer: number }
-  | { readonly kind: 'session'; readonly id: number; readonly bytes: Uint8Array; readonly threads: number; readonly profile?: string }
+  | {
+      readonly kind: 'session'
+      readonly id: number
+      readonly bytes: Uint8Array
+      readonly threads: number
+      /** What lies at each place that the bytes name as external data, one array below another. */
+      readonly held: Readonly<Record<string, readonly Slot[]>>
+      readonly pack: boolean
+      readonly profile?: string
+    }
   | { readonly kind: 'closeSession'; readonly id: number }
   | { readonly kind: 'kernel'; readonly id: number; readonly bytes: Uint8Array }
   | { readonly kind: 'update'; readonly id: number; readonly calls: readonly (readonly number[])[] }

@@ -41,10 +41,11 @@ const actions: { readonly [K in Request['kind']]: (request: Extract<Request, { k
       })
     }
   },
-  async session({ id, bytes, threads, profile }) {
+  async session({ id, bytes, threads, held, pack, profile }) {
     sessions.set(
       id,
       await InferenceSession.create(bytes, {
+        externalData: Object.entries(held).map(([path, slots]) => ({ path, data: joined(slots) })),
         intraOpNumThreads: threads,
         executionMode: 'sequential',
         graphOptimizationLevel: 'all',
@@ -54,7 +55,7 @@ const actions: { readonly [K in Request['kind']]: (request: Extract<Request, { k
         logSeverityLevel: 4, // what it would log is in the error it throws
         extra: {
           // Hidden keys leave e^−100 and less in a softmax; with denormal numbers it runs at a fifth of its speed.
-          session: { set_denormal_as_zero: '1' },
+          session: { set_denormal_as_zero: '1', ...(pack ? {} : { disable_prepacking: '1' }) },
           // Which transposes go into a product is decided in fuse.ts.
           optimization: { disable_specified_optimizers: 'MatmulTransposeFusion' },
         },
@@ -112,6 +113,13 @@ const arrays = { f32: Float32Array, i32: Int32Array } as const
 
 function view({ offset, size, dtype }: Slot): Float32Array | Int32Array {
   return dtype === 'i32' ? new Int32Array(memory.buffer, offset, size) : new Float32Array(memory.buffer, offset, size)
+}
+
+/** The bytes of arrays, one after another. */
+function joined(slots: readonly Slot[]): Uint8Array {
+  const [first] = slots
+  if (slots.length === 1) return new Uint8Array(memory.buffer, first!.offset, first!.size * 4)
+  return Buffer.concat(slots.map(({ offset, size }) => new Uint8Array(memory.buffer, offset, size * 4)))
 }
 
 let queue = Promise.resolve()

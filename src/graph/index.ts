@@ -6,7 +6,7 @@ export { addRows, takeRows } from './ops/indexing.ts'
 export { constant, input, table, zerosLike } from './ops/leaf.ts'
 export { linear, matmul } from './ops/linear.ts'
 export { composite, stopGradient, straightThrough, type Tap, tap } from './ops/marks.ts'
-export { logSumExp, mean, softmax, sum } from './ops/reduce.ts'
+export { argMax, logSumExp, mean, softmax, sum } from './ops/reduce.ts'
 export { broadcastTo, concat, pad, reshape, slice, transpose } from './ops/shape.ts'
 export { printGraph } from './print.ts'
 export {

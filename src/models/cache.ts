@@ -1,7 +1,21 @@
 import { type Blocks, part, type Resident } from '../engine/index.ts'
-import { concat, constant, graph, input, logSumExp, reshape, sizeOf, softmax, takeRows, tensor, type Value } from '../graph/index.ts'
+import {
+  argMax,
+  concat,
+  constant,
+  graph,
+  input,
+  logSumExp,
+  reshape,
+  sizeOf,
+  softmax,
+  takeRows,
+  tensor,
+  type Value,
+} from '../graph/index.ts'
 import { decoder, logits } from './decoder.ts'
 import { type Policy, policyInputs } from './policy.ts'
+import { settle } from './settle.ts'
 
 /** A completion that is being written. */
 export interface Writing {
@@ -20,9 +34,11 @@ export interface NextTokens {
 }
 
 export interface NextToken {
+  /** The likeliest token, at temperature 0; else `weights`. */
+  readonly likeliest?: number
   /** Probability of every token at the temperature that is sampled with; every token's logit, where logits are asked for. */
   readonly weights: Float32Array
-  /** Log-probability of a token at temperature 1, nats. */
+  /** Log-probability of a token at temperature 1, nats; at temperature 0 of the likeliest alone. */
   logp(id: number): number
 }
 
@@ -41,6 +57,7 @@ interface Layout {
 }
 
 const HIDDEN = -1e9
+const none = new Float32Array()
 const ROOM = 256
 const SIZES = [1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256]
 
@@ -55,6 +72,7 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
   let capacity = 0
   let cache: Resident | undefined
   let writings: (Writing | undefined)[] = new Array(size).fill(undefined)
+  let settled: ReturnType<typeof settle> | undefined
   let read: { kv: Resident; rows: number; length: number } | undefined
   const held = new Set<Resident>()
   const planes = layers * 2
@@ -96,8 +114,10 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
   }
 
   function next(outputs: Record<string, { data: unknown }>): NextTokens {
-    const weights = outputs.weights!.data as Float32Array
+    const weights = outputs.weights?.data as Float32Array
     const logps = outputs.logps?.data as Float32Array | undefined
+    const likeliest = outputs.likeliest?.data as Int32Array | undefined
+    if (likeliest) return { at: (row) => ({ likeliest: likeliest[row]! % vocabSize, weights: none, logp: () => logps![row]! }) }
     return {
       at: (row) => ({
         weights: weights.subarray(row * vocabSize, (row + 1) * vocabSize),
@@ -105,9 +125,15 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
       }),
     }
   }
-  const kind = temperature === 0 ? 1 : temperature
+  const kind = temperature
   // Hot sampling takes tokens whose own probability is 0 in f32, so their log-probability cannot be its logarithm.
   const distribution = (scores: Value): Record<string, Value> => {
+    if (kind === 0) {
+      const likeliest = argMax(scores)
+      const [rows] = likeliest.shape as [number]
+      const highest = takeRows(reshape(scores, [rows * vocabSize]), likeliest)
+      return { likeliest, logps: highest.sub(reshape(logSumExp(scores), [rows])) }
+    }
     if (kind === 1) return { weights: softmax(scores) }
     return { weights: kind === 'logits' ? scores : softmax(scores.div(kind)), logps: scores.sub(logSumExp(scores)) }
   }
@@ -181,19 +207,17 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
     async step(): Promise<NextTokens> {
       await arrange(Math.max(...active().map((w) => w.length)))
       const [B, S] = [size, capacity]
-      const program = await policy.program(`step ${B} ${S} ${kind}`, () => {
-        const { params, adapters, inputs } = policyInputs(policy)
-        const given = {
-          tokens: input('tokens', [B, 1], 'i32'),
-          positions: input('positions', [B, 1], 'i32'),
-          lengths: input('lengths', [B], 'i32'),
-        }
+      const writer = await (settled ??= settle(policy, B))
+      const program = await writer.program(`step ${B} ${S} ${kind}`, () => {
+        const { params, adapters, inputs } = policyInputs(writer)
+        const given = { tokens: input('tokens', [B, 1], 'i32'), lengths: input('lengths', [B], 'i32') }
         const past = Array.from({ length: layers }, (_, l) => ({
           keys: input(`past.${l}.keys`, [B, kvHeads, S, headDim]),
           values: input(`past.${l}.values`, [B, kvHeads, S, headDim]),
         }))
         const present: Record<string, Value> = {}
-        const hidden = decoder(params, { ...given, mask: constant(0) }, config, {
+        const read = { tokens: given.tokens, positions: reshape(given.lengths, [B, 1]), mask: constant(0) }
+        const hidden = decoder(params, read, config, {
           ...(adapters ? { adapters } : {}),
           past: { blocks: past, lengths: given.lengths },
           onKeysValues(l, keys, values) {
@@ -220,13 +244,12 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
       const lengths = Int32Array.from(writings, (w) => w?.length ?? 1)
       const outputs = await program.run(
         {
-          ...policy.given,
+          ...writer.given,
           ...planesOf('past'),
           tokens: tensor(
             Int32Array.from(writings, (w) => w?.ids.at(-1) ?? 0),
             [B, 1],
           ),
-          positions: tensor(lengths, [B, 1]),
           lengths: tensor(lengths, [B]),
         },
         planesOf('present'),
@@ -254,6 +277,7 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
     },
 
     async close() {
+      await (await settled)?.close()
       for (const resident of held) await engine.release(resident)
     },
   }

@@ -29,7 +29,7 @@ import {
   type Value,
 } from '../graph/index.ts'
 import { attendCache } from './attend-cache.ts'
-import type { DecoderConfig } from './config.ts'
+import type { DecoderConfig, RopeScaling } from './config.ts'
 import type { DecoderBlock, DecoderParams } from './params.ts'
 import { type Angles, rotate, rotations, tableLength } from './rotary.ts'
 
@@ -38,6 +38,10 @@ export interface DecoderInputs {
   readonly tokens: Value
   readonly positions: Value
   readonly mask: Value
+  /** Attention takes pieces instead of rows, see Pieces: all three or none. */
+  readonly queries?: Value
+  readonly keys?: Value
+  readonly homes?: Value
 }
 
 /** Low-rank additions to linear layers, by path (`blocks.0.attn.q`): W becomes W + scale · b·a, with rows as long as `magnitude` says. */
@@ -92,8 +96,10 @@ interface PastInFront extends Past {
  * Taps, by name and shape the same in every family: embed (what the first block reads), blocks.i.attn.{in,q,k,v,pattern,out}, blocks.i.mid,
  * blocks.i.mlp.{in,act,out}, blocks.i.out, final. Queries and keys are tapped as they meet, normed and rotated; attn.out and mlp.out are
  * what is added to the residual stream, after their norm where there is one. Where attention and MLP are parallel, mlp.in is not of mid.
+ * Where attention takes pieces, q, k, v and pattern are theirs.
  *
- * shape   tokens i32[R, T]; positions i32[R or 1, T], below S + T with a past of S in place; mask f32[R, 1, T, T] → f32[R, T, d]
+ * shape   tokens i32[R, T]; positions i32[R or 1, T], below S + T with a past of S in place; mask f32[R, 1, T, T], or f32[P, 1, Q, L] with
+ *         pieces → f32[R, T, d]
  * source  Touvron et al. 2023, arXiv:2302.13971; grouped queries: Ainslie et al. 2023, arXiv:2305.13245; each family's file names its own
  */
 export function decoder(params: DecoderParams<Value>, inputs: DecoderInputs, config: DecoderConfig, options: DecoderOptions = {}): Value {
@@ -103,7 +109,7 @@ export function decoder(params: DecoderParams<Value>, inputs: DecoderInputs, con
   params.blocks.forEach((block, i) => {
     const named: Tap = (name, value) => tap(`blocks.${i}.${name}`, value)
     const dense: Dense = (value, weight, bias, path) => {
-      const y = adapted(linear(value, weight), value, options.adapters, `blocks.${i}.${path}`, weight)
+      const y = adapted(value, weight, options.adapters, `blocks.${i}.${path}`)
       return bias ? y.add(bias) : y
     }
     const normed = named('attn.in', norm(x, block.attnNorm, block.attnNormBias, config))
@@ -124,27 +130,40 @@ function embedded(params: DecoderParams<Value>, { tokens, positions }: DecoderIn
   return params.positions ? scaled.add(takeRows(params.positions, positions)) : scaled
 }
 
-/** What the queries of a block see: who may see whom, and the angles of positions. */
+/** What the queries of a block see: who may see whom, and the angles of queries and keys; by pieces, where there are any. */
 interface Sight {
   readonly mask: Value
+  readonly pieces?: Required<Pick<DecoderInputs, 'queries' | 'keys' | 'homes'>>
   readonly window?: number
-  readonly angles?: Angles
+  readonly angles?: { readonly queries: Angles; readonly keys: Angles }
 }
 
 /** Masks and angles, made once for all blocks that share them. */
-function sightsOf({ positions, mask }: DecoderInputs, config: DecoderConfig, { past }: DecoderOptions): (block: number) => Sight {
+function sightsOf(inputs: DecoderInputs, config: DecoderConfig, { past }: DecoderOptions): (block: number) => Sight {
+  const { mask, queries, keys, homes } = inputs
+  const pieces = queries && keys && homes ? { queries, keys, homes } : undefined
+  const positions = { queries: inputs.positions, keys: inputs.positions }
+  if (pieces) {
+    const flat = reshape(inputs.positions, [sizeOf(inputs.positions.shape)])
+    Object.assign(positions, { queries: takeRows(flat, pieces.queries), keys: takeRows(flat, pieces.keys) })
+  }
   const { window, ropeTheta, ropeScaling, unrotated = [] } = config
-  const T = positions.shape.at(-1)!
+  const T = positions.keys.shape.at(-1)!
   const front = past && 'longest' in past ? past : undefined
   const length = front?.longest ?? tableLength(T + (past?.blocks[0]?.keys.shape[2] ?? 0), config)
-  const angles = ropeTheta === undefined ? undefined : rotations(positions, length, config, ropeTheta, ropeScaling)
-  const near = window?.ropeTheta === undefined ? angles : rotations(positions, length, config, window.ropeTheta)
+  const turns = (theta: number, scaling?: RopeScaling) => {
+    const ofKeys = rotations(positions.keys, length, config, theta, scaling)
+    return { keys: ofKeys, queries: pieces ? rotations(positions.queries, length, config, theta, scaling) : ofKeys }
+  }
+  const angles = ropeTheta === undefined ? undefined : turns(ropeTheta, ropeScaling)
+  const near = window?.ropeTheta === undefined ? angles : turns(window.ropeTheta)
   const nearMask = front ? front.windowed : window && T > window.size ? mask.add(beyond(positions, length, window.size)) : mask
   return (block) => {
     const windowed = window?.layers.includes(block)
     const turned = unrotated.includes(block) ? undefined : windowed ? near : angles
     return {
       mask: windowed ? nearMask : mask,
+      ...(pieces ? { pieces } : {}),
       ...(windowed ? { window: window!.size } : {}),
       ...(turned ? { angles: turned } : {}),
     }
@@ -152,18 +171,15 @@ function sightsOf({ positions, mask }: DecoderInputs, config: DecoderConfig, { p
 }
 
 /** −1e9 and less where a key is `size` positions or more before its query, 0 elsewhere: positions restart at a branch, so this holds in rows of trees. */
-function beyond(positions: Value, length: number, size: number): Value {
-  const [R, T] = positions.shape as [number, number]
-  const at = takeRows(
-    table(
-      tensor(
-        Float32Array.from({ length }, (_, i) => i),
-        [length],
-      ),
+function beyond({ queries, keys }: { queries: Value; keys: Value }, length: number, size: number): Value {
+  const places = table(
+    tensor(
+      Float32Array.from({ length }, (_, i) => i),
+      [length],
     ),
-    positions,
   )
-  const distance = reshape(at, [R, 1, T, 1]).sub(reshape(at, [R, 1, 1, T]))
+  const [R, T] = queries.shape as [number, number]
+  const distance = reshape(takeRows(places, queries), [R, 1, T, 1]).sub(reshape(takeRows(places, keys), [R, 1, 1, keys.shape[1]!]))
   return maximum(distance.sub(size - 1), 0).mul(-1e9)
 }
 
@@ -177,21 +193,26 @@ function attention(
   tap: Tap,
   dense: Dense,
 ): Value {
-  const [R, T] = x.shape as [number, number]
+  const { pieces } = sight
+  const [R, T] = (pieces?.queries ?? x).shape as [number, number]
   const { heads: H, kvHeads: KV, headDim, queryScale = 1 / Math.sqrt(headDim), scoreCap } = config
-  const split = (value: Value, n: number) => transpose(reshape(value, [R, T, n, headDim]), [0, 2, 1, 3])
-  const placed = (value: Value, weight: Value | undefined, n: number) => {
-    const whole = config.qkNorm === 'whole'
-    const apart = split(whole ? norm(value, weight, undefined, config) : value, n)
-    const normed = whole ? apart : norm(apart, weight, undefined, config)
-    return sight.angles ? rotate(normed, sight.angles) : normed
+  const split = (value: Value, n: number, places: Value | undefined) => {
+    const rows = places ? takeRows(reshape(value, [sizeOf(value.shape) / (n * headDim), n * headDim]), places) : value
+    return transpose(reshape(rows, [...rows.shape.slice(0, 2), n, headDim]), [0, 2, 1, 3])
   }
-  const q = tap('attn.q', placed(dense(x, attn.q, attn.qBias, 'attn.q'), attn.qNorm, H))
-  const k = tap('attn.k', placed(dense(x, attn.k, attn.kBias, 'attn.k'), attn.kNorm, KV))
-  const v = tap('attn.v', split(dense(x, attn.v, attn.vBias, 'attn.v'), KV))
+  const placed = (value: Value, weight: Value | undefined, n: number, of: 'queries' | 'keys') => {
+    const whole = config.qkNorm === 'whole'
+    const apart = split(whole ? norm(value, weight, undefined, config) : value, n, pieces?.[of])
+    const normed = whole ? apart : norm(apart, weight, undefined, config)
+    return sight.angles ? rotate(normed, sight.angles[of]) : normed
+  }
+  const q = tap('attn.q', placed(dense(x, attn.q, attn.qBias, 'attn.q'), attn.qNorm, H, 'queries'))
+  const k = tap('attn.k', placed(dense(x, attn.k, attn.kBias, 'attn.k'), attn.kNorm, KV, 'keys'))
+  const v = tap('attn.v', split(dense(x, attn.v, attn.vBias, 'attn.v'), KV, pieces?.keys))
   const mixed = mixedValues()
-  const joined = reshape(transpose(reshape(mixed, [R, H, T, headDim]), [0, 2, 1, 3]), [R, T, H * headDim])
-  return dense(joined, attn.o, attn.oBias, 'attn.o')
+  const turned = transpose(reshape(mixed, [R, H, T, headDim]), [0, 2, 1, 3])
+  const joined = pieces ? takeRows(reshape(turned, [R * T, H * headDim]), pieces.homes) : turned
+  return dense(reshape(joined, x.shape.with(-1, H * headDim)), attn.o, attn.oBias, 'attn.o')
 
   function mixedValues(): Value {
     const { past } = options
@@ -231,24 +252,35 @@ function capped(x: Value, cap: number | undefined): Value {
 }
 
 /**
- * A linear layer's output (before any bias) with its adapter: (x·Wᵀ + scale · x·aᵀ·bᵀ) · magnitude / ‖W + scale · b·a‖, row norms. What
- * dropout takes is taken from the adapter's input alone. As in PEFT the norm is a constant to the gradient.
+ * A linear layer's output (before any bias), with its adapter where it has one: x·(W + scale · b·a)ᵀ · magnitude / ‖W + scale · b·a‖, row
+ * norms. What dropout takes is taken from the adapter's input alone. As in PEFT the norm is a constant to the gradient.
  *
  * source  Hu et al. 2021, arXiv:2106.09685; DoRA: Liu et al. 2024, arXiv:2402.09353, equation 5 and section 4.3
  */
-function adapted(y: Value, x: Value, adapters: Adapters<Value> | undefined, path: string, weight: Value): Value {
+function adapted(x: Value, weight: Value, adapters: Adapters<Value> | undefined, path: string): Value {
   const layer = adapters?.layers[path]
-  if (!layer) return y
+  if (!layer) return linear(x, weight)
   const { a, b, magnitude } = layer
-  const mask = adapters.masks?.[path]
-  const read = mask ? x.mul(mask) : x
-  const low = linear(linear(read, a), b).mul(adapters.scale)
-  if (!magnitude) return y.add(low)
   const whole = weight.add(matmul(b, a).mul(adapters.scale))
-  const longer = magnitude.div(stopGradient(sqrt(reshape(sum(whole.mul(whole), [-1]), magnitude.shape))))
-  if (!mask) return y.add(low).mul(longer)
+  const mask = adapters.masks?.[path]
+  if (!mask) return magnitude ? linear(x, whole).mul(lengthened(whole, magnitude)) : linear(x, whole)
+  const read = x.mul(mask)
+  const low = linear(linear(read, a), b).mul(adapters.scale)
+  const y = linear(x, weight)
+  if (!magnitude) return y.add(low)
   const base = linear(read, weight)
-  return y.sub(base).add(base.add(low).mul(longer))
+  return y.sub(base).add(base.add(low).mul(lengthened(whole, magnitude)))
+}
+
+/** The weight that a layer with an adapter multiplies by. shape [out, in] */
+export function adaptedWeight(weight: Value, { a, b, magnitude }: Adapter<Value>, scale: number): Value {
+  const whole = weight.add(matmul(b, a).mul(scale))
+  return magnitude ? whole.mul(reshape(lengthened(whole, magnitude), [magnitude.shape[0]!, 1])) : whole
+}
+
+/** What makes a weight's rows as long as the magnitude says, a constant to the gradient. */
+function lengthened(weight: Value, magnitude: Value): Value {
+  return magnitude.div(stopGradient(sqrt(reshape(sum(weight.mul(weight), [-1]), magnitude.shape))))
 }
 
 /** The config's norm, where there is one. */

@@ -4,7 +4,7 @@ import type { Checkpoint } from './checkpoint.ts'
 import type { DecoderConfig } from './config.ts'
 import { type Adapter, type Adapters, byPath, completionLogps, decoder, paramInputs, tokenLogps } from './decoder.ts'
 import { type DecoderParams, decoderParams } from './params.ts'
-import { type Batch, type Packing, packTrees, type RowShape, type Rows, type Tree } from './rows.ts'
+import { apart, type Batch, type Packing, type PieceShape, packTrees, type RowShape, type Rows, type Tree } from './rows.ts'
 
 /** A model in the engine: its parameters lie there, and what is run with them is compiled once for each shape. */
 export interface Policy {
@@ -12,6 +12,8 @@ export interface Policy {
   readonly config: DecoderConfig
   readonly params: DecoderParams<Resident>
   readonly adapters?: Adapters<Resident>
+  /** Nothing is written to its parameters as long as it is used, so what is made of them is kept from one call to the next. */
+  readonly fixed?: boolean
   /** The program for a key, compiled the first time it is asked for. */
   program(key: string, make: () => ReturnType<typeof graph>): Promise<Program>
   /** Closes its programs: together they hold the memory of their largest run, and compiling one again takes a tenth of a second. */
@@ -28,9 +30,17 @@ export async function openPolicy(
   engine: Engine,
   { config, params }: Pick<Checkpoint, 'config' | 'params'>,
   adapters?: Adapters<Tensor>,
+  options: Pick<PolicyOptions, 'fixed'> = {},
 ): Promise<Policy> {
   const resident = (await place(engine, params as never)) as unknown as DecoderParams<Resident>
-  return policyOf(engine, config, resident, adapters && (await placeAdapters(engine, adapters)))
+  return policyOf(engine, config, resident, adapters && (await placeAdapters(engine, adapters)), options)
+}
+
+export interface PolicyOptions {
+  /** See Policy. */
+  readonly fixed?: boolean
+  /** Its programs keep parameters and adapters as they are when first run, and do not see what is written to them later (see CompileOptions). */
+  readonly hold?: 'packed' | 'plain'
 }
 
 /** Puts adapters into the engine. */
@@ -39,15 +49,23 @@ export async function placeAdapters(engine: Engine, { masks: _, layers, ...how }
 }
 
 /** A policy over parameters that are in the engine already. */
-export function policyOf(engine: Engine, config: DecoderConfig, params: DecoderParams<Resident>, adapters?: Adapters<Resident>): Policy {
+export function policyOf(
+  engine: Engine,
+  config: DecoderConfig,
+  params: DecoderParams<Resident>,
+  adapters?: Adapters<Resident>,
+  { fixed = false, hold }: PolicyOptions = {},
+): Policy {
+  const given = { ...named(params), ...Object.fromEntries(adapterLeaves(adapters)) }
   const programs = new Map<string, Promise<Program>>()
   return {
     engine,
     config,
     params,
     ...(adapters ? { adapters } : {}),
+    ...(fixed ? { fixed } : {}),
     program(key, make) {
-      const known = programs.get(key) ?? engine.compile(make())
+      const known = programs.get(key) ?? engine.compile(make(), hold ? { held: given, pack: hold === 'packed' } : {})
       programs.delete(key)
       programs.set(key, known)
       const [[oldest, idle]] = [...programs] as [[string, Promise<Program>]]
@@ -62,7 +80,7 @@ export function policyOf(engine: Engine, config: DecoderConfig, params: DecoderP
       programs.clear()
       for (const program of idle) await (await program).close()
     },
-    given: { ...named(params), ...Object.fromEntries(adapterLeaves(adapters)) },
+    given,
   }
 }
 
@@ -117,11 +135,13 @@ function named(params: DecoderParams<Resident>): Record<string, Resident> {
 }
 
 /** The inputs that Rows become in a graph. */
-export function rowInputs({ rows: R, length: T, wanted: N }: RowShape) {
+export function rowInputs(shape: RowShape) {
+  const { rows: R, length: T, wanted: N } = shape
+  const pieces = apart(shape)
   return {
     tokens: input('tokens', [R, T], 'i32'),
     positions: input('positions', [R, T], 'i32'),
-    mask: input('mask', [R, 1, T, T]),
+    ...(pieces ? pieceInputs(R * T, pieces) : { mask: input('mask', [R, 1, T, T]) }),
     wanted: input('wanted', [N], 'i32'),
     targets: input('targets', [N], 'i32'),
     completion: input('completion', [N], 'i32'),
@@ -129,14 +149,27 @@ export function rowInputs({ rows: R, length: T, wanted: N }: RowShape) {
   }
 }
 
+function pieceInputs(positions: number, { count, queries, keys }: PieceShape) {
+  return {
+    mask: input('mask', [count, 1, queries, keys]),
+    queries: input('queries', [count, queries], 'i32'),
+    keys: input('keys', [count, keys], 'i32'),
+    homes: input('homes', [positions], 'i32'),
+  }
+}
+
 /** The tensors for those inputs. */
-export function rowTensors({ tokens, positions, mask, wanted, targets, completion, weights }: Rows) {
-  return { tokens, positions, mask, wanted, targets, completion, weights }
+export function rowTensors({ tokens, positions, mask, pieces, wanted, targets, completion, weights }: Rows) {
+  return { tokens, positions, mask, ...pieces, wanted, targets, completion, weights }
 }
 
 /** The part of Rows that a compiled program depends on. */
 export function shapeOf(rows: Rows): RowShape {
-  return { rows: rows.rows, length: rows.length, wanted: rows.wanted.shape[0]!, completions: rows.completions }
+  const { length, completions, pieces } = rows
+  const shape = { rows: rows.rows, length, wanted: rows.wanted.shape[0]!, completions }
+  if (!pieces) return shape
+  const [count, queries] = pieces.queries.shape as [number, number]
+  return { ...shape, pieces: { count, queries, keys: pieces.keys.shape[1]! } }
 }
 
 /**
@@ -177,7 +210,7 @@ export function checkIds(where: string, ids: readonly number[], { vocabSize }: D
 
 async function scoreBatch(policy: Policy, { rows }: Batch): Promise<ArrayLike<number>> {
   const shape = shapeOf(rows)
-  const program = await policy.program(`score ${Object.values(shape)}`, () => {
+  const program = await policy.program(`score ${JSON.stringify(shape)}`, () => {
     const { params, adapters, inputs } = policyInputs(policy)
     const given = rowInputs(shape)
     const hidden = decoder(params, given, policy.config, adapters ? { adapters } : {})

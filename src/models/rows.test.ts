@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { UserError } from '../graph/errors.ts'
+import type { Tensor } from '../graph/tensor.ts'
 import { type Batch, type Packing, packTrees, rowShapes, type Tree, textTree, treeLength } from './rows.ts'
 
 const token = fc.integer({ min: 0, max: 9 })
@@ -13,6 +14,7 @@ const packing: fc.Arbitrary<Packing> = fc.record({
   tokenBudget: fc.integer({ min: 48, max: 200 }),
   lengths: fc.constantFrom<number | number[]>(1, 8, 16, [48, 64]),
   wantedMultiple: fc.constantFrom(1, 8, 32),
+  pieceMultiple: fc.constantFrom(1, 16),
 })
 
 describe('packTrees', () => {
@@ -46,6 +48,48 @@ describe('packTrees', () => {
     expect([...rows.targets.data]).toEqual([3, 4, 5, 6, 7, 0])
     expect([...rows.completion.data]).toEqual([0, 0, 0, 1, 1, 0])
     expect([...rows.weights.data]).toEqual([1, 1, 1, 1, 1, 0])
+  })
+
+  it('takes prompts and branches apart where rows are much wider than what a token sees, as drawn by hand', () => {
+    const completions = [
+      [3, 4, 5],
+      [6, 7],
+      [8, 9],
+    ]
+    const [batch] = packTrees(
+      [
+        { prompt: [1, 2], completions },
+        { prompt: [1], completions: [] },
+      ],
+      { lengths: [11], pieceMultiple: 1 },
+    )
+    const { pieces, mask, tokens } = batch!.rows
+    expect([...tokens.data]).toEqual([1, 2, 3, 4, 6, 8, 1, 0, 0, 0, 0])
+    const rowsOf = ({ data, shape }: Tensor) =>
+      Array.from({ length: shape[0]! }, (_, p) => [...data.slice(p * shape[1]!, (p + 1) * shape[1]!)])
+    expect(rowsOf(pieces!.queries)).toEqual([
+      [2, 3, 7],
+      [4, 0, 0],
+      [5, 0, 0],
+      [0, 1, 0],
+      [6, 0, 0],
+    ])
+    expect(rowsOf(pieces!.keys)).toEqual([
+      [0, 1, 2, 3, 7],
+      [0, 1, 4, 0, 0],
+      [0, 1, 5, 0, 0],
+      [0, 1, 0, 0, 0],
+      [6, 0, 0, 0, 0],
+    ])
+    expect([...pieces!.homes.data]).toEqual([9, 10, 0, 1, 3, 6, 12, 2, 2, 2, 2])
+    const seen = [...mask.data].map((m) => (m === 0 ? '1' : '.')).join('')
+    expect(seen.match(/.{15}/g)).toEqual([
+      '111..' + '1111.' + '....1',
+      '111..' + '.....' + '.....',
+      '111..' + '.....' + '.....',
+      '1....' + '11...' + '.....',
+      '1....' + '.....' + '.....',
+    ])
   })
 
   it('lets padding see itself only, and nobody see padding', () => {
@@ -209,8 +253,17 @@ function withoutSlot(line: string): string {
   return line.slice(line.indexOf(':'))
 }
 
-/** Flat positions that the query may see; all are in its row by the mask's shape. */
-function keys({ rows: { length, mask } }: Batch, query: number): number[] {
+/** Flat positions that the query may see; all are in its row by the mask's shape, or among the keys of its piece. */
+function keys({ rows: { length, mask, pieces } }: Batch, query: number): number[] {
+  if (pieces) {
+    const home = pieces.homes.data[query]!
+    const [Q, L] = [pieces.queries.shape[1]!, pieces.keys.shape[1]!]
+    const piece = Math.floor(home / Q)
+    const seen = [...pieces.keys.data.slice(piece * L, (piece + 1) * L)].filter((_, k) => mask.data[home * L + k] === 0)
+    const of = pieces.queries.data[home]!
+    // All padding is read in one place, as the first of it.
+    return seen.map((key) => (key === of ? query : key))
+  }
   const begin = query - (query % length)
   return Array.from({ length }, (_, j) => j)
     .filter((j) => mask.data[query * length + j] === 0)

@@ -1,8 +1,8 @@
 import { UserError } from '../graph/errors.ts'
-import { type Batch, layOut, type RowShape } from './layout.ts'
-import { checkTrees, type Tree, treeLength } from './tree.ts'
+import { apart, type Batch, layOut, type PieceShape, type RowShape } from './layout.ts'
+import { checkTrees, pieceLengths, reachOf, type Tree, treeLength } from './tree.ts'
 
-export type { Batch, RowShape, Rows } from './layout.ts'
+export { apart, type Batch, type PieceShape, type Pieces, type RowShape, type Rows } from './layout.ts'
 export { type Tree, textTree, treeLength } from './tree.ts'
 
 export interface Packing {
@@ -12,6 +12,8 @@ export interface Packing {
   readonly lengths?: number | readonly number[]
   /** N is rounded up to a multiple of this. Default 64. */
   readonly wantedMultiple?: number
+  /** Q and L are rounded up to a multiple of this. Default 16. */
+  readonly pieceMultiple?: number
   /** The model's context: no branch may read more positions than this. */
   readonly contextLength?: number
   /** What is weighed when shapes are chosen, in units of one input position. Default: wanted 1, run 100. */
@@ -94,7 +96,7 @@ function fitting(trees: readonly Tree[], shapes: readonly RowShape[]): { bin: Bi
     const rows = firstFitDecreasing(trees.map(treeLength), length)
     return deal(rows, Math.max(...usable.map((shape) => shape.rows))).map((bin) => {
       const need = needOf(trees, length, bin)
-      const roomy = usable.filter((shape) => same(larger(shape, need), shape))
+      const roomy = usable.filter((shape) => fits(shape, need))
       return { bin, shape: roomy.length > 0 ? cheapest(roomy, (shape) => workOf(shape, {})) : undefined }
     })
   })
@@ -142,9 +144,12 @@ function rowBudget({ tokenBudget = 2048 }: Packing, length: number): number {
   return Math.floor(tokenBudget / length)
 }
 
-/** The quadratic part is attention: a quarter of a small decoder's work at 512 positions. */
-function workOf({ rows, length, wanted }: RowShape, { cost = { wanted: 1, run: 100 } }: Packing): number {
-  return rows * length * (1 + length / 2048) + cost.wanted * wanted + cost.run
+/** The quadratic part is attention: a quarter of a small decoder's work where 512 positions see each other. */
+function workOf(shape: RowShape, { cost = { wanted: 1, run: 100 } }: Packing): number {
+  const { rows, length, wanted } = shape
+  const pieces = apart(shape)
+  const seen = pieces ? pieces.count * pieces.queries * pieces.keys : rows * length ** 2
+  return rows * length + seen / 2048 + cost.wanted * wanted + cost.run
 }
 
 function total(batches: readonly { readonly shape: RowShape; readonly count?: number }[], packing: Packing): number {
@@ -156,14 +161,26 @@ function cheapest<T>(candidates: readonly T[], cost: (candidate: T) => number): 
     .candidate
 }
 
-function needOf(trees: readonly Tree[], length: number, bin: Bin): RowShape {
-  const completions = bin.flat().flatMap((tree) => trees[tree]!.completions)
+type Need = Required<RowShape>
+
+function needOf(trees: readonly Tree[], length: number, bin: Bin): Need {
+  const here = bin.flat().map((tree) => trees[tree]!)
+  const completions = here.flatMap((tree) => tree.completions)
   const wanted = completions.reduce((sum, completion) => sum + completion.length, 0)
-  return { rows: bin.length, length, wanted, completions: completions.length }
+  const lengths = here.flatMap(pieceLengths)
+  // One more query and key than any piece has: the padding's.
+  const pieces = { count: lengths.length, queries: 1 + Math.max(0, ...lengths), keys: 1 + Math.max(0, ...here.map(reachOf)) }
+  return { rows: bin.length, length, wanted, completions: completions.length, pieces }
 }
 
-function roundUp(shape: RowShape, { wantedMultiple = 64 }: Packing): RowShape {
-  return { ...shape, wanted: Math.max(1, Math.ceil(shape.wanted / wantedMultiple)) * wantedMultiple }
+function roundUp({ pieces, ...shape }: Need, { wantedMultiple = 64, pieceMultiple = 16 }: Packing): RowShape {
+  const up = (n: number, multiple: number) => Math.max(1, Math.ceil(n / multiple)) * multiple
+  const { count, queries, keys } = pieces
+  return {
+    ...shape,
+    wanted: up(shape.wanted, wantedMultiple),
+    pieces: { count, queries: up(queries, pieceMultiple), keys: up(keys, pieceMultiple) },
+  }
 }
 
 function larger(a: RowShape, b: RowShape): RowShape {
@@ -172,11 +189,20 @@ function larger(a: RowShape, b: RowShape): RowShape {
     length: Math.max(a.length, b.length),
     wanted: Math.max(a.wanted, b.wanted),
     completions: Math.max(a.completions, b.completions),
+    ...(a.pieces && b.pieces ? { pieces: largerPieces(a.pieces, b.pieces) } : {}),
   }
 }
 
-function same(a: RowShape, b: RowShape): boolean {
-  return a.rows === b.rows && a.length === b.length && a.wanted === b.wanted && a.completions === b.completions
+function largerPieces(a: PieceShape, b: PieceShape): PieceShape {
+  return { count: Math.max(a.count, b.count), queries: Math.max(a.queries, b.queries), keys: Math.max(a.keys, b.keys) }
+}
+
+/** Whether the shape has room for what is needed; rows that are seen whole have room for any pieces. */
+function fits({ pieces, ...shape }: RowShape, need: Need): boolean {
+  const room =
+    shape.rows >= need.rows && shape.length >= need.length && shape.wanted >= need.wanted && shape.completions >= need.completions
+  const { count, queries, keys } = need.pieces
+  return room && (!pieces || (pieces.count >= count && pieces.queries >= queries && pieces.keys >= keys))
 }
 
 function firstSlots(trees: readonly Tree[]): number[] {

@@ -126,6 +126,7 @@ function picker(sampling: Sampling, prompts: readonly (readonly number[])[]) {
       ? penalise(weights, [...prompts[prompt]!, ...ids], { temperature, repetitionPenalty, ...(allowed ? { allowed } : {}) })
       : weights
   return (next: NextToken, writing: Writing, allowed?: Allowed) =>
+    next.likeliest ??
     choose(weigh(next, writing, allowed), (depth) => uniform(seed, writing.prompt, writing.index, writing.ids.length, depth), choice)
 }
 

@@ -26,6 +26,16 @@ export function treeLength(tree: Tree): number {
   return tree.completions.reduce((sum, completion) => sum + Math.max(0, completion.length - 1), tree.prompt.length)
 }
 
+/** How many input positions its prompt and each of its branches take, those without any left out. */
+export function pieceLengths({ prompt, completions }: Tree): number[] {
+  return [prompt.length, ...completions.map(({ length }) => length - 1)].filter((length) => length > 0)
+}
+
+/** The most input positions that a token of the tree sees: its prompt and its longest completion, all but the last token. */
+export function reachOf({ prompt, completions }: Tree): number {
+  return prompt.length + completions.reduce((most, { length }) => Math.max(most, length - 1), 0)
+}
+
 /**
  * Makes sure that every tree can be read by the model.
  *
@@ -36,9 +46,8 @@ export function checkTrees(trees: readonly Tree[], contextLength = Infinity) {
     if (prompt.length === 0) {
       throw new UserError(`rows: the prompt of tree ${i} must have at least one token, got none; start it with the tokenizer's first token`)
     }
-    const longest = completions.reduce((most, { length }) => Math.max(most, length), 0)
-    const reads = prompt.length + Math.max(0, longest - 1)
-    if (reads > contextLength) {
+    if (reachOf({ prompt, completions }) > contextLength) {
+      const longest = completions.reduce((most, { length }) => Math.max(most, length), 0)
       throw new UserError(
         `rows: tree ${i} must fit the context of ${contextLength} tokens, got a prompt of ${prompt.length} and a completion of ${longest}; shorten or leave it out`,
       )

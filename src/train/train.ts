@@ -218,7 +218,7 @@ function stepProgram(training: Training, micro: Micro) {
   const plan = planOf(training, micro)
   const { shape, examples, shared } = plan
   return policy.program(
-    `step ${objective.name} ${JSON.stringify(objective.params)} ${loss ?? ''} ${Object.values(shape)} ${examples} ${shared}`,
+    `step ${objective.name} ${JSON.stringify(objective.params)} ${loss ?? ''} ${JSON.stringify(shape)} ${examples} ${shared}`,
     () => traceStep(plan).graph,
   )
 }

@@ -80,6 +80,30 @@ export const logSumExpOp = op<'x'>('logSumExp', {
   samples: (rng) => [{ x: rng.f32([2, 5], -4, 4) }, { x: rng.f32([3], 50, 90) }],
 })
 
+/**
+ * Where the largest entry along the last axis is, the first of equals, as its position in the flattened x: `takeRows` of that finds the
+ * entries, and the position modulo the axis' length is the index along it.
+ *
+ * shape   x f32[…s, n] → i32[…s]
+ */
+export function argMax(x: Value): Value {
+  return apply(argMaxOp, { x })
+}
+export const argMaxOp = op<'x'>('argMax', {
+  infer: ({ x }) => ({ dtype: 'i32', shape: lastAxis('argMax', x).shape.slice(0, -1) }),
+  eval({ x }) {
+    const n = x.shape.at(-1)!
+    const { data } = perRow(x, x.shape.slice(0, -1), (row) => [row.indexOf(Math.max(...row))])
+    return { dtype: 'i32', shape: x.shape.slice(0, -1), data: Float64Array.from(data, (i, row) => row * n + i) }
+  },
+  onnx({ g, x }, _, types) {
+    const starts = Array.from({ length: sizeOf(types.y.shape) }, (_, row) => row * types.x.shape.at(-1)!)
+    const index = g.node('ArgMax', [x], { axis: -1, keepdims: 0 })
+    return g.node('Cast', [g.node('Add', [index, g.node('Reshape', [g.i64(starts), g.i64(types.y.shape)])])], { to: 6 })
+  },
+  samples: (rng) => [{ x: rng.f32([2, 5]) }, { x: rng.f32([3, 2, 4]) }],
+})
+
 function reducedShape(name: string, x: Type, axes: readonly number[]): Shape {
   demand(
     x.dtype === 'f32' && axes.every((axis) => axis >= 0 && axis < x.shape.length),

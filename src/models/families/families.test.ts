@@ -98,11 +98,16 @@ describe.each(Object.keys(families))('%s against transformers (fixtures/family-*
     expectClose(summed, forced, tolerances.teacherForced, 'logps of what was said')
   })
 
-  it('branches of a tree are scored as if each stood alone', async () => {
+  it.each([
+    ['rows', 64],
+    ['pieces', 128],
+  ] as const)('branches of a tree are scored as if each stood alone, where attention takes %s', async (taken, length) => {
     const policy = await openPolicy(engine, checkpoint)
     const prompt = tokens[0]!.slice(0, 6)
     const completions = [tokens[0]!.slice(6), tokens[1]!.slice(0, 13), tokens[1]!.slice(10)]
-    const together = await scoreTrees(policy, [{ prompt, completions }, textTree(tokens[1]!)], { lengths: [64] })
+    const trees = [{ prompt, completions }, textTree(tokens[1]!)]
+    expect(packTrees(trees, { lengths: [length] }).map(({ rows }) => (rows.pieces ? 'pieces' : 'rows'))).toEqual([taken])
+    const together = await scoreTrees(policy, trees, { lengths: [length] })
     const alone = [...completions.map((ids) => ({ prompt, completions: [ids] })), textTree(tokens[1]!)]
     const apart = []
     for (const tree of alone) apart.push(...(await scoreTrees(policy, [tree], { lengths: [24] })))

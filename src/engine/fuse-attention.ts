@@ -1,0 +1,94 @@
+import type { Value } from '../graph/index.ts'
+import type { Fusion } from './fuse.ts'
+import { rotated } from './fuse-rotation.ts'
+import type { Builder } from './lower.ts'
+import { bare, flat } from './match.ts'
+
+/**
+ * Attention of one new token a row to a cache, all results of one node: it reads a row no further than its length, and writes the new key
+ * and value into the cache where the cache's own memory is given to it for its output.
+ *
+ * It turns queries and keys by itself where a table has their angles, and takes queries, keys and values as one product where the weights
+ * of all three are constants.
+ *
+ * source  ONNX Runtime contrib operator GroupQueryAttention
+ */
+export function cachedAttention(value: Value, held: ReadonlySet<string>): Fusion | undefined {
+  if (value.op.name !== 'composite' || value.attrs.name !== 'cachedAttention') return undefined
+  const { result, scale, cap, window } = value.attrs as { result: string; scale: number; cap?: number; window?: number }
+  const { q, k, v, keys, values, lengths } = value.inputs as Record<string, Value>
+  const [B, heads, , headDim] = q!.shape as [number, number, number, number]
+  const [, kvHeads, S] = keys!.shape as [number, number, number]
+  if (headDim % 8 !== 0) return undefined // what the kernel demands
+  const turned = tabled(q!, k!, lengths!, S)
+  const [query, key] = turned ? [turned.q, turned.k] : [q!, k!]
+  const packed = packedProduct([query, key, v!], held)
+  const read = packed ? [packed.x] : [query, key, v!]
+  const tables = turned ? [turned.cos, turned.sin] : []
+  return {
+    needs: [keys!, values!, lengths!, ...tables, ...read],
+    lower(g, [pastKeys, pastValues, past, ...more]) {
+      const angles = more.splice(0, tables.length)
+      const columns = g.node('Cast', [g.i64([S])], { to: 6 })
+      const given = packed
+        ? [packed.lower(g, more[0]!, B), '', '']
+        : [heads, kvHeads, kvHeads].map((n, i) => g.reshape(more[i]!, [B, 1, n * headDim]))
+      const [mixed, allKeys, allValues] = g.nodes('GroupQueryAttention', [...given, pastKeys!, pastValues!, past!, columns, ...angles], 3, {
+        num_heads: heads,
+        kv_num_heads: kvHeads,
+        scale,
+        ...(turned ? { do_rotary: 1 } : {}),
+        ...(cap ? { softcap: cap } : {}),
+        ...(window ? { local_window_size: window } : {}),
+      }) as [string, string, string]
+      if (result === 'keys') return allKeys
+      if (result === 'values') return allValues
+      return g.reshape(g.shaped(mixed, [B, 1, heads * headDim]), q!.shape)
+    },
+  }
+}
+
+/** Queries and keys before they are turned, where both are by the angles that a table has at each row's length. */
+function tabled(q: Value, k: Value, lengths: Value, columns: number): { q: Value; k: Value; cos: Value; sin: Value } | undefined {
+  const [a, b] = [rotated(bare(q)), rotated(bare(k))]
+  if (!a || !b || a.backwards || b.backwards || a.cos !== b.cos || a.sin !== b.sin) return undefined
+  const [cos, sin] = [tableOf(a.cos, lengths), tableOf(a.sin, lengths)]
+  // What the kernel demands: an angle for every column, and pairs by the eight.
+  if (!cos || !sin || cos.shape[0]! < columns || cos.shape[1]! % 8 !== 0) return undefined
+  return { q: a.x, k: b.x, cos, sin }
+}
+
+/** The table whose rows at `index` the value is. */
+function tableOf(value: Value, index: Value): Value | undefined {
+  const { op, inputs } = flat(value)
+  return op.name === 'takeRows' && flat(inputs.index!) === index && inputs.x!.shape.length === 2 ? inputs.x! : undefined
+}
+
+/** x · [w₁; w₂; …]ᵀ (+ [b₁; b₂; …]) for several x · wᵀ (+ b) of one x, all of whose weights are constants. */
+function packedProduct(parts: readonly Value[], held: ReadonlySet<string>) {
+  const products = parts.map((part) => productOf(part, held))
+  const [first] = products
+  const alike = first && products.every((one) => one && one.x === first.x && (one.bias === undefined) === (first.bias === undefined))
+  if (!alike) return undefined
+  const weights = products.map((one) => one!.weight)
+  const biases = products.map((one) => one!.bias)
+  const { x } = first
+  return {
+    x,
+    lower(g: Builder, name: string, rows: number) {
+      const y = g.node('FusedMatMul', [g.reshape(name, [rows, 1, x.shape.at(-1)!]), g.joined(weights)], { transB: 1 })
+      return first.bias === undefined ? y : g.node('Add', [y, g.joined(biases as string[])])
+    },
+  }
+}
+
+function productOf(value: Value, held: ReadonlySet<string>): { x: Value; weight: string; bias?: string } | undefined {
+  const constant = ({ op, attrs }: Value) => (op.name === 'input' && held.has(String(attrs.name)) ? String(attrs.name) : undefined)
+  const whole = flat(value)
+  const bias = whole.op.name === 'add' ? constant(whole.inputs.b!) : undefined
+  const product = bias === undefined ? whole : flat(whole.inputs.a!)
+  const { a, b } = product.op.name === 'matmul' ? product.inputs : {}
+  const weight = b?.op.name === 'transpose' ? constant(b.inputs.x!) : undefined
+  if (!a || weight === undefined) return undefined
+  return { x: flat(a), weight, ...(bias === undefined ? {} : { bias }) }
+}
