@@ -1,5 +1,16 @@
 import { createHash } from 'node:crypto'
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -75,6 +86,14 @@ describe('loadCheckpoint', () => {
   it.each<[string, () => void | Promise<void>, string]>([
     ['a missing config', remove('config.json'), 'config.json: must be a readable file, got ENOENT; a model folder holds config.json'],
     ['missing weights', remove('model.safetensors'), 'model.safetensors: must be a readable safetensors file, got ENOENT'],
+    [
+      'weights of another format',
+      () => {
+        mkdirSync(join(folder, 'onnx'))
+        renameSync(join(folder, 'model.safetensors'), join(folder, 'onnx', 'model.onnx'))
+      },
+      'model.safetensors: weights must be safetensors or GGUF, got onnx/model.onnx alone',
+    ],
     ['a missing tokenizer', remove('tokenizer.json'), 'tokenizer.json: must be a readable file, got ENOENT'],
     ['weights cut short', () => truncateSync(weights, 200_000), 'the file is cut short; download or save the file again'],
     [

@@ -159,6 +159,7 @@ async function readShards(folder: string) {
   const single = join(folder, 'model.safetensors')
   const sharded = !(await exists(single)) && (await exists(index))
   const where = sharded ? index : single
+  if (!sharded && !(await exists(single))) await refuseOthers(folder, single)
   const found = new Map<string, Tensor>()
   for (const file of sharded ? await shardsOf(folder, index) : [single]) {
     for (const [name, tensor] of await readSafetensors(file, hash)) {
@@ -167,6 +168,16 @@ async function readShards(folder: string) {
     }
   }
   return { where, found, hash: hash.digest('hex') }
+}
+
+/** Says which format is there in the place of the one that is read. */
+async function refuseOthers(folder: string, wanted: string): Promise<void> {
+  const files = await readdir(folder, { recursive: true }).catch(() => [])
+  const other = files.find((file) => /[.](onnx|bin|pt|pth|h5|msgpack)$/.test(file))
+  if (other)
+    throw new UserError(
+      `${wanted}: weights must be safetensors or GGUF, got ${other} alone; take the folder they were made from, or save them with transformers' save_pretrained`,
+    )
 }
 
 function freshWeights(config: DecoderConfig, seed: number): { params: DecoderParams<Tensor>; hash: string } {
