@@ -2,7 +2,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { expectClose } from '../../test/close.ts'
 import { tolerances } from '../../test/tolerances.ts'
 import { openEngine } from '../engine/index.ts'
-import { type Tensor, tensor } from '../graph/index.ts'
+import { graph, input, type Tensor, tensor } from '../graph/index.ts'
 import { loadCheckpoint } from './checkpoint.ts'
 import { loadAdapters } from './peft.ts'
 import { openPolicy, type Policy, scoreTrees } from './policy.ts'
@@ -68,4 +68,19 @@ it('a policy that is too large to be kept twice stays as it is, and its own when
   const [kept, again] = [await settle(policy, 2), await settle(policy, 2)]
   expect([kept.adapters, kept.given === again.given]).toEqual([undefined, false])
   for (const one of [kept, again]) await one.close()
+})
+
+it('a fixed policy is kept in one form at a time, and what is in use is closed when nobody uses it any more', async () => {
+  const policy = await openPolicy(engine, model, undefined, { fixed: true })
+  const one = await settle(policy, 1)
+  const program = await one.program('double', () => {
+    const norm = input('params.norm', model.params.norm.shape)
+    return graph({ 'params.norm': norm }, { y: norm.mul(2) })
+  })
+  const several = await settle(policy, 2)
+  expect(several.given).not.toBe(one.given)
+  expect((await program.run({})).y!.shape).toEqual(model.params.norm.shape)
+  await one.close()
+  await expect(program.run({})).rejects.toThrow('internal: engine could not run a graph')
+  expect((await settle(policy, 1)).given).toBe(several.given)
 })

@@ -12,7 +12,7 @@ export interface Settled extends Policy {
 /**
  * The policy as it is now: adapters are merged into the weights, and its programs hold all weights as constants, in the form that `rows` rows
  * are multiplied with. It costs the memory of the weights once more, and does not see what is written to them later. Of a fixed policy it is
- * made once.
+ * kept from one call to the next, in one form at a time; that of several rows also serves one.
  *
  * limits  a policy of more than `most` bytes, 1 GiB unless told, stays as it is
  */
@@ -21,13 +21,37 @@ export async function settle(policy: Policy, rows: number, most = 2 ** 30): Prom
   if (bytes > most) return { ...policy, close: async () => {} }
   const hold = rows > 1 ? 'packed' : 'plain'
   if (!policy.fixed) return settled(policy, hold)
-  const known = kept.get(policy) ?? new Map<string, Promise<Settled>>()
-  kept.set(policy, known)
-  const one = known.get(hold) ?? settled(policy, hold).then((made) => ({ ...made, close: async () => {} }))
-  known.set(hold, one)
+  const before = kept.get(policy)
+  const one = before && (before.hold === hold || before.hold === 'packed') ? before : keep(policy, hold)
+  if (before && before !== one) await before.leave()
+  return one.enter()
+}
+
+/** What is kept of a fixed policy, until it is left and nobody is in it. */
+interface Kept {
+  readonly hold: 'packed' | 'plain'
+  enter(): Promise<Settled>
+  leave(): Promise<void>
+}
+const kept = new WeakMap<Policy, Kept>()
+
+function keep(policy: Policy, hold: Kept['hold']): Kept {
+  const made = settled(policy, hold)
+  let users = 1
+  const leave = async () => {
+    if (--users === 0) await (await made).close()
+  }
+  const one: Kept = {
+    hold,
+    async enter() {
+      users++
+      return { ...(await made), close: leave }
+    },
+    leave,
+  }
+  kept.set(policy, one)
   return one
 }
-const kept = new WeakMap<Policy, Map<string, Promise<Settled>>>()
 
 async function settled(policy: Policy, hold: 'packed' | 'plain'): Promise<Settled> {
   const { engine, config } = policy
