@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { afterAll, describe, expect, it } from 'vitest'
 import { expectClose } from '../../test/close.ts'
+import { distribution, expectTeacherForced } from '../../test/teacher-forced.ts'
 import { tolerances } from '../../test/tolerances.ts'
 import { openEngine } from '../engine/index.ts'
 import { UserError } from '../graph/index.ts'
-import { jsonSchema } from '../text/index.ts'
 import { loadCheckpoint } from './checkpoint.ts'
-import { openPolicy, type Policy, scoreTrees } from './policy.ts'
+import { openPolicy, scoreTrees } from './policy.ts'
 import { sampleCompletions } from './sample.ts'
 import type { Completion, Sampling } from './sampling.ts'
 import { uniform } from './uniform.ts'
@@ -22,21 +22,6 @@ const promptOf = (length: number, i: number) => Array.from({ length }, (_, t) =>
 const prompts = [3, 1, 40, 7, 130, 12, 5, 64, 33, 2, 90, 6].map(promptOf)
 // One token in twenty ends a completion, so that lengths differ and rows come free at different times.
 const eosIds = Array.from({ length: vocabSize / 20 }, (_, i) => i)
-
-/** Every completion's log-probabilities against those of its tokens, each read as a completion of all that stands before it. */
-async function expectTeacherForced(of: Policy, given: readonly number[][], said: readonly Completion[][], relative = false) {
-  const all = said.flatMap((completions, i) => completions.map((completion) => ({ prompt: given[i]!, ...completion })))
-  const trees = all.flatMap(({ prompt, ids }) => ids.map((id, t) => ({ prompt: [...prompt, ...ids.slice(0, t)], completions: [[id]] })))
-  const want = await scoreTrees(of, trees)
-  const got = all.flatMap(({ logps }) => logps)
-  if (relative)
-    expectClose(
-      got.map((x, i) => x / want[i]!),
-      want.map(() => 1),
-      tolerances.packed,
-    )
-  else expectClose(got, want, tolerances.teacherForced)
-}
 
 describe('log-probabilities are those of a teacher-forced pass', () => {
   it.each<Partial<Sampling>>([
@@ -122,15 +107,10 @@ it('temperature 0 takes the likeliest token', async () => {
   const said = await sampleCompletions(policy, given, { temperature: 0, maxTokens: 8, seed: 0, eosIds: [] })
   for (const [i, [completion]] of said.entries())
     for (const [t, id] of completion!.ids.entries()) {
-      const scores = await distribution([...given[i]!, ...completion!.ids.slice(0, t)])
+      const scores = await distribution(policy, [...given[i]!, ...completion!.ids.slice(0, t)])
       expect(id).toBe(scores.indexOf(Math.max(...scores)))
     }
 })
-
-/** Log-probability of every token after a prompt. */
-function distribution(prompt: readonly number[]): Promise<number[]> {
-  return scoreTrees(policy, [{ prompt, completions: Array.from({ length: vocabSize }, (_, id) => [id]) }])
-}
 
 describe('a completion ends', () => {
   it('with the end token, which is said, or at maxTokens', async () => {
@@ -180,7 +160,7 @@ describe('the first token is drawn', () => {
     const counts = new Array<number>(vocabSize).fill(0)
     for (const { ids } of said.flat()) counts[ids[0]!]!++
 
-    const weights = (await distribution(prompt)).map((logp) => Math.exp(logp / (options.temperature ?? 1)))
+    const weights = (await distribution(policy, prompt)).map((logp) => Math.exp(logp / (options.temperature ?? 1)))
     const order = weights.map((_, id) => id).sort((a, b) => weights[b]! - weights[a]!)
     let mass = 0
     const kept = order.filter((id, rank) => {
@@ -350,60 +330,5 @@ describe('tokens are told as they come', () => {
     }
     await expect(sampleCompletions(policy, prompts, { ...common, onToken })).rejects.toBe(enough)
     expect(tokens).toBe(40)
-  })
-})
-
-describe('constrained completions', () => {
-  const schema = { type: 'object', properties: { kind: { enum: ['fox', 'bird'] }, legs: { type: 'boolean' } }, required: ['kind', 'legs'] }
-  const given = prompts.slice(0, 2)
-
-  it.each<Partial<Sampling>>([{}, { temperature: 0 }, { temperature: 40, topK: 30 }, { topP: 0.9, minP: 0.01, repetitionPenalty: 1.3 }])(
-    'follow their schema to its end with %j',
-    async (options) => {
-      const constrain = await jsonSchema('schema', { ...schema, additionalProperties: false }, model.tokenizer, model.eosIds)
-      const common = {
-        perPrompt: 2,
-        batch: 4,
-        maxTokens: 40,
-        seed: 6,
-        eosIds: model.eosIds,
-        tokenizer: model.tokenizer,
-        constrain,
-        ...options,
-      }
-      const said = await sampleCompletions(policy, given, common)
-      for (const { text, ended } of said.flat()) {
-        expect(ended).toBe(true)
-        expect(JSON.parse(text!)).toEqual({ kind: expect.toBeOneOf(['fox', 'bird']), legs: expect.toBeOneOf([true, false]) })
-      }
-      await expectTeacherForced(policy, given, said)
-    },
-  )
-
-  it('take the likeliest token that is allowed', async () => {
-    const allowed = [7, 9, 200]
-    const constrain = async () => ({ allowed: async () => (id: number) => allowed.includes(id), push() {}, close() {} })
-    const said = await sampleCompletions(policy, given, { temperature: 0, maxTokens: 1, seed: 0, eosIds: [], constrain })
-    for (const [i, [completion]] of said.entries()) {
-      const scores = await distribution(given[i]!)
-      expect(completion!.ids).toEqual([allowed.reduce((best, id) => (scores[id]! > scores[best]! ? id : best))])
-    }
-  })
-
-  it('close every follower, after a failure too', async () => {
-    let open = 0
-    const constrain = async () => {
-      open++
-      return { allowed: async () => () => true, push() {}, close: () => void open-- }
-    }
-    await sampleCompletions(policy, given, { seed: 0, eosIds, maxTokens: 20, perPrompt: 2, constrain })
-    expect(open).toBe(0)
-    const onCompletion = () => {
-      throw new Error('enough')
-    }
-    await expect(
-      sampleCompletions(policy, given, { seed: 0, eosIds, maxTokens: 20, perPrompt: 2, constrain, onCompletion }),
-    ).rejects.toThrow('enough')
-    expect(open).toBe(0)
   })
 })
