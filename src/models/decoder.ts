@@ -142,11 +142,9 @@ interface Sight {
 function sightsOf(inputs: DecoderInputs, config: DecoderConfig, { past }: DecoderOptions): (block: number) => Sight {
   const { mask, queries, keys, homes } = inputs
   const pieces = queries && keys && homes ? { queries, keys, homes } : undefined
-  const positions = { queries: inputs.positions, keys: inputs.positions }
-  if (pieces) {
-    const flat = reshape(inputs.positions, [sizeOf(inputs.positions.shape)])
-    Object.assign(positions, { queries: takeRows(flat, pieces.queries), keys: takeRows(flat, pieces.keys) })
-  }
+  const at = (places: Value | undefined) =>
+    places ? takeRows(reshape(inputs.positions, [sizeOf(inputs.positions.shape)]), places) : inputs.positions
+  const positions = { queries: at(pieces?.queries), keys: at(pieces?.keys) }
   const { window, ropeTheta, ropeScaling, unrotated = [] } = config
   const T = positions.keys.shape.at(-1)!
   const front = past && 'longest' in past ? past : undefined
