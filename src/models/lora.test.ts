@@ -142,6 +142,15 @@ describe('freshAdapters', () => {
   ])('refuses %j', (wrong, message) => {
     expect(() => freshAdapters(config, { rank: 4, alpha: 8, seed: 0, ...wrong })).toThrow(message)
   })
+
+  it('refuses a target that the family lacks, and takes all that it has without one', async () => {
+    const gpt2 = await loadCheckpoint('fixtures/family-gpt2')
+    const lora = { rank: 2, alpha: 4, seed: 0 }
+    expect(() => freshAdapters(gpt2.config, { ...lora, targets: ['q', 'gate'] })).toThrow(
+      'lora.targets: must name layers that the model has, got "gate" for a gpt2, which has none; leave it out',
+    )
+    expect(Object.keys(freshAdapters(gpt2.config, lora).layers)).toContain('blocks.0.mlp.up')
+  })
 })
 
 describe('loadAdapters refuses', () => {

@@ -65,7 +65,7 @@ export function freshAdapters(config: DecoderConfig, lora: Lora, params?: Decode
   return { scale, layers, ...(rslora ? { rslora } : {}), ...(dropout > 0 ? { dropout } : {}) }
 }
 
-function checkLora({ rank, alpha, targets = ['q'], layers: blocks, dropout = 0 }: Lora, { layers }: DecoderConfig) {
+function checkLora({ rank, alpha, targets = ['q'], layers: blocks, dropout = 0 }: Lora, { layers, family, gated }: DecoderConfig) {
   if (!Number.isInteger(rank) || rank < 1)
     throw new UserError(`lora.rank: must be a whole number from 1 on, got ${rank}; 8 is a common choice`)
   if (!(alpha > 0 && Number.isFinite(alpha)))
@@ -76,6 +76,8 @@ function checkLora({ rank, alpha, targets = ['q'], layers: blocks, dropout = 0 }
     throw new UserError(
       `lora.targets: must name some of ${known}, got ${strange === undefined ? 'none' : JSON.stringify(strange)}; leave it out for all`,
     )
+  if (gated === false && targets.includes('gate'))
+    throw new UserError(`lora.targets: must name layers that the model has, got "gate" for a ${family}, which has none; leave it out`)
   const outside = blocks?.find((block) => !(Number.isInteger(block) && block >= 0 && block < layers))
   if (outside !== undefined || blocks?.length === 0)
     throw new UserError(`lora.layers: must name blocks from 0 to ${layers - 1}, got ${outside ?? 'none'}; leave it out for all`)
