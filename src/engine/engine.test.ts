@@ -128,19 +128,27 @@ describe('programs', () => {
 
   it.each([true, false])('keep what they hold as it was, in a session of their own; packed: %s', async (pack) => {
     const [x, w] = [input('x', [3, 2]), input('w', [4, 2])]
-    const traced = graph({ x, w }, { y: linear(x, w), row: takeRows(w, table(tensor([2], [1], 'i32'))) })
+    // One with many more rows than columns is turned when it is loaded.
+    const tall = input('tall', [40, 2])
+    const rows = tensor(
+      Array.from({ length: 80 }, (_, i) => i % 7),
+      [40, 2],
+    )
+    const traced = graph({ x, w, tall }, { y: linear(x, w), z: linear(x, tall), row: takeRows(w, table(tensor([2], [1], 'i32'))) })
+    const place = await engine.allocate(tall)
+    await engine.write(place, rows)
     const resident = await engine.allocate(w)
     const first = tensor([1, 2, 3, 4, 5, 6, 7, 8], [4, 2])
     await engine.write(resident, first)
-    const held = { w: resident }
+    const held = { w: resident, tall: place }
     const [program, plain] = [await engine.compile(traced, { held, pack }), await engine.compile(traced)]
     const given = { x: tensor([1, 0, 0, 1, 1, 1], [3, 2]) }
-    const want = evaluate(traced, { ...given, w: first })
+    const want = evaluate(traced, { ...given, w: first, tall: rows })
     await engine.write(resident, tensor([0, 0, 0, 0, 0, 0, 0, 0], [4, 2]))
-    await engine.release(resident)
+    for (const one of [resident, place]) await engine.release(one)
     const got = await program.run(given)
-    for (const name of ['y', 'row']) expect(got[name]!.data, name).toEqual(Float32Array.from(want[name]!.data))
-    expect([...(await plain.run({ ...given, w: tensor(new Float32Array(8), [4, 2]) })).y!.data]).toEqual(new Array(12).fill(0))
+    for (const name of ['y', 'z', 'row']) expect(got[name]!.data, name).toEqual(Float32Array.from(want[name]!.data))
+    expect([...(await plain.run({ ...given, w: tensor(new Float32Array(8), [4, 2]), tall: rows })).y!.data]).toEqual(new Array(12).fill(0))
     await expect(engine.compile(graph({ x, w: input('w', [1, 2]) }, { y: x }), { held })).rejects.toThrow(
       'compile: input w must be f32[1, 2], got f32[4, 2] to hold',
     )

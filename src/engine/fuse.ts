@@ -10,8 +10,8 @@ export interface Fusion {
 }
 
 /**
- * Recognises a composite by the value it ends in; `users` counts who reads a value, `held` names inputs that are constants. The graph keeps its small set of ops; only the
- * lowering knows the larger kernels.
+ * Recognises a composite by the value it ends in; `users` counts who reads a value, `held` names inputs that are constants. The graph keeps
+ * its small set of ops; only the lowering knows the larger kernels.
  *
  * Measured on ONNX Runtime 1.30: a number and the right side's transpose belong into a product (FusedMatMul); the left side's transpose
  * is written out, since a product that transposes its left side runs at half speed.

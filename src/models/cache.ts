@@ -216,8 +216,8 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
           values: input(`past.${l}.values`, [B, kvHeads, S, headDim]),
         }))
         const present: Record<string, Value> = {}
-        const read = { tokens: given.tokens, positions: reshape(given.lengths, [B, 1]), mask: constant(0) }
-        const hidden = decoder(params, read, config, {
+        const last = { tokens: given.tokens, positions: reshape(given.lengths, [B, 1]), mask: constant(0) }
+        const hidden = decoder(params, last, config, {
           ...(adapters ? { adapters } : {}),
           past: { blocks: past, lengths: given.lengths },
           onKeysValues(l, keys, values) {

@@ -259,7 +259,7 @@ function adapted(x: Value, weight: Value, adapters: Adapters<Value> | undefined,
   const layer = adapters?.layers[path]
   if (!layer) return linear(x, weight)
   const { a, b, magnitude } = layer
-  const whole = weight.add(matmul(b, a).mul(adapters.scale))
+  const whole = changedWeight(weight, layer, adapters.scale)
   const mask = adapters.masks?.[path]
   if (!mask) return magnitude ? linear(x, whole).mul(lengthened(whole, magnitude)) : linear(x, whole)
   const read = x.mul(mask)
@@ -271,9 +271,15 @@ function adapted(x: Value, weight: Value, adapters: Adapters<Value> | undefined,
 }
 
 /** The weight that a layer with an adapter multiplies by. shape [out, in] */
-export function adaptedWeight(weight: Value, { a, b, magnitude }: Adapter<Value>, scale: number): Value {
-  const whole = weight.add(matmul(b, a).mul(scale))
+export function adaptedWeight(weight: Value, layer: Adapter<Value>, scale: number): Value {
+  const whole = changedWeight(weight, layer, scale)
+  const { magnitude } = layer
   return magnitude ? whole.mul(reshape(lengthened(whole, magnitude), [magnitude.shape[0]!, 1])) : whole
+}
+
+/** W + scale · b·a */
+function changedWeight(weight: Value, { a, b }: Adapter<Value>, scale: number): Value {
+  return weight.add(matmul(b, a).mul(scale))
 }
 
 /** What makes a weight's rows as long as the magnitude says, a constant to the gradient. */
