@@ -6,9 +6,12 @@ import { atLeast, atMost } from '../accept/index.ts'
 import { goal, goalPrior, type Judge, type Sample, simulatedVoter } from '../goals/index.ts'
 import { mean } from '../graph/index.ts'
 import { loadAdapters, loadCheckpoint } from '../models/index.ts'
-import { evaluationSchema, openRun, roundFolder } from '../runs/index.ts'
+import { evaluationSchema, openRun, roundFolder, sampleSchema } from '../runs/index.ts'
 import { type AlignOptions, align } from './align.ts'
+import { look } from './look.ts'
 import { onPolicy, type Recipe, type RecipeInput, recipe } from './recipe.ts'
+import { openSetting } from './setting.ts'
+import { speak } from './speak.ts'
 import type { Watch } from './watch.ts'
 
 let folder = ''
@@ -80,6 +83,49 @@ describe('align', () => {
     expect((await loadCheckpoint(model!)).hash).not.toBe((await loadCheckpoint('fixtures/llama-tiny')).hash)
     expect(await readdir(join(run, 'sealed'))).toEqual(['evaluation.json', 'samples.jsonl'])
     expect(await readFile(join(run, 'report.html'), 'utf8')).toContain('Accepted')
+  })
+
+  it('looks at several completions of a prompt, each beside one of the reference’s; intervals are over prompts', async () => {
+    const look = { development: 4, sealed: 6, perPrompt: 3 }
+    const { criteria, run } = await align(tiny('several', { accept: { ...anything, winRate: atLeast(0) }, look }))
+    expect(criteria.map(({ n }) => n)).toEqual([6, 6])
+    const opened = await openRun(run)
+    const { measures, prompts: asked } = await opened.read('sealed/evaluation.json', evaluationSchema)
+    const rows = await opened.readRows('sealed/samples.jsonl', sampleSchema)
+    expect([asked, rows.length]).toEqual([6, 18])
+    // First every prompt once, then again; the measures are means over prompts of means over their completions.
+    const texts = rows.map(({ prompt }) => prompt)
+    expect(new Set(texts.slice(0, 6)).size).toBe(6)
+    expect(texts.slice(6)).toEqual([...texts.slice(0, 6), ...texts.slice(0, 6)])
+    expect(new Set(rows.map(({ policy }) => policy.text)).size).toBeGreaterThan(6)
+    const outcome = rows.map(({ votes: [policy, reference] = [0, 0] }) => (policy > reference ? 1 : policy === reference ? 0.5 : 0))
+    expect(measures.winRate!.estimate).toBeCloseTo(outcome.reduce<number>((a, b) => a + b, 0) / 18, 12)
+    const tokens = (side: 'policy' | 'reference') => rows.reduce((sum, row) => sum + row[side].tokens, 0)
+    expect(measures.lengthRatio!.estimate).toBeCloseTo(tokens('policy') / tokens('reference'), 12)
+  })
+
+  it('finds no distance between a policy and itself, however many completions share a prompt', async () => {
+    const whole = tiny('itself')
+    const setting = await openSetting(whole, {})
+    const { referencePolicy: policy, reference, checkpoint } = setting
+    const asked = prompts(5).map((text) => ({ text, ids: checkpoint.tokenizer.encode(text) }))
+    const before = await speak(policy, checkpoint, asked, { perPrompt: 3, maxTokens: 10, seed: 1 })
+    const given = {
+      recipe: whole,
+      checkpoint,
+      policy,
+      reference,
+      judge: voter,
+      standard: undefined,
+      gold: undefined,
+      before,
+      prompts: asked,
+    }
+    const { evaluation } = await look({ ...given, maxTokens: 10, seed: 2 }, { round: 1, look: 'development' })
+    await setting.engine.close()
+    const { klFromReference, perplexityRise, lengthRatio } = evaluation.measures
+    for (const { low, high } of [klFromReference!, perplexityRise!]) expect(Math.max(-low, high)).toBeLessThan(1e-5)
+    expect(lengthRatio!.estimate).toBeCloseTo(1, 0)
   })
 
   it('rejects by a stop rule, and keeps the round but no model', async () => {

@@ -51,7 +51,8 @@ describe('an estimate', () => {
     expect(round).toEqual({
       length: 210,
       sampled: (40 + 10) * 50,
-      scored: { positions: 10 * 60, wanted: 10 * 50 },
+      // The look's completions with their prompts, and all prompts to go on from.
+      scored: { positions: 10 * 60 + 20 * 10, wanted: 10 * 50 },
       trained: { positions: 10 * 210, wanted: 10 * 200 },
     })
     expect(all.sampled).toBe((80 + 10 + 5 + 40) * 50)

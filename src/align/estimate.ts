@@ -55,7 +55,10 @@ export function alignWork(
   const before = prompts.reduce((sum, { ids }) => sum + ids.length, 0) / prompts.length
   const after = Math.min(sampling.maxTokens ?? contextLength, contextLength - before)
   const asked = Math.min(promptsPerRound, prompts.length)
-  const lookAt = (n: number) => ({ positions: 2 * n * (before + after), wanted: 2 * n * after })
+  // Both sides are scored; prompts are read once for that, and once to go on from.
+  const read = (n: number) => ({ positions: n * before, wanted: 0 })
+  const lookAt = (n: number) =>
+    add(read(2 * n), { positions: 2 * n * (before + look.perPrompt * after), wanted: 2 * n * look.perPrompt * after })
   // Pairs of a prompt share its tree where that is not too long; else each has its own.
   const shared = before + perPrompt * after <= LONGEST_SHARED
   const [trees, sides] = shared ? [1, perPrompt] : [pairsOf(perPrompt, compare).length, 2]
@@ -63,15 +66,15 @@ export function alignWork(
   const length = before + sides * after
   const round: Work = {
     length,
-    sampled: (asked * perPrompt + 2 * look.development) * after,
-    scored: lookAt(look.development),
+    sampled: (asked * perPrompt + 2 * look.development * look.perPrompt) * after,
+    scored: add(read(asked), lookAt(look.development)),
     trained: compared(train.epochs * asked),
   }
   // Round n trains on the pairs of n rounds; the reference's side of the development look is sampled once.
   const all: Work = {
     length,
-    sampled: (rounds * (asked * perPrompt + look.development) + look.development + 2 * look.sealed) * after,
-    scored: add(lookAt(rounds * look.development + look.sealed), compared((rounds - 1) * asked)),
+    sampled: (rounds * asked * perPrompt + ((rounds + 1) * look.development + 2 * look.sealed) * look.perPrompt) * after,
+    scored: add(add(read(rounds * asked), lookAt(rounds * look.development + look.sealed)), compared((rounds - 1) * asked)),
     trained: compared((train.epochs * asked * rounds * (rounds + 1)) / 2),
   }
   return { round, all }

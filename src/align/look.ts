@@ -27,8 +27,8 @@ export interface Look {
   /** Goals of the prior and, last, the gold measure where there is one, on the scale of the reference's samples. */
   readonly standard: Standard | undefined
   readonly gold: Goal | undefined
-  /** One completion of each prompt by the reference at temperature 1: the other side, and the held-out text. */
-  readonly before: readonly Spoken[]
+  /** Completions of each prompt by the reference at temperature 1: the other side, and the held-out text. */
+  readonly before: readonly (readonly Spoken[])[]
   readonly prompts: readonly Prompt[]
   readonly maxTokens?: number
   readonly seed: number
@@ -36,37 +36,44 @@ export interface Look {
 }
 
 /**
- * Looks at a policy once: one completion of every prompt at temperature 1 beside the reference's, and everything that is measured of
- * the two, with intervals over prompts.
+ * Looks at a policy once: as many completions of every prompt at temperature 1 as the reference's beside them, and everything that is
+ * measured of the two, with intervals over prompts.
  */
 export async function look(
   given: Look,
   at: { round: number; look: Evaluation['look'] },
 ): Promise<{ evaluation: Evaluation; rows: SampleRow[] }> {
   const { policy, checkpoint, prompts, judge, before, seed, recipe } = given
-  const spoken = await speak(policy, checkpoint, prompts, {
+  const perPrompt = before[0]!.length
+  const after = await speak(policy, checkpoint, prompts, {
     seed,
+    perPrompt,
     ...(given.maxTokens ? { maxTokens: given.maxTokens } : {}),
     ...(given.onCompletion ? { onCompletion: given.onCompletion } : {}),
   })
-  const after = spoken.map(([first]) => first!)
+  const grouped = <T>(flat: readonly T[]) => prompts.map((_, i) => flat.slice(i * perPrompt, (i + 1) * perPrompt))
+  const beside = before.flat()
   const votes =
     judge.kind === 'votes'
       ? undefined
       : await judged(
           judge,
-          after.map((spokenNow, i) => ({ a: spokenNow.sample, b: before[i]!.sample })),
+          after.flat().map((one, i) => ({ a: one.sample, b: beside[i]!.sample })),
           seed,
         )
-  const referenceOfAfter = await given.reference.logps(after.map(treeOf))
-  const policyOfBefore = await scoreTrees(policy, before.map(treeOf))
+  const referenceOfAfter = grouped(await given.reference.logps(after.map(treeOf)))
+  const policyOfBefore = grouped(await scoreTrees(policy, before.map(treeOf)))
   await policy.rest()
 
   const measures: Record<string, Estimate> = {
-    ...(votes ? { winRate: winRate(votes.map((vote) => [vote])) } : {}),
-    klFromReference: klFromReference(after.map((one, i) => [logpOf(one) - referenceOfAfter[i]!])),
+    ...(votes ? { winRate: winRate(grouped(votes)) } : {}),
+    klFromReference: klFromReference(after.map((group, i) => group.map((one, k) => logpOf(one) - referenceOfAfter[i]![k]!))),
     perplexityRise: perplexityRise(
-      before.map((one, i) => ({ tokens: one.completion.ids.length, policy: -policyOfBefore[i]!, reference: -logpOf(one) })),
+      before.map((group, i) => ({
+        tokens: total(group, ({ completion }) => completion.ids.length),
+        policy: -total(policyOfBefore[i]!, (logp) => logp),
+        reference: -total(group, logpOf),
+      })),
     ),
     lengthRatio: lengthRatio(
       column(after, ({ tokens }) => tokens),
@@ -79,63 +86,64 @@ export async function look(
   }
   const standings = standingsOf(given.standard, before, after)
   for (const [name, { after: now, before: then }] of standings)
-    measures[name === given.gold?.name ? 'gold' : name] = meanDifference(name, lists(now), lists(then), 'sd')
+    measures[name === given.gold?.name ? 'gold' : name] = meanDifference(name, now, then, 'sd')
   const criteria = evaluate(recipe.accept, measures)
-  const rows = after.map(
-    (one, i): SampleRow => ({
-      prompt: one.prompt.text,
-      reference: story(before[i]!),
-      policy: story(one),
-      ...(votes ? { votes: votes[i]! } : {}),
-    }),
-  )
+  const voted = votes && grouped(votes)
+  // First one completion of every prompt: a report shows the first rows.
+  const rows = Array.from({ length: perPrompt }, (_, k) =>
+    after.map(
+      (group, i): SampleRow => ({
+        prompt: prompts[i]!.text,
+        reference: story(before[i]![k]!),
+        policy: story(group[k]!),
+        ...(voted ? { votes: voted[i]![k]! } : {}),
+      }),
+    ),
+  ).flat()
   return {
     evaluation: { ...at, prompts: prompts.length, criteria, measures, correlations: correlations(given, standings, before, after) },
     rows,
   }
 }
 
+/** A number for each completion of each prompt. */
+type Column = readonly (readonly number[])[]
+
 interface Standing {
-  readonly after: readonly number[]
-  readonly before: readonly number[]
+  readonly after: Column
+  readonly before: Column
 }
 
 /** Where all completions stand on every goal, in standard deviations. */
-function standingsOf(standard: Standard | undefined, before: readonly Spoken[], after: readonly Spoken[]): Map<string, Standing> {
+function standingsOf(standard: Standard | undefined, before: Look['before'], after: Look['before']): Map<string, Standing> {
   if (!standard) return new Map()
-  const [then, now] = [before, after].map((all) => all.map(({ sample }) => scores(standard, sample))) as [number[][], number[][]]
-  return new Map(standard.goals.map(({ name }, k) => [name, { after: now.map((row) => row[k]!), before: then.map((row) => row[k]!) }]))
+  const [then, now] = [before, after].map((all) => all.map((group) => group.map(({ sample }) => scores(standard, sample))))
+  const only = (all: number[][][], k: number) => all.map((group) => group.map((row) => row[k]!))
+  return new Map(standard.goals.map(({ name }, k) => [name, { after: only(now!, k), before: only(then!, k) }]))
 }
 
 /** How the gold measure goes together with each goal, and with the judge's utility where that is known. */
 function correlations(
   { gold, judge }: Look,
   standings: Map<string, Standing>,
-  before: readonly Spoken[],
-  after: readonly Spoken[],
+  before: Look['before'],
+  after: Look['before'],
 ): Correlation[] {
   const mine = gold && standings.get(gold.name)
   if (!mine) return []
-  const both = ({ after: now, before: then }: Standing) => now.map((value, i) => [value, then[i]!])
-  const utility = judge.utility
+  const both = ({ after: now, before: then }: Standing) => now.map((values, i) => [...values, ...then[i]!])
+  const { utility } = judge
   const others = [...standings].filter(([name]) => name !== gold.name)
-  const hidden = utility
-    ? [
-        [
-          'the judge’s utility',
-          { after: after.map(({ sample }) => utility(sample)), before: before.map(({ sample }) => utility(sample)) },
-        ] as const,
-      ]
-    : []
+  const hidden = utility ? [['the judge’s utility', { after: column(after, utility), before: column(before, utility) }] as const] : []
   return [...others, ...hidden].map(([name, standing]) => ({ of: gold.name, with: name, ...correlation(name, both(mine), both(standing)) }))
 }
 
-function column<T>(all: readonly Spoken[], of: (sample: Spoken['sample']) => T): T[][] {
-  return all.map(({ sample }) => [of(sample)])
+function column<T>(all: Look['before'], of: (sample: Spoken['sample']) => T): T[][] {
+  return all.map((group) => group.map(({ sample }) => of(sample)))
 }
 
-function lists(values: readonly number[]): number[][] {
-  return values.map((value) => [value])
+function total<T>(items: readonly T[], of: (item: T) => number): number {
+  return items.reduce((sum, item) => sum + of(item), 0)
 }
 
 function story({ sample: { text, tokens, ended } }: Spoken) {

@@ -47,7 +47,7 @@ export async function openMaterial(recipe: Recipe, setting: Setting, watch: Watc
   const { checkpoint, referencePolicy, reference, trainee } = setting
   const parts = await dealPrompts(recipe, preferences, checkpoint)
   const voted: VotedRow[][] = []
-  const before: Partial<Record<Evaluation['look'], readonly Spoken[]>> = {}
+  const before: Partial<Record<Evaluation['look'], readonly (readonly Spoken[])[]>> = {}
   let known: Scale | undefined
 
   const sample = ({ prompt, promptIds, ...row }: AskedRow, side: 'a' | 'b') =>
@@ -83,7 +83,7 @@ export async function openMaterial(recipe: Recipe, setting: Setting, watch: Watc
       },
     })
     bar.done()
-    if (round === 1) await reference.remember(groups.flat().map(treeOf), groups.flat().map(logpOf))
+    if (round === 1) await reference.remember(groups.map(treeOf), groups.flat().map(logpOf))
     const rows = pairUp(groups, compare)
     await run.writeRows(file, rows)
     return rows
@@ -152,11 +152,11 @@ export async function openMaterial(recipe: Recipe, setting: Setting, watch: Watc
       await catchUp(run, round)
       const prompts = which === 'sealed' ? parts.sealed : parts.development
       const { maxTokens } = preferences.sampling
-      const bar = begin(watch, which === 'sealed' ? 'the sealed look' : `round ${round}: looking`, prompts.length * (before[which] ? 1 : 2))
+      const { perPrompt } = recipe.look
+      const sides = before[which] ? 1 : 2
+      const bar = begin(watch, which === 'sealed' ? 'the sealed look' : `round ${round}: looking`, prompts.length * perPrompt * sides)
       const limits = { ...(maxTokens ? { maxTokens } : {}), onCompletion: () => onCompletion(bar) }
-      before[which] ??= (await speak(referencePolicy, checkpoint, prompts, { ...limits, seed: seedFor(seed, `before/${which}`) })).map(
-        ([first]) => first!,
-      )
+      before[which] ??= await speak(referencePolicy, checkpoint, prompts, { ...limits, perPrompt, seed: seedFor(seed, `before/${which}`) })
       const { standard, judge } = scale()
       const { evaluation, rows } = await look(
         {

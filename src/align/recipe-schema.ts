@@ -96,7 +96,9 @@ export const recipeSchema = z.strictObject({
   train: trainSchema.prefault({}),
   accept: z.record(z.string(), boundSchema).default({}),
   gold: goalSchema.optional(),
-  look: z.strictObject({ development: z.int().min(2).default(96), sealed: z.int().min(2).default(256) }).prefault({}),
+  look: z
+    .strictObject({ development: z.int().min(2).default(96), sealed: z.int().min(2).default(256), perPrompt: whole.default(1) })
+    .prefault({}),
   rounds: whole.default(3),
   keepRounds: whole.default(2),
   stop: z

@@ -37,7 +37,7 @@ describe('a recipe', () => {
     expect({ kappa, objective: objective.name, look, rounds, keepRounds, accept }).toEqual({
       kappa: 1,
       objective: 'dpo',
-      look: { development: 96, sealed: 256 },
+      look: { development: 96, sealed: 256, perPrompt: 1 },
       rounds: 3,
       keepRounds: 2,
       accept: {},

@@ -72,7 +72,8 @@ export interface Recipe {
   /** 5. */
   readonly accept: Readonly<Record<string, Bound>>
   readonly gold?: Goal
-  readonly look: { readonly development: number; readonly sealed: number }
+  /** Prompts of the looks after each round and of the sealed one, and completions of each. */
+  readonly look: { readonly development: number; readonly sealed: number; readonly perPrompt: number }
   readonly rounds: number
   /** How many rounds' models are kept: the newest, and the best before it. */
   readonly keepRounds: number

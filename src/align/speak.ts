@@ -35,8 +35,9 @@ export function sampleOf(tokenizer: Checkpoint['tokenizer'], prompt: Prompt, { i
   return { prompt: prompt.text, text, tokens: ids.length, ended }
 }
 
-export function treeOf({ prompt, completion }: Spoken): Tree {
-  return { prompt: prompt.ids, completions: [completion.ids] }
+/** Completions of one prompt, as they are scored. */
+export function treeOf(group: readonly Spoken[]): Tree {
+  return { prompt: group[0]!.prompt.ids, completions: group.map(({ completion }) => completion.ids) }
 }
 
 export function logpOf({ completion }: Spoken): number {

@@ -12,17 +12,21 @@ export interface Resident extends Type {
   readonly slot: Slot
 }
 
+/** Where outputs go, by name. */
+type Into = Readonly<Record<string, Resident | Tensor>>
+
 /** A graph compiled for the engine. */
 export interface Program {
   readonly graph: Graph
   /** How many ONNX nodes of each type it has. */
   readonly nodes: Readonly<Record<string, number>>
   /**
-   * Runs once. Inputs are tensors or residents; outputs named in `into` are written to residents, the others come back as tensors.
+   * Runs once. Inputs are tensors or residents; outputs named in `into` are written to residents, or to tensors of `sharedTensor`; the others
+   * come back as new tensors.
    *
    * throws  ShapeError when an input is missing or is not what was traced
    */
-  run(inputs: Readonly<Record<string, Tensor | Resident>>, into?: Readonly<Record<string, Resident>>): Promise<Record<string, Tensor>>
+  run(inputs: Readonly<Record<string, Tensor | Resident>>, into?: Into): Promise<Record<string, Tensor>>
   /** Writes an ordinary .onnx file of standard operators, which any runtime loads. What runs here has ONNX Runtime's fused kernels besides. */
   save(path: string): Promise<void>
   /** Frees the session once everyone who compiled the same graph has closed it. */
@@ -151,7 +155,7 @@ export function openEngine({ threads = availableParallelism() }: { threads?: num
     id: number,
     { graph, held = {}, numbers }: { graph: Graph; held?: CompileOptions['held']; numbers: Numbers },
     inputs: Readonly<Record<string, Tensor | Resident>>,
-    into: Readonly<Record<string, Resident>>,
+    into: Into,
   ) {
     const read = Object.entries(graph.inputs).filter(([key]) => !held[key])
     const feeds = read.map(([key, { attrs, dtype, shape }]) => {
@@ -164,10 +168,17 @@ export function openEngine({ threads = availableParallelism() }: { threads?: num
     const outputs = Object.entries(graph.outputs).map(([name, { dtype, shape }]) => {
       const target = into[name]
       demand(!target || sameShape(target.shape, shape), () => `run: output ${name} is [${shape}], got ${show(target!)} to write it into`)
-      return { name, dtype, shape, ...(target ? { slot: target.slot } : {}) }
+      if (!target) return { name, dtype, shape }
+      if ('slot' in target) return { name, dtype, shape, slot: target.slot }
+      const { data } = target
+      demand(
+        target.dtype === dtype && data.buffer instanceof SharedArrayBuffer,
+        () => `run: output ${name} is ${dtype}, got ${show(target)} to write it into, which must be a sharedTensor(…) of that dtype`,
+      )
+      return { name, dtype, shape, data: data as Float32Array | Int32Array }
     })
     const results = await ask<Float32Array[]>({ kind: 'run', id, feeds, numbers, outputs })
-    const returned = outputs.filter(({ slot }) => !slot)
+    const returned = outputs.filter(({ name }) => !into[name])
     return Object.fromEntries(
       returned.map(({ name, shape }, i): [string, Tensor] => [name, { dtype: graph.outputs[name]!.dtype, shape, data: results[i]! }]),
     )
@@ -270,6 +281,12 @@ interface Session {
 export function part(resident: Resident, start: number, shape: readonly number[]): Resident {
   const { offset, dtype } = resident.slot
   return { dtype, shape, slot: { offset: offset + start * 4, size: sizeOf(shape), dtype } }
+}
+
+/** Zeros in memory that this thread and the engine's share: an output written there, time and again, makes no garbage. */
+export function sharedTensor({ dtype, shape }: Type): Tensor {
+  const buffer = new SharedArrayBuffer(4 * sizeOf(shape))
+  return { dtype, shape, data: dtype === 'i32' ? new Int32Array(buffer) : new Float32Array(buffer) }
 }
 
 /** Puts a whole nested object of tensors into the engine's memory. */

@@ -60,9 +60,11 @@ export interface Feed {
   readonly slot?: Slot
 }
 
+/** An output: into a slot, into shared memory, or else returned. */
 export interface Fetch {
   readonly name: string
   readonly dtype: DType
   readonly shape: Shape
   readonly slot?: Slot
+  readonly data?: Float32Array | Int32Array
 }

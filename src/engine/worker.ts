@@ -66,6 +66,7 @@ const actions: { readonly [K in Request['kind']]: (request: Extract<Request, { k
   closeSession: async ({ id }) => {
     const session = sessions.get(id)
     sessions.delete(id)
+    for (const key of scratches.keys()) if (key.startsWith(`${id} `)) scratches.delete(key)
     session?.endProfiling()
     await session?.release()
   },
@@ -84,13 +85,18 @@ const actions: { readonly [K in Request['kind']]: (request: Extract<Request, { k
     )
     for (const [name, data] of Object.entries(numbers))
       fed[name] = data instanceof Float32Array ? new OrtTensor('float32', data, []) : new OrtTensor('int64', data, [data.length])
-    const places = outputs.map(({ slot, dtype, shape }) => (slot ? view(slot) : new arrays[dtype](sizeOf(shape))))
+    const places = outputs.map(({ name, slot, data, dtype, shape }) =>
+      slot ? view(slot) : data ? scratch(`${id} ${name}`, dtype, sizeOf(shape)) : new arrays[dtype](sizeOf(shape)),
+    )
     const wanted = outputs.map(({ name, dtype, shape }, i) => [name, new OrtTensor(names[dtype], places[i] as never, shape)] as const)
     // Every output is written where it belongs; then the binding refuses to copy them (see STOP).
     await session.run(fed, { [STOP]: null, ...Object.fromEntries(wanted) }).catch((error: Error) => {
       if (!/Non tensor type is temporarily not supported/.test(error.message)) throw error
     })
-    return places.filter((_, i) => !outputs[i]!.slot)
+    outputs.forEach(({ data }, i) => {
+      data?.set(places[i] as never)
+    })
+    return places.filter((_, i) => !outputs[i]!.slot && !outputs[i]!.data)
   },
 }
 /** What each request was to do, for messages. */
@@ -113,6 +119,16 @@ const arrays = { f32: Float32Array, i32: Int32Array } as const
 
 function view({ offset, size, dtype }: Slot): Float32Array | Int32Array {
   return dtype === 'i32' ? new Int32Array(memory.buffer, offset, size) : new Float32Array(memory.buffer, offset, size)
+}
+
+/** ONNX Runtime's binding takes no shared memory, so what goes there is written here first; kept from run to run. */
+const scratches = new Map<string, Float32Array | Int32Array>()
+function scratch(key: string, dtype: keyof typeof arrays, size: number): Float32Array | Int32Array {
+  const known = scratches.get(key)
+  if (known?.length === size) return known
+  const made = new arrays[dtype](size)
+  scratches.set(key, made)
+  return made
 }
 
 /** The bytes of arrays, one after another. */

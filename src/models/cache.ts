@@ -1,4 +1,4 @@
-import { type Blocks, part, type Resident } from '../engine/index.ts'
+import { type Blocks, type Program, part, type Resident, sharedTensor } from '../engine/index.ts'
 import {
   argMax,
   concat,
@@ -7,8 +7,10 @@ import {
   input,
   logSumExp,
   reshape,
+  sameShape,
   sizeOf,
   softmax,
+  type Tensor,
   takeRows,
   tensor,
   type Value,
@@ -28,7 +30,7 @@ export interface Writing {
   readonly most: number
 }
 
-/** What may come next in each row. */
+/** What may come next in each row; it holds until the next is asked for. */
 export interface NextTokens {
   at(row: number): NextToken
 }
@@ -75,6 +77,7 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
   let settled: ReturnType<typeof settle> | undefined
   let read: { kv: Resident; rows: number; length: number } | undefined
   const held = new Set<Resident>()
+  const said: Record<string, Tensor> = {}
   const planes = layers * 2
 
   const allocate = async (shape: readonly number[]) => {
@@ -113,10 +116,22 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
     capacity = width
   }
 
-  function next(outputs: Record<string, { data: unknown }>): NextTokens {
-    const weights = outputs.weights?.data as Float32Array
-    const logps = outputs.logps?.data as Float32Array | undefined
-    const likeliest = outputs.likeliest?.data as Int32Array | undefined
+  /** Runs a program for what may come next; numbers of the last time are written over. */
+  async function told(
+    program: Program,
+    inputs: Parameters<Program['run']>[0],
+    into: Readonly<Record<string, Resident>>,
+  ): Promise<NextTokens> {
+    for (const name of ['weights', 'logps', 'likeliest']) {
+      const type = program.graph.outputs[name]
+      const known = said[name]
+      if (!type) delete said[name]
+      else if (!known || !sameShape(known.shape, type.shape)) said[name] = sharedTensor(type)
+    }
+    await program.run(inputs, { ...into, ...said })
+    const weights = said.weights?.data as Float32Array
+    const logps = said.logps?.data as Float32Array | undefined
+    const likeliest = said.likeliest?.data as Int32Array | undefined
     if (likeliest) return { at: (row) => ({ likeliest: likeliest[row]! % vocabSize, weights: none, logp: () => logps![row]! }) }
     return {
       at: (row) => ({
@@ -171,7 +186,8 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
       })
       const last = Int32Array.from({ length: R }, (_, r) => r * T + (prompts[r]?.length ?? 1) - 1)
       const mask = Float32Array.from({ length: T * T }, (_, i) => (i % T <= Math.floor(i / T) ? 0 : HIDDEN))
-      const outputs = await program.run(
+      const following = await told(
+        program,
         {
           ...policy.given,
           tokens: tensor(tokens, [R, T]),
@@ -185,7 +201,7 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
         { kv },
       )
       read = { kv, rows: R, length: T }
-      return next(outputs)
+      return following
     },
 
     /** Gives rows to completions of the prompts just read. */
@@ -242,7 +258,8 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
           ]),
         )
       const lengths = Int32Array.from(writings, (w) => w?.length ?? 1)
-      const outputs = await program.run(
+      const following = await told(
+        program,
         {
           ...writer.given,
           ...planesOf('past'),
@@ -255,7 +272,7 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
         planesOf('present'),
       )
       for (const w of writings) if (w) w.length++
-      return next(outputs)
+      return following
     },
 
     /** Keeps the rows for which the test holds. */

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { Tokenizer } from '@huggingface/tokenizers'
 import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import { UserError } from '../graph/errors.ts'
@@ -37,6 +38,38 @@ describe('a byte-level tokenizer', () => {
 
   it('counts its ids', () => {
     expect(tokenizer.vocabSize).toBe(320)
+  })
+})
+
+describe('a SentencePiece vocabulary, which says nothing of words', () => {
+  const stories = fileURLToPath(new URL('../../box/stories5m', import.meta.url))
+  const parts = JSON.parse(readFileSync(join(stories, 'tokenizer.json'), 'utf8'))
+  const piece = fc.constantFrom('the', 'cat', ' ', '  ', '▁', '.', '\n', 'é', '🐈', 'One day', "n't", ' a')
+  const texts = fc.oneof(
+    fc.string({ unit: 'binary' }),
+    fc.array(piece).map((pieces) => pieces.join('')),
+  )
+
+  it('is read word by word with the same ids as all at once', async () => {
+    const cut = await loadTokenizer(stories)
+    const uncut = new Tokenizer(parts, {})
+    fc.assert(
+      fc.property(texts, (text) => {
+        expect(cut.encode(text)).toEqual(uncut.encode(text).ids)
+      }),
+      { numRuns: 1000 },
+    )
+  })
+
+  it('is read all at once where a piece reaches across a space', async () => {
+    const model = {
+      ...parts.model,
+      vocab: { ...parts.model.vocab, 's▁a': Object.keys(parts.model.vocab).length },
+      merges: parts.model.merges.toSpliced(4, 0, 's ▁a'),
+    }
+    writeFileSync(join(folder, 'tokenizer.json'), JSON.stringify({ ...parts, model }))
+    const across = await loadTokenizer(folder)
+    expect(across.pieces(across.encode('cats and'))).toContain('s▁a')
   })
 })
 

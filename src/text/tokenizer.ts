@@ -56,12 +56,25 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
   const parts = await readJson(file, tokenizerFile, remedy)
   const config = (await exists(configFile)) ? await readJson(configFile, z.looseObject({}), remedy) : {}
   try {
-    return wrap(new HuggingFaceTokenizer({ normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, ...parts }, config))
+    const whole = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, ...parts }
+    return wrap(new HuggingFaceTokenizer({ ...whole, pre_tokenizer: whole.pre_tokenizer ?? byWords(parts.model) }, config))
   } catch (cause) {
     throw new UserError(`${file}: must be a tokenizer that @huggingface/tokenizers reads, got "${(cause as Error).message}"; ${remedy}`, {
       cause,
     })
   }
+}
+
+/**
+ * How a text may be cut before its pieces are merged, so that words already met are looked up: before each space, written `▁`, that follows
+ * something else, if no merge reaches across such a place. So it is with SentencePiece's vocabularies, which say nothing of words themselves.
+ */
+function byWords(model: object): object | null {
+  const { type, merges, ignore_merges, end_of_word_suffix, continuing_subword_suffix } = model as Readonly<Record<string, unknown>>
+  if (type !== 'BPE' || ignore_merges || end_of_word_suffix || continuing_subword_suffix || !Array.isArray(merges)) return null
+  const merged = (merge: unknown) => (Array.isArray(merge) ? merge.join('') : String(merge).replace(' ', ''))
+  if (merges.some((merge) => /[^▁]▁/.test(merged(merge)))) return null
+  return { type: 'Split', pattern: { Regex: '▁*[^▁]+|▁+' }, behavior: 'Isolated', invert: true }
 }
 
 function wrap(inner: HuggingFaceTokenizer): Tokenizer {
