@@ -104,6 +104,24 @@ describe('align', () => {
     expect(measures.lengthRatio!.estimate).toBeCloseTo(tokens('policy') / tokens('reference'), 12)
   })
 
+  it('trains on the widest pair of each prompt where the recipe says so, and counts all votes', async () => {
+    const preferences = onPolicy({
+      prompts: prompts(30),
+      promptsPerRound: 8,
+      compare: 'all',
+      trainOn: 'extremes',
+      maxTokens: 10,
+      judge: voter,
+    })
+    const { run } = await align(tiny('extremes', { preferences, train: { batch: 3 }, rounds: 1 }))
+    const opened = await openRun(run)
+    const { contribution } = await opened.read('rounds/01/evaluation.json', evaluationSchema)
+    expect(contribution!.votes).toBe(5 * (await pairsOf(opened, 1)))
+    expect(await pairsOf(opened, 1)).toBeGreaterThan(40)
+    // Eight prompts, one pair of each, three to a step.
+    expect((await opened.readMetrics()).map(({ step }) => step)).toEqual([1, 2, 3])
+  })
+
   it('finds no distance between a policy and itself, however many completions share a prompt', async () => {
     const whole = tiny('itself')
     const setting = await openSetting(whole, {})

@@ -67,6 +67,15 @@ describe('an estimate', () => {
     expect(round.trained).toEqual({ positions: 40 * 490, wanted: 40 * 480 })
   })
 
+  it('counts one pair of each prompt where the extremes alone are trained on', () => {
+    const { preferences } = made({
+      preferences: { prompts: ['a'], promptsPerRound: 10, trainOn: 'extremes', maxTokens: 50, judge: { goals: { kind: 1 } } },
+    })
+    const prompts = Array.from({ length: 30 }, () => ({ text: '', ids: new Array<number>(10).fill(1) }))
+    const { round } = alignWork(made(), preferences as OnPolicy, { train: prompts }, config)
+    expect(round.trained).toEqual({ positions: 10 * 110, wanted: 10 * 100 })
+  })
+
   it('takes time by the operations: three times the forward pass for training, two with adapters', () => {
     const work = { length: 0, sampled: 0, scored: { positions: 0, wanted: 0 }, trained: { positions: 1000, wanted: 0 } }
     // A block of stories15m has 995,328 parameters in its products; two operations each.

@@ -48,7 +48,7 @@ export function estimate(config: DecoderConfig, train: TrainSettings, work: Work
 /** What align has to do in its first round, and in all rounds with the sealed look, when every completion takes what it may. */
 export function alignWork(
   { look, rounds, train }: Recipe,
-  { promptsPerRound, perPrompt, compare, sampling }: OnPolicy,
+  { promptsPerRound, perPrompt, compare, trainOn, sampling }: OnPolicy,
   { train: prompts }: Pick<PromptParts, 'train'>,
   { contextLength }: DecoderConfig,
 ): { round: Work; all: Work } {
@@ -61,7 +61,7 @@ export function alignWork(
     add(read(2 * n), { positions: 2 * n * (before + look.perPrompt * after), wanted: 2 * n * look.perPrompt * after })
   // Pairs of a prompt share its tree where that is not too long; else each has its own.
   const shared = before + perPrompt * after <= LONGEST_SHARED
-  const [trees, sides] = shared ? [1, perPrompt] : [pairsOf(perPrompt, compare).length, 2]
+  const [trees, sides] = trainOn === 'extremes' ? [1, 2] : shared ? [1, perPrompt] : [pairsOf(perPrompt, compare).length, 2]
   const compared = (n: number) => ({ positions: n * trees * (before + sides * after), wanted: n * trees * sides * after })
   const length = before + sides * after
   const round: Work = {

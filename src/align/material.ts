@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto'
 import { rm } from 'node:fs/promises'
+import type { Sample } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
-import type { Tree } from '../models/index.ts'
 import { type ContributionRow, type DataFile, type Evaluation, onDisk, type Run, roundFolder } from '../runs/index.ts'
 import type { Example } from '../train/index.ts'
 import { type AskedRow, askedSchema, judged, pairUp, promptsOf, type VotedRow, votedSchema } from './collect.ts'
 import { alignWork, estimate, type Needs, type Work } from './estimate.ts'
 import { withReference } from './examples.ts'
+import { extremes, type SoftPair } from './extremes.ts'
 import { labelPairs } from './label.ts'
 import { look } from './look.ts'
 import { hashFile } from './manifest.ts'
@@ -50,8 +51,14 @@ export async function openMaterial(recipe: Recipe, setting: Setting, watch: Watc
   const before: Partial<Record<Evaluation['look'], readonly (readonly Spoken[])[]>> = {}
   let known: Scale | undefined
 
-  const sample = ({ prompt, promptIds, ...row }: AskedRow, side: 'a' | 'b') =>
-    sampleOf(checkpoint.tokenizer, { text: prompt, ids: promptIds }, row[side])
+  // A completion is on one side of several pairs.
+  const samples = new Map<string, Sample>()
+  const sample = ({ prompt, promptIds, ...row }: AskedRow, side: 'a' | 'b') => {
+    const key = `${promptIds} ${row[side].ids} ${row[side].ended}`
+    const known = samples.get(key) ?? sampleOf(checkpoint.tokenizer, { text: prompt, ids: promptIds }, row[side])
+    samples.set(key, known)
+    return known
+  }
   /** The first round's completions are the reference's, and give every later round its scale. */
   const scale = (first: readonly AskedRow[] = voted[0]!) =>
     (known ??= scaleOf(
@@ -129,10 +136,14 @@ export async function openMaterial(recipe: Recipe, setting: Setting, watch: Watc
         prior && standard && { prior, standard: priorScale(standard, prior) },
       )
       // The likelier side is called chosen, so that log-ratios read as one expects.
-      const labelled = pairs.map(({ promptIds, a, b }, i) => {
-        const tree: Tree = { prompt: promptIds, completions: soft[i]! >= 0.5 ? [a.ids, b.ids] : [b.ids, a.ids] }
-        return { tree, label: Math.max(soft[i]!, 1 - soft[i]!) }
+      const rounds = voted.map((rows, round) => {
+        const before = voted.slice(0, round).reduce((sum, { length }) => sum + length, 0)
+        return rows.map(({ promptIds, a, b }, i): SoftPair => {
+          const p = soft[before + i]!
+          return { tree: { prompt: promptIds, completions: p >= 0.5 ? [a.ids, b.ids] : [b.ids, a.ids] }, label: Math.max(p, 1 - p) }
+        })
       })
+      const labelled = rounds.flatMap((all) => (preferences.trainOn === 'extremes' ? extremes(all) : all))
       return { examples: await withReference(labelled, reference, watch), ...(contribution ? { contribution } : {}) }
     },
 

@@ -45,6 +45,7 @@ const fromPolicy = z.strictObject({
   prompts: z.union([z.string(), z.array(z.string()).min(1)]),
   perPrompt: z.int().min(2).default(4),
   compare: z.enum(['ring', 'all']).default('ring'),
+  trainOn: z.enum(['all', 'extremes']).default('all'),
   promptsPerRound: whole.default(192),
   judge: judgeSchema,
   maxTokens: whole.optional(),

@@ -41,6 +41,8 @@ export interface OnPolicy {
   readonly perPrompt: number
   /** Whether each completion of a prompt is compared with the next, in a ring, or with every other. */
   readonly compare: 'ring' | 'all'
+  /** Whether every pair of a prompt is trained on, or the one alone whose sides are furthest apart; all of them count as votes. */
+  readonly trainOn: 'all' | 'extremes'
   /** Prompts sampled in each round; all training prompts when there are fewer. */
   readonly promptsPerRound: number
   readonly judge: Judge | JudgeByGoals
@@ -204,8 +206,9 @@ function objectiveOf(given: NonNullable<ParsedRecipe['objective']>): Objective {
 }
 
 function onPolicyOf(given: Extract<ParsedRecipe['preferences'], { prompts: unknown }>): OnPolicy {
-  const { judge, prompts, perPrompt, compare, promptsPerRound, ...sampling } = given
-  return { kind: 'onPolicy', prompts, perPrompt, compare, promptsPerRound, judge: judgeOf(judge), sampling: withoutUndefined(sampling) }
+  const { judge, prompts, perPrompt, compare, trainOn, promptsPerRound, ...sampling } = given
+  const asked = { prompts, perPrompt, compare, trainOn, promptsPerRound }
+  return { kind: 'onPolicy', ...asked, judge: judgeOf(judge), sampling: withoutUndefined(sampling) }
 }
 
 function judgeOf(given: Extract<ParsedRecipe['preferences'], { prompts: unknown }>['judge']): Judge | JudgeByGoals {

@@ -40,7 +40,20 @@ export function features({ goals, sd }: Standard, a: Sample, b: Sample): number[
   return goals.map((goal, k) => (measured(goal, a) - measured(goal, b)) / sd[k]!)
 }
 
+/** A sample is met in several pairs and looks, and goals are functions of it. */
+const known = new WeakMap<Goal, WeakMap<Sample, number>>()
+
 function measured(goal: Goal, sample: Sample): number {
+  const values = known.get(goal) ?? new WeakMap<Sample, number>()
+  known.set(goal, values)
+  const before = values.get(sample)
+  if (before !== undefined) return before
+  const value = measure(goal, sample)
+  values.set(sample, value)
+  return value
+}
+
+function measure(goal: Goal, sample: Sample): number {
   const wrong = (got: unknown, cause?: unknown) =>
     new UserError(
       `goal ${goal.name}: must measure a finite number, got ${got} on ${JSON.stringify(sample.text.slice(0, 60))}; mend its measure`,

@@ -15,6 +15,7 @@ const packing: fc.Arbitrary<Packing> = fc.record({
   lengths: fc.constantFrom<number | number[]>(1, 8, 16, [48, 64]),
   wantedMultiple: fc.constantFrom(1, 8, 32),
   pieceMultiple: fc.constantFrom(1, 16),
+  tight: fc.boolean(),
 })
 
 describe('packTrees', () => {
@@ -141,9 +142,20 @@ describe('packTrees', () => {
           else expect(options.lengths).toContain(rows.length)
           expect(rows.wanted.shape[0]! % options.wantedMultiple!).toBe(0)
         }
-        expect(new Set(batches.map(shapeOf)).size).toBe(1)
+        if (!options.tight) expect(new Set(batches.map(shapeOf)).size).toBe(1)
       }),
     )
+  })
+
+  it('makes tight batches as long as their fullest row, so that ten single trees are not padded to the longest', () => {
+    const given = Array.from({ length: 10 }, (_, i): Tree => ({ prompt: Array<number>(51 + 5 * i).fill(1), completions: [[1, 2]] }))
+    const options = { tokenBudget: 104, lengths: 8, wantedMultiple: 1, cost: { wanted: 1, run: 0 } }
+    const positions = (batches: readonly Batch[]) => batches.reduce((sum, { rows }) => sum + rows.rows * rows.length, 0)
+    const [tight, alike] = [packTrees(given, { ...options, tight: true }), packTrees(given, options)]
+    for (const { rows, used } of tight.filter(({ rows }) => rows.rows === 1)) expect(rows.length).toBe(8 * Math.ceil(used / 8))
+    const used = tight.reduce((sum, batch) => sum + batch.used, 0)
+    expect(positions(tight) - used).toBeLessThan(8 * tight.length)
+    expect(positions(alike)).toBeGreaterThan(1.2 * positions(tight))
   })
 
   it('gives the same batches for the same trees', () => {

@@ -20,6 +20,8 @@ export interface Packing {
   readonly cost?: RowCost
   /** Use only these shapes (see rowShapes). Default: one shape for the whole call, fitted to it. */
   readonly shapes?: readonly RowShape[]
+  /** Without `shapes`: every batch in a shape that is fitted to it alone, for less padding and more shapes. Default false. */
+  readonly tight?: boolean
 }
 
 /** Work in units of one input position passing through the model's blocks. */
@@ -32,7 +34,8 @@ export interface RowCost {
 
 /**
  * Packs the trees of one optimizer step into batches of Rows: several trees to a row, first-fit decreasing, never splitting a tree.
- * All batches of a call have one shape, since every distinct shape costs a compilation; an epoch of calls shares `shapes` from rowShapes.
+ * All batches of a call have one shape, since every distinct shape is traced, unless they are to be tight; an epoch of calls shares `shapes`
+ * from rowShapes.
  *
  * throws  UserError when a tree is longer than the context, the budget or every length allowed, or fits no shape given
  * limits  padding is 1 − Σ used / Σ R·T: under 1 % for a call of a thousand dialogue pairs, about 20 % for steps of eight that share two shapes
@@ -40,9 +43,34 @@ export interface RowCost {
 export function packTrees(trees: readonly Tree[], packing: Packing = {}): Batch[] {
   if (trees.length === 0) return []
   checkTrees(trees, packing.contextLength)
-  const shapes = packing.shapes ?? rowShapes([trees], packing, 1)
+  const { shapes, tight } = packing
+  const ways = tight && !shapes ? tightly(trees, packing) : fitting(trees, shapes ?? rowShapes([trees], packing, 1))
   const firstSlot = firstSlots(trees)
-  return cheapest(fitting(trees, shapes), (bins) => total(bins, packing)).map(({ bin, shape }) => layOut(trees, bin, shape, firstSlot))
+  return cheapest(ways, (bins) => total(bins, packing)).map(({ bin, shape }) => layOut(trees, bin, shape, firstSlot))
+}
+
+/** Every length and every number of rows to a batch: rows about as full lie together, and each batch is as long as its fullest row. */
+function tightly(trees: readonly Tree[], packing: Packing): { bin: Bin; shape: RowShape }[][] {
+  const sizes = trees.map(treeLength)
+  const longest = Math.max(...sizes)
+  const lengths = candidateLengths(longest, packing, 0)
+  return lengths
+    .filter((length) => length >= longest)
+    .flatMap((capacity) => {
+      const filled = (row: readonly number[]) => row.reduce((sum, tree) => sum + sizes[tree]!, 0)
+      const rows = firstFitDecreasing(sizes, capacity).sort((a, b) => filled(b) - filled(a))
+      const most = Math.min(rowBudget(packing, capacity), rows.length)
+      return Array.from({ length: most }, (_, fewer) =>
+        chunks(rows, most - fewer).map((bin) => {
+          const length = lengths.find((enough) => enough >= filled(bin[0]!))!
+          return { bin, shape: roundUp(needOf(trees, length, bin), packing) }
+        }),
+      )
+    })
+}
+
+function chunks<T>(items: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, i) => items.slice(i * size, (i + 1) * size))
 }
 
 /**
@@ -130,11 +158,12 @@ function merge(needs: readonly RowShape[], limit: number, packing: Packing): { s
   return groups
 }
 
-/** Lengths worth trying: from the shortest that holds the longest tree to twice that, since attention grows with the length. */
-function candidateLengths(longest: number, { lengths = 64, tokenBudget = 2048 }: Packing): number[] {
+/** Lengths worth trying: from the shortest that holds `least` to twice the one that holds the longest tree, since attention grows with the length. */
+function candidateLengths(longest: number, { lengths = 64, tokenBudget = 2048 }: Packing, least = longest): number[] {
   const all = typeof lengths === 'number' ? Array.from({ length: Math.floor(tokenBudget / lengths) }, (_, i) => (i + 1) * lengths) : lengths
-  const enough = all.filter((length) => length >= longest && length <= tokenBudget).sort((a, b) => a - b)
-  if (enough.length > 0) return enough.filter((length) => length <= 2 * enough[0]!)
+  const usable = all.filter((length) => length <= tokenBudget).sort((a, b) => a - b)
+  const enough = usable.find((length) => length >= longest)
+  if (enough !== undefined) return usable.filter((length) => length >= least && length <= 2 * enough)
   throw new UserError(
     `packTrees: a tree must fit into one row of at most ${Math.min(tokenBudget, Math.max(0, ...all))} positions, got one of ${longest}; raise tokenBudget or lengths, or shorten or split the tree`,
   )

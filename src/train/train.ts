@@ -122,11 +122,18 @@ export async function train(training: Training): Promise<Trained> {
   }
 }
 
-/** Each step in the shapes that fit it best, since shapes share one program; a run is as dear as some hundred positions. */
+/** Each micro-batch in the shape that fits it best, since shapes share one program; a run is as dear as some hundred positions. */
 function packingOf({ policy, tokenBudget = 1024 }: Training): Packing {
   const { vocabSize, hiddenSize, contextLength, layers, intermediateSize, heads, headDim } = policy.config
   const perToken = layers * hiddenSize * (3 * intermediateSize + 4 * heads * headDim)
-  return { contextLength, tokenBudget, lengths: 32, wantedMultiple: 32, cost: { wanted: (vocabSize * hiddenSize) / perToken, run: 400 } }
+  return {
+    contextLength,
+    tokenBudget,
+    lengths: 16,
+    wantedMultiple: 32,
+    tight: true,
+    cost: { wanted: (vocabSize * hiddenSize) / perToken, run: 400 },
+  }
 }
 
 /** A micro-batch: its rows, its examples by their index in the step, and which slot of the rows each side of them is. */
@@ -170,18 +177,19 @@ interface Measured {
 /** Loss and gradient of one step, accumulated over its micro-batches: each weighs its share of the examples, or of the tokens to predict. */
 async function backward(training: Training, state: TrainState, now: readonly Example[], packing: Packing, step: number): Promise<Measured> {
   const micro = layOut(now, packing)
+  let program = stepProgram(training, micro[0]!)
   const z0 = training.objective.kind === 'examples' ? await baseline(training, now) : undefined
   const logps: number[][] = now.map(() => [])
   let loss = 0
   let objective = 0
   for (const [i, one] of micro.entries()) {
     const mine = one.mine.map((index) => now[index]!)
-    const program = await stepProgram(training, one)
     const share = weightOf(training, mine) / weightOf(training, now)
-    const results = await program.run(
-      { ...training.policy.given, ...microInputs(training, one, mine, { share, z0, step }) },
-      i === 0 ? state.grads : await state.more(),
-    )
+    const inputs = { ...training.policy.given, ...microInputs(training, one, mine, { share, z0, step }) }
+    const running = (await program).run(inputs, i === 0 ? state.grads : await state.more())
+    // The engine computes in its own thread, so the next one is traced in the meantime.
+    if (micro[i + 1]) program = stepProgram(training, micro[i + 1]!)
+    const results = await running
     if (i > 0) await state.addMore()
     loss += share * results.loss!.data[0]!
     objective += share * results.objective!.data[0]!
@@ -217,10 +225,13 @@ function stepProgram(training: Training, micro: Micro) {
   const { policy, objective, loss } = training
   const plan = planOf(training, micro)
   const { shape, examples, shared } = plan
-  return policy.program(
+  const program = policy.program(
     `step ${objective.name} ${JSON.stringify(objective.params)} ${loss ?? ''} ${JSON.stringify(shape)} ${examples} ${shared}`,
     () => traceStep(plan).graph,
   )
+  // It may be asked for before its turn; that it failed is heard when it is awaited.
+  program.catch(() => {})
+  return program
 }
 
 function microInputs(
