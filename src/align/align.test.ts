@@ -86,9 +86,12 @@ describe('align', () => {
   })
 
   it('looks at several completions of a prompt, each beside one of the reference’s; intervals are over prompts', async () => {
-    const look = { development: 4, sealed: 6, perPrompt: 3 }
+    const look = { development: 4, sealed: 6, perPrompt: 3, scored: 5 }
     const { criteria, run } = await align(tiny('several', { accept: { ...anything, winRate: atLeast(0) }, look }))
-    expect(criteria.map(({ n }) => n)).toEqual([6, 6])
+    expect(criteria.map(({ name, n }) => [name, n])).toEqual([
+      ['klFromReference', 5],
+      ['winRate', 6],
+    ])
     const opened = await openRun(run)
     const { measures, prompts: asked } = await opened.read('sealed/evaluation.json', evaluationSchema)
     const rows = await opened.readRows('sealed/samples.jsonl', sampleSchema)

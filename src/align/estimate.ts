@@ -57,8 +57,10 @@ export function alignWork(
   const asked = Math.min(promptsPerRound, prompts.length)
   // Both sides are scored; prompts are read once for that, and once to go on from.
   const read = (n: number) => ({ positions: n * before, wanted: 0 })
-  const lookAt = (n: number) =>
-    add(read(2 * n), { positions: 2 * n * (before + look.perPrompt * after), wanted: 2 * n * look.perPrompt * after })
+  const lookAt = (n: number) => {
+    const scored = Math.min(look.scored ?? n, n)
+    return add(read(2 * n), { positions: 2 * scored * (before + look.perPrompt * after), wanted: 2 * scored * look.perPrompt * after })
+  }
   // Pairs of a prompt share its tree where that is not too long; else each has its own.
   const shared = before + perPrompt * after <= LONGEST_SHARED
   const [trees, sides] = trainOn === 'extremes' ? [1, 2] : shared ? [1, perPrompt] : [pairsOf(perPrompt, compare).length, 2]
@@ -70,11 +72,12 @@ export function alignWork(
     scored: add(read(asked), lookAt(look.development)),
     trained: compared(train.epochs * asked),
   }
+  const looks = Array.from({ length: rounds }, () => lookAt(look.development)).reduce(add, lookAt(look.sealed))
   // Round n trains on the pairs of n rounds; the reference's side of the development look is sampled once.
   const all: Work = {
     length,
     sampled: (rounds * asked * perPrompt + ((rounds + 1) * look.development + 2 * look.sealed) * look.perPrompt) * after,
-    scored: add(add(read(rounds * asked), lookAt(rounds * look.development + look.sealed)), compared((rounds - 1) * asked)),
+    scored: add(add(read(rounds * asked), looks), compared((rounds - 1) * asked)),
     trained: compared((train.epochs * asked * rounds * (rounds + 1)) / 2),
   }
   return { round, all }

@@ -61,15 +61,17 @@ export async function look(
           after.flat().map((one, i) => ({ a: one.sample, b: beside[i]!.sample })),
           seed,
         )
-  const referenceOfAfter = grouped(await given.reference.logps(after.map(treeOf)))
-  const policyOfBefore = grouped(await scoreTrees(policy, before.map(treeOf)))
+  const scored = Math.min(recipe.look.scored ?? prompts.length, prompts.length)
+  const [scoredAfter, scoredBefore] = [after.slice(0, scored), before.slice(0, scored)]
+  const referenceOfAfter = grouped(await given.reference.logps(scoredAfter.map(treeOf)))
+  const policyOfBefore = grouped(await scoreTrees(policy, scoredBefore.map(treeOf)))
   await policy.rest()
 
   const measures: Record<string, Estimate> = {
     ...(votes ? { winRate: winRate(grouped(votes)) } : {}),
-    klFromReference: klFromReference(after.map((group, i) => group.map((one, k) => logpOf(one) - referenceOfAfter[i]![k]!))),
+    klFromReference: klFromReference(scoredAfter.map((group, i) => group.map((one, k) => logpOf(one) - referenceOfAfter[i]![k]!))),
     perplexityRise: perplexityRise(
-      before.map((group, i) => ({
+      scoredBefore.map((group, i) => ({
         tokens: total(group, ({ completion }) => completion.ids.length),
         policy: -total(policyOfBefore[i]!, (logp) => logp),
         reference: -total(group, logpOf),

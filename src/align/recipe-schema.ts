@@ -98,7 +98,12 @@ export const recipeSchema = z.strictObject({
   accept: z.record(z.string(), boundSchema).default({}),
   gold: goalSchema.optional(),
   look: z
-    .strictObject({ development: z.int().min(2).default(96), sealed: z.int().min(2).default(256), perPrompt: whole.default(1) })
+    .strictObject({
+      development: z.int().min(2).default(96),
+      sealed: z.int().min(2).default(256),
+      perPrompt: whole.default(1),
+      scored: z.int().min(2).optional(),
+    })
     .prefault({}),
   rounds: whole.default(3),
   keepRounds: whole.default(2),

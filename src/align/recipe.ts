@@ -55,6 +55,18 @@ export interface JudgeByGoals {
   readonly weights: Readonly<Record<string, number>>
 }
 
+/** What the looks look at. */
+export interface Looks {
+  /** Prompts of each look after a round. */
+  readonly development: number
+  /** Prompts of the one look at the end. */
+  readonly sealed: number
+  /** Completions of each prompt on both sides. */
+  readonly perPrompt: number
+  /** How many of the prompts the models score, for the KL and the perplexity; all unless told. */
+  readonly scored?: number
+}
+
 /** A recipe, read and checked: the five steps in order. */
 export interface Recipe {
   readonly model: string
@@ -74,8 +86,7 @@ export interface Recipe {
   /** 5. */
   readonly accept: Readonly<Record<string, Bound>>
   readonly gold?: Goal
-  /** Prompts of the looks after each round and of the sealed one, and completions of each. */
-  readonly look: { readonly development: number; readonly sealed: number; readonly perPrompt: number }
+  readonly look: Looks
   readonly rounds: number
   /** How many rounds' models are kept: the newest, and the best before it. */
   readonly keepRounds: number
@@ -101,7 +112,7 @@ export function recipe(input: RecipeInput): Recipe {
   if (typeof input === 'object' && input !== null && checked in input) return input as unknown as Recipe
   const parsed = recipeSchema.safeParse(input)
   if (!parsed.success) throw recipeError(input, parsed.error)
-  const { prior, preferences, texts, objective, train, loss, gold, run, stop, fresh, ...rest } = parsed.data
+  const { prior, preferences, texts, objective, train, loss, gold, run, look, stop, fresh, ...rest } = parsed.data
   if (preferences && texts)
     throw new UserError('texts: must be left out where there are preferences, got both; train on the texts first, in a recipe of their own')
   if (!preferences && !texts)
@@ -115,6 +126,7 @@ export function recipe(input: RecipeInput): Recipe {
     ...(loss ? { loss } : {}),
     train: trainOf(train, rest.seed),
     ...(gold ? { gold: goalOf(gold) } : {}),
+    look: withoutUndefined(look),
     stop: withoutUndefined(stop),
     ...(run ? { run } : {}),
   }
