@@ -8,17 +8,17 @@ export const stories = {
   // 1. A weak prior over goals: worth twenty votes in all. The voter's taste is another one, and hidden.
   prior: goalPrior({ goals: [goals.kind, goals.complete, goals.fluent, goals.onPrompt], strength: 20 }),
   // 2. Preferences on the model's own completions, and the objective that learns from them.
-  preferences: onPolicy({ prompts: 'prompts.jsonl', perPrompt: 4, compare: 'all', promptsPerRound: 96, maxTokens: 144, judge: voter }),
+  preferences: onPolicy({ prompts: 'prompts.jsonl', perPrompt: 4, compare: 'all', trainOn: 'extremes', promptsPerRound: 96, maxTokens: 144, judge: voter }),
   objective: dpo({ beta: 0.1 }),
   // 3. The objective's own loss. A custom one: loss: ({ objective, kl }) => objective.add(kl.mul(0.001)),
   // 4. Backpropagation, from the original model in every round.
   train: {
-    optimizer: adamw({ lr: 4e-4 }),
+    optimizer: adamw({ lr: 7e-4 }),
     schedule: { name: 'linear', warmup: 5 },
-    batch: 24, // all pairs of four prompts
-    epochs: 2,
+    batch: 8, // the best and the worst completion of eight prompts
+    epochs: 1,
     lora: { rank: 16, alpha: 32 },
-    tokenBudget: 640, // a prompt and its four completions at a time: memory for speed
+    tokenBudget: 640, // two prompts with both at a time: memory for speed
   },
   // 5. What must hold, with whole 95 % intervals, on sealed prompts that are looked at once.
   accept: {
@@ -31,7 +31,7 @@ export const stories = {
     klFromReference: atMost(20), //  nats per completion
   },
   gold,
-  look: { development: 128, sealed: 256 },
+  look: { development: 48, sealed: 80, perPrompt: 2, scored: 32 },
   rounds: 3,
 } satisfies RecipeInput
 
