@@ -31,7 +31,7 @@ import {
 import { ops } from '../graph/ops/index.ts'
 import { sampleRng } from '../graph/sample-rng.ts'
 import { apply, op } from '../graph/value.ts'
-import { openEngine } from './engine.ts'
+import { openEngine, sharedTensor } from './engine.ts'
 import { toOnnx } from './lower.ts'
 import { ModelProto } from './onnx-proto.ts'
 
@@ -154,6 +154,26 @@ describe('programs', () => {
     )
     await program.close()
     await plain.close()
+  })
+
+  it('write outputs to shared memory, time and again, and return the others', async () => {
+    const x = input('x', [3])
+    const program = await engine.compile(graph({ x }, { double: x.mul(2), more: x.add(1) }))
+    const double = sharedTensor({ dtype: 'f32', shape: [3] })
+    const first = await program.run({ x: tensor([1, 2, 3], [3]) }, { double })
+    expect(Object.keys(first)).toEqual(['more'])
+    expect([...double.data]).toEqual([2, 4, 6])
+    const second = await program.run({ x: tensor([4, 5, 6], [3]) }, { double })
+    expect([...double.data]).toEqual([8, 10, 12])
+    expect([[...first.more!.data], [...second.more!.data]]).toEqual([
+      [2, 3, 4],
+      [5, 6, 7],
+    ])
+    const given = { x: tensor([1, 2, 3], [3]) }
+    await expect(program.run(given, { double: zeros([3]) })).rejects.toThrow(/output double is f32, .* must be a sharedTensor/)
+    await expect(program.run(given, { double: sharedTensor({ dtype: 'i32', shape: [3] }) })).rejects.toThrow(/must be a sharedTensor/)
+    await expect(program.run(given, { double: sharedTensor({ dtype: 'f32', shape: [4] }) })).rejects.toThrow(/output double is \[3\], got/)
+    await program.close()
   })
 
   it('a closed program can be compiled again', async () => {
