@@ -43,6 +43,18 @@ export function lineChart({ title, unit, about, series }: { title: string; unit:
 </figure>`
 }
 
+/** What an axis shows besides its intervals. */
+export interface Axis {
+  /** The bound. */
+  readonly from?: number
+  readonly to?: number
+  readonly zero?: boolean
+  /** The axis at least. */
+  readonly span?: readonly number[]
+  /** The axis at most: what the measure can be. */
+  readonly within?: readonly [number, number]
+}
+
 /** One interval on its axis. */
 export interface Bar {
   readonly estimate: number
@@ -57,11 +69,13 @@ export interface Bar {
  */
 export function intervals(
   bars: readonly Bar[],
-  { from, to, zero = false, span = [] }: { from?: number; to?: number; zero?: boolean; span?: readonly number[] } = {},
+  { from, to, zero = false, span = [], within = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY] }: Axis = {},
 ): Html {
   const edges = [from, to].filter((e) => e !== undefined && Number.isFinite(e)) as number[]
   const all = [...bars.flatMap((b) => [b.low, b.high, b.estimate]), ...edges, ...span, ...(zero ? [0] : [])]
   const x = scaleLinear(padded(Math.min(...all), Math.max(...all), span.length > 0 ? 0 : 0.15), [0, 100]).nice(5)
+  const [low, high] = x.domain() as [number, number]
+  x.domain([Math.max(low, within[0]), Math.min(high, within[1])])
   const at = (value: number) => round(Number.isFinite(value) ? x(value) : value > 0 ? 100 : 0)
   const ticks = x.ticks(4)
   const say = x.tickFormat(4)

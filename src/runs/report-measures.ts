@@ -60,8 +60,8 @@ function criterionRow(criterion: Criterion, simulated: boolean, goldAbout: strin
   const about = name === 'gold' && goldAbout ? goldAbout : (measures[name]?.[1] ?? unit(criterion.unit))
   return html`<div class="criterion">
 <div class="name">${measureName(name)} ${name === 'winRate' && simulated && html`<span class="tag">simulated votes</span>`}<small>${about}</small></div>
-${intervals([{ estimate, low, high, kind: met ? 'met' : 'missed' }], { from, to })}
-<div class="value"><b>${said.estimate}</b> <span class="mark ${met ? 'met' : 'missed'}">${met ? '✓ met' : '✗ not met'}</span><small>${sayBound(bound, criterion.unit)} demanded<br>${said.interval}, ${n} ${name === 'perplexityRise' ? 'texts' : 'prompts'}</small></div>
+${intervals([{ estimate, low, high, kind: met ? 'met' : 'missed' }], { from, to, ...(criterion.unit === 'share' ? { within: [0, 1] as const } : {}) })}
+<div class="value"><b>${said.estimate}</b> <span class="mark ${met ? 'met' : 'missed'}">${met ? '✓ met' : '✗ not met'}</span><small>${sayBound(bound, criterion.unit)} demanded<br>${said.interval}, ${n} prompts</small></div>
 </div>`
 }
 

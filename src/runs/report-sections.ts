@@ -11,7 +11,7 @@ export function samplesSection({ samples, sampled, manifest }: ReportData): Html
   const simulated = manifest.judge?.kind === 'simulated'
   return html`<section>
 <h2>Before and after</h2>
-<p>The first ${samples.length} ${slice}, in their order, nothing picked; each completed once by the original model and once by round ${sampled?.round ?? 1}.</p>
+<p>The first ${samples.length} ${slice}, in their order, nothing picked; each completed by the original model and by round ${sampled?.round ?? 1}.</p>
 ${samples.map((sample) => samplePair(sample, simulated))}
 </section>`
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { Contribution } from '../goals/contribution.ts'
+import { type Axis, intervals } from './chart.ts'
 import { renderReport, writeReport } from './report.ts'
 import { type ReportData, readReport, roundFolder } from './report-data.ts'
 import { createRun } from './run.ts'
@@ -277,6 +278,14 @@ describe('the report', () => {
     expect(page).not.toContain('Fighting the data')
     expect(renderReport(trained)).toContain('<h1 class="trained">Trained</h1>')
     expect(renderReport({ ...trained, metrics: [] })).toContain('Not begun')
+  })
+
+  it('draws no axis beyond what a measure can be', () => {
+    const near1 = [{ estimate: 0.94, low: 0.894, high: 0.969, kind: 'met' }]
+    const ticks = (axis: Axis) => [...intervals(near1, axis).html.matchAll(/">([\d.]+)<\/span>/g)].map(([, tick]) => Number(tick))
+    expect(Math.max(...ticks({ from: 0.7 }))).toBeGreaterThan(1)
+    expect(Math.max(...ticks({ from: 0.7, within: [0, 1] }))).toBe(1)
+    expect(ticks({ from: 0.7, within: [0, 1] })).toContain(0.7)
   })
 
   it('escapes stories and losses', () => {
