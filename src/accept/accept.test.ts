@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import { sampleCorrelation, sampleStandardDeviation } from 'simple-statistics'
 import { describe, expect, it } from 'vitest'
 import { sayBound } from '../runs/bound.ts'
 import type { Estimate, Evaluation } from '../runs/schema.ts'
@@ -145,6 +146,25 @@ describe('what is measured', () => {
         [1, 1],
       ]),
     ).toMatchObject({ estimate: 0, low: -1, high: 1 })
+  })
+
+  it('correlation is that of simple-statistics, far from zero too, and 0 in draws where a measure does not change', () => {
+    const value = fc.double({ min: 999, max: 1001, noNaN: true })
+    const prompts = fc.array(fc.array(fc.tuple(value, value), { minLength: 2, maxLength: 3 }), { minLength: 3, maxLength: 8 })
+    fc.assert(
+      fc.property(prompts, (drawn) => {
+        const [a, b] = [0, 1].map((side) => drawn.map((points) => points.map((point) => point[side]!))) as [number[][], number[][]]
+        const want = sampleCorrelation(a.flat(), b.flat())
+        fc.pre(Number.isFinite(want) && Math.abs(sampleStandardDeviation(a.flat()) * sampleStandardDeviation(b.flat())) > 1e-3)
+        expect(correlation('r', a, b, { resamples: 2 }).estimate).toBeCloseTo(want, 6)
+      }),
+    )
+    // One prompt in twenty is different, so a third of the draws have it nowhere.
+    const rare = Array.from({ length: 20 }, (_, i) => [i === 0 ? 0.3 : 0.1])
+    const other = Array.from({ length: 20 }, (_, i) => [Math.sin(i)])
+    const { low, high } = correlation('r', rare, other)
+    expect(low).toBeGreaterThan(-0.6)
+    expect(high).toBeLessThan(0.6)
   })
 })
 

@@ -144,8 +144,10 @@ function added(all: readonly Moments[]): Moments {
 /** 0 where the points of a draw do not vary. */
 function pearson(drawn: readonly Moments[]): number {
   const [n, x, y, xx, yy, xy] = added(drawn)
-  const r = (n * xy - x * y) / Math.sqrt((n * xx - x * x) * (n * yy - y * y))
-  return Number.isFinite(r) ? Math.min(1, Math.max(-1, r)) : 0
+  const [spreadX, spreadY] = [n * xx - x * x, n * yy - y * y]
+  // What is left of a constant after the subtraction is rounding.
+  if (spreadX <= 1e-12 * n * xx || spreadY <= 1e-12 * n * yy) return 0
+  return Math.min(1, Math.max(-1, (n * xy - x * y) / Math.sqrt(spreadX * spreadY)))
 }
 
 /** A share of ones among numbers in [0, 1], one number a prompt. */

@@ -55,9 +55,9 @@ export async function openMaterial(recipe: Recipe, setting: Setting, watch: Watc
   const samples = new Map<string, Sample>()
   const sample = ({ prompt, promptIds, ...row }: AskedRow, side: 'a' | 'b') => {
     const key = `${promptIds} ${row[side].ids} ${row[side].ended}`
-    const known = samples.get(key) ?? sampleOf(checkpoint.tokenizer, { text: prompt, ids: promptIds }, row[side])
-    samples.set(key, known)
-    return known
+    const told = samples.get(key) ?? sampleOf(checkpoint.tokenizer, { text: prompt, ids: promptIds }, row[side])
+    samples.set(key, told)
+    return told
   }
   /** The first round's completions are the reference's, and give every later round its scale. */
   const scale = (first: readonly AskedRow[] = voted[0]!) =>
@@ -137,9 +137,9 @@ export async function openMaterial(recipe: Recipe, setting: Setting, watch: Watc
       )
       // The likelier side is called chosen, so that log-ratios read as one expects.
       const rounds = voted.map((rows, round) => {
-        const before = voted.slice(0, round).reduce((sum, { length }) => sum + length, 0)
+        const earlier = voted.slice(0, round).reduce((sum, { length }) => sum + length, 0)
         return rows.map(({ promptIds, a, b }, i): SoftPair => {
-          const p = soft[before + i]!
+          const p = soft[earlier + i]!
           return { tree: { prompt: promptIds, completions: p >= 0.5 ? [a.ids, b.ids] : [b.ids, a.ids] }, label: Math.max(p, 1 - p) }
         })
       })
