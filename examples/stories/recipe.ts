@@ -13,7 +13,7 @@ export const stories = {
   // 3. The objective's own loss. A custom one: loss: ({ objective, kl }) => objective.add(kl.mul(0.001)),
   // 4. Backpropagation, from the original model in every round.
   train: {
-    optimizer: adamw({ lr: 5e-4 }),
+    optimizer: adamw({ lr: 5.5e-4 }),
     schedule: { name: 'linear', warmup: 5 },
     batch: 8, // the best and the worst completion of eight prompts
     epochs: 1,
