@@ -8,7 +8,15 @@ export const stories = {
   // 1. A weak prior over goals: worth twenty votes in all. The voter's taste is another one, and hidden.
   prior: goalPrior({ goals: [goals.kind, goals.complete, goals.fluent, goals.onPrompt], strength: 20 }),
   // 2. Preferences on the model's own completions, and the objective that learns from them.
-  preferences: onPolicy({ prompts: 'prompts.jsonl', perPrompt: 4, compare: 'all', trainOn: 'extremes', promptsPerRound: 96, maxTokens: 144, judge: voter }),
+  preferences: onPolicy({
+    prompts: 'prompts.jsonl',
+    perPrompt: 4,
+    compare: 'all',
+    trainOn: 'extremes',
+    promptsPerRound: 96,
+    maxTokens: 144,
+    judge: voter,
+  }),
   objective: dpo({ beta: 0.1 }),
   // 3. The objective's own loss. A custom one: loss: ({ objective, kl }) => objective.add(kl.mul(0.001)),
   // 4. Backpropagation, from the original model in every round.
