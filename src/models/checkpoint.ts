@@ -10,7 +10,6 @@ import { type DecoderConfig, familyOf, readConfig, writeConfig } from './config.
 import { writeFolder } from './folder.ts'
 import { freshParams } from './fresh.ts'
 import { type UnpackedGguf, unpackGguf } from './gguf/unpack.ts'
-import { hashFiles } from './hash-files.ts'
 import { hubFolder, hubId } from './hub.ts'
 import { type DecoderParams, decoderParams } from './params.ts'
 import { type FloatType, readSafetensors, writeShards } from './safetensors.ts'
@@ -79,7 +78,7 @@ export async function loadCheckpoint(
     tokenizer,
     eosIds,
     sampling,
-    hash: await hash,
+    hash,
   }
 }
 
@@ -121,7 +120,7 @@ async function readWeights(
   folder: string,
   config: DecoderConfig,
   gguf?: UnpackedGguf,
-): Promise<{ params: DecoderParams<Tensor>; hash: string | Promise<string> }> {
+): Promise<{ params: DecoderParams<Tensor>; hash: string }> {
   const { where, found, hash } = gguf ? { where: gguf.file, found: gguf.tensors, hash: gguf.hash } : await readShards(folder)
   const take = (name: string) => {
     const tensor = found.get(name)
@@ -155,22 +154,20 @@ async function readWeights(
 }
 
 async function readShards(folder: string) {
+  const hash = createHash('sha256')
   const index = join(folder, 'model.safetensors.index.json')
   const single = join(folder, 'model.safetensors')
   const sharded = !(await exists(single)) && (await exists(index))
   const where = sharded ? index : single
   if (!sharded && !(await exists(single))) await refuseOthers(folder, single)
-  const files = sharded ? await shardsOf(folder, index) : [single]
-  const hash = hashFiles(files)
-  hash.catch(() => {}) // what is wrong with a file is said by its reader, below
   const found = new Map<string, Tensor>()
-  for (const file of files) {
-    for (const [name, tensor] of await readSafetensors(file)) {
+  for (const file of sharded ? await shardsOf(folder, index) : [single]) {
+    for (const [name, tensor] of await readSafetensors(file, hash)) {
       if (found.has(name)) throw new UserError(`${file}: every tensor must be in one shard, got ${name} again; download the shards again`)
       found.set(name, tensor)
     }
   }
-  return { where, found, hash }
+  return { where, found, hash: hash.digest('hex') }
 }
 
 /** Says which format is there in the place of the one that is read. */

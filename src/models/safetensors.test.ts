@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -42,7 +43,9 @@ describe('safetensors', () => {
     await fc.assert(
       fc.asyncProperty(fc.uniqueArray(fc.tuple(name, tensor), { selector: ([n]) => n, maxLength: 5 }), async (tensors) => {
         await writeSafetensors(file, tensors)
-        expect(new Map(await readSafetensors(file))).toEqual(new Map(tensors))
+        const hash = createHash('sha256')
+        expect(new Map(await readSafetensors(file, hash))).toEqual(new Map(tensors))
+        expect(hash.digest('hex')).toBe(createHash('sha256').update(readFileSync(file)).digest('hex'))
       }),
       { numRuns: 50 },
     )

@@ -1,3 +1,4 @@
+import type { Hash } from 'node:crypto'
 import { type FileHandle, open, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -41,27 +42,29 @@ interface Entry {
 
 /**
  * Reads every tensor of a safetensors file, floats widened to f32 and bytes to i32, in the order they lie in the file.
- * Bytes go straight into their tensor.
+ * Bytes go straight into their tensor; `hash`, if given, sees the whole file.
  *
  * throws  UserError naming file and tensor for a header that lies, a dtype other than F32, F16, BF16, I32, U8 and BOOL, or a file that ends early
  * limits  needs a little-endian machine, as every platform of Node but s390x is
  * source  https://github.com/huggingface/safetensors#format
  */
-export async function readSafetensors(file: string): Promise<Map<string, Tensor>> {
+export async function readSafetensors(file: string, hash?: Hash): Promise<Map<string, Tensor>> {
   const handle = await open(file).catch((cause: NodeJS.ErrnoException) => {
     throw new UserError(`${file}: must be a readable safetensors file, got ${cause.code}; ${remedy}`, { cause })
   })
   try {
     const tensors = new Map<string, Tensor>()
-    for (const { name, dtype, shape, from } of await readHeader(file, handle)) {
+    const seen = lagging(hash)
+    for (const { name, dtype, shape, from } of await readHeader(file, handle, seen)) {
       const kind: Stored = stored[dtype]
       const data = kind.dtype === 'i32' ? new Int32Array(sizeOf(shape)) : new Float32Array(sizeOf(shape))
-      const read = (bytes: Uint8Array, at: number) => fillFrom(handle, bytes, at, `${file}: ${name}`)
+      const read = (bytes: Uint8Array, at: number) => fillFrom(handle, bytes, at, `${file}: ${name}`, seen)
       if (kind.widen) await readWidened(data.buffer, kind.widen, from, read)
       else if (kind.bytes === 1) data.set(await readBytes(sizeOf(shape), from, read))
       else await read(new Uint8Array(data.buffer), from)
       tensors.set(name, { dtype: kind.dtype, shape, data })
     }
+    seen.catchUp()
     return tensors
   } finally {
     await handle.close()
@@ -93,21 +96,21 @@ const whole = z.int().nonnegative()
 const headerSchema = z.record(z.string(), z.object({ dtype: z.string(), shape: z.array(whole), data_offsets: z.tuple([whole, whole]) }))
 
 /** The header's entries in file order, checked so that the tensors tile the rest of the file exactly. */
-async function readHeader(file: string, handle: FileHandle): Promise<Entry[]> {
+async function readHeader(file: string, handle: FileHandle, seen: Lagging): Promise<Entry[]> {
   const must: (holds: boolean, message: () => string) => asserts holds = (holds, message) => {
     if (!holds) throw new UserError(`${file}: ${message()}; ${remedy}`)
   }
   const { size } = await handle.stat()
   must(size >= 8, () => `a safetensors file starts with 8 bytes of header length, got ${size} bytes`)
   const prefix = new DataView(new ArrayBuffer(8))
-  await fillFrom(handle, new Uint8Array(prefix.buffer), 0, file)
+  await fillFrom(handle, new Uint8Array(prefix.buffer), 0, file, seen)
   const length = prefix.getBigUint64(0, true)
   must(
     length <= BigInt(Math.min(size - 8, maxHeaderBytes)),
     () => `the header must fit the file of ${size} bytes, got a length of ${length}`,
   )
   const text = new Uint8Array(Number(length))
-  await fillFrom(handle, text, 8, file)
+  await fillFrom(handle, text, 8, file, seen)
 
   const json = decodeHeader(text)
   must(json !== undefined, () => `the header must be a JSON object, got ${JSON.stringify(Buffer.from(text.subarray(0, 40)).toString())}…`)
@@ -149,11 +152,33 @@ function decodeHeader(text: Uint8Array): Record<string, unknown> | undefined {
   }
 }
 
-async function fillFrom(handle: FileHandle, bytes: Uint8Array, at: number, where: string) {
+/** A hash one piece behind what is read, so that it is worked out while the next piece comes from the disk. */
+type Lagging = ReturnType<typeof lagging>
+function lagging(hash?: Hash) {
+  let last: Uint8Array | undefined
+  return {
+    catchUp() {
+      if (last) hash?.update(last)
+      last = undefined
+    },
+    /** Whether some of these bytes are still to be hashed. */
+    holds: ({ buffer, byteOffset, length }: Uint8Array) =>
+      last?.buffer === buffer && last.byteOffset < byteOffset + length && byteOffset < last.byteOffset + last.length,
+    see(bytes: Uint8Array) {
+      last = bytes
+    },
+  }
+}
+
+async function fillFrom(handle: FileHandle, bytes: Uint8Array, at: number, where: string, seen: Lagging) {
   for (let done = 0; done < bytes.length; ) {
     const piece = bytes.subarray(done, done + chunkBytes)
-    const { bytesRead } = await handle.read(piece, 0, piece.length, at + done)
+    if (seen.holds(piece)) seen.catchUp() // the same memory may be read into again
+    const reading = handle.read(piece, 0, piece.length, at + done)
+    seen.catchUp()
+    const { bytesRead } = await reading
     if (bytesRead === 0) throw new UserError(`${where}: ${bytes.length} bytes must be there, got ${done}: the file is cut short; ${remedy}`)
+    seen.see(piece.subarray(0, bytesRead))
     done += bytesRead
   }
 }
