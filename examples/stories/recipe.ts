@@ -14,6 +14,7 @@ export const stories = {
     compare: 'all',
     trainOn: 'extremes',
     promptsPerRound: 96,
+    rollout: 32,
     maxTokens: 144,
     judge: voter,
   }),

@@ -4,7 +4,7 @@ import { writeFolder } from '../models/folder.ts'
 import { type Evaluation, evaluationSchema, type Run, roundFolder, type Verdict, verdictSchema, writeReport } from '../runs/index.ts'
 import { pruneRounds } from './keep-rounds.ts'
 import { manifestOf } from './manifest.ts'
-import { openMaterial } from './material.ts'
+import { type Labelled, openMaterial } from './material.ts'
 import type { Recipe } from './recipe.ts'
 import { openSetting } from './setting.ts'
 import { takeRun } from './take-run.ts'
@@ -51,10 +51,13 @@ export async function align(recipe: Recipe, options: AlignOptions = {}): Promise
         continue
       }
       const round = evaluations.length + 1
-      await material.collect(run, round) //                      1, 2: sample from the newest policy, and let the judge vote
-      const { examples, contribution } = await material.label() // 1: what prior and votes together make of every pair so far
-      await material.train(run, round, examples) //                3, 4: the loss, backwards, from the original model
-      evaluations.push(await material.look(run, round, 'development', contribution))
+      let labels: Labelled | undefined
+      for (let rollout = 1; rollout <= material.rollouts; rollout++) {
+        await material.collect(run, round, rollout) // 1, 2: sample from the newest policy, and let the judge vote
+        labels = await material.label() //             1: what prior and votes together make of every pair so far
+        await material.train(run, round, labels) //    3, 4: the loss, backwards, from the original model
+      }
+      evaluations.push(await material.look(run, round, 'development', labels?.contribution))
       await pruneRounds(run, evaluations, recipe.keepRounds)
     }
   } finally {

@@ -12,8 +12,8 @@ const sideSchema = z.object({ ids: z.array(z.int()), ended: z.boolean() })
 export const askedSchema = z.object({ prompt: z.string(), promptIds: z.array(z.int()), a: sideSchema, b: sideSchema })
 export type AskedRow = z.infer<typeof askedSchema>
 
-/** The same with the judge's votes. */
-export const votedSchema = askedSchema.extend({ votes: z.tuple([z.number(), z.number()]).readonly() })
+/** The same with the judge's votes, and which of the round's rollouts it is of, counting from 1. */
+export const votedSchema = askedSchema.extend({ votes: z.tuple([z.number(), z.number()]).readonly(), rollout: z.int().default(1) })
 export type VotedRow = z.infer<typeof votedSchema>
 
 /**
@@ -39,10 +39,18 @@ async function asked(judge: Judge, pairs: readonly JudgedPair[], seed: number): 
   }
 }
 
-/** The prompts of a round: the next ones in order, from the start again when all were used. */
-export function promptsOf(round: number, all: readonly Prompt[], { promptsPerRound }: OnPolicy): Prompt[] {
-  const count = Math.min(promptsPerRound, all.length)
-  return Array.from({ length: count }, (_, i) => all[((round - 1) * count + i) % all.length]!)
+/** The prompts of a round by its rollouts: the next ones in order, from the start again when all were used. */
+export function promptsOf(round: number, all: readonly Prompt[], asked: Asked): Prompt[][] {
+  let next = (round - 1) * Math.min(asked.promptsPerRound, all.length)
+  return rolloutsOf(all.length, asked).map((count) => Array.from({ length: count }, () => all[next++ % all.length]!))
+}
+
+type Asked = Pick<OnPolicy, 'promptsPerRound' | 'rollout'>
+
+/** How many prompts each rollout of a round has, of so many that there are. */
+export function rolloutsOf(all: number, { promptsPerRound, rollout = promptsPerRound }: Asked): number[] {
+  const count = Math.min(promptsPerRound, all)
+  return Array.from({ length: Math.ceil(count / rollout) }, (_, i) => Math.min(rollout, count - i * rollout))
 }
 
 /**

@@ -1,5 +1,5 @@
 import { type DecoderConfig, LONGEST_SHARED } from '../models/index.ts'
-import { pairsOf } from './collect.ts'
+import { pairsOf, rolloutsOf } from './collect.ts'
 import type { PromptParts } from './prompts.ts'
 import type { OnPolicy, Recipe, TrainSettings } from './recipe.ts'
 
@@ -48,13 +48,15 @@ export function estimate(config: DecoderConfig, train: TrainSettings, work: Work
 /** What align has to do in its first round, and in all rounds with the sealed look, when every completion takes what it may. */
 export function alignWork(
   { look, rounds, train }: Recipe,
-  { promptsPerRound, perPrompt, compare, trainOn, sampling }: OnPolicy,
+  preferences: OnPolicy,
   { train: prompts }: Pick<PromptParts, 'train'>,
   { contextLength }: DecoderConfig,
 ): { round: Work; all: Work } {
+  const { perPrompt, compare, trainOn, sampling } = preferences
   const before = prompts.reduce((sum, { ids }) => sum + ids.length, 0) / prompts.length
   const after = Math.min(sampling.maxTokens ?? contextLength, contextLength - before)
-  const asked = Math.min(promptsPerRound, prompts.length)
+  const rollouts = rolloutsOf(prompts.length, preferences)
+  const asked = rollouts.reduce((a, b) => a + b)
   // Both sides are scored; prompts are read once for that, and once to go on from.
   const read = (n: number) => ({ positions: n * before, wanted: 0 })
   const lookAt = (n: number) => {
@@ -69,15 +71,16 @@ export function alignWork(
   const round: Work = {
     length,
     sampled: (asked * perPrompt + 2 * look.development * look.perPrompt) * after,
-    scored: add(read(asked), lookAt(look.development)),
+    scored: add(add(read(asked), lookAt(look.development)), compared(asked - rollouts[0]!)),
     trained: compared(train.epochs * asked),
   }
   const looks = Array.from({ length: rounds }, () => lookAt(look.development)).reduce(add, lookAt(look.sealed))
-  // Round n trains on the pairs of n rounds; the reference's side of the development look is sampled once.
+  // Round n trains on the pairs of n rounds; of those the first rollout's alone are the reference's own. Its side of the development
+  // look is sampled once.
   const all: Work = {
     length,
     sampled: (rounds * asked * perPrompt + ((rounds + 1) * look.development + 2 * look.sealed) * look.perPrompt) * after,
-    scored: add(add(read(rounds * asked), looks), compared((rounds - 1) * asked)),
+    scored: add(add(read(rounds * asked), looks), compared(rounds * asked - rollouts[0]!)),
     trained: compared((train.epochs * asked * rounds * (rounds + 1)) / 2),
   }
   return { round, all }

@@ -4,10 +4,10 @@ import type { Sample } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
 import { type ContributionRow, type DataFile, type Evaluation, onDisk, type Run, roundFolder } from '../runs/index.ts'
 import type { Example } from '../train/index.ts'
-import { type AskedRow, askedSchema, judged, pairUp, promptsOf, type VotedRow, votedSchema } from './collect.ts'
+import { type AskedRow, askedSchema, judged, pairsOf, pairUp, promptsOf, rolloutsOf, type VotedRow, votedSchema } from './collect.ts'
 import { alignWork, estimate, type Needs, type Work } from './estimate.ts'
 import { withReference } from './examples.ts'
-import { extremes, type SoftPair } from './extremes.ts'
+import { extremes } from './extremes.ts'
 import { labelPairs } from './label.ts'
 import { look } from './look.ts'
 import { hashFile } from './manifest.ts'
@@ -25,13 +25,21 @@ export interface Material {
   readonly data: readonly DataFile[]
   /** What one round and all of them will take; measures the machine for a moment. */
   needs(): Promise<{ round: Needs; all: Needs; rounds: number }>
+  /** How many times a round samples, and trains on what it sampled. */
+  readonly rollouts: number
   /** Samples pairs from the newest policy and has them judged. */
-  collect(run: Run, round: number): Promise<void>
+  collect(run: Run, round: number, rollout: number): Promise<void>
   /** Soft labels of all pairs so far. */
-  label(): Promise<{ examples: Example[]; contribution?: ContributionRow }>
-  /** Trains from the original model and keeps what came of it under `rounds/`. */
-  train(run: Run, round: number, examples: readonly Example[]): Promise<void>
+  label(): Promise<Labelled>
+  /** Trains on from the rollout before, or from the original model, and keeps what came of the last rollout under `rounds/`. */
+  train(run: Run, round: number, labels: Labelled): Promise<void>
   look(run: Run, round: number, which: Evaluation['look'], contribution?: ContributionRow): Promise<Evaluation>
+}
+
+export interface Labelled {
+  /** By the newest round's rollouts, in the order they are trained on; what earlier rounds collected comes with its first. */
+  readonly examples: readonly (readonly Example[])[]
+  readonly contribution?: ContributionRow
 }
 
 /**
@@ -47,6 +55,8 @@ export async function openMaterial(recipe: Recipe, setting: Setting, watch: Watc
     )
   const { checkpoint, referencePolicy, reference, trainee } = setting
   const parts = await dealPrompts(recipe, preferences, checkpoint)
+  const rollouts = rolloutsOf(parts.train.length, preferences)
+  const pairsEach = preferences.trainOn === 'extremes' ? 1 : pairsOf(preferences.perPrompt, preferences.compare).length
   const voted: VotedRow[][] = []
   const before: Partial<Record<Evaluation['look'], readonly (readonly Spoken[])[]>> = {}
   let known: Scale | undefined
@@ -59,8 +69,8 @@ export async function openMaterial(recipe: Recipe, setting: Setting, watch: Watc
     samples.set(key, told)
     return told
   }
-  /** The first round's completions are the reference's, and give every later round its scale. */
-  const scale = (first: readonly AskedRow[] = voted[0]!) =>
+  /** The first rollout's completions are the reference's, and give every later one its scale. */
+  const scale = (first: readonly AskedRow[] = voted[0]!.filter(({ rollout }) => rollout === 1)) =>
     (known ??= scaleOf(
       recipe,
       preferences,
@@ -71,17 +81,18 @@ export async function openMaterial(recipe: Recipe, setting: Setting, watch: Watc
     bar.advance()
   }
 
-  async function sampled(run: Run, round: number): Promise<AskedRow[]> {
+  async function sampled(run: Run, round: number, rollout: number): Promise<AskedRow[]> {
     const file = `${roundFolder(round)}/asked.jsonl`
     if (run.has(file)) return run.readRows(file, askedSchema)
-    const prompts = promptsOf(round, parts.train, preferences as OnPolicy)
+    const prompts = promptsOf(round, parts.train, preferences as OnPolicy)[rollout - 1]!
     const { perPrompt, compare, sampling } = preferences as OnPolicy
+    const first = round === 1 && rollout === 1
     const bar = begin(watch, `round ${round}: sampling`, prompts.length * perPrompt)
-    let told = round > 1
-    const groups = await speak(round === 1 ? referencePolicy : trainee.policy, checkpoint, prompts, {
+    let told = !first
+    const groups = await speak(first ? referencePolicy : trainee.policy, checkpoint, prompts, {
       ...sampling,
       perPrompt,
-      seed: seedFor(seed, `sample/${round}`),
+      seed: seedFor(seed, `sample/${at(round, rollout)}`),
       onCompletion(prompt, _, completion) {
         onCompletion(bar)
         if (told) return
@@ -90,7 +101,7 @@ export async function openMaterial(recipe: Recipe, setting: Setting, watch: Watc
       },
     })
     bar.done()
-    if (round === 1) await reference.remember(groups.map(treeOf), groups.flat().map(logpOf))
+    if (first) await reference.remember(groups.map(treeOf), groups.flat().map(logpOf))
     const rows = pairUp(groups, compare)
     await run.writeRows(file, rows)
     return rows
@@ -105,6 +116,7 @@ export async function openMaterial(recipe: Recipe, setting: Setting, watch: Watc
 
   return {
     data: [await promptData(preferences, parts)],
+    rollouts: rollouts.length,
 
     async needs() {
       const speed = await throughputOf(setting.engine)
@@ -113,18 +125,20 @@ export async function openMaterial(recipe: Recipe, setting: Setting, watch: Watc
       return { round: needed(round), all: needed(all), rounds: recipe.rounds }
     },
 
-    async collect(run, round) {
+    async collect(run, round, rollout) {
       await catchUp(run, round - 1)
       const file = `${roundFolder(round)}/pairs.jsonl`
-      if (!run.has(file)) {
-        const rows = await sampled(run, round)
+      const before = run.has(file) ? await run.readRows(file, votedSchema) : []
+      if (!before.some((row) => row.rollout === rollout)) {
+        const rows = await sampled(run, round, rollout)
         const pairs = rows.map((row) => ({ a: sample(row, 'a'), b: sample(row, 'b') }))
-        const votes = await judged(scale(voted[0] ?? rows).judge, pairs, seedFor(seed, `votes/${round}`))
-        const found = rows.map((row, i): VotedRow => ({ ...row, votes: votes[i]! }))
-        await run.writeRows(file, found)
-        await rm(await run.path(`${roundFolder(round)}/asked.jsonl`), { force: true })
+        const votes = await judged((voted[0] ? scale() : scale(rows)).judge, pairs, seedFor(seed, `votes/${at(round, rollout)}`))
+        const found = rows.map((row, i): VotedRow => ({ ...row, votes: votes[i]!, rollout }))
+        await run.writeRows(file, [...before, ...found])
       }
-      voted.push(await run.readRows(file, votedSchema))
+      await rm(await run.path(`${roundFolder(round)}/asked.jsonl`), { force: true })
+      const all = await run.readRows(file, votedSchema)
+      voted[round - 1] = all.filter((row) => row.rollout <= rollout)
     },
 
     async label() {
@@ -138,22 +152,28 @@ export async function openMaterial(recipe: Recipe, setting: Setting, watch: Watc
       // The likelier side is called chosen, so that log-ratios read as one expects.
       const rounds = voted.map((rows, round) => {
         const earlier = voted.slice(0, round).reduce((sum, { length }) => sum + length, 0)
-        return rows.map(({ promptIds, a, b }, i): SoftPair => {
+        return rows.map(({ promptIds, a, b, rollout }, i) => {
           const p = soft[earlier + i]!
-          return { tree: { prompt: promptIds, completions: p >= 0.5 ? [a.ids, b.ids] : [b.ids, a.ids] }, label: Math.max(p, 1 - p) }
+          const tree = { prompt: promptIds, completions: p >= 0.5 ? [a.ids, b.ids] : [b.ids, a.ids] }
+          return { tree, label: Math.max(p, 1 - p), rollout: round + 1 === voted.length ? rollout : 1 }
         })
       })
       const labelled = rounds.flatMap((all) => (preferences.trainOn === 'extremes' ? extremes(all) : all))
-      return { examples: await withReference(labelled, reference, watch), ...(contribution ? { contribution } : {}) }
+      const whole = await withReference(labelled, reference, watch)
+      const count = Math.max(...labelled.map(({ rollout }) => rollout))
+      const examples = Array.from({ length: count }, (_, k) => whole.filter((_, i) => labelled[i]!.rollout === k + 1))
+      return { examples, ...(contribution ? { contribution } : {}) }
     },
 
-    async train(run, round, examples) {
+    async train(run, round, { examples }) {
       const [model, folder] = [`${roundFolder(round)}/model`, `${roundFolder(round)}/checkpoint`]
       // The checkpoint goes when the model is whole, so a model without one is a round that was trained to its end.
       if (run.has(model) && !run.has(`${folder}/state.safetensors`)) return trainee.load(await run.path(model))
       await trainee.reset()
-      await trainInto(run, recipe, setting, examples, { round, folder, watch, ...(signal ? { signal } : {}) })
+      const toCome = rollouts.slice(examples.length).map((prompts) => prompts * pairsEach)
+      await trainInto(run, recipe, setting, examples, { round, folder, watch, toCome, ...(signal ? { signal } : {}) })
       signal?.throwIfAborted()
+      if (toCome.length > 0) return
       const place = await run.path(model)
       await onDisk(place, 4 * trainee.trained, () => trainee.save(place))
       await rm(await run.path(folder), { recursive: true, force: true })
@@ -194,6 +214,11 @@ export async function openMaterial(recipe: Recipe, setting: Setting, watch: Watc
       return whole
     },
   }
+}
+
+/** A rollout's place in what its random numbers come from. */
+function at(round: number, rollout: number): string {
+  return rollout === 1 ? String(round) : `${round}/${rollout}`
 }
 
 async function promptData({ prompts }: OnPolicy, { read, train, development, sealed }: PromptParts): Promise<DataFile> {

@@ -54,9 +54,9 @@ describe('prompts', () => {
 
   it('of a round are the next ones, and from the start again when all were used', async () => {
     const all = (await deal(forty.slice(0, 21))).train
-    const round = (n: number) => promptsOf(n, all, { promptsPerRound: 4 } as OnPolicy)
+    const round = (n: number) => promptsOf(n, all, { promptsPerRound: 4 }).flat()
     expect([1, 2, 3].flatMap(round)).toEqual([...all, ...all.slice(0, 2)])
-    expect(promptsOf(2, all, { promptsPerRound: 100 } as OnPolicy)).toEqual(all)
+    expect(promptsOf(2, all, { promptsPerRound: 100 })).toEqual([all])
   })
 })
 

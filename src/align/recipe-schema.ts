@@ -47,6 +47,7 @@ const fromPolicy = z.strictObject({
   compare: z.enum(['ring', 'all']).default('ring'),
   trainOn: z.enum(['all', 'extremes']).default('all'),
   promptsPerRound: whole.default(192),
+  rollout: whole.optional(),
   judge: judgeSchema,
   maxTokens: whole.optional(),
   temperature: above0.default(1),

@@ -45,6 +45,8 @@ export interface OnPolicy {
   readonly trainOn: 'all' | 'extremes'
   /** Prompts sampled in each round; all training prompts when there are fewer. */
   readonly promptsPerRound: number
+  /** Prompts sampled at a time: a round trains on the pairs of each rollout before it samples the next. All of the round unless told. */
+  readonly rollout?: number
   readonly judge: Judge | JudgeByGoals
   readonly sampling: { readonly maxTokens?: number; readonly temperature: number; readonly topK?: number; readonly topP?: number }
 }
@@ -218,8 +220,8 @@ function objectiveOf(given: NonNullable<ParsedRecipe['objective']>): Objective {
 }
 
 function onPolicyOf(given: Extract<ParsedRecipe['preferences'], { prompts: unknown }>): OnPolicy {
-  const { judge, prompts, perPrompt, compare, trainOn, promptsPerRound, ...sampling } = given
-  const asked = { prompts, perPrompt, compare, trainOn, promptsPerRound }
+  const { judge, prompts, perPrompt, compare, trainOn, promptsPerRound, rollout, ...sampling } = given
+  const asked = { prompts, perPrompt, compare, trainOn, promptsPerRound, ...(rollout ? { rollout } : {}) }
   return { kind: 'onPolicy', ...asked, judge: judgeOf(judge), sampling: withoutUndefined(sampling) }
 }
 

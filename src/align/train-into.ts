@@ -12,6 +12,7 @@ export interface TrainingInto {
   readonly watch: Watch
   readonly signal?: AbortSignal
   readonly maxSteps?: number
+  readonly toCome?: Training['toCome']
   readonly measure?: Training['measure']
 }
 
@@ -20,8 +21,8 @@ export async function trainInto(
   run: Run,
   recipe: Recipe,
   { trainee, reference }: Setting,
-  examples: readonly Example[],
-  { round, folder, watch, signal, maxSteps, measure }: TrainingInto,
+  [examples = [], ...later]: readonly (readonly Example[])[],
+  { round, folder, watch, signal, maxSteps, toCome, measure }: TrainingInto,
 ): Promise<Trained> {
   const { preferences, objective, loss } = recipe
   let bar: ReturnType<typeof begin> | undefined
@@ -31,6 +32,8 @@ export async function trainInto(
     objective,
     ...(loss ? { loss } : {}),
     examples,
+    later,
+    ...(toCome ? { toCome } : {}),
     seed: round === 0 ? recipe.train.seed : seedFor(recipe.train.seed, `order/${round}`),
     round,
     shuffle: preferences.kind === 'onPolicy' || preferences.shuffle,

@@ -78,7 +78,7 @@ export async function trainRun(recipe: Recipe, options: TrainRunOptions = {}): P
     watch.needs?.({ all: estimate(checkpoint.config, recipe.train, await material.work(), await throughputOf(engine)) })
     const { examples, contribution } = await material.examples()
     if (contribution) await run.write('contribution.json', contribution)
-    const { done, steps } = await trainInto(run, recipe, setting, examples, {
+    const { done, steps } = await trainInto(run, recipe, setting, [examples], {
       round: 0,
       folder: 'checkpoint',
       watch,

@@ -50,6 +50,10 @@ export interface Training extends Course {
   readonly objective: Objective
   readonly loss?: CustomLoss
   readonly examples: readonly Example[]
+  /** Further examples: each group is trained on after those before it, and may have been sampled from what came of them. */
+  readonly later?: readonly (readonly Example[])[]
+  /** How many examples each group will have that is not there yet; the schedule counts their steps. */
+  readonly toCome?: readonly number[]
   /** The round that metrics are written under; 0, the default, is a plain training run. */
   readonly round?: number
   readonly shuffle?: boolean
@@ -82,15 +86,17 @@ export interface Trained {
  *         finite (naming the first tap that had it); the parameters of the last good step are kept
  */
 export async function train(training: Training): Promise<Trained> {
-  const { policy, examples, batch, epochs, seed, optimizer, checkpoint, shuffle = true, together } = training
+  const { policy, examples, later = [], toCome = [], batch, epochs, seed, optimizer, checkpoint, shuffle = true, together } = training
   const by = together ? ({ tree }: Example) => tree.prompt.join() : undefined
-  const epochOf = (epoch: number) => batches(examples, batch, { seed, epoch, shuffle, ...(by ? { by } : {}) })
-  const plan = Array.from({ length: epochs }, (_, epoch) => epochOf(epoch)).flat()
+  const plan = [examples, ...later].flatMap((group, k) =>
+    Array.from({ length: epochs }, (_, e) => batches(group, batch, { seed, epoch: k * epochs + e, shuffle, ...(by ? { by } : {}) })).flat(),
+  )
+  const steps = toCome.reduce((sum, count) => sum + epochs * Math.ceil(count / batch), plan.length)
   const packing = packingOf(training)
   const state = await openTrainState(policy, optimizer)
   try {
     let step = training.resume && checkpoint && existsSync(checkpoint.file) ? await state.restore(checkpoint.file) : 0
-    await training.onStart?.({ step, steps: plan.length })
+    await training.onStart?.({ step, steps })
     let savedAt = Date.now()
     while (step < Math.min(plan.length, training.maxSteps ?? plan.length)) {
       const started = performance.now()
@@ -100,13 +106,13 @@ export async function train(training: Training): Promise<Trained> {
       if (step === 1) checkStart(training, now, measured.objective)
       const gradNorm = await state.gradNorm()
       if (!Number.isFinite(measured.loss + gradNorm)) throw await notFinite(training, state, now, packing, step)
-      const lr = optimizer.params.lr! * rateAt(training.schedule, step, plan.length)
+      const lr = optimizer.params.lr! * rateAt(training.schedule, step, steps)
       await state.update(step, lr, Math.min(1, training.clip / (gradNorm + 1e-6)))
       const tokensPerSecond = (1000 * measured.tokens) / (performance.now() - started)
-      const more = await training.measure?.({ step, steps: plan.length })
+      const more = await training.measure?.({ step, steps })
       await training.onStep?.(
         { round: training.round ?? 0, step, ...measured.metrics, loss: measured.loss, gradNorm, lr, tokensPerSecond, ...more },
-        { steps: plan.length },
+        { steps },
       )
       const stopping = training.signal?.aborted || step === plan.length || step === training.maxSteps
       if (checkpoint && (stopping || Date.now() - savedAt > checkpoint.everySeconds * 1000)) {
@@ -115,7 +121,7 @@ export async function train(training: Training): Promise<Trained> {
       }
       if (training.signal?.aborted) break
     }
-    return { steps: plan.length, done: step }
+    return { steps, done: step }
   } finally {
     await state.close()
     await policy.rest()
