@@ -8,6 +8,7 @@ import { mean } from '../graph/index.ts'
 import { loadAdapters, loadCheckpoint } from '../models/index.ts'
 import { evaluationSchema, openRun, roundFolder, sampleSchema } from '../runs/index.ts'
 import { type AlignOptions, align } from './align.ts'
+import { votedSchema } from './collect.ts'
 import { look } from './look.ts'
 import { onPolicy, type Recipe, type RecipeInput, recipe } from './recipe.ts'
 import { openSetting } from './setting.ts'
@@ -33,7 +34,7 @@ const voter = simulatedVoter({ about: 'likes vowels', utility: (sample) => 2 * v
 const prompts = (n: number) => Array.from({ length: n }, (_, i) => `Once there was ${String.fromCharCode(97 + (i % 26))}${i}`)
 
 /** Two rounds on the tiny model in under a second. */
-function tiny(name: string, more: Partial<RecipeInput> = {}, judge: Judge = voter): Recipe {
+function tiny(name: string, more: Partial<RecipeInput> = {}, judge: Judge = voter, asked: { rollout?: number } = {}): Recipe {
   return recipe({
     model: 'fixtures/llama-tiny',
     prior: { goals: [vowels], strength: 5 },
@@ -43,6 +44,7 @@ function tiny(name: string, more: Partial<RecipeInput> = {}, judge: Judge = vote
       promptsPerRound: 8,
       maxTokens: 10,
       judge,
+      ...asked,
     }),
     train: { optimizer: { name: 'adamw', lr: 1e-3 }, batch: 8 },
     accept: { shareEnded: atLeast(0.99) },
@@ -123,6 +125,44 @@ describe('align', () => {
     expect(await pairsOf(opened, 1)).toBeGreaterThan(40)
     // Eight prompts, one pair of each, three to a step.
     expect((await opened.readMetrics()).map(({ step }) => step)).toEqual([1, 2, 3])
+  })
+
+  it('trains on each rollout before it samples the next from what came of it', async () => {
+    const more: Partial<RecipeInput> = { train: { optimizer: { name: 'adamw', lr: 1e-3 }, batch: 100, schedule: 'linear' } }
+    const order: string[] = []
+    const watch: Watch = {
+      progress: (label) => ({ advance() {}, done: () => order.push(label) }),
+      step: ({ round, step }, { steps }) => order.push(`step ${round}.${step} of ${steps}`),
+    }
+    const { run } = await align(tiny('rollouts', more, voter, { rollout: 3 }), { watch })
+    const [sampling, scoring, training] = ['round 1: sampling', 'reference log-probabilities', 'round 1: training']
+    expect(order.slice(0, 11)).toEqual([
+      ...[sampling, 'step 1.1 of 3', training],
+      ...[sampling, scoring, 'step 1.2 of 3', training],
+      ...[sampling, scoring, 'step 1.3 of 3', training],
+    ])
+    // In the second round the first step is on the whole first round too, from the original model.
+    expect(order.filter((line) => line.startsWith('step 2'))).toEqual(['step 2.1 of 3', 'step 2.2 of 3', 'step 2.3 of 3'])
+    const opened = await openRun(run)
+    const rows = await opened.readRows('rounds/01/pairs.jsonl', votedSchema)
+    expect([...new Set(rows.map(({ rollout, prompt }) => `${rollout} ${prompt}`))].map((line) => line[0]).join('')).toBe('11122233')
+    const metrics = await opened.readMetrics()
+    const rates = [1, 2].flatMap(() => [3, 2, 1].map((left) => Math.round(((1e-3 * left) / 3) * 1e9)))
+    expect(metrics.map(({ lr }) => Math.round(lr * 1e9))).toEqual(rates)
+    const { contribution } = await opened.read('rounds/02/evaluation.json', evaluationSchema)
+    expect(contribution!.votes).toBe(5 * (await pairsOf(opened, 1)) + 5 * (await pairsOf(opened, 2)))
+  })
+
+  it('samples a later rollout from another policy than the first', async () => {
+    const said = async (name: string, lr: number) => {
+      const train = { optimizer: { name: 'adamw', lr }, batch: 2 }
+      const { run } = await align(tiny(name, { train, rounds: 1 }, voter, { rollout: 4 }))
+      const rows = await (await openRun(run)).readRows('rounds/01/pairs.jsonl', votedSchema)
+      return [1, 2].map((n) => rows.filter(({ rollout }) => rollout === n).map(({ a, b }) => [a.ids, b.ids]))
+    }
+    const [still, moved] = [await said('still', 1e-12), await said('moved', 1e-2)]
+    expect(moved[0]).toEqual(still[0])
+    expect(moved[1]).not.toEqual(still[1])
   })
 
   it('finds no distance between a policy and itself, however many completions share a prompt', async () => {
@@ -222,6 +262,7 @@ describe('a run that was stopped and resumed equals one that was not', () => {
   const settings: Record<string, Partial<RecipeInput>> = {
     sealed: { train, accept: { shareEnded: atMost(0.9) } },
     rounds: { train, rounds: 3, keepRounds: 1 },
+    rollouts: { train, rounds: 2 },
   }
   const crash = new Error('stopped here')
   let judgeFails = false
@@ -238,6 +279,16 @@ describe('a run that was stopped and resumed equals one that was not', () => {
       return { advance() {}, done() {} }
     },
   })
+
+  const nthTime = (n: number, form: RegExp): Watch => {
+    let seen = 0
+    return {
+      progress(label) {
+        if (form.test(label) && ++seen === n) throw crash
+        return { advance() {}, done() {} }
+      },
+    }
+  }
 
   const whole: Record<string, Awaited<ReturnType<typeof finished>>> = {}
   beforeAll(async () => {
@@ -262,11 +313,15 @@ describe('a run that was stopped and resumed equals one that was not', () => {
     ],
     ['in its second round', 'rounds', (stop) => ({ step: ({ round, step }) => round === 2 && step === 5 && stop.abort(crash) })],
     ['before its third', 'rounds', () => throwAt(/round 3: sampling/)],
+    ['while it samples a rollout', 'rollouts', () => nthTime(3, /round 1: sampling/)],
+    ['between two rollouts', 'rollouts', () => nthTime(2, /round 1: training/)],
+    ['in its second rollout', 'rollouts', (stop) => ({ step: ({ round, step }) => round === 1 && step === 5 && stop.abort(crash) })],
+    ['in a rollout of its second round', 'rollouts', () => nthTime(2, /round 2: sampling/)],
   ]
   it.each(phases)('%s', async (phase, how, watch) => {
     const name = phase.replaceAll(' ', '-')
     const stop = new AbortController()
-    const first = align(tiny(name, settings[how], judge), { watch: watch(stop), signal: stop.signal })
+    const first = align(made(name, how), { watch: watch(stop), signal: stop.signal })
     await expect(first).rejects.toThrow('stopped here')
     judgeFails = false
     expect(await finished(name, how, { resume: true })).toEqual(whole[how])
@@ -279,8 +334,12 @@ describe('a run that was stopped and resumed equals one that was not', () => {
     expect(lines.join()).toContain('this run has ended')
   })
 
+  function made(name: string, how: string): Recipe {
+    return tiny(name, settings[how], judge, how === 'rollouts' ? { rollout: 3 } : {})
+  }
+
   async function finished(name: string, how: string, options: AlignOptions = {}) {
-    const { run: path, model, ...verdict } = await align(tiny(name, settings[how], judge), options)
+    const { run: path, model, ...verdict } = await align(made(name, how), options)
     const run = await openRun(path)
     const losses = (await run.readMetrics()).map(({ round, step, loss, gradNorm }) => [round, step, loss, gradNorm])
     const evaluations = await Promise.all(

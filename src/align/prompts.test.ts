@@ -57,6 +57,12 @@ describe('prompts', () => {
     const round = (n: number) => promptsOf(n, all, { promptsPerRound: 4 }).flat()
     expect([1, 2, 3].flatMap(round)).toEqual([...all, ...all.slice(0, 2)])
     expect(promptsOf(2, all, { promptsPerRound: 100 })).toEqual([all])
+    const rollouts = [1, 2].map((n) => promptsOf(n, all, { promptsPerRound: 7, rollout: 3 }))
+    expect(rollouts.map((round) => round.map(({ length }) => length))).toEqual([
+      [3, 3, 1],
+      [3, 3, 1],
+    ])
+    expect(rollouts.flat(2)).toEqual([...all, ...all].slice(0, 14))
   })
 })
 

@@ -228,13 +228,14 @@ export function openEngine({ threads = availableParallelism() }: { threads?: num
 }
 
 /**
- * Writes arrays through two pieces of shared memory that take turns: a message would copy each array into memory of its own first, and
- * touching new memory costs more than the copy.
+ * Writes arrays through two pieces of shared memory that take turns, unless they lie in shared memory themselves: a message would copy
+ * each array into memory of its own first, and touching new memory costs more than the copy.
  */
 function sender(ask: (request: Request) => Promise<void>) {
   const pieces = [0, 1].map(() => ({ buffer: undefined as SharedArrayBuffer | undefined, free: Promise.resolve() }))
   let turn = 0
   return async (slot: Slot, data: Float32Array | Int32Array): Promise<void> => {
+    if ((data.buffer as ArrayBufferLike) instanceof SharedArrayBuffer) return ask({ kind: 'write', slot, data })
     const parts: Promise<void>[] = []
     for (let at = 0; at < data.length; at += PIECE) {
       const piece = pieces[turn++ % 2]!

@@ -3,6 +3,7 @@ import { UserError } from '../graph/index.ts'
 const PAGE = 65536
 const PAGES = 65536
 const ALIGN = 64
+const STEP = 2048
 
 /**
  * One growing WebAssembly memory with a first-fit list of free ranges. Parameters, gradients, moments and caches live here, so that
@@ -61,7 +62,8 @@ export function openMemory() {
   }
 
   function grow(bytes: number) {
-    const missing = Math.ceil((bytes - memory.buffer.byteLength) / PAGE)
+    const now = memory.buffer.byteLength / PAGE
+    const missing = Math.ceil(bytes / PAGE) - now
     if (missing <= 0) return
     const gib = `${(bytes / 2 ** 30).toFixed(1)} GiB`
     if (bytes > PAGES * PAGE) {
@@ -70,7 +72,8 @@ export function openMemory() {
       )
     }
     try {
-      memory.grow(missing)
+      // In large steps, since each collects garbage; what is not touched takes no memory.
+      memory.grow(Math.min(Math.max(missing, STEP), PAGES - now))
     } catch (cause) {
       throw new UserError(`engine: memory for ${gib} must be free, got none; close other programs, or train with lora`, { cause })
     }

@@ -81,7 +81,10 @@ const actions: { readonly [K in Request['kind']]: (request: Extract<Request, { k
   async run({ id, feeds, numbers, outputs }) {
     const session = sessions.get(id)!
     const fed: Record<string, OrtTensor> = Object.fromEntries(
-      feeds.map(({ name, slot, data, shape, dtype }) => [name, new OrtTensor(names[dtype], (data ?? view(slot!)) as never, shape)]),
+      feeds.map(({ name, slot, data, shape, dtype }) => [
+        name,
+        new OrtTensor(names[dtype], (data ? unshared(data) : view(slot!)) as never, shape),
+      ]),
     )
     for (const [name, data] of Object.entries(numbers))
       fed[name] = data instanceof Float32Array ? new OrtTensor('float32', data, []) : new OrtTensor('int64', data, [data.length])
@@ -121,7 +124,12 @@ function view({ offset, size, dtype }: Slot): Float32Array | Int32Array {
   return dtype === 'i32' ? new Int32Array(memory.buffer, offset, size) : new Float32Array(memory.buffer, offset, size)
 }
 
-/** ONNX Runtime's binding takes no shared memory, so what goes there is written here first; kept from run to run. */
+/** ONNX Runtime's binding takes no shared memory. */
+function unshared(data: Float32Array | Int32Array): Float32Array | Int32Array {
+  return (data.buffer as ArrayBufferLike) instanceof SharedArrayBuffer ? data.slice() : data
+}
+
+/** So what goes there is written here first; kept from run to run. */
 const scratches = new Map<string, Float32Array | Int32Array>()
 function scratch(key: string, dtype: keyof typeof arrays, size: number): Float32Array | Int32Array {
   const known = scratches.get(key)

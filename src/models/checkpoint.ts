@@ -64,8 +64,11 @@ export async function loadCheckpoint(
   const json = await readJson(configFile, anyObject, remedy)
   const config = readConfig(configFile, json)
   const { eosIds, sampling } = await readGeneration(folder, configFile, json)
+  // Side by side: one waits for the disk. What is wrong with the weights is said first.
+  const reading = loadTokenizer(folder)
+  reading.catch(() => {})
   const { params, hash } = options.fresh === undefined ? await readWeights(folder, config, gguf) : freshWeights(config, options.fresh)
-  const tokenizer = await loadTokenizer(folder)
+  const tokenizer = await reading
   if (tokenizer.vocabSize > config.vocabSize)
     throw new UserError(
       `${folder}: the tokenizer's ids must fit the ${config.vocabSize} rows of the embedding, got ${tokenizer.vocabSize} ids; are tokenizer.json and config.json of the same model?`,

@@ -52,6 +52,23 @@ describe('safetensors', () => {
     expect(readdirSync(folder)).toEqual(['model.safetensors'])
   })
 
+  it('widens and hashes two bytes whatever chunk they came in, and none at all', async () => {
+    const bits = Uint16Array.from({ length: 13_000_001 }, (_, i) => Math.imul(i, 40_503) & 0x7f7f)
+    const header = {
+      none: { dtype: 'BF16', shape: [0], data_offsets: [0, 0] },
+      x: { dtype: 'BF16', shape: [bits.length], data_offsets: [0, 2 * bits.length] },
+    }
+    const bytes = bytesOf(header, new Uint8Array(bits.buffer))
+    writeFileSync(file, bytes)
+    const hash = createHash('sha256')
+    const back = await readSafetensors(file, hash)
+    expect(back.get('none')!.data.length).toBe(0)
+    const x = back.get('x')!.data as Float32Array
+    const wide = new Uint32Array(x.buffer, x.byteOffset, x.length)
+    expect(wide.every((word, i) => word === bits[i]! << 16)).toBe(true)
+    expect(hash.digest('hex')).toBe(createHash('sha256').update(bytes).digest('hex'))
+  })
+
   it('keeps every bit of an f32, whatever chunk it came in', async () => {
     const bits = Uint32Array.from({ length: 5_000_000 }, (_, i) => Math.imul(i, 2_654_435_761))
     await writeSafetensors(file, [['x', { dtype: 'f32', shape: [bits.length], data: new Float32Array(bits.buffer) }]])

@@ -42,7 +42,7 @@ interface Entry {
 
 /**
  * Reads every tensor of a safetensors file, floats widened to f32 and bytes to i32, in the order they lie in the file.
- * Bytes go straight into their tensor; `hash`, if given, sees the whole file.
+ * Bytes go straight into their tensor, and all tensors lie in one piece of memory that threads share; `hash`, if given, sees the whole file.
  *
  * throws  UserError naming file and tensor for a header that lies, a dtype other than F32, F16, BF16, I32, U8 and BOOL, or a file that ends early
  * limits  needs a little-endian machine, as every platform of Node but s390x is
@@ -54,40 +54,49 @@ export async function readSafetensors(file: string, hash?: Hash): Promise<Map<st
   })
   try {
     const tensors = new Map<string, Tensor>()
-    const seen = lagging(hash)
-    for (const { name, dtype, shape, from } of await readHeader(file, handle, seen)) {
+    const read = reader(handle, hash)
+    const entries = await readHeader(file, handle, read)
+    const memory = new SharedArrayBuffer(4 * entries.reduce((sum, { shape }) => sum + sizeOf(shape), 0))
+    let start = 0
+    let whole = Promise.resolve()
+    for (const { name, dtype, shape, from } of entries) {
       const kind: Stored = stored[dtype]
-      const data = kind.dtype === 'i32' ? new Int32Array(sizeOf(shape)) : new Float32Array(sizeOf(shape))
-      const read = (bytes: Uint8Array, at: number) => fillFrom(handle, bytes, at, `${file}: ${name}`, seen)
-      if (kind.widen) await readWidened(data.buffer, kind.widen, from, read)
-      else if (kind.bytes === 1) data.set(await readBytes(sizeOf(shape), from, read))
-      else await read(new Uint8Array(data.buffer), from)
+      const size = sizeOf(shape)
+      const data = kind.dtype === 'i32' ? new Int32Array(memory, start, size) : new Float32Array(memory, start, size)
+      const where = `${file}: ${name}`
+      if (kind.widen) await readWidened(new Uint32Array(memory, start, size), kind.widen, from, where, read)
+      else if (kind.bytes === 1) data.set(await readBytes(size, from, where, read))
+      else whole = read(new Uint8Array(memory, start, 4 * size), from, where)
       tensors.set(name, { dtype: kind.dtype, shape, data })
+      start += 4 * size
     }
-    seen.catchUp()
+    await whole
     return tensors
   } finally {
     await handle.close()
   }
 }
 
-async function readBytes(length: number, from: number, read: (bytes: Uint8Array, at: number) => Promise<void>) {
+async function readBytes(length: number, from: number, where: string, read: Read) {
   const bytes = new Uint8Array(length)
-  await read(bytes, from)
+  await read(bytes, from, where)
   return bytes
 }
 
-async function readWidened(
-  data: ArrayBuffer,
-  widen: (bits: number) => number,
-  from: number,
-  read: (bytes: Uint8Array, at: number) => Promise<void>,
-) {
-  const bits = new Uint32Array(data)
-  const chunk = new Uint16Array(Math.min(bits.length, chunkBytes / 2))
-  for (let done = 0; done < bits.length; done += chunk.length) {
-    const part = chunk.subarray(0, bits.length - done)
-    await read(new Uint8Array(part.buffer, 0, part.byteLength), from + 2 * done)
+/** Through two chunks that take turns: one is read while the other is widened. */
+async function readWidened(bits: Uint32Array, widen: (bits: number) => number, from: number, where: string, read: Read) {
+  const size = Math.min(bits.length, chunkBytes / 2)
+  const chunks = [0, 1].map(() => new Uint16Array(size))
+  let turn = 0
+  const start = (done: number) => {
+    const part = chunks[turn++ % 2]!.subarray(0, bits.length - done)
+    return { part, ready: read(new Uint8Array(part.buffer, 0, part.byteLength), from + 2 * done, where) }
+  }
+  let next = start(0)
+  for (let done = 0; done < bits.length; done += size) {
+    const { part, ready } = next
+    await ready
+    if (done + size < bits.length) next = start(done + size)
     for (let i = 0; i < part.length; i++) bits[done + i] = widen(part[i]!)
   }
 }
@@ -96,21 +105,21 @@ const whole = z.int().nonnegative()
 const headerSchema = z.record(z.string(), z.object({ dtype: z.string(), shape: z.array(whole), data_offsets: z.tuple([whole, whole]) }))
 
 /** The header's entries in file order, checked so that the tensors tile the rest of the file exactly. */
-async function readHeader(file: string, handle: FileHandle, seen: Lagging): Promise<Entry[]> {
+async function readHeader(file: string, handle: FileHandle, read: Read): Promise<Entry[]> {
   const must: (holds: boolean, message: () => string) => asserts holds = (holds, message) => {
     if (!holds) throw new UserError(`${file}: ${message()}; ${remedy}`)
   }
   const { size } = await handle.stat()
   must(size >= 8, () => `a safetensors file starts with 8 bytes of header length, got ${size} bytes`)
   const prefix = new DataView(new ArrayBuffer(8))
-  await fillFrom(handle, new Uint8Array(prefix.buffer), 0, file, seen)
+  await read(new Uint8Array(prefix.buffer), 0, file)
   const length = prefix.getBigUint64(0, true)
   must(
     length <= BigInt(Math.min(size - 8, maxHeaderBytes)),
     () => `the header must fit the file of ${size} bytes, got a length of ${length}`,
   )
   const text = new Uint8Array(Number(length))
-  await fillFrom(handle, text, 8, file, seen)
+  await read(text, 8, file)
 
   const json = decodeHeader(text)
   must(json !== undefined, () => `the header must be a JSON object, got ${JSON.stringify(Buffer.from(text.subarray(0, 40)).toString())}…`)
@@ -152,33 +161,29 @@ function decodeHeader(text: Uint8Array): Record<string, unknown> | undefined {
   }
 }
 
-/** A hash one piece behind what is read, so that it is worked out while the next piece comes from the disk. */
-type Lagging = ReturnType<typeof lagging>
-function lagging(hash?: Hash) {
-  let last: Uint8Array | undefined
-  return {
-    catchUp() {
-      if (last) hash?.update(last)
-      last = undefined
-    },
-    /** Whether some of these bytes are still to be hashed. */
-    holds: ({ buffer, byteOffset, length }: Uint8Array) =>
-      last?.buffer === buffer && last.byteOffset < byteOffset + length && byteOffset < last.byteOffset + last.length,
-    see(bytes: Uint8Array) {
-      last = bytes
-    },
+/** Fills memory from a place in the file; done when that and everything asked for before it is read, and hashed in the order of asking. */
+type Read = (bytes: Uint8Array, at: number, where: string) => Promise<void>
+
+/** Every piece is asked for at once, so that the disk goes on while this thread hashes, or reads a tokenizer. */
+function reader(handle: FileHandle, hash?: Hash): Read {
+  let before = Promise.resolve()
+  return (bytes, at, where) => {
+    for (let from = 0; from < bytes.length; from += chunkBytes) {
+      const piece = bytes.subarray(from, from + chunkBytes)
+      const reading = fill(handle, piece, at + from, where)
+      const earlier = before
+      before = Promise.all([earlier, reading]).then(() => void hash?.update(piece))
+    }
+    // Whoever waits hears of what went wrong.
+    before.catch(() => {})
+    return before
   }
 }
 
-async function fillFrom(handle: FileHandle, bytes: Uint8Array, at: number, where: string, seen: Lagging) {
+async function fill(handle: FileHandle, bytes: Uint8Array, at: number, where: string): Promise<void> {
   for (let done = 0; done < bytes.length; ) {
-    const piece = bytes.subarray(done, done + chunkBytes)
-    if (seen.holds(piece)) seen.catchUp() // the same memory may be read into again
-    const reading = handle.read(piece, 0, piece.length, at + done)
-    seen.catchUp()
-    const { bytesRead } = await reading
+    const { bytesRead } = await handle.read(bytes, done, bytes.length - done, at + done)
     if (bytesRead === 0) throw new UserError(`${where}: ${bytes.length} bytes must be there, got ${done}: the file is cut short; ${remedy}`)
-    seen.see(piece.subarray(0, bytesRead))
     done += bytesRead
   }
 }
