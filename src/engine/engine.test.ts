@@ -8,6 +8,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { expectClose } from '../../test/close.ts'
 import { kernelTolerance, tolerances } from '../../test/tolerances.ts'
 import {
+  addRows,
   constant,
   evaluate,
   gradient,
@@ -54,6 +55,31 @@ describe('ONNX Runtime equals eval, for every op × sample', () => {
     const { y } = await program.run(given)
     await program.close()
     expectClose(y!, want, kernelTolerance(op))
+  })
+})
+
+describe('rows that many are added to lose none of them, in several threads', () => {
+  it.each([
+    ['into few rows', 8, 20_000, 48],
+    ['into many', 3000, 2500, 288],
+  ])('%s', async (_, rows, count, width) => {
+    const several = openEngine({ threads: 4 })
+    const given = { x: input('x', [rows, width]), index: input('index', [count], 'i32'), u: input('u', [count, width]) }
+    const program = await several.compile(graph(given, { y: addRows(given.x, given.index, given.u) }))
+    const data = {
+      x: tensor(new Float32Array(rows * width), [rows, width]),
+      index: tensor(
+        Int32Array.from({ length: count }, (_, i) => i % 5),
+        [count],
+      ),
+      u: tensor(new Float32Array(count * width).fill(1), [count, width]),
+    }
+    for (let run = 0; run < 5; run++) {
+      const { y } = await program.run(data)
+      // Whole numbers add up exactly.
+      expect(y!.data.every((sum, i) => sum === (i < 5 * width ? count / 5 : 0))).toBe(true)
+    }
+    await several.close()
   })
 })
 
@@ -302,7 +328,7 @@ function operators(bytes: Uint8Array): string[] {
 
 /** The operators of the ONNX standard, opset 21, that ops are lowered to. */
 const standard = new Set(
-  'Abs Add ArgMax Cast Concat Div Erf Exp Expand Gather Identity Log MatMul Max Min Mul Neg Pad ReduceMax ReduceSum Reshape ScatterND Sigmoid Sign Slice Softmax Sqrt Sub Tanh Transpose'.split(
+  'Abs Add ArgMax Cast Concat Div Equal Erf Exp Expand Gather Identity Log MatMul Max Min Mul Neg Pad Range ReduceMax ReduceSum Reshape ScatterND Sigmoid Sign Slice Softmax Sqrt Squeeze Sub Tanh Transpose Unsqueeze'.split(
     ' ',
   ),
 )

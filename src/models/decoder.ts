@@ -16,12 +16,14 @@ import {
   type Shape,
   silu,
   sizeOf,
+  slice,
   softmax,
   sqrt,
   stopGradient,
   sum,
   type Tap,
   table,
+  takeKnownRows,
   takeRows,
   tanh,
   tensor,
@@ -38,10 +40,12 @@ export interface DecoderInputs {
   readonly tokens: Value
   readonly positions: Value
   readonly mask: Value
-  /** Attention takes pieces instead of rows, see Pieces: all three or none. */
+  /** Attention takes pieces instead of rows, see Pieces: all five or none. */
   readonly queries?: Value
   readonly keys?: Value
   readonly homes?: Value
+  readonly origins?: Value
+  readonly readers?: Value
 }
 
 /** Low-rank additions to linear layers, by path (`blocks.0.attn.q`): W becomes W + scale · b·a, with rows as long as `magnitude` says. */
@@ -133,15 +137,15 @@ function embedded(params: DecoderParams<Value>, { tokens, positions }: DecoderIn
 /** What the queries of a block see: who may see whom, and the angles of queries and keys; by pieces, where there are any. */
 interface Sight {
   readonly mask: Value
-  readonly pieces?: Required<Pick<DecoderInputs, 'queries' | 'keys' | 'homes'>>
+  readonly pieces?: Required<Pick<DecoderInputs, 'queries' | 'keys' | 'homes' | 'origins' | 'readers'>>
   readonly window?: number
   readonly angles?: { readonly queries: Angles; readonly keys: Angles }
 }
 
 /** Masks and angles, made once for all blocks that share them. */
 function sightsOf(inputs: DecoderInputs, config: DecoderConfig, { past }: DecoderOptions): (block: number) => Sight {
-  const { mask, queries, keys, homes } = inputs
-  const pieces = queries && keys && homes ? { queries, keys, homes } : undefined
+  const { mask, queries, keys, homes, origins, readers } = inputs
+  const pieces = queries && keys && homes && origins && readers ? { queries, keys, homes, origins, readers } : undefined
   const at = (places: Value | undefined) =>
     places ? takeRows(reshape(inputs.positions, [sizeOf(inputs.positions.shape)]), places) : inputs.positions
   const positions = { queries: at(pieces?.queries), keys: at(pieces?.keys) }
@@ -181,6 +185,17 @@ function beyond({ queries, keys }: { queries: Value; keys: Value }, length: numb
   return maximum(distance.sub(size - 1), 0).mul(-1e9)
 }
 
+/** Rows [R·T, …] as pieces have them. */
+function apart(rows: Value, { queries, keys, homes, readers }: NonNullable<Sight['pieces']>, of: 'queries' | 'keys'): Value {
+  const count = rows.shape[0]!
+  return of === 'keys' ? takeKnownRows(rows, keys, readers) : takeKnownRows(rows, queries, reshape(slice(homes, 0, 0, count), [1, count]))
+}
+
+/** What pieces have, as rows again. */
+function together(pieces: Value, { homes, origins }: NonNullable<Sight['pieces']>): Value {
+  return slice(takeKnownRows(pieces, homes, origins), 0, 0, homes.shape[0]! - 1)
+}
+
 function attention(
   x: Value,
   { attn }: DecoderBlock<Value>,
@@ -194,22 +209,22 @@ function attention(
   const { pieces } = sight
   const [R, T] = (pieces?.queries ?? x).shape as [number, number]
   const { heads: H, kvHeads: KV, headDim, queryScale = 1 / Math.sqrt(headDim), scoreCap } = config
-  const split = (value: Value, n: number, places: Value | undefined) => {
-    const rows = places ? takeRows(reshape(value, [sizeOf(value.shape) / (n * headDim), n * headDim]), places) : value
+  const split = (value: Value, n: number, of: 'queries' | 'keys') => {
+    const rows = pieces ? apart(reshape(value, [sizeOf(value.shape) / (n * headDim), n * headDim]), pieces, of) : value
     return transpose(reshape(rows, [...rows.shape.slice(0, 2), n, headDim]), [0, 2, 1, 3])
   }
   const placed = (value: Value, weight: Value | undefined, n: number, of: 'queries' | 'keys') => {
     const whole = config.qkNorm === 'whole'
-    const apart = split(whole ? norm(value, weight, undefined, config) : value, n, pieces?.[of])
-    const normed = whole ? apart : norm(apart, weight, undefined, config)
+    const heads = split(whole ? norm(value, weight, undefined, config) : value, n, of)
+    const normed = whole ? heads : norm(heads, weight, undefined, config)
     return sight.angles ? rotate(normed, sight.angles[of]) : normed
   }
   const q = tap('attn.q', placed(dense(x, attn.q, attn.qBias, 'attn.q'), attn.qNorm, H, 'queries'))
   const k = tap('attn.k', placed(dense(x, attn.k, attn.kBias, 'attn.k'), attn.kNorm, KV, 'keys'))
-  const v = tap('attn.v', split(dense(x, attn.v, attn.vBias, 'attn.v'), KV, pieces?.keys))
+  const v = tap('attn.v', split(dense(x, attn.v, attn.vBias, 'attn.v'), KV, 'keys'))
   const mixed = mixedValues()
   const turned = transpose(reshape(mixed, [R, H, T, headDim]), [0, 2, 1, 3])
-  const joined = pieces ? takeRows(reshape(turned, [R * T, H * headDim]), pieces.homes) : turned
+  const joined = pieces ? together(reshape(turned, [R * T, H * headDim]), pieces) : turned
   return dense(reshape(joined, x.shape.with(-1, H * headDim)), attn.o, attn.oBias, 'attn.o')
 
   function mixedValues(): Value {

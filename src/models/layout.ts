@@ -34,18 +34,22 @@ export interface Rows {
  * Prompts and branches apart: attention takes each piece with what it sees, so that the branches of a tree, and the trees of a row, are not
  * multiplied with each other only to be masked.
  *
- * shape   queries i32[P, Q]; keys i32[P, L]; homes i32[R·T]
+ * shape   queries i32[P, Q]; keys i32[P, L]; homes i32[R·T + 1]; origins i32[1, P·Q]; readers i32[M, R·T]
  */
 export interface Pieces {
   /** Flat positions r·T + t of a piece's tokens, which come first; the last of the first piece is one of the rows' padding. */
   readonly queries: Tensor
   /** Flat positions of what it sees: its prompt, if it is a branch, and itself. */
   readonly keys: Tensor
-  /** Where a position is among the P·Q queries; all padding is in one place, since it is all alike. */
+  /** Where a position is among the P·Q queries; all padding is in one place, since it is all alike, and so is one position more, which none is. */
   readonly homes: Tensor
+  /** The position that each of the queries is of; R·T where it is none. */
+  readonly origins: Tensor
+  /** Where a position is among the P·L keys, in every piece that sees it; then where none is. */
+  readonly readers: Tensor
 }
 
-/** The numbers that decide which compiled program runs: R, T, N and C of the Rows, and P, Q and L of their pieces, where there may be any. */
+/** The numbers that decide which compiled program runs: R, T, N and C of the Rows, and M, P, Q and L of their pieces, where there may be any. */
 export interface RowShape {
   readonly rows: number
   readonly length: number
@@ -55,6 +59,8 @@ export interface RowShape {
 }
 
 export interface PieceShape {
+  /** The most pieces that see one position. */
+  readonly readers: number
   readonly count: number
   readonly queries: number
   readonly keys: number
@@ -176,21 +182,30 @@ export function layOut(
 
 type Range = readonly [from: number, length: number]
 
-function openPieces(positions: number, { count, queries: Q, keys: L }: PieceShape) {
+function openPieces(positions: number, { count, queries: Q, keys: L, readers: M }: PieceShape) {
   const queries = new Int32Array(count * Q)
   const keys = new Int32Array(count * L)
-  const homes = new Int32Array(positions)
+  // The first piece is shorter than Q and L, so its last places are nobody's, unless they are the padding's: no gradient comes from there.
+  const homes = new Int32Array(positions + 1).fill(Q - 1)
+  const origins = new Int32Array(count * Q).fill(positions)
+  const readers = new Int32Array(M * positions).fill(L - 1)
+  const read = new Uint8Array(positions)
+  const see = (position: number, place: number) => {
+    keys[place] = position
+    readers[read[position]!++ * positions + position] = place
+  }
   const mask = new Float32Array(count * Q * L).fill(-1e9)
   let piece = 0
   return {
     /** A piece of consecutive positions, which sees all before it and, of itself, what is not later. */
     add([from, length]: Range, before: Range = [0, 0]) {
       if (length === 0) return
-      for (let i = 0; i < before[1]; i++) keys[piece * L + i] = before[0] + i
+      for (let i = 0; i < before[1]; i++) see(before[0] + i, piece * L + i)
       for (let i = 0; i < length; i++) {
         queries[piece * Q + i] = from + i
-        keys[piece * L + before[1] + i] = from + i
+        see(from + i, piece * L + before[1] + i)
         homes[from + i] = piece * Q + i
+        origins[piece * Q + i] = from + i
         mask.fill(0, (piece * Q + i) * L, (piece * Q + i) * L + before[1] + i + 1)
       }
       piece++
@@ -200,12 +215,17 @@ function openPieces(positions: number, { count, queries: Q, keys: L }: PieceShap
       const first = queries[Q - 1] || position
       queries[Q - 1] = first
       keys[L - 1] = first
-      homes[position] = Q - 1
       mask[Q * L - 1] = 0
     },
     close: (): Pick<Rows, 'mask' | 'pieces'> => ({
       mask: tensor(mask, [count, 1, Q, L]),
-      pieces: { queries: tensor(queries, [count, Q]), keys: tensor(keys, [count, L]), homes: tensor(homes, [positions]) },
+      pieces: {
+        queries: tensor(queries, [count, Q]),
+        keys: tensor(keys, [count, L]),
+        homes: tensor(homes, [positions + 1]),
+        origins: tensor(origins, [1, count * Q]),
+        readers: tensor(readers, [M, positions]),
+      },
     }),
   }
 }

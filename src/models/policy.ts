@@ -149,12 +149,14 @@ export function rowInputs(shape: RowShape) {
   }
 }
 
-function pieceInputs(positions: number, { count, queries, keys }: PieceShape) {
+function pieceInputs(positions: number, { count, queries, keys, readers }: PieceShape) {
   return {
     mask: input('mask', [count, 1, queries, keys]),
     queries: input('queries', [count, queries], 'i32'),
     keys: input('keys', [count, keys], 'i32'),
-    homes: input('homes', [positions], 'i32'),
+    homes: input('homes', [positions + 1], 'i32'),
+    origins: input('origins', [1, count * queries], 'i32'),
+    readers: input('readers', [readers, positions], 'i32'),
   }
 }
 
@@ -169,7 +171,7 @@ export function shapeOf(rows: Rows): RowShape {
   const shape = { rows: rows.rows, length, wanted: rows.wanted.shape[0]!, completions }
   if (!pieces) return shape
   const [count, queries] = pieces.queries.shape as [number, number]
-  return { ...shape, pieces: { count, queries, keys: pieces.keys.shape[1]! } }
+  return { ...shape, pieces: { count, queries, keys: pieces.keys.shape[1]!, readers: pieces.readers.shape[0]! } }
 }
 
 /**

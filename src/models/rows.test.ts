@@ -82,7 +82,14 @@ describe('packTrees', () => {
       [0, 1, 0, 0, 0],
       [6, 0, 0, 0, 0],
     ])
-    expect([...pieces!.homes.data]).toEqual([9, 10, 0, 1, 3, 6, 12, 2, 2, 2, 2])
+    expect([...pieces!.homes.data]).toEqual([9, 10, 0, 1, 3, 6, 12, 2, 2, 2, 2, 2])
+    expect([...pieces!.origins.data]).toEqual([2, 3, 11, 4, 11, 11, 5, 11, 11, 0, 1, 11, 6, 11, 11])
+    expect(rowsOf(pieces!.readers)).toEqual([
+      [0, 1, 2, 3, 7, 12, 20, 4, 4, 4, 4],
+      [5, 6, 4, 4, 4, 4, 4, 4, 4, 4, 4],
+      [10, 11, 4, 4, 4, 4, 4, 4, 4, 4, 4],
+      [15, 16, 4, 4, 4, 4, 4, 4, 4, 4, 4],
+    ])
     const seen = [...mask.data].map((m) => (m === 0 ? '1' : '.')).join('')
     expect(seen.match(/.{15}/g)).toEqual([
       '111..' + '1111.' + '....1',
@@ -91,6 +98,31 @@ describe('packTrees', () => {
       '1....' + '11...' + '.....',
       '1....' + '.....' + '.....',
     ])
+  })
+
+  it('knows of every query and key whose it is, and of every position who reads it', () => {
+    fc.assert(
+      fc.property(trees, packing, (given, options) => {
+        for (const { rows } of packTrees(given, options)) {
+          if (!rows.pieces) continue
+          const { queries, keys, homes, origins, readers } = rows.pieces
+          const [[P, Q], L, positions] = [queries.shape as [number, number], keys.shape[1]!, rows.rows * rows.length]
+          const places = Array.from({ length: P * L }, (_, place) => place)
+          // The last place of the first piece is the padding's.
+          const open = (place: number) =>
+            place !== L - 1 &&
+            Array.from({ length: Q }, (_, q) => rows.mask.data[(Math.floor(place / L) * Q + q) * L + (place % L)]).includes(0)
+          for (let at = 0; at < positions; at++) {
+            const listed = Array.from({ length: readers.shape[0]! }, (_, m) => readers.data[m * positions + at]!)
+            expect(listed.filter((place) => place !== L - 1)).toEqual(places.filter((place) => keys.data[place] === at && open(place)))
+          }
+          const homed = new Map(Array.from({ length: positions }, (_, at) => [homes.data[at], at]))
+          homed.delete(Q - 1)
+          expect([...origins.data]).toEqual(Array.from({ length: P * Q }, (_, place) => homed.get(place) ?? positions))
+          expect(homes.data[positions]).toBe(Q - 1)
+        }
+      }),
+    )
   })
 
   it('lets padding see itself only, and nobody see padding', () => {

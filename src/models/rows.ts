@@ -198,17 +198,18 @@ function needOf(trees: readonly Tree[], length: number, bin: Bin): Need {
   const wanted = completions.reduce((sum, completion) => sum + completion.length, 0)
   const lengths = here.flatMap(pieceLengths)
   // One more query and key than any piece has: the padding's.
-  const pieces = { count: lengths.length, queries: 1 + Math.max(0, ...lengths), keys: 1 + Math.max(0, ...here.map(reachOf)) }
+  const readers = 1 + Math.max(0, ...here.map(({ completions }) => completions.filter(({ length }) => length > 1).length))
+  const pieces = { readers, count: lengths.length, queries: 1 + Math.max(0, ...lengths), keys: 1 + Math.max(0, ...here.map(reachOf)) }
   return { rows: bin.length, length, wanted, completions: completions.length, pieces }
 }
 
 function roundUp({ pieces, ...shape }: Need, { wantedMultiple = 64, pieceMultiple = 16 }: Packing): RowShape {
   const up = (n: number, multiple: number) => Math.max(1, Math.ceil(n / multiple)) * multiple
-  const { count, queries, keys } = pieces
+  const { queries, keys } = pieces
   return {
     ...shape,
     wanted: up(shape.wanted, wantedMultiple),
-    pieces: { count, queries: up(queries, pieceMultiple), keys: up(keys, pieceMultiple) },
+    pieces: { ...pieces, queries: up(queries, pieceMultiple), keys: up(keys, pieceMultiple) },
   }
 }
 
@@ -223,15 +224,16 @@ function larger(a: RowShape, b: RowShape): RowShape {
 }
 
 function largerPieces(a: PieceShape, b: PieceShape): PieceShape {
-  return { count: Math.max(a.count, b.count), queries: Math.max(a.queries, b.queries), keys: Math.max(a.keys, b.keys) }
+  const most = (key: keyof PieceShape) => Math.max(a[key], b[key])
+  return { readers: most('readers'), count: most('count'), queries: most('queries'), keys: most('keys') }
 }
 
 /** Whether the shape has room for what is needed; rows that are seen whole have room for any pieces. */
 function fits({ pieces, ...shape }: RowShape, need: Need): boolean {
   const room =
     shape.rows >= need.rows && shape.length >= need.length && shape.wanted >= need.wanted && shape.completions >= need.completions
-  const { count, queries, keys } = need.pieces
-  return room && (!pieces || (pieces.count >= count && pieces.queries >= queries && pieces.keys >= keys))
+  const roomy = (key: keyof PieceShape) => !pieces || pieces[key] >= need.pieces[key]
+  return room && roomy('readers') && roomy('count') && roomy('queries') && roomy('keys')
 }
 
 function firstSlots(trees: readonly Tree[]): number[] {

@@ -1,7 +1,9 @@
 import { demand } from '../errors.ts'
-import { sameShape, show, sizeOf, type Tensor, type Type } from '../tensor.ts'
+import { sameShape, show, sizeOf, type Tensor, type Type, tensor } from '../tensor.ts'
 import { apply, op, type Value } from '../value.ts'
 import { zerosLike } from './leaf.ts'
+import { sum } from './reduce.ts'
+import { reshape } from './shape.ts'
 
 /**
  * Picks rows: y[…i] = x[index[…i]]. An embedding is this, and so is choosing the positions whose log-probability is wanted.
@@ -35,6 +37,38 @@ export const takeRowsOp = op<'x' | 'index'>('takeRows', {
 })
 
 /**
+ * takeRows where it is known who reads each row of x, so that the gradient reads rows too instead of adding them up.
+ *
+ * shape   x f32[n, …d], index i32[…i], readers i32[m, n] → f32[…i, …d]; readers are places in the flat index, m of them for each row of x
+ * grad    dx = Σ over m of dy at readers; index and readers get none
+ * limits  readers are taken at their word: each place in index once, under the row that it reads; a row that fewer than m read has places of
+ *         zero gradient instead
+ * throws  ShapeError when index or readers are not i32, or readers not as wide as x has rows
+ */
+export function takeKnownRows(x: Value, index: Value, readers: Value): Value {
+  return apply(takeKnownRowsOp, { x, index, readers })
+}
+export const takeKnownRowsOp = op<'x' | 'index' | 'readers'>('takeKnownRows', {
+  infer({ x, index, readers }) {
+    demand(
+      readers.dtype === 'i32' && readers.shape.length === 2 && readers.shape[1] === x.shape[0],
+      () => `takeKnownRows: i32 readers of every row of x expected, got ${show(readers)} for ${show(x)}`,
+    )
+    return takeRowsOp.infer({ x, index }, {})
+  },
+  eval: ({ x, index }) => takeRowsOp.eval({ x, index }, {}),
+  grad({ dy, x, index, readers }) {
+    const read = takeRows(reshape(dy, [sizeOf(index.shape), ...x.shape.slice(1)]), readers)
+    return { x: reshape(sum(read, [0]), x.shape) }
+  },
+  onnx: ({ g, x, index }) => g.node('Gather', [x, index], { axis: 0 }),
+  // Each of three rows is read twice.
+  samples: (rng) => [
+    { x: rng.f32([3, 2]), index: tensor([0, 2, 1, 1, 0, 2], [2, 3], 'i32'), readers: tensor([0, 2, 1, 4, 3, 5], [2, 3], 'i32') },
+  ],
+})
+
+/**
  * Adds rows: y = x, then y[index[…i]] += u[…i]. Repeated indices accumulate.
  *
  * shape   x f32[n, …d], index i32[…i], u f32[…i, …d] → f32[n, …d]
@@ -62,13 +96,30 @@ export const addRowsOp = op<'x' | 'index' | 'u'>('addRows', {
     return { ...x, data }
   },
   grad: ({ dy, index }) => ({ x: dy, u: takeRows(dy, index) }),
-  onnx: ({ g, x, index, u }, _, types) => {
-    const column = g.node('Cast', [g.node('Reshape', [index, g.i64([...types.index.shape, 1])])], { to: 7 })
-    return g.node('ScatterND', [x, column, u], { reduction: 'add' })
+  // ONNX Runtime's ScatterND adds in several threads, and of two that meet at a row one is lost. So rows are added up in products: into each
+  // row of a short x, and into each row of u for a long one, where those of one index then say the same.
+  onnx({ g, x, index, u }, _, types) {
+    const [rows, count] = [types.x.shape[0]!, sizeOf(types.index.shape)]
+    const width = sizeOf(types.x.shape.slice(1))
+    const [flat, updates] = [g.node('Reshape', [index, g.i64([count])]), g.node('Reshape', [u, g.i64([count, width])])]
+    const whole = g.node('Cast', [flat], { to: 7 })
+    const equal = (places: string) => g.node('Cast', [g.node('Equal', [g.node('Unsqueeze', [places, g.i64([1])]), whole])], { to: 1 })
+    if (rows <= count) {
+      const zero = g.node('Squeeze', [g.i64([0])])
+      const every = g.node('Range', [zero, g.node('Squeeze', [g.i64([rows])]), g.node('Squeeze', [g.i64([1])])])
+      const total = g.node('MatMul', [equal(every), updates])
+      return g.node('Add', [x, g.node('Reshape', [total, g.i64(types.x.shape)])])
+    }
+    const totals = g.node('MatMul', [equal(whole), updates])
+    const before = g.node('Reshape', [x, g.i64([rows, width])])
+    const after = g.node('Add', [g.node('Gather', [before, flat], { axis: 0 }), totals])
+    const written = g.node('ScatterND', [before, g.node('Unsqueeze', [whole, g.i64([1])]), after])
+    return g.node('Reshape', [written, g.i64(types.x.shape)])
   },
   samples: (rng) => [
     { x: rng.f32([4, 2]), index: rng.index([6], 4), u: rng.f32([6, 2]) },
     { x: rng.f32([3]), index: rng.index([2, 2], 3), u: rng.f32([2, 2]) },
+    { x: rng.f32([9, 2]), index: rng.index([2, 3], 4), u: rng.f32([2, 3, 2]) }, // more rows than are added
   ],
 })
 
