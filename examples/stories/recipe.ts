@@ -14,7 +14,7 @@ export const stories = {
     compare: 'all',
     trainOn: 'extremes',
     promptsPerRound: 96,
-    rollout: 32,
+    rollout: 32, // prompts sampled at a time, from what was trained on those before
     maxTokens: 144,
     judge: voter,
   }),
@@ -22,7 +22,7 @@ export const stories = {
   // 3. The objective's own loss. A custom one: loss: ({ objective, kl }) => objective.add(kl.mul(0.001)),
   // 4. Backpropagation, from the original model in every round.
   train: {
-    optimizer: adamw({ lr: 5.5e-4 }),
+    optimizer: adamw({ lr: 6e-4 }),
     schedule: { name: 'linear', warmup: 5 },
     batch: 8, // the best and the worst completion of eight prompts
     epochs: 1,
@@ -40,7 +40,7 @@ export const stories = {
     klFromReference: atMost(20), //  nats per completion
   },
   gold,
-  look: { development: 48, sealed: 80, perPrompt: 2, scored: 32 },
+  look: { development: 44, sealed: 76, perPrompt: 2, scored: 24 },
   rounds: 3,
 } satisfies RecipeInput
 
