@@ -76,6 +76,20 @@ describe('an estimate', () => {
     expect(round.trained).toEqual({ positions: 10 * 110, wanted: 10 * 100 })
   })
 
+  it('counts as scored what later rollouts of a round are trained on, since the reference did not say it', () => {
+    const asked = { prompts: ['a'], perPrompt: 4, promptsPerRound: 10, maxTokens: 50, judge: { goals: { kind: 1 } } }
+    const prompts = Array.from({ length: 30 }, () => ({ text: '', ids: new Array<number>(10).fill(1) }))
+    const work = (rollout?: number) => {
+      const whole = made({ rounds: 2, preferences: { ...asked, ...(rollout ? { rollout } : {}) } })
+      return alignWork(whole, whole.preferences as OnPolicy, { train: prompts }, config)
+    }
+    const [at, once] = [work(4), work()]
+    // Of ten prompts the first four are the reference's own, in the first round.
+    expect(at.round.scored.wanted - once.round.scored.wanted).toBe(6 * 200)
+    expect(at.all.scored.wanted - once.all.scored.wanted).toBe(6 * 200)
+    expect([at.round.trained, at.all.trained]).toEqual([once.round.trained, once.all.trained])
+  })
+
   it('takes time by the operations: three times the forward pass for training, two with adapters', () => {
     const work = { length: 0, sampled: 0, scored: { positions: 0, wanted: 0 }, trained: { positions: 1000, wanted: 0 } }
     // A block of stories15m has 995,328 parameters in its products; two operations each.

@@ -16,7 +16,6 @@ import {
   type Shape,
   silu,
   sizeOf,
-  slice,
   softmax,
   sqrt,
   stopGradient,
@@ -187,13 +186,7 @@ function beyond({ queries, keys }: { queries: Value; keys: Value }, length: numb
 
 /** Rows [R·T, …] as pieces have them. */
 function apart(rows: Value, { queries, keys, homes, readers }: NonNullable<Sight['pieces']>, of: 'queries' | 'keys'): Value {
-  const count = rows.shape[0]!
-  return of === 'keys' ? takeKnownRows(rows, keys, readers) : takeKnownRows(rows, queries, reshape(slice(homes, 0, 0, count), [1, count]))
-}
-
-/** What pieces have, as rows again. */
-function together(pieces: Value, { homes, origins }: NonNullable<Sight['pieces']>): Value {
-  return slice(takeKnownRows(pieces, homes, origins), 0, 0, homes.shape[0]! - 1)
+  return of === 'keys' ? takeKnownRows(rows, keys, readers) : takeKnownRows(rows, queries, reshape(homes, [1, rows.shape[0]!]))
 }
 
 function attention(
@@ -224,7 +217,7 @@ function attention(
   const v = tap('attn.v', split(dense(x, attn.v, attn.vBias, 'attn.v'), KV, 'keys'))
   const mixed = mixedValues()
   const turned = transpose(reshape(mixed, [R, H, T, headDim]), [0, 2, 1, 3])
-  const joined = pieces ? together(reshape(turned, [R * T, H * headDim]), pieces) : turned
+  const joined = pieces ? takeKnownRows(reshape(turned, [R * T, H * headDim]), pieces.homes, pieces.origins) : turned
   return dense(reshape(joined, x.shape.with(-1, H * headDim)), attn.o, attn.oBias, 'attn.o')
 
   function mixedValues(): Value {

@@ -34,18 +34,18 @@ export interface Rows {
  * Prompts and branches apart: attention takes each piece with what it sees, so that the branches of a tree, and the trees of a row, are not
  * multiplied with each other only to be masked.
  *
- * shape   queries i32[P, Q]; keys i32[P, L]; homes i32[R·T + 1]; origins i32[1, P·Q]; readers i32[M, R·T]
+ * shape   queries i32[P, Q]; keys i32[P, L]; homes i32[R·T]; origins i32[1, P·Q]; readers i32[M, R·T]
  */
 export interface Pieces {
   /** Flat positions r·T + t of a piece's tokens, which come first; the last of the first piece is one of the rows' padding. */
   readonly queries: Tensor
   /** Flat positions of what it sees: its prompt, if it is a branch, and itself. */
   readonly keys: Tensor
-  /** Where a position is among the P·Q queries; all padding is in one place, since it is all alike, and so is one position more, which none is. */
+  /** Where a position is among the P·Q queries; all padding is in one place, since it is all alike. */
   readonly homes: Tensor
   /** The position that each of the queries is of; R·T where it is none. */
   readonly origins: Tensor
-  /** Where a position is among the P·L keys, in every piece that sees it; then where none is. */
+  /** Where a position is among the P·L keys, in every piece that sees it; then P·L. */
   readonly readers: Tensor
 }
 
@@ -185,10 +185,9 @@ type Range = readonly [from: number, length: number]
 function openPieces(positions: number, { count, queries: Q, keys: L, readers: M }: PieceShape) {
   const queries = new Int32Array(count * Q)
   const keys = new Int32Array(count * L)
-  // The first piece is shorter than Q and L, so its last places are nobody's, unless they are the padding's: no gradient comes from there.
-  const homes = new Int32Array(positions + 1).fill(Q - 1)
+  const homes = new Int32Array(positions)
   const origins = new Int32Array(count * Q).fill(positions)
-  const readers = new Int32Array(M * positions).fill(L - 1)
+  const readers = new Int32Array(M * positions).fill(count * L)
   const read = new Uint8Array(positions)
   const see = (position: number, place: number) => {
     keys[place] = position
@@ -215,6 +214,7 @@ function openPieces(positions: number, { count, queries: Q, keys: L, readers: M 
       const first = queries[Q - 1] || position
       queries[Q - 1] = first
       keys[L - 1] = first
+      homes[position] = Q - 1
       mask[Q * L - 1] = 0
     },
     close: (): Pick<Rows, 'mask' | 'pieces'> => ({
@@ -222,7 +222,7 @@ function openPieces(positions: number, { count, queries: Q, keys: L, readers: M 
       pieces: {
         queries: tensor(queries, [count, Q]),
         keys: tensor(keys, [count, L]),
-        homes: tensor(homes, [positions + 1]),
+        homes: tensor(homes, [positions]),
         origins: tensor(origins, [1, count * Q]),
         readers: tensor(readers, [M, positions]),
       },

@@ -154,7 +154,7 @@ function pieceInputs(positions: number, { count, queries, keys, readers }: Piece
     mask: input('mask', [count, 1, queries, keys]),
     queries: input('queries', [count, queries], 'i32'),
     keys: input('keys', [count, keys], 'i32'),
-    homes: input('homes', [positions + 1], 'i32'),
+    homes: input('homes', [positions], 'i32'),
     origins: input('origins', [1, count * queries], 'i32'),
     readers: input('readers', [readers, positions], 'i32'),
   }

@@ -3,7 +3,7 @@ import { sameShape, show, sizeOf, type Tensor, type Type, tensor } from '../tens
 import { apply, op, type Value } from '../value.ts'
 import { zerosLike } from './leaf.ts'
 import { sum } from './reduce.ts'
-import { reshape } from './shape.ts'
+import { pad, reshape } from './shape.ts'
 
 /**
  * Picks rows: y[…i] = x[index[…i]]. An embedding is this, and so is choosing the positions whose log-probability is wanted.
@@ -41,8 +41,8 @@ export const takeRowsOp = op<'x' | 'index'>('takeRows', {
  *
  * shape   x f32[n, …d], index i32[…i], readers i32[m, n] → f32[…i, …d]; readers are places in the flat index, m of them for each row of x
  * grad    dx = Σ over m of dy at readers; index and readers get none
- * limits  readers are taken at their word: each place in index once, under the row that it reads; a row that fewer than m read has places of
- *         zero gradient instead
+ * limits  readers are taken at their word: places that read the row, and for the rest of m the place after the last. What no reader names
+ *         passes no gradient on.
  * throws  ShapeError when index or readers are not i32, or readers not as wide as x has rows
  */
 export function takeKnownRows(x: Value, index: Value, readers: Value): Value {
@@ -58,13 +58,13 @@ export const takeKnownRowsOp = op<'x' | 'index' | 'readers'>('takeKnownRows', {
   },
   eval: ({ x, index }) => takeRowsOp.eval({ x, index }, {}),
   grad({ dy, x, index, readers }) {
-    const read = takeRows(reshape(dy, [sizeOf(index.shape), ...x.shape.slice(1)]), readers)
-    return { x: reshape(sum(read, [0]), x.shape) }
+    const rows = pad(reshape(dy, [sizeOf(index.shape), ...x.shape.slice(1)]), 0, 0, 1)
+    return { x: reshape(sum(takeRows(rows, readers), [0]), x.shape) }
   },
   onnx: ({ g, x, index }) => g.node('Gather', [x, index], { axis: 0 }),
-  // Each of three rows is read twice.
+  // The first row is read once, the second twice, the third three times.
   samples: (rng) => [
-    { x: rng.f32([3, 2]), index: tensor([0, 2, 1, 1, 0, 2], [2, 3], 'i32'), readers: tensor([0, 2, 1, 4, 3, 5], [2, 3], 'i32') },
+    { x: rng.f32([3, 2]), index: tensor([0, 2, 1, 1, 2, 2], [2, 3], 'i32'), readers: tensor([0, 2, 1, 6, 3, 4, 6, 6, 5], [3, 3], 'i32') },
   ],
 })
 
