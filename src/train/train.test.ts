@@ -156,6 +156,22 @@ it('a custom loss with a penalty on a tap lowers that activation', async () => {
   expect(losses.at(-1)!).toBeLessThan(0.8 * losses[0]!)
 })
 
+it('takes the same step every time, in two threads, on a model whose rows are added up in both', async () => {
+  const checkpoint = await loadCheckpoint('stories5m')
+  const ids = (from: number, count: number) => Array.from({ length: count }, (_, i) => 3 + ((from + 7 * i) % 500))
+  const trees = [0, 1, 2, 3].map((n) => ({ prompt: ids(n, 100), completions: [ids(2 * n, 40), ids(3 * n, 50)] }))
+  const { training } = await tiny(dpo())
+  const norms: number[] = []
+  for (let time = 0; time < 3; time++) {
+    const policy = await openPolicy(engine, checkpoint)
+    const reference = await scoreTrees(policy, trees)
+    const examples = trees.map((tree, i): Example => ({ tree, reference: reference.slice(2 * i, 2 * i + 2), label: 1 }))
+    const onStep = ({ gradNorm }: Metrics) => void norms.push(gradNorm)
+    await train({ ...training, policy, examples, batch: 4, epochs: 1, maxSteps: 1, onStep })
+  }
+  expect(new Set(norms).size).toBe(1)
+})
+
 describe('pairs of one prompt', () => {
   /** Three prompts, each with a ring of four completions: every completion is in two pairs. */
   async function rings(more: Partial<Training>) {

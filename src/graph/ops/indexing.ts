@@ -1,6 +1,6 @@
 import { demand } from '../errors.ts'
 import { sameShape, show, sizeOf, type Tensor, type Type, tensor } from '../tensor.ts'
-import { apply, op, type Value } from '../value.ts'
+import { apply, type Lowering, op, type Value } from '../value.ts'
 import { zerosLike } from './leaf.ts'
 import { sum } from './reduce.ts'
 import { pad, reshape } from './shape.ts'
@@ -96,25 +96,16 @@ export const addRowsOp = op<'x' | 'index' | 'u'>('addRows', {
     return { ...x, data }
   },
   grad: ({ dy, index }) => ({ x: dy, u: takeRows(dy, index) }),
-  // ONNX Runtime's ScatterND adds in several threads, and of two that meet at a row one is lost. So rows are added up in products: into each
-  // row of a short x, and into each row of u for a long one, where those of one index then say the same.
   onnx({ g, x, index, u }, _, types) {
-    const [rows, count] = [types.x.shape[0]!, sizeOf(types.index.shape)]
-    const width = sizeOf(types.x.shape.slice(1))
-    const [flat, updates] = [g.node('Reshape', [index, g.i64([count])]), g.node('Reshape', [u, g.i64([count, width])])]
-    const whole = g.node('Cast', [flat], { to: 7 })
-    const equal = (places: string) => g.node('Cast', [g.node('Equal', [g.node('Unsqueeze', [places, g.i64([1])]), whole])], { to: 1 })
-    if (rows <= count) {
-      const zero = g.node('Squeeze', [g.i64([0])])
-      const every = g.node('Range', [zero, g.node('Squeeze', [g.i64([rows])]), g.node('Squeeze', [g.i64([1])])])
-      const total = g.node('MatMul', [equal(every), updates])
-      return g.node('Add', [x, g.node('Reshape', [total, g.i64(types.x.shape)])])
-    }
-    const totals = g.node('MatMul', [equal(whole), updates])
-    const before = g.node('Reshape', [x, g.i64([rows, width])])
-    const after = g.node('Add', [g.node('Gather', [before, flat], { axis: 0 }), totals])
-    const written = g.node('ScatterND', [before, g.node('Unsqueeze', [whole, g.i64([1])]), after])
-    return g.node('Reshape', [written, g.i64(types.x.shape)])
+    const [rows, count, width] = [types.x.shape[0]!, sizeOf(types.index.shape), sizeOf(types.x.shape.slice(1))]
+    const whole = g.node('Cast', [g.node('Reshape', [index, g.i64([count])])], { to: 7 })
+    const updates = g.node('Reshape', [u, g.i64([count, width])])
+    const part = (all: string, from: number) =>
+      count > BLOCK ? g.node('Slice', [all, g.i64([from]), g.i64([Math.min(from + BLOCK, count)]), g.i64([0])]) : all
+    let y = g.node('Reshape', [x, g.i64([rows, width])])
+    for (let from = 0; from < count; from += BLOCK)
+      y = added(g, y, part(whole, from), part(updates, from), rows <= Math.min(count, BLOCK) && rows)
+    return g.node('Reshape', [y, g.i64(types.x.shape)])
   },
   samples: (rng) => [
     { x: rng.f32([4, 2]), index: rng.index([6], 4), u: rng.f32([6, 2]) },
@@ -122,6 +113,24 @@ export const addRowsOp = op<'x' | 'index' | 'u'>('addRows', {
     { x: rng.f32([9, 2]), index: rng.index([2, 3], 4), u: rng.f32([2, 3, 2]) }, // more rows than are added
   ],
 })
+
+/** So many rows are added at a time: their indices are compared each with every other. */
+const BLOCK = 2048
+
+/**
+ * ONNX Runtime's ScatterND adds in several threads, and of two that meet at a row one is lost. So rows are added up in products: into each row
+ * of a short x, of so many rows; or into each row of u, where those of one index then say the same, and may be written in any order.
+ */
+function added(g: Lowering, x: string, index: string, u: string, short: number | false): string {
+  const equal = (places: string) => g.node('Cast', [g.node('Equal', [g.node('Unsqueeze', [places, g.i64([1])]), index])], { to: 1 })
+  if (short === false) {
+    const after = g.node('Add', [g.node('Gather', [x, index], { axis: 0 }), g.node('MatMul', [equal(index), u])])
+    return g.node('ScatterND', [x, g.node('Unsqueeze', [index, g.i64([1])]), after])
+  }
+  const number = (n: number) => g.node('Squeeze', [g.i64([n])])
+  const every = g.node('Range', [number(0), number(short), number(1)])
+  return g.node('Add', [x, g.node('MatMul', [equal(every), u])])
+}
 
 /** Flat position in x of the i-th number of the picked rows, each `width` numbers long. */
 function at(index: Tensor, width: number, i: number): number {
