@@ -78,6 +78,7 @@ const trainSchema = z.strictObject({
   schedule: z.union([z.string(), z.strictObject({ name: z.string(), warmup: z.int().min(0).optional() })]).default('constant'),
   clip: above0.default(1),
   batch: whole.default(8),
+  batchGrowth: z.number().min(0).max(1).optional(),
   epochs: whole.default(1),
   seed: z.int().optional(),
   lora: loraSchema.optional(),

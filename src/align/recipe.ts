@@ -99,6 +99,8 @@ export interface Recipe {
 
 export interface TrainSettings extends Course {
   readonly tokenBudget: number
+  /** In round n, which has n times the pairs, a step takes batch · n^batchGrowth: more steps at 0, the default, as many steps at 1. */
+  readonly batchGrowth?: number
   readonly lora?: Omit<Lora, 'seed'>
   readonly checkpointSeconds: number
 }
@@ -232,10 +234,11 @@ function judgeOf(given: Extract<ParsedRecipe['preferences'], { prompts: unknown 
   return votesFile(given.votes)
 }
 
-function trainOf({ optimizer, schedule, seed, lora, ...rest }: ParsedRecipe['train'], fallback: number): TrainSettings {
+function trainOf({ optimizer, schedule, seed, lora, batchGrowth, ...rest }: ParsedRecipe['train'], fallback: number): TrainSettings {
   return {
     ...rest,
     ...(lora ? { lora: withoutUndefined(lora) } : {}),
+    ...(batchGrowth ? { batchGrowth } : {}),
     optimizer: 'update' in optimizer ? (optimizer as Optimizer) : optimizerFrom(optimizer as { name: string }),
     schedule: scheduleFrom(withoutUndefined(typeof schedule === 'string' ? { name: schedule } : schedule)),
     seed: seed ?? fallback,

@@ -1,6 +1,6 @@
 import type { Run } from '../runs/index.ts'
 import { type Example, type Trained, type Training, train } from '../train/index.ts'
-import type { Recipe } from './recipe.ts'
+import type { Recipe, TrainSettings } from './recipe.ts'
 import { type Setting, seedFor } from './setting.ts'
 import { begin, type Watch } from './watch.ts'
 
@@ -16,6 +16,11 @@ export interface TrainingInto {
   readonly measure?: Training['measure']
 }
 
+/** Pairs a step in a round. */
+export function batchOf({ batch, batchGrowth = 0 }: Pick<TrainSettings, 'batch' | 'batchGrowth'>, round: number): number {
+  return Math.round(batch * Math.max(1, round) ** batchGrowth)
+}
+
 /** Trains what is trained of a setting as a recipe says, into a run folder: metrics step by step, and a checkpoint to go on from. */
 export async function trainInto(
   run: Run,
@@ -28,6 +33,7 @@ export async function trainInto(
   let bar: ReturnType<typeof begin> | undefined
   const trained = await train({
     ...recipe.train,
+    batch: batchOf(recipe.train, round),
     policy: trainee.policy,
     objective,
     ...(loss ? { loss } : {}),
