@@ -153,6 +153,28 @@ describe('align', () => {
     expect(contribution!.votes).toBe(5 * (await pairsOf(opened, 1)) + 5 * (await pairsOf(opened, 2)))
   })
 
+  it('takes larger steps in later rounds where the recipe says so, for as many of them', async () => {
+    const steps = async (batchGrowth: number) => {
+      const preferences = onPolicy({
+        prompts: prompts(30),
+        promptsPerRound: 8,
+        compare: 'all',
+        trainOn: 'extremes',
+        maxTokens: 10,
+        judge: voter,
+      })
+      const { run } = await align(tiny(`growth-${batchGrowth}`, { preferences, train: { batch: 2, batchGrowth } }))
+      const metrics = await (await openRun(run)).readMetrics()
+      return [1, 2].map((n) => metrics.filter(({ round }) => round === n).length)
+    }
+    // One pair of each of eight prompts, then of sixteen: by two, by four, by three.
+    expect([await steps(0), await steps(1), await steps(0.5)]).toEqual([
+      [4, 8],
+      [4, 4],
+      [4, 6],
+    ])
+  })
+
   it('samples a later rollout from another policy than the first', async () => {
     const said = async (name: string, lr: number) => {
       const train = { optimizer: { name: 'adamw', lr }, batch: 2 }
