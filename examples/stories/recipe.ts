@@ -25,7 +25,7 @@ export const stories = {
     optimizer: adamw({ lr: 6e-4 }),
     schedule: { name: 'linear', warmup: 5 },
     batch: 8, // the best and the worst completion of eight prompts
-    batchGrowth: 0.5, // in later rounds, which have more of them, of more
+    batchGrowth: 1, // in later rounds of twice and three times as many, so that all rounds take as many steps
     epochs: 1,
     lora: { rank: 16, alpha: 32 },
     tokenBudget: 640, // two prompts with both at a time: memory for speed
