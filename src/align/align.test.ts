@@ -33,8 +33,11 @@ const voter = simulatedVoter({ about: 'likes vowels', utility: (sample) => 2 * v
 
 const prompts = (n: number) => Array.from({ length: n }, (_, i) => `Once there was ${String.fromCharCode(97 + (i % 26))}${i}`)
 
+type Asked = { rollout?: number; compare?: 'all'; trainOn?: 'extremes' }
+const widest: Asked = { compare: 'all', trainOn: 'extremes' }
+
 /** Two rounds on the tiny model in under a second. */
-function tiny(name: string, more: Partial<RecipeInput> = {}, judge: Judge = voter, asked: { rollout?: number } = {}): Recipe {
+function tiny(name: string, more: Partial<RecipeInput> = {}, judge: Judge = voter, asked: Asked = {}): Recipe {
   return recipe({
     model: 'fixtures/llama-tiny',
     prior: { goals: [vowels], strength: 5 },
@@ -110,15 +113,7 @@ describe('align', () => {
   })
 
   it('trains on the widest pair of each prompt where the recipe says so, and counts all votes', async () => {
-    const preferences = onPolicy({
-      prompts: prompts(30),
-      promptsPerRound: 8,
-      compare: 'all',
-      trainOn: 'extremes',
-      maxTokens: 10,
-      judge: voter,
-    })
-    const { run } = await align(tiny('extremes', { preferences, train: { batch: 3 }, rounds: 1 }))
+    const { run } = await align(tiny('extremes', { train: { batch: 3 }, rounds: 1 }, voter, widest))
     const opened = await openRun(run)
     const { contribution } = await opened.read('rounds/01/evaluation.json', evaluationSchema)
     expect(contribution!.votes).toBe(5 * (await pairsOf(opened, 1)))
@@ -155,15 +150,7 @@ describe('align', () => {
 
   it('takes larger steps in later rounds where the recipe says so, for as many of them', async () => {
     const steps = async (batchGrowth: number) => {
-      const preferences = onPolicy({
-        prompts: prompts(30),
-        promptsPerRound: 8,
-        compare: 'all',
-        trainOn: 'extremes',
-        maxTokens: 10,
-        judge: voter,
-      })
-      const { run } = await align(tiny(`growth-${batchGrowth}`, { preferences, train: { batch: 2, batchGrowth } }))
+      const { run } = await align(tiny(`growth-${batchGrowth}`, { train: { batch: 2, batchGrowth } }, voter, widest))
       const metrics = await (await openRun(run)).readMetrics()
       return [1, 2].map((n) => metrics.filter(({ round }) => round === n).length)
     }

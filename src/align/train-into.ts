@@ -17,7 +17,7 @@ export interface TrainingInto {
 }
 
 /** Pairs a step in a round. */
-export function batchOf({ batch, batchGrowth = 0 }: Pick<TrainSettings, 'batch' | 'batchGrowth'>, round: number): number {
+function batchOf({ batch, batchGrowth = 0 }: Pick<TrainSettings, 'batch' | 'batchGrowth'>, round: number): number {
   return Math.round(batch * Math.max(1, round) ** batchGrowth)
 }
 

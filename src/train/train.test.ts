@@ -159,7 +159,7 @@ it('a custom loss with a penalty on a tap lowers that activation', async () => {
 it('takes the same step every time, in two threads, on a model whose rows are added up in both', async () => {
   const checkpoint = await loadCheckpoint('stories5m')
   const ids = (from: number, count: number) => Array.from({ length: count }, (_, i) => 3 + ((from + 7 * i) % 500))
-  const trees = [0, 1, 2, 3].map((n) => ({ prompt: ids(n, 100), completions: [ids(2 * n, 40), ids(3 * n, 50)] }))
+  const trees = [0, 1, 2, 3].map((n) => ({ prompt: ids(n, 100), completions: [ids(2 * n, 90), ids(3 * n, 110)] }))
   const { training } = await tiny(dpo())
   const norms: number[] = []
   for (let time = 0; time < 3; time++) {
@@ -167,7 +167,7 @@ it('takes the same step every time, in two threads, on a model whose rows are ad
     const reference = await scoreTrees(policy, trees)
     const examples = trees.map((tree, i): Example => ({ tree, reference: reference.slice(2 * i, 2 * i + 2), label: 1 }))
     const onStep = ({ gradNorm }: Metrics) => void norms.push(gradNorm)
-    await train({ ...training, policy, examples, batch: 4, epochs: 1, maxSteps: 1, onStep })
+    await train({ ...training, policy, examples, batch: 4, epochs: 1, maxSteps: 1, tokenBudget: 1280, onStep })
   }
   expect(new Set(norms).size).toBe(1)
 })
