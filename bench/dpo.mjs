@@ -4,7 +4,7 @@ import { createRequire } from 'node:module'
 import { cpus, loadavg, tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { loadCheckpoint } from '../dist/models/index.js'
+import { loadCheckpoint } from '../dist/checkpoints/index.js'
 import { readRows, tokenise } from '../dist/preferences/index.js'
 import { openPeer } from './peer.mjs'
 

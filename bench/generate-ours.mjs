@@ -1,6 +1,8 @@
 // Innate's own generation as a server: {"cmd": "load", "model", "threads"}, {"cmd": "generate", "prompts", "tokens"}, {"cmd": "peak"}.
+
+import { loadCheckpoint } from '../dist/checkpoints/index.js'
 import { openEngine } from '../dist/engine/index.js'
-import { loadCheckpoint, openPolicy, sampleCompletions } from '../dist/models/index.js'
+import { openPolicy, sampleCompletions } from '../dist/policy/index.js'
 import { serve } from './serve.mjs'
 
 let engine

@@ -3,7 +3,8 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { cacheFolder, freshParams, loadCheckpoint, readConfig, saveCheckpoint, saveGguf, saveOnnx } from '../dist/models/index.js'
+import { cacheFolder, loadCheckpoint, saveCheckpoint, saveGguf, saveOnnx } from '../dist/checkpoints/index.js'
+import { freshParams, readConfig } from '../dist/models/index.js'
 import { openPeer } from './peer.mjs'
 
 const TOKENS = 128

@@ -1,4 +1,5 @@
-import { type Checkpoint, type Policy, sampleCompletions, scoreTrees, textTree } from 'innate/models'
+import type { Checkpoint } from 'innate/checkpoints'
+import { type Policy, sampleCompletions, scoreTrees, textTree } from 'innate/policy'
 import { asStory, type Text } from './material.ts'
 import { bitsPerByte } from './train.ts'
 

@@ -1,16 +1,6 @@
 import { graph, matmul, reshape, type Tensor, takeRows, tensor, transpose, type Value } from 'innate/graph'
-import {
-  type DecoderConfig,
-  type DecoderParams,
-  decoder,
-  type Policy,
-  packTrees,
-  policyInputs,
-  rowInputs,
-  rowTensors,
-  shapeOf,
-  textTree,
-} from 'innate/models'
+import { type DecoderConfig, type DecoderParams, decoder } from 'innate/models'
+import { type Policy, packTrees, policyInputs, rowInputs, rowTensors, shapeOf, textTree } from 'innate/policy'
 import { inverse, Matrix } from 'ml-matrix'
 import type { Story } from './train.ts'
 

@@ -18,20 +18,9 @@ import {
   transpose,
   type Value,
 } from 'innate/graph'
-import {
-  decoder,
-  type Policy,
-  packTrees,
-  policyInputs,
-  type RowShape,
-  rowInputs,
-  rowTensors,
-  scoreTrees,
-  shapeOf,
-  textTree,
-  tokenLogps,
-  uniform,
-} from 'innate/models'
+import { decoder, tokenLogps } from 'innate/models'
+import { type Policy, packTrees, policyInputs, type RowShape, rowInputs, rowTensors, scoreTrees, shapeOf, textTree } from 'innate/policy'
+import { uniform } from 'innate/random'
 import { adamw, openTrainState, rateAt, scheduleFrom } from 'innate/train'
 
 /** A text as tokens, from the token that begins it to the one that ends it, if it ended. */

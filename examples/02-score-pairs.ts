@@ -1,6 +1,6 @@
 import { loadCheckpoint } from 'innate'
 import { openEngine } from 'innate/engine'
-import { openPolicy, scoreTrees } from 'innate/models'
+import { openPolicy, scoreTrees } from 'innate/policy'
 
 // What a model thinks of two completions. A pair is a tree: the prompt once, and completions branching from it.
 const checkpoint = await loadCheckpoint('fixtures/llama-tiny')

@@ -64,7 +64,7 @@ function sweep() {
   const files = existsSync(dist) ? readdirSync(dist, { recursive: true }).filter((file) => /\.(js|d\.ts|js\.map)$/.test(file)) : []
   for (const file of files) {
     const source = join(home, 'src', file.replace(/\.(js|d\.ts|js\.map)$/, '.ts'))
-    if (!existsSync(source) || /(^|[\\/])fake-/.test(file)) rmSync(join(dist, file))
+    if (!existsSync(source)) rmSync(join(dist, file))
   }
 }
 

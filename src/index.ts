@@ -1,6 +1,8 @@
 // The library: what a recipe is written with, and the calls that run it. The parts have doors of their own (`innate/graph`, `innate/goals`, …).
 export { atLeast, atMost, between } from './accept/index.ts'
 export * from './align/index.ts'
+export { type Checkpoint, loadCheckpoint, saveCheckpoint } from './checkpoints/index.ts'
+export { readPromptFile } from './collect/index.ts'
 export * from './goals/index.ts'
 export {
   abs,
@@ -23,7 +25,8 @@ export {
   UserError,
   type Value,
 } from './graph/index.ts'
-export { type Checkpoint, loadCheckpoint, saveCheckpoint } from './models/index.ts'
+export { loadRecipe } from './load-recipe.ts'
 export { type CustomLoss, dpo, ipo, kto, nextToken, objectives, simpo, type Terms } from './objectives/index.ts'
+export * from './recipe/index.ts'
 export type { Verdict } from './runs/index.ts'
 export { adamw } from './train/index.ts'

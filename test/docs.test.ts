@@ -4,11 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { recipe } from '../src/align/index.ts'
-import { recipeSchema } from '../src/align/recipe-schema.ts'
 import { verbs } from '../src/cli/verbs.ts'
 import { objectives } from '../src/objectives/index.ts'
 import { readRows } from '../src/preferences/index.ts'
+import { recipe } from '../src/recipe/index.ts'
+import { recipeSchema } from '../src/recipe/schema.ts'
 import { adamw } from '../src/train/index.ts'
 
 const home = join(import.meta.dirname, '..')

@@ -1,4 +1,4 @@
-import { uniform } from '../src/models/uniform.ts'
+import { uniform } from '../src/random/uniform.ts'
 
 /** A seeded source of choices. */
 export interface Choice {

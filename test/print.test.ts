@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { printGraph, stopGradient } from '../src/graph/index.ts'
-import { type DecoderConfig, decoderParams, freshAdapters, policyOf } from '../src/models/index.ts'
+import { type DecoderConfig, decoderParams, freshAdapters } from '../src/models/index.ts'
 import { type CustomLoss, dpo } from '../src/objectives/index.ts'
+import { policyOf } from '../src/policy/index.ts'
 import { traceStep } from '../src/train/index.ts'
 
 const config: DecoderConfig = {

@@ -1,4 +1,5 @@
-import { type Completion, type Policy, scoreTrees } from '../src/models/index.ts'
+import type { Completion } from '../src/models/index.ts'
+import { type Policy, scoreTrees } from '../src/policy/index.ts'
 import { expectClose } from './close.ts'
 import { tolerances } from './tolerances.ts'
 

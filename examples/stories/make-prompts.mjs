@@ -1,7 +1,9 @@
 // Makes prompts.jsonl: beginnings of stories by stories15m itself, cut after a sentence near the middle.
 // Run with: node examples/stories/make-prompts.mjs [how many] > examples/stories/prompts.jsonl
+
+import { loadCheckpoint } from '../../dist/checkpoints/index.js'
 import { openEngine } from '../../dist/engine/index.js'
-import { loadCheckpoint, openPolicy, sampleCompletions } from '../../dist/models/index.js'
+import { openPolicy, sampleCompletions } from '../../dist/policy/index.js'
 
 const wanted = Number(process.argv[2] ?? 1200)
 const { config, params, tokenizer, eosIds } = await loadCheckpoint('stories15m')

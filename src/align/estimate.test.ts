@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { openEngine } from '../engine/index.ts'
 import type { DecoderConfig } from '../models/index.ts'
+import { type OnPolicy, type RecipeInput, recipe } from '../recipe/recipe.ts'
 import { alignWork, estimate, trainWork } from './estimate.ts'
-import { type OnPolicy, type RecipeInput, recipe } from './recipe.ts'
 import { throughputOf } from './throughput.ts'
 
 const config: DecoderConfig = {

@@ -1,7 +1,8 @@
-import { type DecoderConfig, LONGEST_SHARED } from '../models/index.ts'
-import { pairsOf, rolloutsOf } from './collect.ts'
-import type { PromptParts } from './prompts.ts'
-import type { OnPolicy, Recipe, TrainSettings } from './recipe.ts'
+import { pairsOf, rolloutsOf } from '../collect/collect.ts'
+import type { PromptParts } from '../collect/prompts.ts'
+import type { DecoderConfig } from '../models/index.ts'
+import { LONGEST_SHARED } from '../policy/index.ts'
+import type { OnPolicy, Recipe, TrainSettings } from '../recipe/recipe.ts'
 
 /** What a run will have to do, in input positions; `wanted` of them pass through the head. */
 export interface Work {

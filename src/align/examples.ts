@@ -1,5 +1,5 @@
+import type { Reference } from '../policy/reference.ts'
 import type { Example } from '../train/index.ts'
-import type { Reference } from './reference.ts'
 import { begin, type Watch } from './watch.ts'
 
 /** Adds the reference's log-probabilities to labelled trees: computed once, at the start, and kept by content. */

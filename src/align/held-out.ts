@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { bootstrap, meanOf } from '../accept/index.ts'
-import { scoreTrees } from '../models/index.ts'
+import { scoreTrees } from '../policy/index.ts'
 import { type Labelled, type Pair, pairTree } from '../preferences/index.ts'
 import { estimateSchema } from '../runs/index.ts'
-import type { Setting } from './setting.ts'
+import type { Setting } from './open-models.ts'
 
 /** What held-out pairs say of a trained policy: the share whose margin is above 0, and both log-ratios; prompts are resampled. */
 export const heldOutSchema = z.object({

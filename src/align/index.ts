@@ -1,6 +1,3 @@
 export { type Aligned, type AlignOptions, align } from './align.ts'
-export { loadRecipe } from './load-recipe.ts'
-export { readPromptFile } from './prompt-file.ts'
-export { judgeByGoals, onPolicy, pairs, type Recipe, type RecipeInput, recipe } from './recipe.ts'
 export { type TrainedRun, trainRun } from './train-run.ts'
 export type { Watch } from './watch.ts'

@@ -8,14 +8,15 @@ import {
   shareEnded,
   winRate,
 } from '../accept/index.ts'
+import type { Checkpoint } from '../checkpoints/index.ts'
+import { judged } from '../collect/collect.ts'
+import type { Prompt } from '../collect/prompts.ts'
+import { logpOf, type Spoken, speak, treeOf } from '../collect/sample-texts.ts'
 import { type Goal, type Judge, type Standard, scores } from '../goals/index.ts'
-import { type Checkpoint, type Policy, scoreTrees } from '../models/index.ts'
+import { type Policy, scoreTrees } from '../policy/index.ts'
+import type { Reference } from '../policy/reference.ts'
+import type { Recipe } from '../recipe/recipe.ts'
 import type { Correlation, Estimate, Evaluation, SampleRow } from '../runs/index.ts'
-import { judged } from './collect.ts'
-import type { Prompt } from './prompts.ts'
-import type { Recipe } from './recipe.ts'
-import type { Reference } from './reference.ts'
-import { logpOf, type Spoken, speak, treeOf } from './speak.ts'
 
 /** What a look needs: who is compared, by whom, on which prompts. */
 export interface Look {

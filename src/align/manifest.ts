@@ -3,9 +3,9 @@ import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { leaves, type Nested, type Tensor } from '../graph/index.ts'
 import { lossText } from '../objectives/index.ts'
+import type { Recipe } from '../recipe/recipe.ts'
 import type { DataFile, NewManifest } from '../runs/index.ts'
-import type { Recipe } from './recipe.ts'
-import type { Setting } from './setting.ts'
+import type { Setting } from './open-models.ts'
 
 /** What the manifest says of a recipe and its setting. */
 export async function manifestOf(

@@ -1,7 +1,7 @@
+import { speak } from '../collect/sample-texts.ts'
 import { type Goal, type Standard, standardise } from '../goals/index.ts'
 import { shuffled } from '../preferences/index.ts'
-import { type Setting, seedFor } from './setting.ts'
-import { speak } from './speak.ts'
+import { type Setting, seedFor } from './open-models.ts'
 
 /** How many completions of the reference the scale of goals is taken from. */
 const enough = 128

@@ -1,7 +1,7 @@
+import type { Recipe, TrainSettings } from '../recipe/recipe.ts'
 import type { Run } from '../runs/index.ts'
 import { type Example, type Trained, type Training, train } from '../train/index.ts'
-import type { Recipe, TrainSettings } from './recipe.ts'
-import { type Setting, seedFor } from './setting.ts'
+import { type Setting, seedFor } from './open-models.ts'
 import { begin, type Watch } from './watch.ts'
 
 export interface TrainingInto {

@@ -1,24 +1,10 @@
 import { join } from 'node:path'
+import { type Checkpoint, loadAdapters, loadCheckpoint, saveAdapters, saveCheckpoint } from '../checkpoints/index.ts'
 import type { Resident } from '../engine/index.ts'
 import { leaves, type Nested, type Tensor } from '../graph/index.ts'
-import {
-  type Adapters,
-  adapterLeaves,
-  type Checkpoint,
-  decoderParams,
-  freshAdapters,
-  loadAdapters,
-  loadCheckpoint,
-  mergeAdapters,
-  type Policy,
-  placeAdapters,
-  policyOf,
-  readAdapters,
-  readParams,
-  saveAdapters,
-  saveCheckpoint,
-} from '../models/index.ts'
-import type { TrainSettings } from './recipe.ts'
+import { type Adapters, decoderParams, freshAdapters, mergeAdapters } from '../models/index.ts'
+import { adapterLeaves, type Policy, placeAdapters, policyOf, readAdapters, readParams } from '../policy/index.ts'
+import type { TrainSettings } from '../recipe/recipe.ts'
 
 /** The policy that is trained, beside the reference it starts from and is measured against. */
 export interface Trainee {

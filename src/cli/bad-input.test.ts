@@ -4,8 +4,8 @@ import { cp, mkdir, readFile, truncate, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { loadCheckpoint, readSafetensors } from '../models/index.ts'
-import { alignJson, fakeFolder, innate, innateJson, trainJson, writeRows } from './fake-folder.ts'
+import { alignJson, fakeFolder, innate, innateJson, trainJson, writeRows } from '../../test/fake-folder.ts'
+import { loadCheckpoint, readSafetensors } from '../checkpoints/index.ts'
 
 const main = resolve('dist/cli/main.js')
 let close: () => Promise<void>

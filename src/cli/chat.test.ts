@@ -1,9 +1,9 @@
 import { cp, readFile, rm, writeFile } from 'node:fs/promises'
 import { PassThrough } from 'node:stream'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { loadCheckpoint } from '../models/index.ts'
+import { fakeFolder, innate, innateJson } from '../../test/fake-folder.ts'
+import { loadCheckpoint } from '../checkpoints/index.ts'
 import { dispatch } from './dispatch.ts'
-import { fakeFolder, innate, innateJson } from './fake-folder.ts'
 import { printable, type Source } from './screen.ts'
 import { verbs } from './verbs.ts'
 

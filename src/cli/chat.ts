@@ -1,5 +1,5 @@
+import type { Checkpoint } from '../checkpoints/index.ts'
 import { UserError } from '../graph/errors.ts'
-import type { Checkpoint } from '../models/index.ts'
 import { type ChatTemplate, chatIds, loadChatTemplate, type Message } from '../text/index.ts'
 import { command, text } from './command.ts'
 import { flowing } from './flowing.ts'

@@ -1,9 +1,9 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { loadRecipe } from '../align/index.ts'
+import { fakeFolder, innate } from '../../test/fake-folder.ts'
+import { loadRecipe } from '../load-recipe.ts'
 import { createRun } from '../runs/index.ts'
-import { fakeFolder, innate } from './fake-folder.ts'
 import { verbs } from './verbs.ts'
 
 // Every example of every command is run in a folder that holds what examples may name:

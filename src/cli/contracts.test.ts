@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { alignJson, fakeFolder, innate, innateJson, trainJson, writeRows } from '../../test/fake-folder.ts'
+import { loadAdapters, loadCheckpoint, saveCheckpoint } from '../checkpoints/index.ts'
 import { openEngine } from '../engine/index.ts'
-import { loadAdapters, loadCheckpoint, mergeAdapters, openPolicy, saveCheckpoint, scoreTrees, textTree } from '../models/index.ts'
-import { alignJson, fakeFolder, innate, innateJson, trainJson, writeRows } from './fake-folder.ts'
+import { mergeAdapters } from '../models/index.ts'
+import { openPolicy, scoreTrees, textTree } from '../policy/index.ts'
 
 // What other programs read: with --json, JSON lines on stdout and nothing else there.
 let close: () => Promise<void>

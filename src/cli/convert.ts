@@ -1,5 +1,5 @@
+import { type Checkpoint, type GgufType, loadCheckpoint, saveCheckpoint, saveGguf, saveOnnx } from '../checkpoints/index.ts'
 import { UserError } from '../graph/errors.ts'
-import { type Checkpoint, type GgufType, loadCheckpoint, saveCheckpoint, saveGguf, saveOnnx } from '../models/index.ts'
 import { command, integer, oneOf, text } from './command.ts'
 
 interface Format {

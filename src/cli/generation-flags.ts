@@ -1,6 +1,7 @@
 import { z } from 'zod'
+import { readJson } from '../files/index.ts'
 import type { Sampling } from '../models/index.ts'
-import { type Constraint, jsonSchema, readJson, type Tokenizer } from '../text/index.ts'
+import { type Constraint, jsonSchema, type Tokenizer } from '../text/index.ts'
 import { decimal, integer, text, texts } from './command.ts'
 
 /** How a model is sampled, as flags of every command that lets one speak; `complete` and `chat` begin with what the model's generation_config.json says. */

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs'
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { onDisk, writeAtomic } from '../files/index.ts'
 import { UserError } from '../graph/errors.ts'
-import { onDisk, writeAtomic } from '../runs/index.ts'
 import { command, text } from './command.ts'
 
 /** Writes a recipe and prompts to begin with. */

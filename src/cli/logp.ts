@@ -1,5 +1,6 @@
+import { loadAdapters, loadCheckpoint } from '../checkpoints/index.ts'
 import { openEngine } from '../engine/index.ts'
-import { loadAdapters, loadCheckpoint, openPolicy, scoreTrees } from '../models/index.ts'
+import { openPolicy, scoreTrees } from '../policy/index.ts'
 import { loadPairs, pairTree, writeQuarantine } from '../preferences/index.ts'
 import { command, oneOf, text } from './command.ts'
 

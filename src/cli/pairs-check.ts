@@ -1,6 +1,6 @@
-import { loadCheckpoint } from '../models/index.ts'
+import { loadCheckpoint } from '../checkpoints/index.ts'
+import { onDisk } from '../files/index.ts'
 import { checkPreferences, kindOfFile, loadLabelled, loadPairs, renderCheck, writeQuarantine } from '../preferences/index.ts'
-import { onDisk } from '../runs/index.ts'
 import { command, integer, oneOf, text } from './command.ts'
 
 /** Shows what a file of preferences is to a model; the counting is in src/preferences. */

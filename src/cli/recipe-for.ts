@@ -1,4 +1,5 @@
-import { loadRecipe, type Recipe } from '../align/index.ts'
+import { loadRecipe } from '../load-recipe.ts'
+import type { Recipe } from '../recipe/index.ts'
 
 /** A recipe with what the command line says otherwise, and the command line that does the same again. */
 export async function recipeFor(

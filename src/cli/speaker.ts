@@ -1,5 +1,7 @@
+import { type Checkpoint, loadCheckpoint } from '../checkpoints/index.ts'
 import { openEngine } from '../engine/index.ts'
-import { type Checkpoint, type Completion, loadCheckpoint, openPolicy, type Sampling, sampleCompletions } from '../models/index.ts'
+import type { Completion, Sampling } from '../models/index.ts'
+import { openPolicy, sampleCompletions } from '../policy/index.ts'
 import { constraintOf } from './generation-flags.ts'
 import type { Screen } from './screen.ts'
 

@@ -6,6 +6,7 @@ import { fromBinary } from '@bufbuild/protobuf'
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { afterAll, describe, expect, it } from 'vitest'
 import { expectClose } from '../../test/close.ts'
+import { sampleRng } from '../../test/sample-rng.ts'
 import { kernelTolerance, tolerances } from '../../test/tolerances.ts'
 import {
   addRows,
@@ -30,7 +31,6 @@ import {
   zeros,
 } from '../graph/index.ts'
 import { ops } from '../graph/ops/index.ts'
-import { sampleRng } from '../graph/sample-rng.ts'
 import { apply, op } from '../graph/value.ts'
 import { openEngine, sharedTensor } from './engine.ts'
 import { toOnnx } from './lower.ts'

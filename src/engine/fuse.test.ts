@@ -1,5 +1,6 @@
 import { afterAll, expect, it } from 'vitest'
 import { expectClose } from '../../test/close.ts'
+import { sampleRng } from '../../test/sample-rng.ts'
 import { tolerances } from '../../test/tolerances.ts'
 import {
   concat,
@@ -16,7 +17,6 @@ import {
   transpose,
   type Value,
 } from '../graph/index.ts'
-import { sampleRng } from '../graph/sample-rng.ts'
 import { openEngine } from './engine.ts'
 import { toOnnx } from './lower.ts'
 

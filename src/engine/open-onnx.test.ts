@@ -2,6 +2,7 @@ import { fromBinary } from '@bufbuild/protobuf'
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { describe, expect, it } from 'vitest'
 import { expectClose } from '../../test/close.ts'
+import { sampleRng } from '../../test/sample-rng.ts'
 import { tolerances } from '../../test/tolerances.ts'
 import {
   broadcastTo,
@@ -20,7 +21,6 @@ import {
   tensor,
   type Value,
 } from '../graph/index.ts'
-import { sampleRng } from '../graph/sample-rng.ts'
 import { ModelProto } from './onnx-proto.ts'
 import { openOnnx } from './open-onnx.ts'
 

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { UserError } from '../graph/errors.ts'
-import { type Goal, goal, goals, type Sample, sharedWords, words } from './index.ts'
-import { features, scores, standardise } from './standard.ts'
+import { type Goal, goal, type Sample } from './goal.ts'
+import { features, scores, standardise } from './goal-scale.ts'
+import { goals } from './index.ts'
+import { sharedWords, words } from './words.ts'
 
 const sample = (some: Partial<Sample>): Sample => ({ prompt: '', text: '', tokens: 0, ended: true, ...some })
 

@@ -1,9 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { sampleRng } from '../graph/sample-rng.ts'
+import { sampleRng } from '../../test/sample-rng.ts'
 import { contribution } from './contribution.ts'
-import { goalPrior, goals, posteriorOf, predict, type VotedPair } from './index.ts'
-import { sigmoid } from './posterior.ts'
+import { goals } from './index.ts'
+import { posteriorOf, predict, sigmoid, type VotedPair } from './posterior.ts'
+import { goalPrior } from './prior.ts'
 import { normalQuantile } from './special-functions.ts'
 
 const unit = { mean: [0], variance: [1] }

@@ -1,9 +1,11 @@
 import { Matrix } from 'ml-matrix'
 import { describe, expect, it } from 'vitest'
-import { sampleRng } from '../graph/sample-rng.ts'
+import { sampleRng } from '../../test/sample-rng.ts'
 import { evidenceBits, fromSmoothing, klBeta, mean, toLogOdds, update } from './beta.ts'
 import { klGaussian } from './gaussian.ts'
-import { goalPrior, goals, referencePrior, softLabel } from './index.ts'
+import { goals } from './index.ts'
+import { goalPrior, referencePrior } from './prior.ts'
+import { softLabel } from './soft-labels.ts'
 import { normalQuantile } from './special-functions.ts'
 
 describe('the dial: pseudo-votes', () => {

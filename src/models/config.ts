@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import { parse } from '../files/json.ts'
 import { UserError } from '../graph/errors.ts'
-import { parse } from '../text/json.ts'
 import type { Family } from './families/family.ts'
 import { families } from './families/index.ts'
 

@@ -1,7 +1,7 @@
 import { type Tensor, tensor } from '../graph/index.ts'
+import { philox } from '../random/uniform.ts'
 import type { DecoderConfig } from './config.ts'
 import { type DecoderParams, decoderParams } from './params.ts'
-import { philox } from './uniform.ts'
 
 /**
  * Parameters to begin pretraining with: matrices normal with standard deviation 0.02, those that write into the residual stream (attn.o,

@@ -1,8 +1,8 @@
 import { leaves, mapNested, type Nested, type Tensor, tensor, UserError, zeros } from '../graph/index.ts'
+import { uniform } from '../random/uniform.ts'
 import type { DecoderConfig } from './config.ts'
 import type { Adapter, Adapters } from './decoder.ts'
 import { type DecoderParams, decoderParams } from './params.ts'
-import { uniform } from './uniform.ts'
 
 /** Linear layers that can have adapters: the last part of their path and their name in transformers. */
 export const linearLayers = {

@@ -1,6 +1,6 @@
 import type { Shape } from '../graph/tensor.ts'
 import type { DecoderConfig, LinearLayer } from './config.ts'
-import { storedName } from './stored.ts'
+import { storedName } from './tensor-names.ts'
 
 /** The parameters of a decoder: linear layers are [out, in], queries and keys are laid out for rotating halves. */
 export interface DecoderParams<T> {

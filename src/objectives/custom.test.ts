@@ -18,8 +18,11 @@ import {
   UserError,
   type Value,
 } from '../graph/index.ts'
-import { type CustomLoss, dpo, exampleTerms, kto, lossText, pairLosses, pairTerms, side, simpo, traceLoss } from './index.ts'
+import { type CustomLoss, exampleTerms, lossText, pairTerms, traceLoss } from './custom.ts'
+import { dpo, kto, simpo } from './index.ts'
+import { pairLosses } from './objective.ts'
 import { points } from './points.ts'
+import { side } from './side.ts'
 
 const hidden = input('hidden', [2, 3])
 const taps = new Map([

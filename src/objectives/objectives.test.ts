@@ -1,25 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { evaluate, type Graph, gradient, graph, input, mean, sum, tensor, UserError, type Value } from '../graph/index.ts'
-import {
-  dpo,
-  type ExampleObjective,
-  ipo,
-  kto,
-  ktoBaseline,
-  mismatched,
-  nextToken,
-  objectiveFrom,
-  objectives,
-  type PairObjective,
-  type Params,
-  pairLosses,
-  side,
-  simpo,
-  tokenTerms,
-} from './index.ts'
+import { tokenTerms } from './custom.ts'
+import { dpo, ipo, kto, nextToken, objectiveFrom, objectives, simpo } from './index.ts'
+import { ktoBaseline, mismatched } from './kto.ts'
 import type { KnownExample, KnownPair } from './objective.ts'
+import { type ExampleObjective, type PairObjective, pairLosses } from './objective.ts'
+import type { Params } from './params.ts'
 import { type Point, type PointSide, points } from './points.ts'
+import { side } from './side.ts'
 
 const pairMakers = { dpo, ipo, simpo }
 const pairForms = [dpo(), dpo({ beta: 0.5 }), ipo(), ipo({ form: 'sums' }), simpo()]

@@ -14,7 +14,9 @@ import {
   tensor,
   type Value,
 } from '../graph/index.ts'
-import { dpo, ipo, kto, type PairObjective, pairLosses, side } from './index.ts'
+import { dpo, ipo, kto } from './index.ts'
+import { type PairObjective, pairLosses } from './objective.ts'
+import { side } from './side.ts'
 
 // Whole worlds that fit in a table: a softmax over a few completions, its reference, and every pair with its exact probability.
 // Plain gradient descent on our graph must reach what the theorems say.

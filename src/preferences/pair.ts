@@ -1,4 +1,4 @@
-import type { Tree } from '../models/rows.ts'
+import type { Tree } from '../policy/rows.ts'
 
 /** Two completions of one prompt in tokens, and how many votes each got; its text where it came as text. */
 export interface Pair {

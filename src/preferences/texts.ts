@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { UserError } from '../graph/errors.ts'
-import { type Tree, treeLength } from '../models/rows.ts'
+import { type Tree, treeLength } from '../policy/rows.ts'
 import { type ChatTemplate, chatIds, type Message, type Tokenizer } from '../text/index.ts'
 import { countReasons, type Quarantined, type Reason } from './quarantine.ts'
 import { readRowsAs } from './read.ts'

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { fakeVocabulary } from './fake-vocabulary.ts'
+import { fakeVocabulary } from '../../test/fake-vocabulary.ts'
 import type { PreferenceRow } from './read.ts'
 import { type Tokenising, tokenise, type Vocabulary } from './tokenise.ts'
 

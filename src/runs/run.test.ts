@@ -3,10 +3,10 @@ import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, sym
 import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { writeAtomic } from '../files/write.ts'
 import { UserError } from '../graph/errors.ts'
 import { createRun, openRun } from './run.ts'
 import type { Metrics, NewManifest } from './schema.ts'
-import { writeAtomic } from './write.ts'
 
 const manifest: NewManifest = {
   kind: 'train',

@@ -2,10 +2,10 @@ import { existsSync } from 'node:fs'
 import { appendFile, mkdir, readdir, readFile } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import type { z } from 'zod'
+import { onDisk, writeAtomic } from '../files/write.ts'
 import { UserError } from '../graph/errors.ts'
 import { lock } from './lock.ts'
 import { type Manifest, type Metrics, manifestSchema, metricsSchema, type NewManifest } from './schema.ts'
-import { onDisk, writeAtomic } from './write.ts'
 
 /** A run folder that is open: paths inside it, typed reading, atomic writing. */
 export interface Run {

@@ -2,8 +2,8 @@ import { access, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Template } from '@huggingface/jinja'
 import { z } from 'zod'
+import { readJson } from '../files/json.ts'
 import { UserError } from '../graph/errors.ts'
-import { readJson } from './json.ts'
 import type { Tokenizer } from './tokenizer.ts'
 
 /** One turn of a talk. */

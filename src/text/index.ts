@@ -1,5 +1,4 @@
 export { type ChatTemplate, chatIds, loadChatTemplate, type Message, readChatTemplate } from './chat-template.ts'
-export { parse, readJson } from './json.ts'
 export { type Constraint, type Follower, jsonSchema } from './json-schema.ts'
 export { type StopWatch, stopWatch } from './stop-watch.ts'
 export { type StreamDecoder, streamDecoder } from './stream-decoder.ts'

@@ -2,8 +2,8 @@ import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers'
 import { z } from 'zod'
+import { readJson } from '../files/json.ts'
 import { UserError } from '../graph/errors.ts'
-import { readJson } from './json.ts'
 
 /** Strings to integers and back. */
 export interface Tokenizer {

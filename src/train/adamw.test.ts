@@ -1,20 +1,10 @@
 import { readFile } from 'node:fs/promises'
 import { afterAll, expect, it } from 'vitest'
+import { loadCheckpoint, readSafetensors } from '../checkpoints/index.ts'
 import { openEngine } from '../engine/index.ts'
 import { gradient, graph, isValue, leaves, mean, type Value } from '../graph/index.ts'
-import {
-  decoder,
-  loadCheckpoint,
-  openPolicy,
-  packTrees,
-  policyInputs,
-  readSafetensors,
-  rowInputs,
-  rowTensors,
-  shapeOf,
-  textTree,
-  tokenLogps,
-} from '../models/index.ts'
+import { decoder, tokenLogps } from '../models/index.ts'
+import { openPolicy, packTrees, policyInputs, rowInputs, rowTensors, shapeOf, textTree } from '../policy/index.ts'
 import { adamw } from './adamw.ts'
 import { openTrainState } from './state.ts'
 

@@ -1,5 +1,7 @@
 import { input, type Tensor, tensor, type Value } from '../graph/index.ts'
-import { type Adapters, type Batch, philox, type RowShape } from '../models/index.ts'
+import type { Adapters } from '../models/index.ts'
+import type { Batch, RowShape } from '../policy/index.ts'
+import { philox } from '../random/index.ts'
 
 /** Masks of a step as inputs, by the path of the layer whose adapter reads through them; none without dropout. */
 export function maskInputs(adapters: Adapters<Value> | undefined, { rows, length }: RowShape): Record<string, Value> {

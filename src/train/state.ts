@@ -1,6 +1,7 @@
+import { readSafetensors, writeSafetensors } from '../checkpoints/index.ts'
 import type { Engine, Resident, Update } from '../engine/index.ts'
 import { graph, input, type Tensor, tensor, UserError } from '../graph/index.ts'
-import { type Policy, readSafetensors, writeSafetensors } from '../models/index.ts'
+import type { Policy } from '../policy/index.ts'
 import { type Optimizer, traceUpdate } from './adamw.ts'
 import { trainableInputs } from './step.ts'
 

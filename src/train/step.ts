@@ -12,7 +12,7 @@ import {
   takeRows,
   type Value,
 } from '../graph/index.ts'
-import { completionLogps, decoder, type Policy, policyInputs, type RowShape, rowInputs, tokenLogps } from '../models/index.ts'
+import { completionLogps, decoder, tokenLogps } from '../models/index.ts'
 import {
   type CustomLoss,
   exampleTerms,
@@ -24,6 +24,7 @@ import {
   tokenTerms,
   traceLoss,
 } from '../objectives/index.ts'
+import { type Policy, policyInputs, type RowShape, rowInputs } from '../policy/index.ts'
 import { maskInputs } from './dropout.ts'
 
 /** What one micro-batch of a step is traced from. */

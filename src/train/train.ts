@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { tensor, UserError } from '../graph/index.ts'
+import { type CustomLoss, ktoBaseline, mismatched, type Objective } from '../objectives/index.ts'
 import {
   type Batch,
   LONGEST_SHARED,
@@ -11,8 +12,7 @@ import {
   shapeOf,
   shareTrees,
   type Tree,
-} from '../models/index.ts'
-import { type CustomLoss, ktoBaseline, mismatched, type Objective } from '../objectives/index.ts'
+} from '../policy/index.ts'
 import { batches } from '../preferences/index.ts'
 import type { Metrics } from '../runs/index.ts'
 import type { Optimizer } from './adamw.ts'

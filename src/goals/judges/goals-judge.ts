@@ -1,5 +1,5 @@
+import { features, type Standard } from '../goal-scale.ts'
 import { sigmoid } from '../posterior.ts'
-import { features, type Standard } from '../standard.ts'
 import type { Judge } from './judge.ts'
 
 /**

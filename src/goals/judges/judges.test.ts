@@ -5,18 +5,15 @@ import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import { UserError } from '../../graph/errors.ts'
-import {
-  commandJudge,
-  goals,
-  goalsJudge,
-  type JudgedPair,
-  type Sample,
-  shuffled,
-  simulatedVoter,
-  standardise,
-  votesFile,
-} from '../index.ts'
+import type { Sample } from '../goal.ts'
+import { standardise } from '../goal-scale.ts'
+import { goals } from '../index.ts'
 import { sigmoid } from '../posterior.ts'
+import { commandJudge } from './command-judge.ts'
+import { goalsJudge } from './goals-judge.ts'
+import type { JudgedPair } from './judge.ts'
+import { shuffled, simulatedVoter } from './simulated-voter.ts'
+import { votesFile } from './votes-file.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'innate-judges-'))
 afterAll(() => rmSync(folder, { recursive: true }))

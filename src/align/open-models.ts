@@ -1,0 +1,32 @@
+import { createHash } from 'node:crypto'
+import { type Checkpoint, loadCheckpoint } from '../checkpoints/index.ts'
+import { type Engine, openEngine } from '../engine/index.ts'
+import { openPolicy, type Policy } from '../policy/index.ts'
+import { openReference, type Reference } from '../policy/reference.ts'
+import type { Recipe } from '../recipe/recipe.ts'
+import { openTrainee, type Trainee } from './trainee.ts'
+import type { Watch } from './watch.ts'
+
+/** The models a run works with, in one engine. */
+export interface Setting {
+  readonly engine: Engine
+  readonly checkpoint: Checkpoint
+  readonly referencePolicy: Policy
+  readonly reference: Reference
+  readonly trainee: Trainee
+}
+
+/** Loads the model once and puts it into the engine twice: as the reference, and to be trained. */
+export async function openSetting(recipe: Recipe, watch: Watch = {}, checkpoint?: Checkpoint): Promise<Setting> {
+  const fresh = recipe.fresh ? { fresh: seedFor(recipe.seed, 'fresh') } : {}
+  const loaded = checkpoint ?? (await loadCheckpoint(recipe.model, { onProgress: (line) => watch.note?.(line), ...fresh }))
+  const engine = openEngine()
+  const referencePolicy = await openPolicy(engine, loaded)
+  const trainee = await openTrainee(referencePolicy, loaded, recipe.train)
+  return { engine, checkpoint: loaded, referencePolicy, reference: await openReference(referencePolicy, loaded.hash), trainee }
+}
+
+/** A whole number for a purpose, drawn from the recipe's seed, so that no two purposes share random numbers. */
+export function seedFor(seed: number, purpose: string): number {
+  return createHash('sha256').update(`${seed}/${purpose}`).digest().readUInt32BE() >>> 1
+}

@@ -1,0 +1,287 @@
+import { createHash } from 'node:crypto'
+import { access, copyFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import { z } from 'zod'
+import { readJson } from '../files/json.ts'
+import { writeFolder } from '../files/write-folder.ts'
+import { UserError } from '../graph/errors.ts'
+import { leaves, type Nested, type Shape, sameShape, show, type Tensor } from '../graph/tensor.ts'
+import { type DecoderConfig, familyOf, readConfig, writeConfig } from '../models/config.ts'
+import { freshParams } from '../models/fresh.ts'
+import { type DecoderParams, decoderParams } from '../models/params.ts'
+import type { Sampling } from '../models/sampling.ts'
+import { pack, type Stored, storedTensors, unpack } from '../models/tensor-names.ts'
+import { loadTokenizer, type Tokenizer, tokenizerFiles } from '../text/tokenizer.ts'
+import { type UnpackedGguf, unpackGguf } from './gguf/unpack.ts'
+import { hubFolder, hubId } from './hub.ts'
+import { type FloatType, readSafetensors, writeShards } from './safetensors.ts'
+import { stories5m } from './stories5m.ts'
+import { stories15m } from './stories15m.ts'
+
+/** A model as it lies in a folder that transformers loads too. */
+export interface Checkpoint {
+  readonly name: string
+  readonly folder: string
+  readonly config: DecoderConfig
+  readonly params: DecoderParams<Tensor>
+  readonly tokenizer: Tokenizer
+  /** Ids that end a completion. */
+  readonly eosIds: readonly number[]
+  /** How its generation_config.json says that it is sampled. */
+  readonly sampling?: Pick<Sampling, 'temperature' | 'topK' | 'topP' | 'minP' | 'repetitionPenalty'>
+  /** sha256 of the weights file, or of its shards one after the other. */
+  readonly hash: string
+}
+
+/** Models that are known by name; each makes sure that its folder is there and says where. */
+export const models: Record<string, { readonly folder: (onProgress: (line: string) => void) => Promise<string> }> = {
+  stories5m,
+  stories15m,
+}
+
+const remedy = 'a model folder holds config.json, model.safetensors and tokenizer.json as transformers saves them'
+const ids = z.union([z.int().nonnegative(), z.array(z.int().nonnegative())]).nullish()
+const anyObject = z.looseObject({})
+
+/**
+ * Loads a model by name, from a folder or a GGUF file, or from the Hub by `owner/name` or `owner/name@revision`.
+ *
+ * throws  UserError for an unknown name, a folder that lacks a file, another architecture, and tensors missing, extra or misshapen
+ */
+export async function loadCheckpoint(
+  nameOrFolder: string,
+  options: {
+    readonly onProgress?: (line: string) => void
+    /** Begin with fresh parameters of this seed; the folder then needs no weights. */
+    readonly fresh?: number
+  } = {},
+): Promise<Checkpoint> {
+  const known = Object.hasOwn(models, nameOrFolder) ? models[nameOrFolder] : undefined
+  const gguf = !known && nameOrFolder.endsWith('.gguf') ? await unpackGguf(nameOrFolder) : undefined
+  const folder =
+    gguf?.folder ?? (known ? await known.folder(options.onProgress ?? (() => {})) : await existingFolder(nameOrFolder, options.onProgress))
+  const configFile = join(folder, 'config.json')
+  const json = await readJson(configFile, anyObject, remedy)
+  const config = readConfig(configFile, json)
+  const { eosIds, sampling } = await readGeneration(folder, configFile, json)
+  // Side by side: one waits for the disk. What is wrong with the weights is said first.
+  const reading = loadTokenizer(folder)
+  reading.catch(() => {})
+  const { params, hash } = options.fresh === undefined ? await readWeights(folder, config, gguf) : freshWeights(config, options.fresh)
+  const tokenizer = await reading
+  if (tokenizer.vocabSize > config.vocabSize)
+    throw new UserError(
+      `${folder}: the tokenizer's ids must fit the ${config.vocabSize} rows of the embedding, got ${tokenizer.vocabSize} ids; are tokenizer.json and config.json of the same model?`,
+    )
+  return {
+    name: known ? nameOrFolder : basename(resolve(nameOrFolder), '.gguf'),
+    folder,
+    config,
+    params,
+    tokenizer,
+    eosIds,
+    sampling,
+    hash,
+  }
+}
+
+/** The folder itself, or that of a model of the Hub; `models/tinny` is a slip and no owner of that name where there is a folder `models`. */
+async function existingFolder(path: string, onProgress?: (line: string) => void): Promise<string> {
+  const isFolder = async (name: string) => (await stat(name).catch(() => undefined))?.isDirectory() === true
+  if (await isFolder(path)) return path
+  const id = hubId(path)
+  if (id && !(await isFolder(dirname(path)))) return hubFolder(id, onProgress)
+  throw new UserError(
+    `model: must be ${Object.keys(models).join(', ')} or a folder, got ${JSON.stringify(path)}, which is neither; ${remedy}; a .gguf file and owner/name on the Hub will do too`,
+  )
+}
+
+const number = z.number().nullish()
+const generationSchema = z.looseObject({
+  ...{ eos_token_id: ids, do_sample: z.boolean().nullish() },
+  ...{ temperature: number, top_k: number, top_p: number, min_p: number, repetition_penalty: number },
+})
+
+async function readGeneration(
+  folder: string,
+  configFile: string,
+  json: object,
+): Promise<{ eosIds: number[]; sampling: NonNullable<Checkpoint['sampling']> }> {
+  const generationFile = join(folder, 'generation_config.json')
+  const generation = (await exists(generationFile)) ? await readJson(generationFile, generationSchema, remedy) : {}
+  const eos = generation.eos_token_id ?? z.looseObject({ eos_token_id: ids }).parse(json).eos_token_id
+  if (eos == null || (Array.isArray(eos) && eos.length === 0))
+    throw new UserError(`${configFile}: eos_token_id must say which token ends a text, got none; add it`)
+  const { do_sample, temperature, top_k, top_p, min_p, repetition_penalty } = generation
+  const said = { temperature, topK: top_k || undefined, topP: top_p, minP: min_p, repetitionPenalty: repetition_penalty }
+  const sampling = do_sample ? Object.fromEntries(Object.entries(said).filter(([, value]) => value != null)) : {}
+  return { eosIds: [eos].flat(), sampling }
+}
+
+/** Reads model.safetensors, or the shards that model.safetensors.index.json lists, into the nested parameters. */
+async function readWeights(
+  folder: string,
+  config: DecoderConfig,
+  gguf?: UnpackedGguf,
+): Promise<{ params: DecoderParams<Tensor>; hash: string }> {
+  const { where, found, hash } = gguf ? { where: gguf.file, found: gguf.tensors, hash: gguf.hash } : await readShards(folder)
+  const take = (name: string) => {
+    const tensor = found.get(name)
+    found.delete(name)
+    return tensor
+  }
+  const fitting = (tensor: Tensor | undefined, { name, shape }: Stored) => {
+    if (!tensor) throw new UserError(`${where}: ${name} must be there, got no such tensor; is config.json of another model?`)
+    if (tensor.dtype === 'f32' && sameShape(tensor.shape, shape)) return tensor
+    throw new UserError(
+      `${where}: ${name} must be ${show({ dtype: 'f32', shape })} by config.json, got ${show(tensor)}; is config.json of another model?`,
+    )
+  }
+  const { base, ignored } = familyOf(config)
+  const given = new Map<string, Tensor>()
+  for (const stored of storedTensors(config)) {
+    const tensor = take(stored.name) ?? (stored.name.startsWith(base) ? take(stored.name.slice(base.length)) : undefined)
+    const parts = unpack(stored, fitting(tensor, stored))
+    for (const [i, { path }] of stored.parts.entries()) given.set(path, parts[i]!)
+  }
+  const params = decoderParams(config, (_, __, path) => given.get(path)!)
+  for (const [name, tensor] of found) {
+    // Rotary tables are computed, and older checkpoints of tied models store the embedding twice.
+    if (name.endsWith('.rotary_emb.inv_freq') || ignored?.test(name)) continue
+    if (config.tied && /^(lm_head|embed_out)\.weight$/.test(name) && sameNumbers(tensor, params.embed)) continue
+    throw new UserError(
+      `${where}: every tensor must belong to a ${config.family} of ${config.layers} layers, got ${name} too; is config.json of another model?`,
+    )
+  }
+  return { params, hash }
+}
+
+async function readShards(folder: string) {
+  const hash = createHash('sha256')
+  const index = join(folder, 'model.safetensors.index.json')
+  const single = join(folder, 'model.safetensors')
+  const sharded = !(await exists(single)) && (await exists(index))
+  const where = sharded ? index : single
+  if (!sharded && !(await exists(single))) await refuseOthers(folder, single)
+  const found = new Map<string, Tensor>()
+  for (const file of sharded ? await shardsOf(folder, index) : [single]) {
+    for (const [name, tensor] of await readSafetensors(file, hash)) {
+      if (found.has(name)) throw new UserError(`${file}: every tensor must be in one shard, got ${name} again; download the shards again`)
+      found.set(name, tensor)
+    }
+  }
+  return { where, found, hash: hash.digest('hex') }
+}
+
+/** Says which format is there in the place of the one that is read. */
+async function refuseOthers(folder: string, wanted: string): Promise<void> {
+  const files = await readdir(folder, { recursive: true }).catch(() => [])
+  const other = files.find((file) => /[.](onnx|bin|pt|pth|h5|msgpack)$/.test(file))
+  if (other)
+    throw new UserError(
+      `${wanted}: weights must be safetensors or GGUF, got ${other} alone; take the folder they were made from, or save them with transformers' save_pretrained`,
+    )
+}
+
+function freshWeights(config: DecoderConfig, seed: number): { params: DecoderParams<Tensor>; hash: string } {
+  const hash = createHash('sha256').update(JSON.stringify({ config, seed })).digest('hex')
+  return { params: freshParams(config, seed), hash }
+}
+
+async function shardsOf(folder: string, index: string): Promise<string[]> {
+  const name = z.string().regex(/^[^/\\]+\.safetensors$/, 'must be the name of a safetensors file in the same folder')
+  const { weight_map: map } = await readJson(index, z.object({ weight_map: z.record(z.string(), name) }), remedy)
+  return [...new Set(Object.values(map))].sort().map((shard) => join(folder, shard))
+}
+
+function sameNumbers(a: Tensor, b: Tensor): boolean {
+  return sameShape(a.shape, b.shape) && a.data.every((x, i) => Object.is(x, b.data[i]))
+}
+
+/**
+ * Saves a model folder that transformers loads with the same logits: weights as f32 unless `dtype` says otherwise, in shards of at
+ * most `maxShardBytes`, the tokenizer's files as they came.
+ * A new folder appears whole or not at all.
+ *
+ * throws  UserError when the disk refuses or the tokenizer's files are gone
+ */
+export async function saveCheckpoint(
+  folder: string,
+  checkpoint: Checkpoint,
+  params: DecoderParams<Tensor> = checkpoint.params,
+  options: { readonly dtype?: FloatType; readonly maxShardBytes?: number } = {},
+): Promise<void> {
+  let written: readonly string[] = []
+  await writeFolder(folder, async (temporary) => {
+    await writeCompanions(temporary, checkpoint, options.dtype)
+    written = await writeShards(temporary, namedWeights(checkpoint.config, params), options)
+  })
+  // What was there in another number of shards would be read instead, or beside.
+  for (const name of await readdir(folder))
+    if (/^model(-\d+-of-\d+)?\.safetensors(\.index\.json)?$/.test(name) && !written.includes(name)) await rm(join(folder, name))
+}
+
+/**
+ * Writes what lies beside a model's weights: config.json, generation_config.json and the tokenizer's files as they came.
+ *
+ * throws  UserError when the tokenizer's files are gone
+ */
+export async function writeCompanions(
+  folder: string,
+  { folder: source, config, eosIds }: Pick<Checkpoint, 'folder' | 'config' | 'eosIds'>,
+  dtype: FloatType = 'f32',
+): Promise<void> {
+  const eos = eosIds.length === 1 ? eosIds[0] : eosIds
+  const { model_type, architectures, ...shape } = writeConfig(config)
+  const { rope_parameters: _, dtype: __, ...kept } = await jsonOf(join(source, 'config.json'))
+  const generation = await jsonOf(join(source, 'generation_config.json'))
+  const write = (name: string, json: object) => writeFile(join(folder, name), `${withPoints(JSON.stringify(json, null, 2))}\n`)
+  await write('config.json', { model_type, architectures, ...kept, ...shape, torch_dtype: dtypes[dtype], eos_token_id: eos })
+  await write('generation_config.json', { ...generation, eos_token_id: eos })
+  for (const name of tokenizerFiles)
+    if (name === 'tokenizer.json' || (await exists(join(source, name)))) await copyTokenizer(join(source, name), join(folder, name))
+}
+
+/** transformers refuses or complains about 30 for a field that is a float, and JavaScript writes 30.0 as 30. */
+function withPoints(json: string): string {
+  return json.replace(/("(?:\w*(?:softcapping|range|eps|epsilon|theta|factor|freq|mscale)|beta_fast|beta_slow)": \d+)(?=[,\s])/g, '$1.0')
+}
+
+const dtypes: Record<FloatType, string> = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' }
+
+async function copyTokenizer(from: string, to: string) {
+  await copyFile(from, to).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code !== 'ENOENT') throw cause
+    throw new UserError(`${from}: the tokenizer must still lie where the model was loaded from, got no such file; put it back`, { cause })
+  })
+}
+
+/** Every tensor by its Hugging Face name, as it is stored. */
+export function namedWeights(config: DecoderConfig, params: DecoderParams<Tensor>): [string, Tensor][] {
+  const isTensor = (x: Nested<Tensor>): x is Tensor => 'data' in x && ArrayBuffer.isView(x.data)
+  const given = new Map(leaves(params as unknown as Nested<Tensor>, isTensor))
+  return storedTensors(config).map((stored) => [
+    stored.name,
+    pack(
+      stored,
+      stored.parts.map(({ path, shape }) => part(path, shape)),
+    ),
+  ])
+
+  function part(path: string, shape: Shape): Tensor {
+    const tensor = given.get(path)
+    if (tensor && sameShape(tensor.shape, shape)) return tensor
+    throw new Error(`internal: ${path} must be ${show({ dtype: 'f32', shape })}, got ${tensor ? show(tensor) : 'nothing'}`)
+  }
+}
+
+async function jsonOf(file: string): Promise<Record<string, unknown>> {
+  return (await exists(file)) ? readJson(file, anyObject, remedy) : {}
+}
+
+function exists(file: string): Promise<boolean> {
+  return access(file).then(
+    () => true,
+    () => false,
+  )
+}

@@ -1,0 +1,25 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { writeFolder } from '../../files/write-folder.ts'
+import type { Tensor } from '../../graph/tensor.ts'
+import { cacheFolder } from '../stories15m.ts'
+import { readGguf } from './read.ts'
+
+export interface UnpackedGguf {
+  readonly file: string
+  /** A folder in the cache that holds all of a model folder's files but the weights. */
+  readonly folder: string
+  readonly tensors: Map<string, Tensor>
+  /** sha256 of the file. */
+  readonly hash: string
+}
+
+/** Reads a GGUF file, and writes what is not weights where a model folder's files are looked for. */
+export async function unpackGguf(file: string): Promise<UnpackedGguf> {
+  const { files, tensors, hash } = await readGguf(file)
+  const folder = join(cacheFolder(), 'gguf', hash.slice(0, 32))
+  await writeFolder(folder, async (temporary) => {
+    for (const [name, json] of Object.entries(files)) await writeFile(join(temporary, name), JSON.stringify(json))
+  })
+  return { file, folder, tensors, hash }
+}

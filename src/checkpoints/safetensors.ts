@@ -1,0 +1,282 @@
+import type { Hash } from 'node:crypto'
+import { type FileHandle, open, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { parse } from '../files/json.ts'
+import { writeFileAtomically } from '../files/write-folder.ts'
+import { UserError } from '../graph/errors.ts'
+import { type DType, type Shape, sizeOf, type Tensor } from '../graph/tensor.ts'
+import { type Encoding, encodings } from './encode.ts'
+import { halfBits } from './half.ts'
+
+const maxHeaderBytes = 100_000_000
+const chunkBytes = 8 << 20
+const remedy = 'download or save the file again'
+
+interface Stored {
+  readonly dtype: DType
+  readonly bytes: number
+  /** From two bytes to the bits of an f32; absent where four bytes stay as they are. */
+  readonly widen?: (bits: number) => number
+}
+const stored = {
+  F32: { dtype: 'f32', bytes: 4 },
+  F16: {
+    dtype: 'f32',
+    bytes: 2,
+    widen: (half) => halfBits()[half]!,
+  },
+  BF16: { dtype: 'f32', bytes: 2, widen: (bits) => bits << 16 },
+  I32: { dtype: 'i32', bytes: 4 },
+  // Masks, which some checkpoints carry along.
+  U8: { dtype: 'i32', bytes: 1 },
+  BOOL: { dtype: 'i32', bytes: 1 },
+} as const satisfies Record<string, Stored>
+interface Entry {
+  readonly name: string
+  readonly dtype: keyof typeof stored
+  readonly shape: Shape
+  /** Bytes from the start of the file. */
+  readonly from: number
+}
+
+/**
+ * Reads every tensor of a safetensors file, floats widened to f32 and bytes to i32, in the order they lie in the file.
+ * Bytes go straight into their tensor, and all tensors lie in one piece of memory that threads share; `hash`, if given, sees the whole file.
+ *
+ * throws  UserError naming file and tensor for a header that lies, a dtype other than F32, F16, BF16, I32, U8 and BOOL, or a file that ends early
+ * limits  needs a little-endian machine, as every platform of Node but s390x is
+ * source  https://github.com/huggingface/safetensors#format
+ */
+export async function readSafetensors(file: string, hash?: Hash): Promise<Map<string, Tensor>> {
+  const handle = await open(file).catch((cause: NodeJS.ErrnoException) => {
+    throw new UserError(`${file}: must be a readable safetensors file, got ${cause.code}; ${remedy}`, { cause })
+  })
+  try {
+    const tensors = new Map<string, Tensor>()
+    const read = reader(handle, hash)
+    const entries = await readHeader(file, handle, read)
+    const memory = new SharedArrayBuffer(4 * entries.reduce((sum, { shape }) => sum + sizeOf(shape), 0))
+    let start = 0
+    let whole = Promise.resolve()
+    for (const { name, dtype, shape, from } of entries) {
+      const kind: Stored = stored[dtype]
+      const size = sizeOf(shape)
+      const data = kind.dtype === 'i32' ? new Int32Array(memory, start, size) : new Float32Array(memory, start, size)
+      const where = `${file}: ${name}`
+      if (kind.widen) await readWidened(new Uint32Array(memory, start, size), kind.widen, from, where, read)
+      else if (kind.bytes === 1) data.set(await readBytes(size, from, where, read))
+      else whole = read(new Uint8Array(memory, start, 4 * size), from, where)
+      tensors.set(name, { dtype: kind.dtype, shape, data })
+      start += 4 * size
+    }
+    await whole
+    return tensors
+  } finally {
+    await handle.close()
+  }
+}
+
+async function readBytes(length: number, from: number, where: string, read: Read) {
+  const bytes = new Uint8Array(length)
+  await read(bytes, from, where)
+  return bytes
+}
+
+/** Through two chunks that take turns: one is read while the other is widened. */
+async function readWidened(bits: Uint32Array, widen: (bits: number) => number, from: number, where: string, read: Read) {
+  const size = Math.min(bits.length, chunkBytes / 2)
+  const chunks = [0, 1].map(() => new Uint16Array(size))
+  let turn = 0
+  const start = (done: number) => {
+    const part = chunks[turn++ % 2]!.subarray(0, bits.length - done)
+    return { part, ready: read(new Uint8Array(part.buffer, 0, part.byteLength), from + 2 * done, where) }
+  }
+  let next = start(0)
+  for (let done = 0; done < bits.length; done += size) {
+    const { part, ready } = next
+    await ready
+    if (done + size < bits.length) next = start(done + size)
+    for (let i = 0; i < part.length; i++) bits[done + i] = widen(part[i]!)
+  }
+}
+
+const whole = z.int().nonnegative()
+const headerSchema = z.record(z.string(), z.object({ dtype: z.string(), shape: z.array(whole), data_offsets: z.tuple([whole, whole]) }))
+
+/** The header's entries in file order, checked so that the tensors tile the rest of the file exactly. */
+async function readHeader(file: string, handle: FileHandle, read: Read): Promise<Entry[]> {
+  const must: (holds: boolean, message: () => string) => asserts holds = (holds, message) => {
+    if (!holds) throw new UserError(`${file}: ${message()}; ${remedy}`)
+  }
+  const { size } = await handle.stat()
+  must(size >= 8, () => `a safetensors file starts with 8 bytes of header length, got ${size} bytes`)
+  const prefix = new DataView(new ArrayBuffer(8))
+  await read(new Uint8Array(prefix.buffer), 0, file)
+  const length = prefix.getBigUint64(0, true)
+  must(
+    length <= BigInt(Math.min(size - 8, maxHeaderBytes)),
+    () => `the header must fit the file of ${size} bytes, got a length of ${length}`,
+  )
+  const text = new Uint8Array(Number(length))
+  await read(text, 8, file)
+
+  const json = decodeHeader(text)
+  must(json !== undefined, () => `the header must be a JSON object, got ${JSON.stringify(Buffer.from(text.subarray(0, 40)).toString())}…`)
+  const { __metadata__: _, ...described } = json
+  const start = 8 + Number(length)
+  const entries = Object.entries(parse(`${file}: header`, described, headerSchema, remedy)).sort(
+    (a, b) => a[1].data_offsets[0] - b[1].data_offsets[0] || a[1].data_offsets[1] - b[1].data_offsets[1],
+  )
+  let end = 0
+  const checked = entries.map(([name, { dtype, shape, data_offsets: offsets }]): Entry => {
+    must(isStored(dtype), () => `${name}: dtype must be one of ${Object.keys(stored).join(', ')}, got ${dtype}`)
+    const bytes = sizeOf(shape) * stored[dtype].bytes
+    must(offsets[0] === end, () => `${name}: data must start where the tensor before it ends, at ${end}, got ${offsets[0]}`)
+    must(
+      offsets[1] - offsets[0] === bytes,
+      () => `${name}: ${dtype}[${shape.join(', ')}] takes ${bytes} bytes, got ${offsets[1] - offsets[0]}`,
+    )
+    must(
+      start + offsets[1] <= size,
+      () => `${name}: data must end within the file's ${size} bytes, got ${start + offsets[1]}: the file is cut short`,
+    )
+    end = offsets[1]
+    return { name, dtype, shape, from: start + offsets[0] }
+  })
+  must(start + end === size, () => `the tensors must fill the file of ${size} bytes, got ${start + end}`)
+  return checked
+}
+
+function isStored(dtype: string): dtype is keyof typeof stored {
+  return Object.hasOwn(stored, dtype)
+}
+
+function decodeHeader(text: Uint8Array): Record<string, unknown> | undefined {
+  try {
+    const json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(text))
+    return typeof json === 'object' && json !== null && !Array.isArray(json) ? json : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Fills memory from a place in the file; done when that and everything asked for before it is read, and hashed in the order of asking. */
+type Read = (bytes: Uint8Array, at: number, where: string) => Promise<void>
+
+/** Every piece is asked for at once, so that the disk goes on while this thread hashes, or reads a tokenizer. */
+function reader(handle: FileHandle, hash?: Hash): Read {
+  let before = Promise.resolve()
+  return (bytes, at, where) => {
+    for (let from = 0; from < bytes.length; from += chunkBytes) {
+      const piece = bytes.subarray(from, from + chunkBytes)
+      const reading = fill(handle, piece, at + from, where)
+      const earlier = before
+      before = Promise.all([earlier, reading]).then(() => void hash?.update(piece))
+    }
+    // Whoever waits hears of what went wrong.
+    before.catch(() => {})
+    return before
+  }
+}
+
+async function fill(handle: FileHandle, bytes: Uint8Array, at: number, where: string): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesRead } = await handle.read(bytes, done, bytes.length - done, at + done)
+    if (bytesRead === 0) throw new UserError(`${where}: ${bytes.length} bytes must be there, got ${done}: the file is cut short; ${remedy}`)
+    done += bytesRead
+  }
+}
+
+/** How floats are written: two bytes are rounded to nearest, ties to even. */
+export type FloatType = 'f32' | 'f16' | 'bf16'
+
+/**
+ * Writes tensors to a safetensors file, atomically: floats as `dtype`, whole numbers as I32.
+ *
+ * throws  UserError when the disk refuses
+ */
+export async function writeSafetensors(
+  file: string,
+  tensors: Iterable<readonly [name: string, tensor: Tensor]>,
+  dtype: FloatType = 'f32',
+): Promise<void> {
+  const all = [...tensors]
+  const header: Record<string, unknown> = { __metadata__: { format: 'pt' } }
+  let end = 0
+  for (const [name, tensor] of all) {
+    const type = tensor.dtype === 'i32' ? 'I32' : dtype.toUpperCase()
+    header[name] = { dtype: type, shape: tensor.shape, data_offsets: [end, (end += bytesOf(tensor, dtype))] }
+  }
+  const json = Buffer.from(JSON.stringify(header))
+  const head = Buffer.alloc(8 + Math.ceil(json.length / 8) * 8, ' ')
+  head.writeBigUInt64LE(BigInt(head.length - 8))
+  json.copy(head, 8)
+  await writeFileAtomically(file, async (handle) => {
+    await writeAll(handle, head)
+    for (const [, { data }] of all) {
+      const four = data instanceof Float64Array ? Float32Array.from(data) : data
+      if (four instanceof Int32Array || dtype === 'f32')
+        await writeAll(handle, new Uint8Array(four.buffer, four.byteOffset, four.byteLength))
+      else await writeEncoded(handle, four, encodings[dtype === 'f16' ? 'F16' : 'BF16'])
+    }
+  })
+}
+
+function bytesOf({ dtype, shape }: Tensor, floats: FloatType): number {
+  return sizeOf(shape) * (dtype === 'i32' || floats === 'f32' ? 4 : 2)
+}
+
+/**
+ * Writes the weights of a model folder: model.safetensors, or, where that would be larger than `maxShardBytes`, numbered shards
+ * and the index that says what is where, as transformers writes them. Returns the names of the files.
+ */
+export async function writeShards(
+  folder: string,
+  tensors: Iterable<readonly [name: string, tensor: Tensor]>,
+  { dtype = 'f32', maxShardBytes = Number.POSITIVE_INFINITY }: { readonly dtype?: FloatType; readonly maxShardBytes?: number } = {},
+): Promise<string[]> {
+  const shards: (readonly [string, Tensor])[][] = []
+  let total = 0
+  let room = 0
+  for (const named of tensors) {
+    const bytes = bytesOf(named[1], dtype)
+    if (shards.length === 0 || bytes > room) {
+      shards.push([])
+      room = maxShardBytes
+    }
+    shards.at(-1)!.push(named)
+    room -= bytes
+    total += bytes
+  }
+  if (shards.length < 2) {
+    await writeSafetensors(join(folder, 'model.safetensors'), shards.flat(), dtype)
+    return ['model.safetensors']
+  }
+  const number = (i: number) => String(i).padStart(5, '0')
+  const map: Record<string, string> = {}
+  for (const [i, shard] of shards.entries()) {
+    const file = `model-${number(i + 1)}-of-${number(shards.length)}.safetensors`
+    await writeSafetensors(join(folder, file), shard, dtype)
+    for (const [name] of shard) map[name] = file
+  }
+  const index = { metadata: { total_size: total }, weight_map: map }
+  await writeFile(join(folder, 'model.safetensors.index.json'), `${JSON.stringify(index, null, 2)}\n`)
+  return [...new Set(Object.values(map)), 'model.safetensors.index.json']
+}
+
+/** Writes numbers in an encoding, a chunk at a time. */
+export async function writeEncoded(handle: FileHandle, data: Float32Array, { weights, bytes, encode }: Encoding): Promise<void> {
+  const most = Math.floor(Math.min(chunkBytes / bytes, data.length / weights)) * weights
+  const chunk = new Uint8Array((most / weights) * bytes)
+  for (let from = 0; from < data.length; from += most) {
+    const to = Math.min(from + most, data.length)
+    encode(data, from, to, chunk)
+    await writeAll(handle, chunk.subarray(0, ((to - from) / weights) * bytes))
+  }
+}
+
+export async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length; )
+    done += (await handle.write(bytes, done, Math.min(bytes.length - done, chunkBytes))).bytesWritten
+}

@@ -1,0 +1,80 @@
+import { z } from 'zod'
+import type { Judge, JudgedPair, Votes } from '../goals/index.ts'
+import { parseVotes } from '../goals/judges/judge.ts'
+import { UserError } from '../graph/index.ts'
+import type { OnPolicy } from '../recipe/recipe.ts'
+import type { Prompt } from './prompts.ts'
+import type { Spoken } from './sample-texts.ts'
+
+const sideSchema = z.object({ ids: z.array(z.int()), ended: z.boolean() })
+
+/** Two completions of a prompt as a round keeps them when they are put before the judge. */
+export const askedSchema = z.object({ prompt: z.string(), promptIds: z.array(z.int()), a: sideSchema, b: sideSchema })
+export type AskedRow = z.infer<typeof askedSchema>
+
+/** The same with the judge's votes, and which of the round's rollouts it is of, counting from 1. */
+export const votedSchema = askedSchema.extend({ votes: z.tuple([z.number(), z.number()]).readonly(), rollout: z.int().default(1) })
+export type VotedRow = z.infer<typeof votedSchema>
+
+/**
+ * Has pairs judged, and makes sure that a judge of the user's own has voted on each.
+ *
+ * throws  UserError when it throws, or when its votes are not one pair of numbers for each pair
+ */
+export async function judged(judge: Judge, pairs: readonly JudgedPair[], seed: number): Promise<Votes[]> {
+  const votes = await asked(judge, pairs, seed)
+  if (!Array.isArray(votes) || votes.length !== pairs.length)
+    throw new UserError(
+      `judge ${judge.name}: must vote on each of ${pairs.length} pairs, got ${Array.isArray(votes) ? votes.length : typeof votes}; mend the judge`,
+    )
+  return votes.map((vote, i) => parseVotes(`judge ${judge.name}, pair ${i + 1}`, vote))
+}
+
+async function asked(judge: Judge, pairs: readonly JudgedPair[], seed: number): Promise<unknown> {
+  try {
+    return await judge.votes(pairs, seed)
+  } catch (cause) {
+    if (cause instanceof UserError) throw cause
+    throw new UserError(`judge ${judge.name}: must vote, but it threw ${cause}; mend the judge`, { cause })
+  }
+}
+
+/** The prompts of a round by its rollouts: the next ones in order, from the start again when all were used. */
+export function promptsOf(round: number, all: readonly Prompt[], asked: Asked): Prompt[][] {
+  let next = (round - 1) * Math.min(asked.promptsPerRound, all.length)
+  return rolloutsOf(all.length, asked).map((count) => Array.from({ length: count }, () => all[next++ % all.length]!))
+}
+
+type Asked = Pick<OnPolicy, 'promptsPerRound' | 'rollout'>
+
+/** How many prompts each rollout of a round has, of so many that there are. */
+export function rolloutsOf(all: number, { promptsPerRound, rollout = promptsPerRound }: Asked): number[] {
+  const count = Math.min(promptsPerRound, all)
+  return Array.from({ length: Math.ceil(count / rollout) }, (_, i) => Math.min(rollout, count - i * rollout))
+}
+
+/**
+ * Completions of each prompt, compared with one another; two that say the same tell nothing and are left out.
+ *
+ * throws  UserError when no pair is left
+ */
+export function pairUp(groups: readonly (readonly Spoken[])[], compare: OnPolicy['compare']): AskedRow[] {
+  const all = groups.flatMap((group) => pairsOf(group.length, compare).map(([i, k]) => [group[i]!, group[k]!] as const))
+  const different = all.filter(([a, b]) => a.sample.text !== b.sample.text)
+  if (different.length === 0)
+    throw new UserError(
+      `preferences: completions of a prompt must differ to be compared, got ${all.length} pairs of the same text; raise temperature, maxTokens or perPrompt`,
+    )
+  return different.map(([a, b]) => ({ prompt: a.prompt.text, promptIds: [...a.prompt.ids], a: kept(a), b: kept(b) }))
+}
+
+/** Which of so many completions are compared: each with the next, in a ring, or each with every other. */
+export function pairsOf(completions: number, compare: OnPolicy['compare']): [number, number][] {
+  const places = Array.from({ length: completions }, (_, i) => i)
+  if (compare === 'all') return places.flatMap((i) => places.slice(i + 1).map((k): [number, number] => [i, k]))
+  return places.slice(0, completions > 2 ? completions : completions - 1).map((i) => [i, (i + 1) % completions])
+}
+
+function kept({ completion: { ids, ended } }: Spoken): AskedRow['a'] {
+  return { ids: [...ids], ended }
+}

@@ -1,0 +1,1 @@
+export { readPromptFile } from './prompt-file.ts'

@@ -1,0 +1,2 @@
+export { parse, readJson } from './json.ts'
+export { onDisk, writeAtomic } from './write.ts'

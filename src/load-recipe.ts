@@ -1,0 +1,91 @@
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { createJiti } from 'jiti'
+import { hubId, models } from './checkpoints/index.ts'
+import { votesFile } from './goals/index.ts'
+import { UserError } from './graph/index.ts'
+import { type Recipe, type RecipeInput, recipe } from './recipe/recipe.ts'
+
+/**
+ * Reads a recipe from a TypeScript, JavaScript or JSON file. Paths in it are looked for beside the file, then in the current folder;
+ * `run` is always in the current folder.
+ *
+ * throws  UserError when the file is missing, does not load, or is not a recipe
+ */
+export async function loadRecipe(path: string): Promise<Recipe> {
+  const file = resolve(path)
+  if (!existsSync(file)) throw new UserError(`${path}: a recipe must be there, got no such file; write one with: innate init`)
+  try {
+    const loaded = file.endsWith('.json') ? await fromJson(path) : await fromCode(path)
+    return located(recipe(loaded as RecipeInput), dirname(file))
+  } catch (error) {
+    if (!(error instanceof UserError) || error.message.startsWith(path)) throw error
+    throw new UserError(`${path}: ${error.message}`, { cause: error })
+  }
+}
+
+async function fromJson(path: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(path, 'utf8'))
+  } catch (cause) {
+    throw new UserError(`${path}: must be JSON, got ${(cause as Error).message}; mend it, or write the recipe in TypeScript`, { cause })
+  }
+}
+
+async function fromCode(path: string): Promise<unknown> {
+  const jiti = createJiti(import.meta.url, { virtualModules: await doors(), moduleCache: false, interopDefault: false })
+  try {
+    const module = (await jiti.import(resolve(path))) as { default?: unknown }
+    if (module.default === undefined)
+      throw new UserError(`${path}: must export a recipe as default, got none; end with: export default recipe({ … })`)
+    return module.default
+  } catch (cause) {
+    if (cause instanceof UserError) throw cause
+    throw new UserError(`${path}: must load, got ${(cause as Error).message}`, { cause })
+  }
+}
+
+/** The package and its parts as a recipe imports them: it must build its graph with this very copy, so they are answered from here. */
+async function doors(): Promise<Record<string, unknown>> {
+  return {
+    innate: await import('./index.ts'),
+    'innate/graph': await import('./graph/index.ts'),
+    'innate/random': await import('./random/index.ts'),
+    'innate/files': await import('./files/index.ts'),
+    'innate/engine': await import('./engine/index.ts'),
+    'innate/text': await import('./text/index.ts'),
+    'innate/models': await import('./models/index.ts'),
+    'innate/checkpoints': await import('./checkpoints/index.ts'),
+    'innate/policy': await import('./policy/index.ts'),
+    'innate/preferences': await import('./preferences/index.ts'),
+    'innate/goals': await import('./goals/index.ts'),
+    'innate/objectives': await import('./objectives/index.ts'),
+    'innate/runs': await import('./runs/index.ts'),
+    'innate/train': await import('./train/index.ts'),
+    'innate/accept': await import('./accept/index.ts'),
+    'innate/recipe': await import('./recipe/index.ts'),
+    'innate/collect': await import('./collect/index.ts'),
+    'innate/align': await import('./align/index.ts'),
+  }
+}
+
+function located(given: Recipe, folder: string): Recipe {
+  const find = (path: string) => (isAbsolute(path) ? path : existsSync(join(folder, path)) ? join(folder, path) : resolve(path))
+  const { preferences } = given
+  const onHub = hubId(given.model) !== undefined && !existsSync(find(dirname(given.model)))
+  const model = Object.hasOwn(models, given.model) || onHub ? given.model : find(given.model)
+  if (preferences.kind === 'file') return { ...given, model, preferences: { ...preferences, pairs: find(preferences.pairs) } }
+  if (preferences.kind === 'texts') return { ...given, model, preferences: { ...preferences, file: find(preferences.file) } }
+  const { prompts, judge } = preferences
+  return {
+    ...given,
+    model,
+    preferences: {
+      ...preferences,
+      prompts: typeof prompts === 'string' ? find(prompts) : prompts,
+      // A file of votes is known by its path.
+      judge: judge.kind === 'votes' ? votesFile(find(judge.name)) : judge,
+    },
+  }
+}

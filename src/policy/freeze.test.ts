@@ -1,0 +1,86 @@
+import { afterAll, describe, expect, it } from 'vitest'
+import { expectClose } from '../../test/close.ts'
+import { tolerances } from '../../test/tolerances.ts'
+import { loadCheckpoint } from '../checkpoints/checkpoint.ts'
+import { loadAdapters } from '../checkpoints/peft.ts'
+import { openEngine } from '../engine/index.ts'
+import { graph, input, type Tensor, tensor } from '../graph/index.ts'
+import { settle } from './freeze.ts'
+import { openPolicy, type Policy, scoreTrees } from './policy.ts'
+import { sampleCompletions } from './sample.ts'
+
+const engine = openEngine({ threads: 2 })
+afterAll(() => engine.close())
+const model = await loadCheckpoint('fixtures/llama-tiny')
+const prompts = [
+  [1, 5, 9],
+  [7, 300, 12, 45, 8],
+]
+const say = (policy: Policy, perPrompt: number) =>
+  sampleCompletions(policy, prompts.slice(0, perPrompt), { seed: 4, eosIds: [], maxTokens: 24, perPrompt })
+
+describe('what is written with adapters merged in has the log-probabilities of those adapters', () => {
+  it.each(['peft-lora', 'peft-rslora', 'peft-dora'])('%s', async (folder) => {
+    const policy = await openPolicy(engine, model, await loadAdapters(`fixtures/${folder}`, model.config))
+    const plain = await openPolicy(engine, model)
+    for (const perPrompt of [1, 2]) {
+      const groups = await say(policy, perPrompt)
+      const trees = groups.map((group, i) => ({ prompt: prompts[i]!, completions: group.map(({ ids }) => ids) }))
+      const summed = groups.flat().map(({ logps }) => logps.reduce((a, b) => a + b, 0))
+      expectClose(summed, await scoreTrees(policy, trees), tolerances.teacherForced)
+      const without = await scoreTrees(plain, trees)
+      expect(summed.some((logp, i) => Math.abs(logp - without[i]!) > 0.1)).toBe(true)
+    }
+  })
+})
+
+describe('what is written to a policy’s parameters between two calls', () => {
+  /** The final norm, turned around: another model altogether. */
+  const turned = ({ data, shape }: Tensor) =>
+    tensor(
+      Float32Array.from(data, (x) => -x),
+      shape,
+    )
+
+  it.each([
+    ['is seen', false],
+    ['is not, where it was called fixed', true],
+  ])('%s', async (_, fixed) => {
+    const policy = await openPolicy(engine, model, undefined, { fixed })
+    const before = await say(policy, 2)
+    expect(await say(policy, 2)).toEqual(before)
+    await engine.write(policy.params.norm, turned(model.params.norm))
+    const [[first], [other]] = [(await say(policy, 2))[0]!, before[0]!]
+    // The first token is read with the prompt, by a program that holds nothing.
+    expect(first!.ids[0] === other!.ids[0] && first!.logps[0] === other!.logps[0]).toBe(false)
+    const same = await scoreTrees(policy, [{ prompt: [...prompts[0]!, first!.ids[0]!], completions: [first!.ids.slice(1)] }])
+    const said = first!.logps.slice(1).reduce((a, b) => a + b, 0)
+    expect(Math.abs(said - same[0]!) < 1e-3).toBe(!fixed)
+  })
+})
+
+it('a policy that is too large to be kept twice stays as it is, and its own when it is closed', async () => {
+  const policy = await openPolicy(engine, model, await loadAdapters('fixtures/peft-lora', model.config))
+  const same = await settle(policy, 2, 1000)
+  expect([same.adapters, same.given]).toEqual([policy.adapters, policy.given])
+  await same.close()
+  expect((await say(policy, 2)).flat()).toHaveLength(4)
+  const [kept, again] = [await settle(policy, 2), await settle(policy, 2)]
+  expect([kept.adapters, kept.given === again.given]).toEqual([undefined, false])
+  for (const one of [kept, again]) await one.close()
+})
+
+it('a fixed policy is kept in one form at a time, and what is in use is closed when nobody uses it any more', async () => {
+  const policy = await openPolicy(engine, model, undefined, { fixed: true })
+  const one = await settle(policy, 1)
+  const program = await one.program('double', () => {
+    const norm = input('params.norm', model.params.norm.shape)
+    return graph({ 'params.norm': norm }, { y: norm.mul(2) })
+  })
+  const several = await settle(policy, 2)
+  expect(several.given).not.toBe(one.given)
+  expect((await program.run({})).y!.shape).toEqual(model.params.norm.shape)
+  await one.close()
+  await expect(program.run({})).rejects.toThrow('internal: engine could not run a graph')
+  expect((await settle(policy, 1)).given).toBe(several.given)
+})

@@ -1,0 +1,93 @@
+import type { Resident } from '../engine/index.ts'
+import { graph, mapNested, type Nested, sizeOf } from '../graph/index.ts'
+import { adaptedWeight, byPath } from '../models/decoder.ts'
+import type { DecoderParams } from '../models/params.ts'
+import { type Policy, policyInputs, policyOf } from './policy.ts'
+
+/** A policy as it was at one time, for many small steps. */
+export interface Settled extends Policy {
+  close(): Promise<void>
+}
+
+/**
+ * The policy as it is now: adapters are merged into the weights, and its programs hold all weights as constants, in the form that `rows` rows
+ * are multiplied with. It costs the memory of the weights once more, and does not see what is written to them later. Of a fixed policy it is
+ * kept from one call to the next, in one form at a time; that of several rows also serves one.
+ *
+ * limits  a policy of more than `most` bytes, 1 GiB unless told, stays as it is
+ */
+export async function settle(policy: Policy, rows: number, most = 2 ** 30): Promise<Settled> {
+  const bytes = Object.values(policy.given).reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0)
+  if (bytes > most) return { ...policy, close: async () => {} }
+  const hold = rows > 1 ? 'packed' : 'plain'
+  if (!policy.fixed) return settled(policy, hold)
+  const before = kept.get(policy)
+  const one = before && (before.hold === hold || before.hold === 'packed') ? before : keep(policy, hold)
+  if (before && before !== one) await before.leave()
+  return one.enter()
+}
+
+/** What is kept of a fixed policy, until it is left and nobody is in it. */
+interface Kept {
+  readonly hold: 'packed' | 'plain'
+  enter(): Promise<Settled>
+  leave(): Promise<void>
+}
+const kept = new WeakMap<Policy, Kept>()
+
+function keep(policy: Policy, hold: Kept['hold']): Kept {
+  const made = settled(policy, hold)
+  let users = 1
+  const leave = async () => {
+    if (--users === 0) await (await made).close()
+  }
+  const one: Kept = {
+    hold,
+    async enter() {
+      users++
+      return { ...(await made), close: leave }
+    },
+    leave,
+  }
+  kept.set(policy, one)
+  return one
+}
+
+async function settled(policy: Policy, hold: 'packed' | 'plain'): Promise<Settled> {
+  const { engine, config } = policy
+  const merged = await mergedWeights(policy)
+  const params = mapNested(
+    policy.params as unknown as Nested<Resident>,
+    (x): x is Resident => 'slot' in x,
+    (leaf, path) => merged[path] ?? leaf,
+  ) as unknown as DecoderParams<Resident>
+  const made = policyOf(engine, config, params, undefined, { hold })
+  return {
+    ...made,
+    async close() {
+      await made.rest()
+      for (const resident of Object.values(merged)) await engine.release(resident)
+    },
+  }
+}
+
+/** The weights that adapters change, with the adapters in them, by path. */
+async function mergedWeights(policy: Policy): Promise<Record<string, Resident>> {
+  const { engine, adapters, given } = policy
+  if (!adapters) return {}
+  const program = await policy.program('merge', () => {
+    const { params, adapters, inputs } = policyInputs(policy)
+    const weights = byPath(params)
+    const { scale, layers } = adapters!
+    return graph(
+      inputs,
+      Object.fromEntries(Object.entries(layers).map(([path, layer]) => [path, adaptedWeight(weights[path]!, layer, scale)])),
+    )
+  })
+  const places = await Promise.all(
+    Object.entries(program.graph.outputs).map(async ([path, type]): Promise<[string, Resident]> => [path, await engine.allocate(type)]),
+  )
+  const merged = Object.fromEntries(places)
+  await program.run(given, merged)
+  return merged
+}

@@ -1,0 +1,229 @@
+import type { Checkpoint } from '../checkpoints/checkpoint.ts'
+import { type Engine, type Program, place, type Resident } from '../engine/index.ts'
+import { graph, input, type Tensor, UserError, type Value } from '../graph/index.ts'
+import type { DecoderConfig } from '../models/config.ts'
+import { type Adapter, type Adapters, byPath, completionLogps, decoder, paramInputs, tokenLogps } from '../models/decoder.ts'
+import { type DecoderParams, decoderParams } from '../models/params.ts'
+import { apart, type Batch, type Packing, type PieceShape, packTrees, type RowShape, type Rows, type Tree } from './rows.ts'
+
+/** A model in the engine: its parameters lie there, and what is run with them is compiled once for each shape. */
+export interface Policy {
+  readonly engine: Engine
+  readonly config: DecoderConfig
+  readonly params: DecoderParams<Resident>
+  readonly adapters?: Adapters<Resident>
+  /** Nothing is written to its parameters as long as it is used, so what is made of them is kept from one call to the next. */
+  readonly fixed?: boolean
+  /** The program for a key, compiled the first time it is asked for. */
+  program(key: string, make: () => ReturnType<typeof graph>): Promise<Program>
+  /** Closes its programs: together they hold the memory of their largest run, and compiling one again takes a tenth of a second. */
+  rest(): Promise<void>
+  /** Parameters and adapters by the names that graphs know them under, for `Program.run`. */
+  readonly given: Readonly<Record<string, Resident>>
+}
+
+/** The most programs kept at a time; the one that was not asked for the longest is closed. Those that differ in sizes alone share memory. */
+const MOST_PROGRAMS = 48
+
+/** Puts a checkpoint's parameters (and adapters) into the engine. */
+export async function openPolicy(
+  engine: Engine,
+  { config, params }: Pick<Checkpoint, 'config' | 'params'>,
+  adapters?: Adapters<Tensor>,
+  options: Pick<PolicyOptions, 'fixed'> = {},
+): Promise<Policy> {
+  const resident = (await place(engine, params as never)) as unknown as DecoderParams<Resident>
+  return policyOf(engine, config, resident, adapters && (await placeAdapters(engine, adapters)), options)
+}
+
+export interface PolicyOptions {
+  /** See Policy. */
+  readonly fixed?: boolean
+  /** Its programs keep parameters and adapters as they are when first run, and do not see what is written to them later (see CompileOptions). */
+  readonly hold?: 'packed' | 'plain'
+}
+
+/** Puts adapters into the engine. */
+export async function placeAdapters(engine: Engine, { masks: _, layers, ...how }: Adapters<Tensor>): Promise<Adapters<Resident>> {
+  return { ...how, layers: (await place(engine, layers as never)) as unknown as Adapters<Resident>['layers'] }
+}
+
+/** A policy over parameters that are in the engine already. */
+export function policyOf(
+  engine: Engine,
+  config: DecoderConfig,
+  params: DecoderParams<Resident>,
+  adapters?: Adapters<Resident>,
+  { fixed = false, hold }: PolicyOptions = {},
+): Policy {
+  const given = { ...named(params), ...Object.fromEntries(adapterLeaves(adapters)) }
+  const programs = new Map<string, Promise<Program>>()
+  return {
+    engine,
+    config,
+    params,
+    ...(adapters ? { adapters } : {}),
+    ...(fixed ? { fixed } : {}),
+    program(key, make) {
+      const known = programs.get(key) ?? engine.compile(make(), hold ? { held: given, pack: hold === 'packed' } : {})
+      programs.delete(key)
+      programs.set(key, known)
+      const [[oldest, idle]] = [...programs] as [[string, Promise<Program>]]
+      if (programs.size > MOST_PROGRAMS) {
+        programs.delete(oldest)
+        void idle.then((program) => program.close())
+      }
+      return known
+    },
+    async rest() {
+      const idle = [...programs.values()]
+      programs.clear()
+      for (const program of idle) await (await program).close()
+    },
+    given,
+  }
+}
+
+/** The policy's parameters as inputs of a new graph. */
+export function policyInputs(policy: Policy): { params: DecoderParams<Value>; adapters?: Adapters<Value>; inputs: Record<string, Value> } {
+  const params = paramInputs(policy.params, (path, shape) => input(`params.${path}`, shape))
+  const inputs: Record<string, Value> = Object.fromEntries(Object.entries(byPath(params)).map(([path, value]) => [`params.${path}`, value]))
+  if (!policy.adapters) return { params, inputs }
+  const made = Object.fromEntries(adapterLeaves(policy.adapters).map(([name, { shape }]) => [name, input(name, shape)]))
+  return { params, adapters: adaptersWith(policy.adapters, made), inputs: { ...inputs, ...made } }
+}
+
+/** The parameters as they now lie in the engine, for saveCheckpoint. */
+export async function readParams(policy: Policy): Promise<DecoderParams<Tensor>> {
+  const read = await readNamed(policy.engine, named(policy.params))
+  return decoderParams(policy.config, (_, __, path) => read[`params.${path}`]!)
+}
+
+/** The adapters as they now lie in the engine; undefined when the policy has none. */
+export async function readAdapters({ engine, adapters }: Policy): Promise<Adapters<Tensor> | undefined> {
+  if (!adapters) return undefined
+  const read = await readNamed(engine, Object.fromEntries(adapterLeaves(adapters)))
+  return adaptersWith(adapters, read)
+}
+
+async function readNamed(engine: Engine, residents: Readonly<Record<string, Resident>>): Promise<Record<string, Tensor>> {
+  const read = Object.entries(residents).map(async ([name, resident]): Promise<[string, Tensor]> => [name, await engine.read(resident)])
+  return Object.fromEntries(await Promise.all(read))
+}
+
+/** Every part of every adapter by its name in graphs: `lora.blocks.0.attn.q.a`. */
+export function adapterLeaves<T>(adapters: Adapters<T> | undefined): [string, T][] {
+  return Object.entries(adapters?.layers ?? {}).flatMap(([path, layer]) =>
+    Object.entries(layer).map(([part, value]): [string, T] => [`lora.${path}.${part}`, value as T]),
+  )
+}
+
+/** The same adapters with other parts, by name. */
+function adaptersWith<T, U>({ masks: _, layers, ...how }: Adapters<T>, parts: Readonly<Record<string, U>>): Adapters<U> {
+  const part = (path: string, layer: object) =>
+    Object.fromEntries(Object.keys(layer).map((name) => [name, parts[`lora.${path}.${name}`]!])) as unknown as Adapter<U>
+  return { ...how, layers: Object.fromEntries(Object.entries(layers).map(([path, layer]) => [path, part(path, layer)])) }
+}
+
+function named(params: DecoderParams<Resident>): Record<string, Resident> {
+  const found: Record<string, Resident> = {}
+  paramInputs(params, (path, shape) => {
+    found[`params.${path}`] = path.split('.').reduce((inner, key) => (inner as never)[key], params as unknown) as Resident
+    return input(path, shape)
+  })
+  return found
+}
+
+/** The inputs that Rows become in a graph. */
+export function rowInputs(shape: RowShape) {
+  const { rows: R, length: T, wanted: N } = shape
+  const pieces = apart(shape)
+  return {
+    tokens: input('tokens', [R, T], 'i32'),
+    positions: input('positions', [R, T], 'i32'),
+    ...(pieces ? pieceInputs(R * T, pieces) : { mask: input('mask', [R, 1, T, T]) }),
+    wanted: input('wanted', [N], 'i32'),
+    targets: input('targets', [N], 'i32'),
+    completion: input('completion', [N], 'i32'),
+    weights: input('weights', [N]),
+  }
+}
+
+function pieceInputs(positions: number, { count, queries, keys, readers }: PieceShape) {
+  return {
+    mask: input('mask', [count, 1, queries, keys]),
+    queries: input('queries', [count, queries], 'i32'),
+    keys: input('keys', [count, keys], 'i32'),
+    homes: input('homes', [positions], 'i32'),
+    origins: input('origins', [1, count * queries], 'i32'),
+    readers: input('readers', [readers, positions], 'i32'),
+  }
+}
+
+/** The tensors for those inputs. */
+export function rowTensors({ tokens, positions, mask, pieces, wanted, targets, completion, weights }: Rows) {
+  return { tokens, positions, mask, ...pieces, wanted, targets, completion, weights }
+}
+
+/** The part of Rows that a compiled program depends on. */
+export function shapeOf(rows: Rows): RowShape {
+  const { length, completions, pieces } = rows
+  const shape = { rows: rows.rows, length, wanted: rows.wanted.shape[0]!, completions }
+  if (!pieces) return shape
+  const [count, queries] = pieces.queries.shape as [number, number]
+  return { ...shape, pieces: { count, queries, keys: pieces.keys.shape[1]!, readers: pieces.readers.shape[0]! } }
+}
+
+/**
+ * Log-probabilities of every completion of every tree, in the order of trees and completions.
+ *
+ * units   nats, summed over the completion's tokens
+ * throws  UserError for an id that the model does not have, and as packTrees
+ */
+export async function scoreTrees(
+  policy: Policy,
+  trees: readonly Tree[],
+  packing: Packing = {},
+  onBatch?: (done: number, of: number) => void,
+): Promise<number[]> {
+  trees.forEach(({ prompt, completions }, i) => {
+    for (const ids of [prompt, ...completions]) checkIds(`score: ids of tree ${i}`, ids, policy.config)
+  })
+  const scores: number[] = new Array(trees.reduce((n, tree) => n + tree.completions.length, 0)).fill(0)
+  const batches = packTrees(trees, { contextLength: policy.config.contextLength, tokenBudget: 1024, ...packing })
+  for (const [i, batch] of batches.entries()) {
+    const logps = await scoreBatch(policy, batch)
+    batch.slots.forEach((slot, local) => {
+      scores[slot] = logps[local]!
+    })
+    onBatch?.(i + 1, batches.length)
+  }
+  return scores
+}
+
+/** Makes sure that the embedding has a row for every id; `where` leads the error. */
+export function checkIds(where: string, ids: readonly number[], { vocabSize }: DecoderConfig) {
+  const strange = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize))
+  if (strange === undefined) return
+  throw new UserError(
+    `${where} must be 0 to ${vocabSize - 1} (the model's vocabulary), got ${strange}; were the tokens made by another model's tokenizer?`,
+  )
+}
+
+async function scoreBatch(policy: Policy, { rows }: Batch): Promise<ArrayLike<number>> {
+  const shape = shapeOf(rows)
+  const program = await policy.program(`score ${JSON.stringify(shape)}`, () => {
+    const { params, adapters, inputs } = policyInputs(policy)
+    const given = rowInputs(shape)
+    const hidden = decoder(params, given, policy.config, adapters ? { adapters } : {})
+    const logps = completionLogps(
+      tokenLogps(params, hidden, given.wanted, given.targets, policy.config),
+      given.completion,
+      given.weights,
+      shape.completions,
+    )
+    return graph({ ...inputs, ...given }, { logps })
+  })
+  const { logps } = await program.run({ ...policy.given, ...rowTensors(rows) })
+  return logps!.data
+}

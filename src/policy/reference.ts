@@ -1,0 +1,53 @@
+import { createHash } from 'node:crypto'
+import { appendFile, mkdir, readFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { cacheFolder } from '../checkpoints/index.ts'
+import { LONGEST_SHARED, shareTrees } from './join-trees.ts'
+import { type Policy, scoreTrees } from './policy.ts'
+import type { Tree } from './rows.ts'
+
+/** Log-probabilities under the reference model, computed once and remembered by content. */
+export interface Reference {
+  /** One number per completion, in the order of trees and completions; nats. */
+  logps(trees: readonly Tree[], onBatch?: (done: number, of: number) => void): Promise<number[]>
+  /** Keeps what the reference itself said of its own samples, so that they need not be scored again. */
+  remember(trees: readonly Tree[], logps: readonly number[]): Promise<void>
+}
+
+/**
+ * The reference's log-probabilities, kept in a file per model: the key of an entry is a hash of the prompt's and the completion's ids.
+ * A file that is torn or lost costs time, never correctness.
+ */
+export async function openReference(policy: Policy, modelHash: string, folder = join(cacheFolder(), 'reference')): Promise<Reference> {
+  const file = join(folder, `${modelHash.slice(0, 16)}.jsonl`)
+  const known = new Map<string, number>()
+  for (const line of (await readFile(file, 'utf8').catch(() => '')).split('\n')) {
+    const [, key, logp] = /^\["([0-9a-f]{40})",(-?[\d.e+-]+)\]$/.exec(line) ?? []
+    if (key) known.set(key, Number(logp))
+  }
+  const keep = async (trees: readonly Tree[], logps: readonly number[]) => {
+    const keys = trees.flatMap(({ prompt, completions }) => completions.map((completion) => keyOf(prompt, completion)))
+    const fresh = keys.flatMap((key, i) => (known.has(key) ? [] : [[key, logps[i]!] as const]))
+    for (const [key, logp] of fresh) known.set(key, logp)
+    await mkdir(dirname(file), { recursive: true }).catch(() => {})
+    await appendFile(file, fresh.map((entry) => `${JSON.stringify(entry)}\n`).join('')).catch(() => {})
+  }
+  return {
+    remember: keep,
+    async logps(trees, onBatch) {
+      const keys = trees.map(({ prompt, completions }) => completions.map((completion) => keyOf(prompt, completion)))
+      const missing = trees.filter((_, i) => keys[i]!.some((key) => !known.has(key)))
+      if (missing.length > 0) {
+        const shared = shareTrees(missing, LONGEST_SHARED).map(({ tree }) => tree)
+        const scores = await scoreTrees(policy, shared, {}, onBatch)
+        await policy.rest()
+        await keep(shared, scores)
+      }
+      return keys.flat().map((key) => known.get(key)!)
+    },
+  }
+}
+
+function keyOf(prompt: readonly number[], completion: readonly number[]): string {
+  return createHash('sha1').update(Int32Array.from(prompt)).update('|').update(Int32Array.from(completion)).digest('hex')
+}

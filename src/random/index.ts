@@ -1,0 +1,1 @@
+export { philox, uniform } from './uniform.ts'

@@ -1,0 +1,1 @@
+export { judgeByGoals, onPolicy, pairs, type Recipe, type RecipeInput, recipe } from './recipe.ts'

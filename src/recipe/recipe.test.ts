@@ -1,0 +1,145 @@
+import { describe, expect, it } from 'vitest'
+import { goal, goalPrior, goals, simulatedVoter } from '../goals/index.ts'
+import { UserError } from '../graph/index.ts'
+import { dpo } from '../objectives/index.ts'
+import { adamw } from '../train/index.ts'
+import { judgeByGoals, onPolicy, pairs, type RecipeInput, recipe } from './recipe.ts'
+
+const file = { model: 'M', preferences: { pairs: 'pairs.jsonl' } }
+const asked = (more: object = {}) => ({ model: 'M', preferences: { prompts: ['a'], judge: { goals: { kind: 1 } }, ...more } })
+const prior = { goals: ['kind'], strength: 20 }
+
+describe('a recipe', () => {
+  it('is the same in JSON as in TypeScript', () => {
+    const json = recipe({
+      ...file,
+      prior: { goals: ['kind', 'fluent'], strength: 20 },
+      objective: { name: 'dpo', beta: 0.2 },
+      train: { optimizer: { name: 'adamw', lr: 1e-4 }, schedule: 'cosine' },
+    } as RecipeInput)
+    const typed = recipe({
+      model: 'M',
+      prior: goalPrior({ goals: [goals.kind, goals.fluent], strength: 20 }),
+      preferences: pairs('pairs.jsonl'),
+      objective: dpo({ beta: 0.2 }),
+      train: { optimizer: adamw({ lr: 1e-4 }), schedule: { name: 'cosine' } },
+    })
+    expect(JSON.stringify(json)).toBe(JSON.stringify(typed))
+    expect(recipe(typed as unknown as RecipeInput)).toBe(typed)
+  })
+
+  it('fills in what was left out', () => {
+    const { kappa, objective, train, look, rounds, keepRounds, accept } = recipe(file as RecipeInput)
+    expect({ kappa, objective: objective.name, look, rounds, keepRounds, accept }).toEqual({
+      kappa: 1,
+      objective: 'dpo',
+      look: { development: 96, sealed: 256, perPrompt: 1 },
+      rounds: 3,
+      keepRounds: 2,
+      accept: {},
+    })
+    expect(train).toMatchObject({ batch: 8, epochs: 1, clip: 1, seed: 0, schedule: { name: 'constant', warmup: 0 }, tokenBudget: 2048 })
+    expect(recipe({ ...file, seed: 7 } as RecipeInput).train.seed).toBe(7)
+  })
+
+  const mistakes: [unknown, RegExp][] = [
+    [5, /^recipe: must be an object with model, got 5$/],
+    [{ ...file, modell: 'M' }, /^recipe: must have no other fields than model, fresh, prior, .* run, got modell; did you mean model\?$/],
+    [{ preferences: file.preferences }, /^model: must be text, got nothing; add it$/],
+    [{ model: 'M' }, /^preferences: must be an object with pairs, or an object with prompts and judge, got nothing; add it, or texts$/],
+    [{ model: 'M', preferences: 'x.jsonl' }, /^preferences: must be an object with pairs, or .* got "x\.jsonl"$/],
+    [{ model: 'M', preferences: { pair: 'x' } }, /^preferences: must have no other fields than pairs, .* got pair; did you mean pairs\?$/],
+    [{ model: 'M', preferences: { promts: 'x', judge: 1 } }, /got promts; did you mean prompts\?$/],
+    [
+      { model: 'M', preferences: { pairs: 'x', boundary: 'trimm' } },
+      /boundary: must be one of strict, trim, got "trimm"; did you mean trim/,
+    ],
+    [{ model: 'M', preferences: { pairs: 'x', heldOut: 1 } }, /^preferences.heldOut: must be at most 0.9, got 1$/],
+    [
+      { model: 'M', preferences: { prompts: 'x' } },
+      /^preferences.judge: must be a judge, or .* an object with command and keep, or .* got nothing/,
+    ],
+    [asked({ judge: { comand: 'x', keep: 'y' } }), /^preferences.judge: .* than command, keep, got comand; did you mean command\?$/],
+    [asked({ judge: { command: 'x' } }), /^preferences.judge.keep: must be text, got nothing; add it$/],
+    [asked({ topP: 0 }), /^preferences.topP: must be above 0, got 0$/],
+    [asked({ prompts: [] }), /^preferences.prompts: .*, got \[\]$/],
+    [asked(), /^preferences.judge.goals: must name goals of the prior \(none: the recipe has no prior\), got kind$/],
+    [
+      { ...asked(), prior, objective: { name: 'kto' } },
+      /^objective.name: must be an objective of pairs .* got kto; choose from dpo, ipo, simpo$/,
+    ],
+    [
+      { ...asked(), prior, accept: { winrate: { atLeast: 0.6 } } },
+      /^accept: must name what is measured \(.*\), got winrate; did you mean winRate\?$/,
+    ],
+    [{ ...asked(), prior, accept: { utility: { atLeast: 0 } } }, /^accept: must name what is measured \(winRate, .* kind\), got utility/],
+    [{ ...asked(), prior, gold: 'kind' }, /^gold: must share no word with kind, got .*; what was trained on cannot certify itself/],
+    [
+      { ...file, objective: { name: 'dpoo' } },
+      /^objective.name: must be an objective, got "dpoo"; choose from dpo, ipo, simpo, kto, nextToken$/,
+    ],
+    [{ ...file, objective: { name: 'dpo', bta: 1 } }, /dpo\.bta: must be a parameter of dpo, got 1; did you mean beta\?$/],
+    [{ ...file, objective: 'dpo' }, /^objective: must be an objective, or an object with name, got "dpo"$/],
+    [{ ...file, train: { optimiser: {} } }, /^train: must have no other fields .* got optimiser; did you mean optimizer\?$/],
+    [{ ...file, train: { optimizer: { name: 'sgd' } } }, /^train.optimizer.name: must be an optimizer, got "sgd"; choose from adamw$/],
+    [{ ...file, train: { optimizer: { name: 'adamw', Lr: 1 } } }, /^train.optimizer: .* got Lr; did you mean lr\?$/],
+    [{ ...file, train: { optimizer: { name: 'adamw', lr: '1' } } }, /^train.optimizer.lr: must be a number, got "1"/],
+    [{ ...file, train: { batch: 0 } }, /^train.batch: must be above 0, got 0$/],
+    [{ ...file, train: { batch: 1.5 } }, /^train.batch: must be a whole number, got 1.5$/],
+    [{ ...file, train: { lora: { rank: 8 } } }, /^train.lora.alpha: must be a number, got nothing; add it$/],
+    [{ ...file, train: { schedule: 'liner' } }, /^train.schedule: must be constant, linear or cosine, got "liner"$/],
+    [
+      { ...file, train: { schedule: { name: 'linear', warm: 1 } } },
+      /^train.schedule: .* than name, warmup, got warm; did you mean warmup\?$/,
+    ],
+    [{ ...file, accept: { winRate: 0.7 } }, /^accept.winRate: must be an object with atLeast, or an object with atMost, or .* got 0.7$/],
+    [{ ...file, accept: { winRate: { atleast: 1 } } }, /^accept.winRate: .* than atLeast, got atleast; did you mean atLeast\?$/],
+    [{ ...file, prior: { goals: ['kinf'], strength: 5 } }, /^prior.goals.0: must be goal\(…\), or one of kind, complete, .* got "kinf"$/],
+    [
+      { ...file, prior: { goals: ['kind'], strenght: 5 } },
+      /^prior: .* than goals, strength, weights, got strenght; did you mean strength\?$/,
+    ],
+    [{ ...file, prior: { goals: ['kind'], strength: -5 } }, /^prior.strength: must be a number of votes ≥ 0, got -5/],
+    [{ ...file, loss: 'x' }, /^loss: must be a function from terms to a Value, got "x"$/],
+    [{ ...file, texts: { file: 'x' } }, /^texts: must be left out where there are preferences, got both/],
+    [
+      { ...file, objective: { name: 'nextToken' } },
+      /^objective.name: must be an objective of preferences, got nextToken; name a file of texts/,
+    ],
+    [
+      { model: 'M', texts: { file: 'x' }, objective: { name: 'dpo' } },
+      /^objective.name: must be nextToken for texts, got dpo; leave it out$/,
+    ],
+    [{ model: 'M', texts: { file: 'x' }, prior: { goals: ['kind'], strength: 1 } }, /^prior: must be left out with texts, got one/],
+    [{ model: 'M', texts: { fle: 'x' } }, /^texts: must have no other fields than .* got fle; did you mean file\?$/],
+    [{ ...file, fresh: true }, /^fresh: must be left out with preferences, got true/],
+    [{ ...file, train: { lora: { rank: 8, alpha: 8, rsLora: true } } }, /^train.lora: .* got rsLora; did you mean rslora\?$/],
+  ]
+  it.each(mistakes)('%j is refused', (input, message) => {
+    const reading = () => recipe(input as RecipeInput)
+    expect(reading).toThrow(UserError)
+    expect(reading).toThrow(message)
+  })
+
+  it('lets a gold measure be that shares no word with goals and judge', () => {
+    const words = (list: string) => goal(list, () => 0, { words: new Set(list.split(' ')) })
+    const made = (gold: string, voter = 'helps') =>
+      recipe({
+        model: 'M',
+        prior: { goals: [words('kind smile')], strength: 1 },
+        preferences: onPolicy({
+          prompts: ['a'],
+          judge: simulatedVoter({ about: 'x', utility: () => 0, words: new Set([voter]) }),
+        }),
+        gold: words(gold),
+      })
+    expect(made('warm soft').gold!.name).toBe('warm soft')
+    expect(() => made('warm smiling')).toThrow(/gold: must share no word with kind smile, got smiling/)
+    expect(() => made('warm help')).toThrow(/gold: must share no word with simulated voter, got help/)
+  })
+
+  it('judges by goals of its prior', () => {
+    const made = recipe({ ...asked(), prior, preferences: onPolicy({ prompts: ['a'], judge: judgeByGoals({ kind: 2 }) }) } as RecipeInput)
+    expect(made.preferences).toMatchObject({ kind: 'onPolicy', judge: { kind: 'byGoals', weights: { kind: 2 } } })
+  })
+})

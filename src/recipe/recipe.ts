@@ -1,0 +1,271 @@
+import { commandJudge, type Goal, type GoalPrior, goalPrior, goals, type Judge, sharedWords, votesFile } from '../goals/index.ts'
+import { UserError } from '../graph/index.ts'
+import type { Lora } from '../models/index.ts'
+import { type CustomLoss, type Objective, objectiveFrom, objectives } from '../objectives/index.ts'
+import type { Bound } from '../runs/index.ts'
+import { adamw, type Course, type Optimizer, scheduleFrom } from '../train/index.ts'
+import { didYouMean, recipeError } from './recipe-error.ts'
+import { type ParsedRecipe, type RecipeInput, recipeSchema } from './schema.ts'
+
+export type { RecipeInput } from './schema.ts'
+
+/** Preferences from a file: pairs, or labelled completions. */
+export interface FromFile {
+  readonly kind: 'file'
+  readonly pairs: string
+  readonly shuffle: boolean
+  readonly boundary: 'strict' | 'trim'
+  readonly maxLength?: number
+  /** Share of the prompts that is not trained on, so that accuracy can be measured there. */
+  readonly heldOut: number
+}
+
+/** No preferences: texts to learn token by token. */
+export interface FromTexts {
+  readonly kind: 'texts'
+  readonly file: string
+  readonly shuffle: boolean
+  readonly boundary: 'strict' | 'trim'
+  readonly maxLength?: number
+  /** Share of the texts that is not trained on, so that bits per byte can be measured there. */
+  readonly heldOut: number
+  /** Steps between two such measurements. */
+  readonly measureEvery: number
+}
+
+/** Preferences over the policy's own completions: sampled, paired, and put before a judge. */
+export interface OnPolicy {
+  readonly kind: 'onPolicy'
+  /** A JSONL file with `prompt`, or the prompts themselves. */
+  readonly prompts: string | readonly string[]
+  readonly perPrompt: number
+  /** Whether each completion of a prompt is compared with the next, in a ring, or with every other. */
+  readonly compare: 'ring' | 'all'
+  /** Whether every pair of a prompt is trained on, or the one alone whose sides are furthest apart; all of them count as votes. */
+  readonly trainOn: 'all' | 'extremes'
+  /** Prompts sampled in each round; all training prompts when there are fewer. */
+  readonly promptsPerRound: number
+  /** Prompts sampled at a time: a round trains on the pairs of each rollout before it samples the next. All of the round unless told. */
+  readonly rollout?: number
+  readonly judge: Judge | JudgeByGoals
+  readonly sampling: { readonly maxTokens?: number; readonly temperature: number; readonly topK?: number; readonly topP?: number }
+}
+
+/** The stated goals as the judge, with weights in log-odds per standard deviation. */
+export interface JudgeByGoals {
+  readonly kind: 'byGoals'
+  readonly weights: Readonly<Record<string, number>>
+}
+
+/** What the looks look at. */
+export interface Looks {
+  /** Prompts of each look after a round. */
+  readonly development: number
+  /** Prompts of the one look at the end. */
+  readonly sealed: number
+  /** Completions of each prompt on both sides. */
+  readonly perPrompt: number
+  /** How many of the prompts the models score, for the KL and the perplexity; all unless told. */
+  readonly scored?: number
+}
+
+/** A recipe, read and checked: the five steps in order. */
+export interface Recipe {
+  readonly model: string
+  /** Begin with fresh parameters instead of the model's. */
+  readonly fresh?: boolean
+  /** 1. */
+  readonly prior?: GoalPrior
+  /** How many votes the posterior's opinion of a pair is worth beside the pair's own votes. */
+  readonly kappa: number
+  readonly preferences: FromFile | FromTexts | OnPolicy
+  /** 2. */
+  readonly objective: Objective
+  /** 3. */
+  readonly loss?: CustomLoss
+  /** 4. */
+  readonly train: TrainSettings
+  /** 5. */
+  readonly accept: Readonly<Record<string, Bound>>
+  readonly gold?: Goal
+  readonly look: Looks
+  readonly rounds: number
+  /** How many rounds' models are kept: the newest, and the best before it. */
+  readonly keepRounds: number
+  readonly stop: { readonly klBudget?: number; readonly patience?: number; readonly guards?: Readonly<Record<string, Bound>> }
+  readonly seed: number
+  readonly run?: string
+}
+
+export interface TrainSettings extends Course {
+  readonly tokenBudget: number
+  /** In round n, which has n times the pairs, a step takes batch · n^batchGrowth: more steps at 0, the default, as many steps at 1. */
+  readonly batchGrowth?: number
+  readonly lora?: Omit<Lora, 'seed'>
+  readonly checkpointSeconds: number
+}
+
+const checked = Symbol('checked')
+
+/**
+ * Checks a recipe and fills in what was left out. The fields stand in the order of the five steps.
+ *
+ * throws  UserError naming the field, what it may be, and the nearest name where one is misspelt
+ */
+export function recipe(input: RecipeInput): Recipe {
+  if (typeof input === 'object' && input !== null && checked in input) return input as unknown as Recipe
+  const parsed = recipeSchema.safeParse(input)
+  if (!parsed.success) throw recipeError(input, parsed.error)
+  const { prior, preferences, texts, objective, train, loss, gold, run, look, stop, fresh, ...rest } = parsed.data
+  if (preferences && texts)
+    throw new UserError('texts: must be left out where there are preferences, got both; train on the texts first, in a recipe of their own')
+  if (!preferences && !texts)
+    throw new UserError('preferences: must be an object with pairs, or an object with prompts and judge, got nothing; add it, or texts')
+  const made: Recipe = {
+    ...rest,
+    ...(fresh ? { fresh } : {}),
+    ...(prior ? { prior: priorOf(prior) } : {}),
+    preferences: sourceOf(preferences, texts),
+    objective: objectiveOf(objective ?? { name: texts ? 'nextToken' : 'dpo' }),
+    ...(loss ? { loss } : {}),
+    train: trainOf(train, rest.seed),
+    ...(gold ? { gold: goalOf(gold) } : {}),
+    look: withoutUndefined(look),
+    stop: withoutUndefined(stop),
+    ...(run ? { run } : {}),
+  }
+  if (made.preferences.kind === 'onPolicy') checkOnPolicy(made, made.preferences)
+  else checkKinds(made)
+  return Object.defineProperty(made, checked, { value: true })
+}
+
+/** Preferences over the policy's own completions, for a recipe. */
+export function onPolicy(options: Extract<RecipeInput['preferences'], { prompts: unknown }>): typeof options {
+  return options
+}
+
+/** Preferences from a file, for a recipe. */
+export function pairs(file: string, options: Omit<Extract<RecipeInput['preferences'], { pairs: unknown }>, 'pairs'> = {}) {
+  return { pairs: file, ...options }
+}
+
+/** The stated goals as the judge, for a recipe: weights in log-odds per standard deviation, by goal. */
+export function judgeByGoals(weights: Readonly<Record<string, number>>): JudgeByGoals {
+  return { kind: 'byGoals', weights }
+}
+
+/** What can be measured of a policy beside its reference, and so be demanded under `accept`. */
+export function measuresOf({ prior, gold }: Recipe, { judge }: OnPolicy): string[] {
+  return [
+    ...(judge.kind === 'votes' ? [] : ['winRate']),
+    ...['klFromReference', 'perplexityRise', 'lengthRatio', 'shareEnded'],
+    ...(judge.kind !== 'byGoals' && judge.utility !== undefined ? ['utility'] : []),
+    ...(prior?.goals ?? []).map(({ name }) => name),
+    ...(gold ? ['gold'] : []),
+  ]
+}
+
+/** Texts are learned token by token, preferences are not. */
+function checkKinds({ preferences, objective, prior, fresh }: Recipe) {
+  const texts = preferences.kind === 'texts'
+  if (texts !== (objective.kind === 'tokens'))
+    throw new UserError(
+      `objective.name: must be ${texts ? 'nextToken for texts' : 'an objective of preferences'}, got ${objective.name}; ${texts ? 'leave it out' : 'name a file of texts under texts instead of preferences'}`,
+    )
+  if (texts && prior) throw new UserError('prior: must be left out with texts, got one; a prior is about what votes will say')
+  if (fresh && !texts)
+    throw new UserError(
+      'fresh: must be left out with preferences, got true; train fresh parameters on texts first, in a recipe of their own',
+    )
+}
+
+/** What fields say of each other, so that a run does not find it out after its first round. */
+function checkOnPolicy(made: Recipe, preferences: OnPolicy) {
+  const { objective, accept, prior, gold } = made
+  if (objective.kind !== 'pairs')
+    throw new UserError(
+      `objective.name: must be an objective of pairs for preferences from votes, got ${objective.name}; choose from ${pairObjectives().join(', ')}`,
+    )
+  const must = (where: string, names: readonly string[], known: readonly string[], what: string) => {
+    const strange = names.find((name) => !known.includes(name))
+    if (strange !== undefined)
+      throw new UserError(
+        `${where}: must name ${what} (${known.join(', ') || 'none: the recipe has no prior'}), got ${strange}${didYouMean(strange, known)}`,
+      )
+  }
+  must('accept', Object.keys(accept), measuresOf(made, preferences), 'what is measured')
+  const { judge } = preferences
+  const goalNames = (prior?.goals ?? []).map(({ name }) => name)
+  if (judge.kind === 'byGoals') must('preferences.judge.goals', Object.keys(judge.weights), goalNames, 'goals of the prior')
+  for (const { name, words } of [...(prior?.goals ?? []), ...(judge.kind === 'byGoals' ? [] : [judge])]) {
+    const shared = gold?.words && words ? sharedWords(gold.words, words) : []
+    if (shared.length > 0)
+      throw new UserError(
+        `gold: must share no word with ${name}, got ${shared.slice(0, 5).join(', ')}; what was trained on cannot certify itself, so take these words out of one of the two`,
+      )
+  }
+}
+
+function priorOf(given: NonNullable<ParsedRecipe['prior']>): GoalPrior {
+  if ('bits' in given) return given
+  const { goals: stated, strength, weights } = given
+  return goalPrior({ goals: stated.map(goalOf), strength, ...(weights ? { weights } : {}) })
+}
+
+function sourceOf(preferences: ParsedRecipe['preferences'], texts: ParsedRecipe['texts']): Recipe['preferences'] {
+  if (texts) return { kind: 'texts', ...withoutUndefined(texts) }
+  return 'pairs' in preferences! ? { kind: 'file', ...withoutUndefined(preferences) } : onPolicyOf(preferences!)
+}
+
+function objectiveOf(given: NonNullable<ParsedRecipe['objective']>): Objective {
+  return 'needs' in given ? (given as Objective) : objectiveFrom(given as { name: string })
+}
+
+function onPolicyOf(given: Extract<ParsedRecipe['preferences'], { prompts: unknown }>): OnPolicy {
+  const { judge, prompts, perPrompt, compare, trainOn, promptsPerRound, rollout, ...sampling } = given
+  const asked = { prompts, perPrompt, compare, trainOn, promptsPerRound, ...(rollout ? { rollout } : {}) }
+  return { kind: 'onPolicy', ...asked, judge: judgeOf(judge), sampling: withoutUndefined(sampling) }
+}
+
+function judgeOf(given: Extract<ParsedRecipe['preferences'], { prompts: unknown }>['judge']): Judge | JudgeByGoals {
+  if ('command' in given) return commandJudge(given.command, { keep: given.keep })
+  if ('goals' in given) return judgeByGoals(given.goals)
+  if ('kind' in given) return given
+  return votesFile(given.votes)
+}
+
+function trainOf({ optimizer, schedule, seed, lora, batchGrowth, ...rest }: ParsedRecipe['train'], fallback: number): TrainSettings {
+  return {
+    ...rest,
+    ...(lora ? { lora: withoutUndefined(lora) } : {}),
+    ...(batchGrowth ? { batchGrowth } : {}),
+    optimizer: 'update' in optimizer ? (optimizer as Optimizer) : optimizerFrom(optimizer as { name: string }),
+    schedule: scheduleFrom(withoutUndefined(typeof schedule === 'string' ? { name: schedule } : schedule)),
+    seed: seed ?? fallback,
+  }
+}
+
+function optimizerFrom({ name, ...params }: { name: string }): Optimizer {
+  if (name !== 'adamw') throw new UserError(`train.optimizer.name: must be an optimizer, got ${JSON.stringify(name)}; choose from adamw`)
+  const known = Object.keys(adamw().params)
+  for (const [key, value] of Object.entries(params)) {
+    if (!known.includes(key))
+      throw new UserError(`train.optimizer: must have no other fields than name, ${known.join(', ')}, got ${key}${didYouMean(key, known)}`)
+    if (typeof value !== 'number') throw new UserError(`train.optimizer.${key}: must be a number, got ${JSON.stringify(value)}`)
+  }
+  return adamw(params)
+}
+
+function goalOf(given: Goal | keyof typeof goals): Goal {
+  return typeof given === 'string' ? goals[given] : given
+}
+
+function pairObjectives(): string[] {
+  return Object.values(objectives)
+    .map((make) => (make as () => Objective)())
+    .flatMap(({ name, kind }) => (kind === 'pairs' ? [name] : []))
+}
+
+function withoutUndefined<T extends object>(object: T): { [K in keyof T]: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as never
+}
