@@ -16,6 +16,26 @@ describe('sources', () => {
   })
 })
 
+describe('ids of test vectors', () => {
+  const home = join(src, '..')
+  const known = new Set(
+    [...readFileSync(join(home, 'docs', 'sources.md'), 'utf8').matchAll(/^\| `(V-[A-Z]+-\w+)` +\|/gm)].map(([, id]) => id!),
+  )
+
+  it('every id that code or a test cites has its formula and source in docs/sources.md', () => {
+    const cited = ['src', 'examples', 'box', 'oracle'].flatMap((folder) => idsIn(join(home, folder)))
+    expect(cited.length).toBeGreaterThan(20)
+    expect(cited.filter(({ id }) => !known.has(id)).map(({ file, id }) => `${file}: ${id}`)).toEqual([])
+  })
+})
+
+/** Every id of a test vector in a folder's code, with the file that cites it. */
+function idsIn(folder: string): { file: string; id: string }[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((file) => /\.(ts|py)$/.test(file))
+    .flatMap((file) => [...readFileSync(join(folder, file), 'utf8').matchAll(/\bV-[A-Z]+-\w+/g)].map(([id]) => ({ file, id })))
+}
+
 describe('doc comments', () => {
   const doors = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('index.ts') && !file.includes('ops'))
 
