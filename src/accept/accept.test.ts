@@ -205,6 +205,7 @@ describe('the verdict', () => {
   }
   const good = of(0.75, 0.65, 0.83)
   const weak = of(0.55, 0.45, 0.64)
+  const untold = { ...good, cannotTell: '3 prompts are too few' }
   const rules = { rounds: 3, klBudget: 20, patience: 2, guards: { shareEnded: atLeast(0.6) } }
   const cases: [string, Evaluation[], Decision['next'], string | undefined, RegExp?][] = [
     ['nothing yet', [], 'round', undefined],
@@ -250,6 +251,28 @@ describe('the verdict', () => {
       'stop',
       'out of budget',
       /All 3 rounds were used/,
+    ],
+    ['a measure that cannot be told, before the last round', [look(1, untold)], 'round', undefined],
+    [
+      'a measure that cannot be told, in the last round',
+      [look(1, weak), look(2, of(0.57, 0.5, 0.7)), look(3, { ...untold, estimate: 0.76 })],
+      'stop',
+      'cannot tell',
+      /winRate is 0.760 .*: cannot tell, because 3 prompts are too few/,
+    ],
+    [
+      'a sealed look that cannot tell',
+      [look(1, good), look(1, untold, {}, 'sealed')],
+      'stop',
+      'cannot tell',
+      /on 256 sealed prompts missed its bound in round 1, but not everything could be told/,
+    ],
+    [
+      'a sealed look that cannot tell of one measure and misses another',
+      [look(1, good), look(1, untold, { gold: of(-0.3, -0.5, -0.1, 'sd') }, 'sealed')],
+      'stop',
+      'rejected',
+      /gold measure fell in the sealed/,
     ],
   ]
   it.each(cases)('%s', (_, evaluations, next, verdict, reason) => {

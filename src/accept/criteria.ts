@@ -14,7 +14,8 @@ export const between = (low: number, high: number): Bound => ({ between: [low, h
 /**
  * Holds measures against bounds. A criterion is met when the whole interval is on the good side of its bound: `atLeast` by the low end,
  * `atMost` by the high end, `between` by both; so "met" is a claim with at most 2.5 % risk on each side. A model is accepted only when
- * all criteria are met at once (an intersection–union test), so their number needs no correction.
+ * all criteria are met at once (an intersection–union test), so their number needs no correction. Where the interval is not to be
+ * relied on (`cannotTell`), the criterion is not met and says why.
  *
  * throws  UserError when a criterion names something that was not measured
  * source  Berger 1982 for the intersection–union test
@@ -36,6 +37,7 @@ function judge(name: string, measured: Estimate, bound: Bound): { met: boolean; 
   const [from, to] = edges(bound)
   const seen = `${name} is ${show(estimate, unit)} [${show(low, unit)}, ${show(high, unit)}]`
   const demand = `must be ${sayBound(bound, unit)}`
+  if (measured.cannotTell !== undefined) return { met: false, why: `${seen} and ${demand}: cannot tell, because ${measured.cannotTell}` }
   if (low >= from && high <= to) return { met: true, why: `${seen} and ${demand}: met` }
   if (estimate < from || estimate > to) return { met: false, why: `${seen} but ${demand}: missed` }
   const needed = Math.ceil(n * Math.max(((estimate - low) / (estimate - from)) ** 2, ((high - estimate) / (to - estimate)) ** 2))

@@ -27,6 +27,7 @@ export type Decision =
  *
  * Development looks only choose the round that goes to the sealed look, because what was looked at while training never confirms.
  * The sealed look is taken once, at the first round that meets every criterion on the development slice; what it says is final.
+ * A run that lacks nothing but intervals to be relied on ends *cannot tell*, which accepts nothing.
  */
 export function decide(evaluations: readonly Evaluation[], rules: StopRules): Decision {
   const rounds = evaluations.filter((e) => e.look === 'development')
@@ -41,6 +42,11 @@ export function decide(evaluations: readonly Evaluation[], rules: StopRules): De
   const stalled = stall(rounds, rules)
   if (stalled) return stop(rounds.length, last, 'rejected', [stalled, ...missed(last)])
   if (rounds.length < rules.rounds) return { next: 'round' }
+  if (onlyUntold(last))
+    return stop(rounds.length, last, 'cannot tell', [
+      `Nothing that could be told in round ${last.round} missed its bound, but not everything could be told.`,
+      ...missed(last),
+    ])
   return stop(rounds.length, last, 'out of budget', [
     `All ${count(rules.rounds, 'round')} were used and the last one does not meet every criterion.`,
     ...missed(last),
@@ -53,6 +59,14 @@ function confirm(sealed: Evaluation, rules: StopRules): [Verdict['verdict'], str
   const failed = missed(sealed)
   if (alarms.length === 0 && failed.length === 0)
     return ['accepted', [`Round ${sealed.round} met every criterion on ${count(sealed.prompts, 'sealed prompt')}, looked at once.`]]
+  if (alarms.length === 0 && onlyUntold(sealed))
+    return [
+      'cannot tell',
+      [
+        `Nothing that could be told on ${count(sealed.prompts, 'sealed prompt')} missed its bound in round ${sealed.round}, but not everything could be told.`,
+        ...failed,
+      ],
+    ]
   return [
     'rejected',
     [
@@ -94,6 +108,11 @@ function stall(rounds: readonly Evaluation[], { patience }: StopRules): string |
   const recent = Math.max(...rates.slice(-patience))
   if (!(recent <= best)) return undefined
   return `The last ${count(patience, 'round')} brought no gain: a win rate of ${number(recent)} at best, after ${number(best)} before.`
+}
+
+/** Whether every criterion that is not met is one whose interval is not to be relied on. */
+function onlyUntold({ criteria }: Evaluation): boolean {
+  return criteria.every((c) => c.met || c.cannotTell !== undefined)
 }
 
 function missed(evaluation: Evaluation): string[] {

@@ -25,6 +25,11 @@ export const align = command({
     const { verdict, rounds, criteria, reasons, run, model } = result
     screen.emit({ verdict, rounds, criteria, reasons, run, ...(model ? { model } : {}) })
     for (const line of verdictLines(result, screen)) screen.line(line)
-    return { accepted: exitCodes.done, rejected: exitCodes.rejected, 'out of budget': exitCodes.outOfBudget }[verdict]
+    return {
+      accepted: exitCodes.done,
+      rejected: exitCodes.rejected,
+      'out of budget': exitCodes.outOfBudget,
+      'cannot tell': exitCodes.outOfBudget,
+    }[verdict]
   },
 })

@@ -8,7 +8,7 @@ export function verdictLines(
   { verdict, reasons, criteria, look, run, model }: Aligned,
   { colour, width }: Pick<Screen, 'colour' | 'width'>,
 ): string[] {
-  const paint = { accepted: colour.green, rejected: colour.red, 'out of budget': colour.yellow }[verdict]
+  const paint = { accepted: colour.green, rejected: colour.red, 'out of budget': colour.yellow, 'cannot tell': colour.yellow }[verdict]
   const number = (x: number) => String(Number(x.toPrecision(3)))
   const rows = criteria.map(({ name, estimate, low, high, bound, unit, met, n }) => [
     met ? '✓' : '✗',

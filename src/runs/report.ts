@@ -72,7 +72,7 @@ ${manifest.ended && fact('took', took(manifest.started, manifest.ended))}
 function headline({ manifest, verdict, metrics }: ReportData): { word: string; kind: string; lead: string; more: readonly string[] } {
   if (verdict) {
     const [lead = '', ...more] = verdict.reasons
-    const kind = { accepted: 'accepted', rejected: 'rejected', 'out of budget': 'budget' }[verdict.verdict]
+    const kind = { accepted: 'accepted', rejected: 'rejected', 'out of budget': 'budget', 'cannot tell': 'budget' }[verdict.verdict]
     return { word: `${verdict.verdict.charAt(0).toUpperCase()}${verdict.verdict.slice(1)}`, kind, lead, more }
   }
   const [first, last] = [metrics[0], metrics.at(-1)]

@@ -5,13 +5,15 @@ import { z } from 'zod'
 /** Plain JSON: what a recipe is once its functions have become their text. */
 const json = z.json()
 
-/** A number with its 95 % interval. `n` counts what was resampled: prompts or texts, never completions. */
+/** A number with its 95 % interval. `n` counts what is independent: prompts or texts, never completions. */
 export const estimateSchema = z.object({
   estimate: z.number(),
   low: z.number(),
   high: z.number(),
   n: z.int().min(0),
   unit: z.string(),
+  /** Why these numbers are too few or too uneven for the interval to hold: then no criterion on the measure counts as met. */
+  cannotTell: z.exactOptional(z.string()),
 })
 export type Estimate = Readonly<z.infer<typeof estimateSchema>>
 
@@ -78,7 +80,7 @@ export type Evaluation = Readonly<z.infer<typeof evaluationSchema>>
 
 /** `verdict.json`: how a run ended, its criteria, and the reasons. */
 export const verdictSchema = z.object({
-  verdict: z.enum(['accepted', 'rejected', 'out of budget']),
+  verdict: z.enum(['accepted', 'rejected', 'out of budget', 'cannot tell']),
   /** How many rounds were run, and which of them the verdict speaks of. */
   rounds: z.int().min(0),
   round: z.int().min(0).optional(),
