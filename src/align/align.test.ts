@@ -5,14 +5,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { atLeast, atMost } from '../accept/index.ts'
 import { loadAdapters, loadCheckpoint } from '../checkpoints/index.ts'
 import { votedSchema } from '../collect/collect.ts'
-import { speak } from '../collect/sample-texts.ts'
+import { sampleTexts } from '../collect/sample-texts.ts'
 import { goal, goalPrior, type Judge, type Sample, simulatedVoter } from '../goals/index.ts'
 import { mean } from '../graph/index.ts'
 import { onPolicy, type Recipe, type RecipeInput, recipe } from '../recipe/recipe.ts'
 import { evaluationSchema, openRun, roundFolder, sampleSchema } from '../runs/index.ts'
 import { type AlignOptions, align } from './align.ts'
 import { look } from './look.ts'
-import { openSetting } from './open-models.ts'
+import { openModels } from './open-models.ts'
 import type { Watch } from './watch.ts'
 
 let folder = ''
@@ -176,10 +176,10 @@ describe('align', () => {
 
   it('finds no distance between a policy and itself, however many completions share a prompt', async () => {
     const whole = tiny('itself')
-    const setting = await openSetting(whole, {})
-    const { referencePolicy: policy, reference, checkpoint } = setting
+    const models = await openModels(whole, {})
+    const { referencePolicy: policy, reference, checkpoint } = models
     const asked = prompts(5).map((text) => ({ text, ids: checkpoint.tokenizer.encode(text) }))
-    const before = await speak(policy, checkpoint, asked, { perPrompt: 3, maxTokens: 10, seed: 1 })
+    const before = await sampleTexts(policy, checkpoint, asked, { perPrompt: 3, maxTokens: 10, seed: 1 })
     const given = {
       recipe: whole,
       checkpoint,
@@ -192,7 +192,7 @@ describe('align', () => {
       prompts: asked,
     }
     const { evaluation } = await look({ ...given, maxTokens: 10, seed: 2 }, { round: 1, look: 'development' })
-    await setting.engine.close()
+    await models.engine.close()
     const { klFromReference, perplexityRise, lengthRatio } = evaluation.measures
     for (const { low, high } of [klFromReference!, perplexityRise!]) expect(Math.max(-low, high)).toBeLessThan(1e-5)
     expect(lengthRatio!.estimate).toBeCloseTo(1, 0)

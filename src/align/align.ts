@@ -3,11 +3,15 @@ import { decide } from '../accept/index.ts'
 import { writeFolder } from '../files/write-folder.ts'
 import type { Recipe } from '../recipe/recipe.ts'
 import { type Evaluation, evaluationSchema, type Run, roundFolder, type Verdict, verdictSchema, writeReport } from '../runs/index.ts'
+import { collectPairs } from './collect-pairs.ts'
 import { pruneRounds } from './keep-rounds.ts'
+import { type LabelledRounds, labelRounds } from './label-rounds.ts'
+import { lookAtRound } from './look-at-round.ts'
 import { manifestOf } from './manifest.ts'
-import { openSetting } from './open-models.ts'
-import { type Labelled, openMaterial } from './rounds.ts'
+import { openModels } from './open-models.ts'
+import { needsOf, openRounds } from './rounds.ts'
 import { takeRun } from './take-run.ts'
+import { trainRound } from './train-round.ts'
 import type { Watch } from './watch.ts'
 
 export interface AlignOptions {
@@ -34,35 +38,35 @@ export interface Aligned extends Verdict {
  */
 export async function align(recipe: Recipe, options: AlignOptions = {}): Promise<Aligned> {
   const { watch = {}, signal, resume, command = 'align(recipe)' } = options
-  const setting = await openSetting(recipe, watch)
+  const models = await openModels(recipe, watch)
   let run: Run | undefined
   try {
-    const material = await openMaterial(recipe, setting, watch, signal)
-    run = await takeRun(recipe.run, await manifestOf(recipe, 'align', setting, material.data, command), { resume, watch })
+    const rounds = await openRounds(recipe, models, watch, signal)
+    run = await takeRun(recipe.run, await manifestOf(recipe, 'align', models, rounds.data, command), { resume, watch })
     if (run.has('verdict.json')) watch.note?.('this run has ended; its verdict is said again, and nothing is left to go on with')
-    else watch.needs?.(await material.needs())
+    else watch.needs?.(await needsOf(rounds))
     const evaluations = await doneBefore(run)
     for (;;) {
       signal?.throwIfAborted()
       const decision = decide(evaluations, { rounds: recipe.rounds, ...recipe.stop })
       if (decision.next === 'stop') return await finish(run, decision.verdict)
       if (decision.next === 'sealed look') {
-        evaluations.push(await material.look(run, decision.round, 'sealed'))
+        evaluations.push(await lookAtRound(rounds, run, decision.round, 'sealed'))
         continue
       }
       const round = evaluations.length + 1
-      let labels: Labelled | undefined
-      for (let rollout = 1; rollout <= material.rollouts; rollout++) {
-        await material.collect(run, round, rollout) // 1, 2: sample from the newest policy, and let the judge vote
-        labels = await material.label() //             1: what prior and votes together make of every pair so far
-        await material.train(run, round, labels) //    3, 4: the loss, backwards, from the original model
+      let labels: LabelledRounds | undefined
+      for (let rollout = 1; rollout <= rounds.rollouts.length; rollout++) {
+        await collectPairs(rounds, run, round, rollout) // 1, 2: sample from the newest policy, and let the judge vote
+        labels = await labelRounds(rounds) //              1: what prior and votes together make of every pair so far
+        await trainRound(rounds, run, round, labels) //    3, 4: the loss, backwards, from the original model
       }
-      evaluations.push(await material.look(run, round, 'development', labels?.contribution))
+      evaluations.push(await lookAtRound(rounds, run, round, 'development', labels?.contribution))
       await pruneRounds(run, evaluations, recipe.keepRounds)
     }
   } finally {
     await run?.close()
-    await setting.engine.close()
+    await models.engine.close()
   }
 }
 

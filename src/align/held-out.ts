@@ -3,7 +3,7 @@ import { bootstrap, meanOf } from '../accept/index.ts'
 import { scoreTrees } from '../policy/index.ts'
 import { type Labelled, type Pair, pairTree } from '../preferences/index.ts'
 import { estimateSchema } from '../runs/index.ts'
-import type { Setting } from './open-models.ts'
+import type { Models } from './open-models.ts'
 
 /** What held-out pairs say of a trained policy: the share whose margin is above 0, and both log-ratios; prompts are resampled. */
 export const heldOutSchema = z.object({
@@ -15,7 +15,7 @@ export const heldOutSchema = z.object({
 export type HeldOut = Readonly<z.infer<typeof heldOutSchema>>
 
 /** Preference accuracy on pairs that were not trained on: the trained policy prefers the chosen side more than the reference does. */
-export async function heldOutAccuracy({ trainee, reference }: Setting, rows: readonly (Pair | Labelled)[]): Promise<HeldOut | undefined> {
+export async function heldOutAccuracy({ trainee, reference }: Models, rows: readonly (Pair | Labelled)[]): Promise<HeldOut | undefined> {
   const pairs = rows.filter((row): row is Pair => 'chosen' in row)
   const prompts = new Map<string, number[]>()
   pairs.forEach(({ prompt }, i) => {

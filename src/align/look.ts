@@ -11,7 +11,7 @@ import {
 import type { Checkpoint } from '../checkpoints/index.ts'
 import { judged } from '../collect/collect.ts'
 import type { Prompt } from '../collect/prompts.ts'
-import { logpOf, type Spoken, speak, treeOf } from '../collect/sample-texts.ts'
+import { logpOf, type SampledText, sampleTexts, treeOf } from '../collect/sample-texts.ts'
 import { type Goal, type Judge, type Standard, scores } from '../goals/index.ts'
 import { type Policy, scoreTrees } from '../policy/index.ts'
 import type { Reference } from '../policy/reference.ts'
@@ -29,7 +29,7 @@ export interface Look {
   readonly standard: Standard | undefined
   readonly gold: Goal | undefined
   /** Completions of each prompt by the reference at temperature 1: the other side, and the held-out text. */
-  readonly before: readonly (readonly Spoken[])[]
+  readonly before: readonly (readonly SampledText[])[]
   readonly prompts: readonly Prompt[]
   readonly maxTokens?: number
   readonly seed: number
@@ -46,7 +46,7 @@ export async function look(
 ): Promise<{ evaluation: Evaluation; rows: SampleRow[] }> {
   const { policy, checkpoint, prompts, judge, before, seed, recipe } = given
   const perPrompt = before[0]!.length
-  const after = await speak(policy, checkpoint, prompts, {
+  const after = await sampleTexts(policy, checkpoint, prompts, {
     seed,
     perPrompt,
     ...(given.maxTokens ? { maxTokens: given.maxTokens } : {}),
@@ -141,7 +141,7 @@ function correlations(
   return [...others, ...hidden].map(([name, standing]) => ({ of: gold.name, with: name, ...correlation(name, both(mine), both(standing)) }))
 }
 
-function column<T>(all: Look['before'], of: (sample: Spoken['sample']) => T): T[][] {
+function column<T>(all: Look['before'], of: (sample: SampledText['sample']) => T): T[][] {
   return all.map((group) => group.map(({ sample }) => of(sample)))
 }
 
@@ -149,6 +149,6 @@ function total<T>(items: readonly T[], of: (item: T) => number): number {
   return items.reduce((sum, item) => sum + of(item), 0)
 }
 
-function story({ sample: { text, tokens, ended } }: Spoken) {
+function story({ sample: { text, tokens, ended } }: SampledText) {
   return { text, tokens, ended }
 }

@@ -5,19 +5,19 @@ import { leaves, type Nested, type Tensor } from '../graph/index.ts'
 import { lossText } from '../objectives/index.ts'
 import type { Recipe } from '../recipe/recipe.ts'
 import type { DataFile, NewManifest } from '../runs/index.ts'
-import type { Setting } from './open-models.ts'
+import type { Models } from './open-models.ts'
 
-/** What the manifest says of a recipe and its setting. */
+/** What the manifest says of a recipe and its models. */
 export async function manifestOf(
   recipe: Recipe,
   kind: 'train' | 'align',
-  setting: Setting,
+  models: Models,
   data: readonly DataFile[],
   command: string,
 ): Promise<NewManifest> {
   const { preferences, objective, loss, prior, gold, seed, train } = recipe
   const judge = preferences.kind === 'onPolicy' ? preferences.judge : undefined
-  const { checkpoint, trainee } = setting
+  const { checkpoint, trainee } = models
   const isTensor = (x: Nested<Tensor>): x is Tensor => 'data' in x
   const parameters = leaves<Tensor>(checkpoint.params as never, isTensor).reduce((n, [, { data: values }]) => n + values.length, 0)
   return {

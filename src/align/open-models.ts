@@ -8,7 +8,7 @@ import { openTrainee, type Trainee } from './trainee.ts'
 import type { Watch } from './watch.ts'
 
 /** The models a run works with, in one engine. */
-export interface Setting {
+export interface Models {
   readonly engine: Engine
   readonly checkpoint: Checkpoint
   readonly referencePolicy: Policy
@@ -17,7 +17,7 @@ export interface Setting {
 }
 
 /** Loads the model once and puts it into the engine twice: as the reference, and to be trained. */
-export async function openSetting(recipe: Recipe, watch: Watch = {}, checkpoint?: Checkpoint): Promise<Setting> {
+export async function openModels(recipe: Recipe, watch: Watch = {}, checkpoint?: Checkpoint): Promise<Models> {
   const fresh = recipe.fresh ? { fresh: seedFor(recipe.seed, 'fresh') } : {}
   const loaded = checkpoint ?? (await loadCheckpoint(recipe.model, { onProgress: (line) => watch.note?.(line), ...fresh }))
   const engine = openEngine()

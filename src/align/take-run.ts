@@ -12,18 +12,18 @@ export async function takeRun(
   manifest: NewManifest,
   { resume, watch }: { resume: boolean | undefined; watch: Watch },
 ): Promise<Run> {
-  if (!resume) return told(await createRun(folder, manifest), watch)
+  if (!resume) return announced(await createRun(folder, manifest), watch)
   if (folder === undefined) throw new UserError('run: must name the run folder to go on with, got none; add run to the recipe')
   const run = await openRun(folder, { resume: true })
   const [field, began, now] = firstDifference(begunWith(run.manifest), begunWith(manifest)) ?? []
-  if (field === undefined) return told(run, watch)
+  if (field === undefined) return announced(run, watch)
   await run.close()
   throw new UserError(
     `${folder}: a run must go on with what it began with, got another ${field} (${short(began)} before, ${short(now)} now); put it back, or begin a new run in another folder`,
   )
 }
 
-function told(run: Run, watch: Watch): Run {
+function announced(run: Run, watch: Watch): Run {
   watch.run?.(run.folder)
   return run
 }

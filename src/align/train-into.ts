@@ -1,7 +1,7 @@
 import type { Recipe, TrainSettings } from '../recipe/recipe.ts'
 import type { Run } from '../runs/index.ts'
 import { type Example, type Trained, type Training, train } from '../train/index.ts'
-import { type Setting, seedFor } from './open-models.ts'
+import { type Models, seedFor } from './open-models.ts'
 import { begin, type Watch } from './watch.ts'
 
 export interface TrainingInto {
@@ -21,11 +21,11 @@ function batchOf({ batch, batchGrowth = 0 }: Pick<TrainSettings, 'batch' | 'batc
   return Math.round(batch * Math.max(1, round) ** batchGrowth)
 }
 
-/** Trains what is trained of a setting as a recipe says, into a run folder: metrics step by step, and a checkpoint to go on from. */
+/** Trains what is trained of a models as a recipe says, into a run folder: metrics step by step, and a checkpoint to go on from. */
 export async function trainInto(
   run: Run,
   recipe: Recipe,
-  { trainee, reference }: Setting,
+  { trainee, reference }: Models,
   [examples = [], ...later]: readonly (readonly Example[])[],
   { round, folder, watch, signal, maxSteps, toCome, measure }: TrainingInto,
 ): Promise<Trained> {

@@ -13,8 +13,8 @@ import { withReference } from './examples.ts'
 import { type HeldOut, heldOutAccuracy, heldOutSchema } from './held-out.ts'
 import { loadPreferences } from './load-preferences.ts'
 import { manifestOf } from './manifest.ts'
-import { openSetting, type Setting } from './open-models.ts'
-import { standardOf } from './standard.ts'
+import { type Models, openModels } from './open-models.ts'
+import { scaleOnReference } from './scale-on-reference.ts'
 import { takeRun } from './take-run.ts'
 import { throughputOf } from './throughput.ts'
 import { trainInto } from './train-into.ts'
@@ -44,7 +44,7 @@ export interface TrainedRun extends Trained {
 }
 
 /** What a run trains on, read from its file. */
-export interface TrainMaterial {
+export interface TrainingSource {
   readonly data: DataFile
   readonly quarantined: readonly Quarantined[]
   work(): Promise<Work>
@@ -65,21 +65,21 @@ export async function trainRun(recipe: Recipe, options: TrainRunOptions = {}): P
   const { preferences } = recipe
   if (preferences.kind === 'onPolicy')
     throw new UserError('preferences: train needs a file of pairs, got prompts and a judge; use { pairs: FILE }, or run: innate align')
-  const setting = await openSetting(recipe, watch)
-  const { checkpoint, trainee, engine } = setting
+  const models = await openModels(recipe, watch)
+  const { checkpoint, trainee, engine } = models
   let run: Run | undefined
   try {
-    const material = await (preferences.kind === 'texts'
-      ? openTexts(preferences, recipe, setting, watch)
-      : openPreferences(preferences, recipe, setting, watch))
-    const { data, quarantined, measure } = material
-    run = await takeRun(recipe.run, await manifestOf(recipe, 'train', setting, [data], command), { resume, watch })
+    const source = await (preferences.kind === 'texts'
+      ? openTexts(preferences, recipe, models, watch)
+      : openPreferences(preferences, recipe, models, watch))
+    const { data, quarantined, measure } = source
+    run = await takeRun(recipe.run, await manifestOf(recipe, 'train', models, [data], command), { resume, watch })
     if (run.manifest.ended !== undefined) return await said(run, watch)
     if (quarantined.length > 0) await run.writeRows('quarantine.jsonl', quarantined)
-    watch.needs?.({ all: estimate(checkpoint.config, recipe.train, await material.work(), await throughputOf(engine)) })
-    const { examples, contribution } = await material.examples()
+    watch.needs?.({ all: estimate(checkpoint.config, recipe.train, await source.work(), await throughputOf(engine)) })
+    const { examples, contribution } = await source.examples()
     if (contribution) await run.write('contribution.json', contribution)
-    const { done, steps } = await trainInto(run, recipe, setting, [examples], {
+    const { done, steps } = await trainInto(run, recipe, models, [examples], {
       round: 0,
       folder: 'checkpoint',
       watch,
@@ -91,7 +91,7 @@ export async function trainRun(recipe: Recipe, options: TrainRunOptions = {}): P
     if (done < steps) return found
     const model = await run.path('model')
     await onDisk(model, 4 * trainee.trained, () => trainee.save(model))
-    const measured = await material.heldOut()
+    const measured = await source.heldOut()
     if (measured) await run.write('held-out.json', measured)
     await run.close({ ended: true })
     await writeReport(run)
@@ -113,14 +113,14 @@ async function said(run: Run, watch: Watch): Promise<TrainedRun> {
 }
 
 /** A file of pairs or labelled completions, with the part of it that is held out. */
-async function openPreferences(from: FromFile, recipe: Recipe, setting: Setting, watch: Watch): Promise<TrainMaterial> {
-  const { rows, quarantined, data } = await loadPreferences(from, recipe, setting.checkpoint, watch)
+async function openPreferences(from: FromFile, recipe: Recipe, models: Models, watch: Watch): Promise<TrainingSource> {
+  const { rows, quarantined, data } = await loadPreferences(from, recipe, models.checkpoint, watch)
   const shares = { train: 1 - from.heldOut, heldOut: from.heldOut }
   const { train: trained, heldOut } = splitByPrompt(rows, shares, recipe.seed)
   if (trained.length === 0)
     throw new UserError(`preferences.heldOut: must leave pairs to train on, got ${from.heldOut} of ${rows.length} rows; lower it`)
   let made: ReturnType<typeof label> | undefined
-  const labels = () => (made ??= label(trained, recipe, setting))
+  const labels = () => (made ??= label(trained, recipe, models))
   return {
     data,
     quarantined,
@@ -133,10 +133,10 @@ async function openPreferences(from: FromFile, recipe: Recipe, setting: Setting,
     },
     async examples() {
       const { labelled, ...rest } = await labels()
-      return { examples: await withReference(labelled, setting.reference, watch), ...rest }
+      return { examples: await withReference(labelled, models.reference, watch), ...rest }
     },
     async heldOut() {
-      const measured = heldOut.length > 0 ? await heldOutAccuracy(setting, heldOut) : undefined
+      const measured = heldOut.length > 0 ? await heldOutAccuracy(models, heldOut) : undefined
       if (!measured && from.heldOut > 0)
         watch.note?.(`held-out accuracy needs pairs on at least 2 prompts, got ${heldOut.length} pairs held out; raise preferences.heldOut`)
       return measured
@@ -148,11 +148,11 @@ async function openPreferences(from: FromFile, recipe: Recipe, setting: Setting,
 async function label(
   rows: readonly (Pair | Labelled)[],
   recipe: Recipe,
-  setting: Setting,
+  models: Models,
 ): Promise<{ labelled: { tree: Tree; label: number }[]; contribution?: ContributionRow }> {
   if (recipe.objective.kind === 'examples') return { labelled: rows.flatMap(singles) }
   const pairs = rows.filter((row): row is Pair => 'chosen' in row)
-  const { soft, contribution } = await softLabels(pairs, recipe, setting)
+  const { soft, contribution } = await softLabels(pairs, recipe, models)
   const labelled = pairs.map((pair, i) => ({ tree: pairTree(pair), label: soft[i]! }))
   return { labelled, ...(contribution ? { contribution } : {}) }
 }
@@ -162,8 +162,8 @@ function singles(row: Pair | Labelled): { tree: Tree; label: number }[] {
   return [row.chosen, row.rejected].map((completion, i) => ({ tree: { prompt: row.prompt, completions: [completion] }, label: 1 - i }))
 }
 
-async function softLabels(pairs: readonly Pair[], recipe: Recipe, setting: Setting): Promise<Labels> {
-  const { tokenizer, eosIds } = setting.checkpoint
+async function softLabels(pairs: readonly Pair[], recipe: Recipe, models: Models): Promise<Labels> {
+  const { tokenizer, eosIds } = models.checkpoint
   const voted = pairs.map((pair) => {
     const prompt = { ids: pair.prompt, text: pair.text?.prompt ?? tokenizer.decode(pair.prompt) }
     const side = (ids: readonly number[]) => sampleOf(tokenizer, prompt, { ids: [...ids], ended: eosIds.includes(ids.at(-1)!) })
@@ -173,6 +173,6 @@ async function softLabels(pairs: readonly Pair[], recipe: Recipe, setting: Setti
   const prompts = pairs.map(({ prompt }) => prompt)
   return labelPairs(voted, recipe.kappa, {
     prior: recipe.prior,
-    standard: await standardOf(recipe.prior.goals, prompts, setting, recipe.seed),
+    standard: await scaleOnReference(recipe.prior.goals, prompts, models, recipe.seed),
   })
 }

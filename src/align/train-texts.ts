@@ -9,8 +9,8 @@ import { loadChatTemplate } from '../text/index.ts'
 import type { Example } from '../train/index.ts'
 import { trainWork } from './estimate.ts'
 import { hashFile } from './manifest.ts'
-import type { Setting } from './open-models.ts'
-import type { TrainMaterial } from './train-run.ts'
+import type { Models } from './open-models.ts'
+import type { TrainingSource } from './train-run.ts'
 import type { Watch } from './watch.ts'
 
 /** Texts that were not trained on, before and after: nats of their tokens over ln 2 over their UTF-8 bytes; texts are resampled. */
@@ -22,9 +22,9 @@ export type HeldOutTexts = Readonly<z.infer<typeof heldOutTextsSchema>>
  *
  * throws  UserError when none is usable, or none is left to train on
  */
-export async function openTexts(from: FromTexts, recipe: Recipe, setting: Setting, watch: Watch): Promise<TrainMaterial> {
+export async function openTexts(from: FromTexts, recipe: Recipe, models: Models, watch: Watch): Promise<TrainingSource> {
   const { file, boundary, heldOut, measureEvery, maxLength = Number.POSITIVE_INFINITY } = from
-  const { checkpoint, trainee, referencePolicy } = setting
+  const { checkpoint, trainee, referencePolicy } = models
   const most = Math.min(maxLength, checkpoint.config.contextLength, recipe.train.tokenBudget)
   const { rows, texts, quarantined, counts } = await loadTexts(file, checkpoint, {
     boundary,

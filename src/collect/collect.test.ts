@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest'
 import { pairsOf, pairUp } from './collect.ts'
-import type { Spoken } from './sample-texts.ts'
+import type { SampledText } from './sample-texts.ts'
 
-const spoken = (text: string): Spoken => ({
+const spoken = (text: string): SampledText => ({
   prompt: { text: 'Once', ids: [1] },
   completion: { ids: [...text].map((letter) => letter.charCodeAt(0)), logps: [], ended: true },
   sample: { prompt: 'Once', text, tokens: text.length, ended: true },

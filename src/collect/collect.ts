@@ -4,7 +4,7 @@ import { parseVotes } from '../goals/judges/judge.ts'
 import { UserError } from '../graph/index.ts'
 import type { OnPolicy } from '../recipe/recipe.ts'
 import type { Prompt } from './prompts.ts'
-import type { Spoken } from './sample-texts.ts'
+import type { SampledText } from './sample-texts.ts'
 
 const sideSchema = z.object({ ids: z.array(z.int()), ended: z.boolean() })
 
@@ -58,7 +58,7 @@ export function rolloutsOf(all: number, { promptsPerRound, rollout = promptsPerR
  *
  * throws  UserError when no pair is left
  */
-export function pairUp(groups: readonly (readonly Spoken[])[], compare: OnPolicy['compare']): AskedRow[] {
+export function pairUp(groups: readonly (readonly SampledText[])[], compare: OnPolicy['compare']): AskedRow[] {
   const all = groups.flatMap((group) => pairsOf(group.length, compare).map(([i, k]) => [group[i]!, group[k]!] as const))
   const different = all.filter(([a, b]) => a.sample.text !== b.sample.text)
   if (different.length === 0)
@@ -75,6 +75,6 @@ export function pairsOf(completions: number, compare: OnPolicy['compare']): [num
   return places.slice(0, completions > 2 ? completions : completions - 1).map((i) => [i, (i + 1) % completions])
 }
 
-function kept({ completion: { ids, ended } }: Spoken): AskedRow['a'] {
+function kept({ completion: { ids, ended } }: SampledText): AskedRow['a'] {
   return { ids: [...ids], ended }
 }

@@ -5,7 +5,7 @@ import { type Policy, sampleCompletions, type Tree } from '../policy/index.ts'
 import type { Prompt } from './prompts.ts'
 
 /** A completion of a prompt in tokens and as text. */
-export interface Spoken {
+export interface SampledText {
   readonly prompt: Prompt
   readonly completion: Completion
   /** As goals and judges see it. */
@@ -13,12 +13,12 @@ export interface Spoken {
 }
 
 /** Lets a policy complete prompts. One list per prompt. */
-export async function speak(
+export async function sampleTexts(
   policy: Policy,
   { tokenizer, eosIds }: Checkpoint,
   prompts: readonly Prompt[],
   sampling: Omit<Sampling, 'eosIds'>,
-): Promise<Spoken[][]> {
+): Promise<SampledText[][]> {
   const completions = await sampleCompletions(
     policy,
     prompts.map(({ ids }) => ids),
@@ -26,7 +26,7 @@ export async function speak(
   )
   await policy.rest()
   return completions.map((group, i) =>
-    group.map((completion): Spoken => ({ prompt: prompts[i]!, completion, sample: sampleOf(tokenizer, prompts[i]!, completion) })),
+    group.map((completion): SampledText => ({ prompt: prompts[i]!, completion, sample: sampleOf(tokenizer, prompts[i]!, completion) })),
   )
 }
 
@@ -38,10 +38,10 @@ export function sampleOf(tokenizer: Checkpoint['tokenizer'], prompt: Prompt, { i
 }
 
 /** Completions of one prompt, as they are scored. */
-export function treeOf(group: readonly Spoken[]): Tree {
+export function treeOf(group: readonly SampledText[]): Tree {
   return { prompt: group[0]!.prompt.ids, completions: group.map(({ completion }) => completion.ids) }
 }
 
-export function logpOf({ completion }: Spoken): number {
+export function logpOf({ completion }: SampledText): number {
   return completion.logps.reduce((a, b) => a + b, 0)
 }

@@ -1,23 +1,23 @@
-import { speak } from '../collect/sample-texts.ts'
+import { sampleTexts } from '../collect/sample-texts.ts'
 import { type Goal, type Standard, standardise } from '../goals/index.ts'
 import { shuffled } from '../preferences/index.ts'
-import { type Setting, seedFor } from './open-models.ts'
+import { type Models, seedFor } from './open-models.ts'
 
 /** How many completions of the reference the scale of goals is taken from. */
 const enough = 128
 
 /** The scale of goals, from the reference's own completions of some of the prompts. */
-export async function standardOf(
+export async function scaleOnReference(
   goals: readonly Goal[],
   prompts: readonly (readonly number[])[],
-  { referencePolicy, checkpoint }: Setting,
+  { referencePolicy, checkpoint }: Models,
   seed: number,
 ): Promise<Standard> {
   const distinct = [...new Map(prompts.map((ids) => [ids.join(' '), ids])).values()].filter(
     (ids) => ids.length < checkpoint.config.contextLength,
   )
   const chosen = shuffled(distinct, `standard/${seed}`).slice(0, enough)
-  const groups = await speak(
+  const groups = await sampleTexts(
     referencePolicy,
     checkpoint,
     chosen.map((ids) => ({ ids, text: checkpoint.tokenizer.decode(ids) })),

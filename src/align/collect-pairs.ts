@@ -1,0 +1,60 @@
+import { rm } from 'node:fs/promises'
+import { type AskedRow, askedSchema, judged, pairUp, promptsOf, type VotedRow, votedSchema } from '../collect/collect.ts'
+import { logpOf, sampleOf, sampleTexts, treeOf } from '../collect/sample-texts.ts'
+import { type Run, roundFolder } from '../runs/index.ts'
+import { seedFor } from './open-models.ts'
+import { countCompletion, type Rounds, restoreRound, scaleOfRounds } from './rounds.ts'
+import { begin } from './watch.ts'
+
+/** Samples one rollout's completions from the newest policy, pairs them, and has them judged; what an earlier process kept is read instead. */
+export async function collectPairs(rounds: Rounds, run: Run, round: number, rollout: number): Promise<void> {
+  const { voted, recipe, decodeSide } = rounds
+  await restoreRound(rounds, run, round - 1)
+  const file = `${roundFolder(round)}/pairs.jsonl`
+  const before = run.has(file) ? await run.readRows(file, votedSchema) : []
+  if (!before.some((row) => row.rollout === rollout)) {
+    const rows = await samplePairs(rounds, run, round, rollout)
+    const pairs = rows.map((row) => ({ a: decodeSide(row, 'a'), b: decodeSide(row, 'b') }))
+    const { judge } = voted[0] ? scaleOfRounds(rounds) : scaleOfRounds(rounds, rows)
+    const votes = await judged(judge, pairs, seedFor(recipe.seed, `votes/${streamOf(round, rollout)}`))
+    const found = rows.map((row, i): VotedRow => ({ ...row, votes: votes[i]!, rollout }))
+    await run.writeRows(file, [...before, ...found])
+  }
+  await rm(await run.path(`${roundFolder(round)}/asked.jsonl`), { force: true })
+  const all = await run.readRows(file, votedSchema)
+  voted[round - 1] = all.filter((row) => row.rollout <= rollout)
+}
+
+/** The very first completions are the reference's own, and the first of them is shown. */
+async function samplePairs(rounds: Rounds, run: Run, round: number, rollout: number): Promise<AskedRow[]> {
+  const { recipe, preferences, models, watch } = rounds
+  const { checkpoint, referencePolicy, reference, trainee } = models
+  const file = `${roundFolder(round)}/asked.jsonl`
+  if (run.has(file)) return run.readRows(file, askedSchema)
+  const prompts = promptsOf(round, rounds.prompts.train, preferences)[rollout - 1]!
+  const { perPrompt, compare, sampling } = preferences
+  const first = round === 1 && rollout === 1
+  const bar = begin(watch, `round ${round}: sampling`, prompts.length * perPrompt)
+  let shown = !first
+  const groups = await sampleTexts(first ? referencePolicy : trainee.policy, checkpoint, prompts, {
+    ...sampling,
+    perPrompt,
+    seed: seedFor(recipe.seed, `sample/${streamOf(round, rollout)}`),
+    onCompletion(prompt, _, completion) {
+      countCompletion(rounds, bar)
+      if (shown) return
+      shown = true
+      watch.story?.(prompts[prompt]!.text, sampleOf(checkpoint.tokenizer, prompts[prompt]!, completion).text)
+    },
+  })
+  bar.done()
+  if (first) await reference.remember(groups.map(treeOf), groups.flat().map(logpOf))
+  const rows = pairUp(groups, compare)
+  await run.writeRows(file, rows)
+  return rows
+}
+
+/** The name of a rollout's stream of random numbers. */
+function streamOf(round: number, rollout: number): string {
+  return rollout === 1 ? String(round) : `${round}/${rollout}`
+}

@@ -1,0 +1,40 @@
+import { extremes } from '../collect/extremes.ts'
+import { priorScale } from '../collect/goal-scale.ts'
+import { labelPairs } from '../collect/label.ts'
+import type { ContributionRow } from '../runs/index.ts'
+import type { Example } from '../train/index.ts'
+import { withReference } from './examples.ts'
+import { type Rounds, scaleOfRounds } from './rounds.ts'
+
+/** All pairs so far, ready to be trained on. */
+export interface LabelledRounds {
+  /** By the newest round's rollouts, in the order they are trained on; what earlier rounds collected comes with its first. */
+  readonly examples: readonly (readonly Example[])[]
+  readonly contribution?: ContributionRow
+}
+
+/** Gives every pair so far its soft label, from its own votes and from what prior and all votes together predict. */
+export async function labelRounds(rounds: Rounds): Promise<LabelledRounds> {
+  const { recipe, preferences, models, voted, decodeSide, watch } = rounds
+  const { prior, kappa } = recipe
+  const { standard } = scaleOfRounds(rounds)
+  const { soft, contribution } = labelPairs(
+    voted.flat().map((row) => ({ a: decodeSide(row, 'a'), b: decodeSide(row, 'b'), votes: row.votes })),
+    kappa,
+    prior && standard && { prior, standard: priorScale(standard, prior) },
+  )
+  // The likelier side is called chosen, so that log-ratios read as one expects.
+  const byRound = voted.map((rows, round) => {
+    const earlier = voted.slice(0, round).reduce((sum, { length }) => sum + length, 0)
+    return rows.map(({ promptIds, a, b, rollout }, i) => {
+      const p = soft[earlier + i]!
+      const tree = { prompt: promptIds, completions: p >= 0.5 ? [a.ids, b.ids] : [b.ids, a.ids] }
+      return { tree, label: Math.max(p, 1 - p), rollout: round + 1 === voted.length ? rollout : 1 }
+    })
+  })
+  const labelled = byRound.flatMap((all) => (preferences.trainOn === 'extremes' ? extremes(all) : all))
+  const whole = await withReference(labelled, models.reference, watch)
+  const count = Math.max(...labelled.map(({ rollout }) => rollout))
+  const examples = Array.from({ length: count }, (_, k) => whole.filter((_, i) => labelled[i]!.rollout === k + 1))
+  return { examples, ...(contribution ? { contribution } : {}) }
+}

@@ -1,0 +1,54 @@
+import { sampleTexts } from '../collect/sample-texts.ts'
+import { type ContributionRow, type Evaluation, type Run, roundFolder } from '../runs/index.ts'
+import { look } from './look.ts'
+import { seedFor } from './open-models.ts'
+import { countCompletion, type Rounds, restoreRound, scaleOfRounds } from './rounds.ts'
+import { begin } from './watch.ts'
+
+/** Looks at a round's policy, on the development prompts or once on the sealed ones, and keeps what was seen. */
+export async function lookAtRound(
+  rounds: Rounds,
+  run: Run,
+  round: number,
+  which: Evaluation['look'],
+  contribution?: ContributionRow,
+): Promise<Evaluation> {
+  await restoreRound(rounds, run, round)
+  const { recipe, preferences, models, referenceTexts, watch } = rounds
+  const { checkpoint, referencePolicy, reference, trainee } = models
+  const prompts = rounds.prompts[which]
+  const { maxTokens } = preferences.sampling
+  const { perPrompt } = recipe.look
+  const sides = referenceTexts[which] ? 1 : 2
+  const bar = begin(watch, which === 'sealed' ? 'the sealed look' : `round ${round}: looking`, prompts.length * perPrompt * sides)
+  const limits = { ...(maxTokens ? { maxTokens } : {}), onCompletion: () => countCompletion(rounds, bar) }
+  referenceTexts[which] ??= await sampleTexts(referencePolicy, checkpoint, prompts, {
+    ...limits,
+    perPrompt,
+    seed: seedFor(recipe.seed, `before/${which}`),
+  })
+  const { standard, judge } = scaleOfRounds(rounds)
+  const { evaluation, rows } = await look(
+    {
+      recipe,
+      checkpoint,
+      policy: trainee.policy,
+      reference,
+      judge,
+      standard,
+      gold: recipe.gold,
+      before: referenceTexts[which],
+      prompts,
+      ...limits,
+      seed: seedFor(recipe.seed, `after/${which}/${round}`),
+    },
+    { round, look: which },
+  )
+  bar.done()
+  const whole = { ...evaluation, ...(contribution ? { contribution } : {}) }
+  const folder = which === 'sealed' ? 'sealed' : roundFolder(round)
+  await run.writeRows(`${folder}/samples.jsonl`, rows)
+  await run.write(`${folder}/evaluation.json`, whole)
+  watch.evaluation?.(whole)
+  return whole
+}
