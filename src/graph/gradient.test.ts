@@ -3,13 +3,14 @@ import { centralDifference } from '../../test/central-difference.ts'
 import { expectClose } from '../../test/close.ts'
 import { sampleRng } from '../../test/sample-rng.ts'
 import { tolerances } from '../../test/tolerances.ts'
+import { ShapeError } from './errors.ts'
 import { evaluate } from './evaluate.ts'
-import { gradient, gradientMarks, hessianVectorProduct, madeByGradient } from './gradient.ts'
-import { exp, logSigmoid, maximum, tanh } from './ops/elementwise.ts'
+import { gradient, gradientMarks, hessianVectorProduct, madeByGradient, unreached } from './gradient.ts'
+import { exp, log, logSigmoid, maximum, tanh } from './ops/elementwise.ts'
 import { takeRows } from './ops/indexing.ts'
 import { input, table } from './ops/leaf.ts'
 import { linear, matmul, matmulOp } from './ops/linear.ts'
-import { stopGradient, straightThrough, tap } from './ops/marks.ts'
+import { stopGradient, straightThrough, tap, withGradient } from './ops/marks.ts'
 import { logSumExp, softmax, sum } from './ops/reduce.ts'
 import { transpose } from './ops/shape.ts'
 import { sameShape, tensor } from './tensor.ts'
@@ -52,7 +53,32 @@ describe('gradient', () => {
     expect(last.length).toBeLessThan(ancestors([gradient(deep, a)]).filter(madeByGradient).length / 2)
   })
 
-  it('is zeros for what the value does not depend on', () => {
+  it('is zeros for an input that the value does not read, or only behind a stop, and unreached names both', () => {
+    const [x, stopped, apart] = [input('x', [2]), input('stopped', [2]), input('apart', [2])]
+    const y = sum(x.mul(stopGradient(stopped.mul(2))))
+    const slopes = gradient(y, { x, deep: { stopped, apart } })
+    const given = { x: rng.f32([2]), stopped: rng.f32([2]), apart: rng.f32([2]) }
+    const outputs = { x: slopes.x, stopped: slopes.deep.stopped, apart: slopes.deep.apart }
+    const got = evaluate(graph({ x, stopped, apart }, outputs), given)
+    expect(got.x!.data).toEqual(Float64Array.from(given.stopped.data, (v) => 2 * v))
+    expect([...got.stopped!.data, ...got.apart!.data]).toEqual([0, 0, 0, 0])
+    expect(unreached(y, { x, deep: { stopped, apart } })).toEqual(['deep.stopped', 'deep.apart'])
+    expect(unreached(y, { x })).toEqual([])
+  })
+
+  it('refuses a value in between that y is not computed from, by its name', () => {
+    const x = input('x', [2])
+    const [used, unused] = [x.mul(2), x.mul(2)]
+    const y = sum(used.mul(used))
+    expect(() => gradient(y, { used, deep: { unused } })).toThrow(ShapeError)
+    expect(() => gradient(y, { used, deep: { unused } })).toThrow(
+      'gradient: y must be computed from each value of wrt, got deep.unused, mul f32[2], which y does not read; name the value that y reads',
+    )
+    expect(() => gradient(y, unused)).toThrow('got mul f32[2], which y does not read')
+    expect(unreached(y, { used, deep: { unused } })).toEqual(['deep.unused'])
+  })
+
+  it('is zeros for an input among others', () => {
     const apart = input('apart', [2, 3])
     const slopes = gradient(y, { apart, u: wrt.u })
     const { apart: zero } = evaluate(graph({ ...inputs, apart }, slopes), { ...given, apart: rng.f32([2, 3]) })
@@ -128,12 +154,65 @@ describe('hessianVectorProduct', () => {
     expect(dot(hv, other)).toBeCloseTo(dot(hu, v), 10)
   })
 
+  it('is zero where the scalar is linear, in all of its parameters or in one', () => {
+    const [a, b] = [input('a', [2]), input('b', [2])]
+    const v = { a: table(tensor([1, 2], [2])), b: table(tensor([3, 4], [2])) }
+    const given = { a: rng.f32([2]), b: rng.f32([2]) }
+    const flat = evaluate(graph({ a, b }, hessianVectorProduct(sum(a.add(b.mul(3))), { a, b }, v)), given)
+    expect([...flat.a!.data, ...flat.b!.data]).toEqual([0, 0, 0, 0])
+    const half = evaluate(graph({ a, b }, hessianVectorProduct(sum(a).add(sum(b.mul(b))), { a, b }, v)), given)
+    expect([...half.a!.data, ...half.b!.data]).toEqual([0, 0, 6, 8])
+    const doubled = b.mul(2) // not an input, and the slope does not read it
+    expect([...evaluate(graph({ b }, { y: hessianVectorProduct(sum(doubled), doubled, v.b) }), given).y!.data]).toEqual([0, 0])
+  })
+
   it('is A v for the quadratic xᵀAx / 2', () => {
     const a = [2, 1, 0, 1, 3, -1, 0, -1, 4]
     const x = input('x', [3])
     const product = hessianVectorProduct(sum(linear(x, table(tensor(a, [3, 3]))).mul(x)).mul(0.5), x, table(tensor([1, 2, 3], [3])))
     const got = evaluate(graph({ x }, { product }), { x: tensor([0.3, -0.7, 0.2], [3]) }).product!
     expect(Array.from(got.data)).toEqual([4, 4, 10])
+  })
+})
+
+describe('withGradient', () => {
+  const [a, b] = [input('a', [3]), input('b', [3])]
+  const at = { a: rng.f32([3], 0.5, 2), b: rng.f32([3], 0.5, 2) }
+  // log(a·b) by two logarithms, with the gradient of the product written out.
+  const apart = withGradient(log(a).add(log(b)), { a, b }, ({ dy, a, b }) => ({ a: dy.div(a), b: dy.div(b) }))
+
+  it('is y, with the backward that was written, which differentiates again', () => {
+    const own = sum(apart.mul(apart))
+    const plain = sum(log(a.mul(b)).mul(log(a.mul(b))))
+    const both = (y: typeof own) => {
+      const slope = gradient(y, { a, b })
+      return evaluate(graph({ a, b }, { y, ...slope, curve: gradient(sum(slope.a.mul(slope.a)), b) }), at)
+    }
+    const [got, want] = [both(own), both(plain)]
+    for (const name of ['y', 'a', 'b', 'curve']) expectClose(got[name]!, want[name]!, tolerances.reordered, name)
+  })
+
+  it('passes on what backward says, even where it is not the derivative, and reads y and parts that y is not made of', () => {
+    const y = withGradient(a.mul(2), { b, a }, ({ dy, y }) => ({ b: dy.mul(y).mul(10) }))
+    const slopes = evaluate(graph({ a, b }, gradient(sum(y), { a, b })), at)
+    expect([...slopes.a!.data]).toEqual([0, 0, 0])
+    expectClose(
+      slopes.b!.data,
+      Float64Array.from(at.a.data, (v) => 20 * v),
+      tolerances.exact,
+    )
+    expect(unreached(sum(y), { a, b })).toEqual(['a'])
+    expect(gradientMarks(graph({ a, b }, { y })).map(({ op, why }) => [op, why])).toEqual([
+      ['withGradient', 'declared: the gradient is what was written for this value'],
+    ])
+  })
+
+  it('refuses a slope of another shape, a slope for no part, and parts with a name of its own', () => {
+    const wrong = withGradient(a, { a }, ({ dy }) => ({ a: sum(dy) }))
+    expect(() => gradient(sum(wrong), a)).toThrow('withGradient: backward must return the shape of a part, got a f32[] for f32[3]')
+    const strange = withGradient(a, { a }, ({ dy }) => ({ c: dy }) as never)
+    expect(() => gradient(sum(strange), a)).toThrow('got c f32[3], which is none')
+    expect(() => withGradient(a, { dy: a }, () => ({}))).toThrow('withGradient: parts named other than y and dy expected, got dy')
   })
 })
 

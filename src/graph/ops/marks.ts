@@ -1,6 +1,6 @@
 import { demand } from '../errors.ts'
 import { sameShape, show } from '../tensor.ts'
-import { apply, op, type Value } from '../value.ts'
+import { apply, type Op, op, type Value } from '../value.ts'
 
 /** x as it is, but a constant to every gradient. */
 export function stopGradient(x: Value): Value {
@@ -35,6 +35,46 @@ export const straightThroughOp = op<'x' | 'target'>('straightThrough', {
   samples: (rng) => [{ x: rng.f32([2, 3]), target: rng.f32([2, 3]) }],
   mark: 'straight-through: the gradient is that of another value',
 })
+
+/**
+ * The value of y with a gradient of its own: `backward` gets what arrives (dy), y and the parts, and says what each part receives. What
+ * backward does not name gets none, and nothing flows into y as it was computed. gradientMarks lists it.
+ *
+ * grad    what backward returns, built from ops, so that it differentiates again
+ * throws  ShapeError when a part is called y or dy; when differentiated, if what backward returns for a part has not its shape
+ */
+export function withGradient<K extends string>(
+  y: Value,
+  parts: Readonly<Record<K, Value>>,
+  backward: (context: { readonly dy: Value; readonly y: Value } & { readonly [name in K]: Value }) => { readonly [name in K]?: Value },
+): Value {
+  const names = Object.keys(parts)
+  demand(!names.some((name) => name === 'y' || name === 'dy'), () => `withGradient: parts named other than y and dy expected, got ${names}`)
+  return apply(withGradientOp(backward as never), { ...parts, y })
+}
+
+/** The op of one call of withGradient. */
+export function withGradientOp(backward: (context: Readonly<Record<string, Value>>) => Readonly<Record<string, Value>>): Op {
+  return op<string>('withGradient', {
+    infer: ({ y }) => ({ dtype: y!.dtype, shape: y!.shape }),
+    eval: ({ y }) => y!,
+    grad(context) {
+      const slopes = backward(context)
+      for (const [name, slope] of Object.entries(slopes)) {
+        const part = name === 'y' || name === 'dy' ? undefined : context[name]
+        demand(
+          part !== undefined && sameShape(slope.shape, part.shape),
+          () =>
+            `withGradient: backward must return the shape of a part, got ${name} ${show(slope)}${part ? ` for ${show(part)}` : ', which is none'}`,
+        )
+      }
+      return slopes
+    },
+    onnx: ({ y }) => y!,
+    samples: (rng) => [{ a: rng.f32([2, 3]), y: rng.f32([2, 3]) }],
+    mark: 'declared: the gradient is what was written for this value',
+  })
+}
 
 /**
  * Gives a value a stable name (`blocks.3.attn.pattern`), the same in graphs, files, logs and the studio. It costs nothing when run.
