@@ -1,3 +1,5 @@
+import { readdir } from 'node:fs/promises'
+import { type Shown, shownSchema } from './plots/shown.ts'
 import type { Run } from './run.ts'
 import {
   type ContributionRow,
@@ -23,6 +25,8 @@ export interface ReportData {
   readonly samples: readonly SampleRow[]
   /** What prior and votes put into the labels of a training run; of an align run, see its evaluations. */
   readonly contribution?: ContributionRow
+  /** Tables of the folder `tables/`, by name: what others measured of the run and want shown. */
+  readonly tables?: readonly Shown[]
   /** Where the samples are from: the round they show, and the slice of prompts. */
   readonly sampled?: { readonly round: number; readonly look: Evaluation['look'] }
 }
@@ -40,6 +44,10 @@ export async function readReport(run: Run, options: { samples?: number } = {}): 
   const evaluations: Evaluation[] = []
   for (const folder of folders)
     if (run.has(`${folder}/evaluation.json`)) evaluations.push(await run.read(`${folder}/evaluation.json`, evaluationSchema))
+  const tables: Shown[] = []
+  if (run.has('tables'))
+    for (const file of (await readdir(await run.path('tables'))).toSorted())
+      if (file.endsWith('.json')) tables.push(await run.read(`tables/${file}`, shownSchema))
   const verdict = run.has('verdict.json') ? await run.read('verdict.json', verdictSchema) : undefined
   const from = folders.filter((folder) => run.has(`${folder}/samples.jsonl`)).at(-1)
   const shown = evaluations.at(-1)
@@ -49,6 +57,7 @@ export async function readReport(run: Run, options: { samples?: number } = {}): 
     ...(run.has('contribution.json') && { contribution: await run.read('contribution.json', contributionSchema) }),
     evaluations,
     metrics: await run.readMetrics(),
+    ...(tables.length > 0 && { tables }),
     samples: from ? (await run.readRows(`${from}/samples.jsonl`, sampleSchema)).slice(0, options.samples ?? 8) : [],
     ...(shown && { sampled: { round: shown.round, look: from === 'sealed' ? 'sealed' : 'development' } }),
   }

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { Contribution } from '../goals/contribution.ts'
-import { type Axis, intervals } from './chart.ts'
+import type { Axes } from './plots/drawing.ts'
+import { drawn } from './plots/plot.ts'
 import { renderReport, writeReport } from './report.ts'
 import { type ReportData, readReport, roundFolder } from './report-data.ts'
 import { createRun } from './run.ts'
@@ -281,8 +282,11 @@ describe('the report', () => {
   })
 
   it('draws no axis beyond what a measure can be', () => {
-    const near1 = [{ estimate: 0.94, low: 0.894, high: 0.969, kind: 'met' }]
-    const ticks = (axis: Axis) => [...intervals(near1, axis).html.matchAll(/">([\d.]+)<\/span>/g)].map(([, tick]) => Number(tick))
+    const near1 = [{ name: 'a', group: {}, ...of(0.94, 0.894, 0.969, 256, 'share') }]
+    const ticks = (axes: Partial<Axes>) => {
+      const svg = drawn({ about: '', rows: near1 }, 'intervals', { title: 'a', ...axes }).html
+      return [...svg.matchAll(/middle">([\d.]+)<\/text>/g)].map(([, tick]) => Number(tick))
+    }
     expect(Math.max(...ticks({ from: 0.7 }))).toBeGreaterThan(1)
     expect(Math.max(...ticks({ from: 0.7, within: [0, 1] }))).toBe(1)
     expect(ticks({ from: 0.7, within: [0, 1] })).toContain(0.7)

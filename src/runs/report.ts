@@ -1,9 +1,11 @@
 import { type Html, html } from './html.ts'
+import { number } from './numbers.ts'
+import { plotStyle } from './plots/style.ts'
 import { type ReportData, readReport } from './report-data.ts'
-import { criteriaSection, number, roundsSection } from './report-measures.ts'
-import { curvesSection, dataSection, judgeSection, lossSection, priorSection, reproduceSection, samplesSection } from './report-sections.ts'
 import { style } from './report-style.ts'
 import type { Run } from './run.ts'
+import { sections } from './sections/index.ts'
+import { type Section, sentence } from './sections/section.ts'
 
 /** Writes `report.html` from what is in the run folder. */
 export async function writeReport(run: Run, options: { samples?: number } = {}): Promise<string> {
@@ -13,21 +15,14 @@ export async function writeReport(run: Run, options: { samples?: number } = {}):
 
 /**
  * One self-contained page about a run, verdict first: no script, no font, nothing that is fetched.
- * Every text that came from outside is escaped.
+ * Every text that came from outside is escaped. `among` are the sections, in their order.
  */
-export function renderReport(data: ReportData): string {
+export function renderReport(data: ReportData, among: readonly Section[] = sections): string {
   const { manifest } = data
-  const sections = [
-    criteriaSection(data),
-    samplesSection(data),
-    priorSection(data),
-    curvesSection(data),
-    judgeSection(data),
-    roundsSection(data),
-    lossSection(data),
-    dataSection(data),
-    reproduceSection(data),
-  ]
+  const shown = among.flatMap((section) => {
+    const content = section.render(data)
+    return content ? [{ ...section, id: slug(section.name), content }] : []
+  })
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -35,17 +30,29 @@ export function renderReport(data: ReportData): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>${manifest.name}: ${headline(data).word} · Innate</title>
-<style>${{ html: style }}</style>
+<style>${{ html: `${plotStyle}${style}` }}</style>
 </head>
 <body>
 <main>
 ${head(data)}
-${sections.filter((section) => section !== undefined)}
+<nav class="contents" aria-label="Contents"><ul>${shown.map(({ id, name }) => html`<li><a href="#${id}">${name}</a></li>`)}</ul></nav>
+${shown.map(({ id, name, about, content }) => {
+  const sentences = typeof about === 'string' ? about : about(data)
+  return html`<section id="${id}" aria-labelledby="${id}-name">
+<h2 id="${id}-name">${name}</h2>
+${sentences !== '' && html`<p>${sentences}</p>`}
+${content}
+</section>`
+})}
 <footer>Written by Innate ${manifest.versions.innate} from what is in the run folder. Intervals are 95 % and resample prompts, not completions.</footer>
 </main>
 </body>
 </html>
 `.html
+}
+
+function slug(name: string): string {
+  return name.toLowerCase().replace(/[^a-z0-9]+/g, '-')
 }
 
 function head(data: ReportData): Html {
@@ -56,8 +63,8 @@ function head(data: ReportData): Html {
     manifest.judge?.kind === 'simulated' && html`<span class="tag">simulated voter, no people</span>`
   }</p>
 <h1 class="${kind}">${word}</h1>
-<p class="lead">${lead}</p>
-${more.length > 0 && html`<ul class="reasons">${more.map((reason) => html`<li>${reason}</li>`)}</ul>`}
+<p class="lead">${sentence(lead)}</p>
+${more.length > 0 && html`<ul class="reasons">${more.map((reason) => html`<li>${sentence(reason)}</li>`)}</ul>`}
 <dl class="facts">
 ${fact('model', `${manifest.model.name}, ${count(manifest.model.parameters)} parameters${trained(data)}`)}
 ${fact('objective', [manifest.objective.name, ...Object.entries(manifest.objective.params).map(([k, v]) => `${k} ${say(v)}`)].join(', '))}

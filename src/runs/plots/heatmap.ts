@@ -1,0 +1,49 @@
+import { html } from '../html.ts'
+import { number, rounded } from '../numbers.ts'
+import { exactly } from '../table.ts'
+import { needed, type PlotForm } from './drawing.ts'
+
+const [width, left, top, right] = [440, 90, 6, 6]
+
+/** A cell for each pair of two groups, the darker the larger; below zero in the other colour. */
+export const heatmap: PlotForm = {
+  name: 'heatmap',
+  about: 'an estimate over two groups, by colour',
+  sample: {
+    table: {
+      about: 'how far two measures go together',
+      rows: ['kind', 'fluent'].flatMap((a, i) =>
+        ['judge', 'gold', 'length'].map((b, j) => exactly('correlation', 0.4 - 0.3 * i - 0.2 * j, { a, b })),
+      ),
+    },
+    axes: { title: 'Correlation', x: 'b', y: 'a' },
+  },
+  draw({ rows }, axes) {
+    const cells = rows.map((row) => ({
+      x: String(needed(row, axes, 'x', 'heatmap')),
+      y: String(needed(row, axes, 'y', 'heatmap')),
+      value: row.estimate,
+    }))
+    const [columns, lanes] = [[...new Set(cells.map((c) => c.x))], [...new Set(cells.map((c) => c.y))]]
+    const most = Math.max(...cells.map((c) => Math.abs(c.value)), ...(axes.span ?? []).map(Math.abs), 1e-300)
+    const [w, h] = [(width - left - right) / columns.length, Math.max(16, Math.min(30, 360 / lanes.length))]
+    const place = (name: string, among: readonly string[]) => among.indexOf(name)
+    const spelled = w >= 34
+    const every = Math.ceil(columns.length / 12)
+    const floor = top + h * lanes.length
+    const body = html`${cells.map(({ x, y, value }) => {
+      const [px, py] = [rounded(left + w * place(x, columns)), rounded(top + h * place(y, lanes))]
+      return html`<rect class="cell s${value < 0 ? 1 : 0}" x="${px}" y="${py}" width="${rounded(w - 1)}" height="${rounded(h - 1)}" fill-opacity="${rounded((0.85 * Math.abs(value)) / most)}"><title>${x}, ${y}: ${number(value)}</title></rect>${spelled && html`<text class="ink" x="${rounded(px + w / 2)}" y="${rounded(py + h / 2 + 3.5)}" text-anchor="middle">${number(value)}</text>`}`
+    })}
+${lanes.map((name, i) => html`<text x="${left - 7}" y="${rounded(top + h * i + h / 2 + 3.5)}" text-anchor="end">${name}</text>`)}
+${columns.map((name, i) => i % every === 0 && html`<text x="${rounded(left + w * i + w / 2)}" y="${floor + 14}" text-anchor="middle">${name}</text>`).filter((label) => label !== false)}
+<text class="axis" x="${(left + width - right) / 2}" y="${floor + 30}" text-anchor="middle">${axes.xLabel ?? axes.x}</text>`
+    const sorted = cells.toSorted((a, b) => a.value - b.value)
+    const [least, largest] = [sorted[0], sorted.at(-1)]
+    const summary =
+      least && largest
+        ? `${lanes.length} by ${columns.length} cells; least ${number(least.value)} (${least.y}, ${least.x}), most ${number(largest.value)} (${largest.y}, ${largest.x}).`
+        : 'No cells.'
+    return { body, width, height: floor + 36, series: [], summary }
+  },
+}

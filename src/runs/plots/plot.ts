@@ -1,0 +1,65 @@
+import { UserError } from '../../graph/errors.ts'
+import { type Html, html } from '../html.ts'
+import type { Table } from '../table.ts'
+import type { Axes, Drawing, PlotForm } from './drawing.ts'
+import { graph } from './graph.ts'
+import { heatmap } from './heatmap.ts'
+import { histogram } from './histogram.ts'
+import { intervals } from './intervals.ts'
+import { lines } from './lines.ts'
+import { plotStyle } from './style.ts'
+
+/** Every way to draw a table. */
+export const plotForms = { lines, intervals, heatmap, histogram, graph } satisfies Record<string, PlotForm>
+
+/** The name of a way to draw a table. */
+export type PlotName = keyof typeof plotForms
+
+/**
+ * Draws a table as an SVG file that stands alone: titled, described in words, light or dark as its reader has it, and it fetches nothing.
+ *
+ * throws  UserError when the table has no rows, or lacks what the axes name
+ */
+export function plot(table: Table, as: PlotName, axes: Axes): string {
+  const { body, width, height, series, summary } = draw(table, as, axes)
+  const [wide, above] = [width ?? 640, series.length > 1 ? 42 : 24]
+  const keys = html`${series.length > 1 && series.map((name, i) => html`<g class="s${i % 6}"><rect class="bar" x="${10 + (i * (wide - 20)) / series.length}" y="28" width="14" height="4"/><text x="${28 + (i * (wide - 20)) / series.length}" y="34">${name}</text></g>`)}`
+  // Places in percent are of this inner frame.
+  const inner = html`<svg x="10" y="${above}" width="${wide - 20}" height="${height}" ${width ? html`viewBox="0 0 ${width} ${height}"` : html`overflow="visible"`}>${body}</svg>`
+  return html`<svg xmlns="http://www.w3.org/2000/svg" class="plot ${as}" viewBox="0 0 ${wide} ${above + height + 6}" role="img" aria-labelledby="title desc">
+<title id="title">${axes.title}</title>
+<desc id="desc">${described(table, axes, summary)}</desc>
+<style>${{ html: plotStyle }}</style>
+<text class="title" x="10" y="16">${axes.title}${axes.unit && ` (${axes.unit})`}</text>${keys}
+${inner}
+</svg>
+`.html
+}
+
+/** The same drawing inside a page that holds `plotStyle` once; the page has its caption. */
+export function drawn(table: Table, as: PlotName, axes: Axes): Html {
+  const { body, width, height, summary } = draw(table, as, axes)
+  const size = width ? html`viewBox="0 0 ${width} ${height}"` : html`height="${height}"`
+  return html`<svg class="plot ${as}" ${size} role="img" aria-label="${axes.title}. ${described(table, axes, summary)}">${body}</svg>`
+}
+
+/** A drawing with its title, unit, sentence and keys above it. */
+export function figure(table: Table, as: PlotName, axes: Axes): Html {
+  const { series } = draw(table, as, axes)
+  return html`<figure class="chart">
+<figcaption><b>${axes.title}</b> <span class="unit">${axes.unit}</span>${
+    series.length > 1 && series.map((name, i) => html`<span class="key s${i % 6}">${name}</span>`)
+  }<br><small>${axes.about}</small></figcaption>
+${drawn(table, as, axes)}
+</figure>`
+}
+
+function draw(table: Table, as: PlotName, axes: Axes): Drawing {
+  if (table.rows.length === 0) throw new UserError(`plot ${as}: a table must have rows to be drawn, got none; leave the plot out`)
+  return plotForms[as].draw(table, axes)
+}
+
+function described({ about }: Table, axes: Axes, summary: string): string {
+  const sentence = about === '' ? '' : `${about.charAt(0).toUpperCase()}${about.slice(1)}${/[.!?]$/.test(about) ? '' : '.'} `
+  return `${sentence}${axes.about && axes.about !== about ? `${axes.about}. ` : ''}${summary}`
+}

@@ -1,0 +1,110 @@
+import { html } from '../html.ts'
+import type { Axes } from '../plots/drawing.ts'
+import { figure } from '../plots/plot.ts'
+import type { ReportData } from '../report-data.ts'
+import type { Metrics } from '../schema.ts'
+import { exactly, type Table } from '../table.ts'
+import type { Section } from './section.ts'
+
+interface Curve {
+  readonly title: string
+  readonly unit: string
+  readonly about: string
+  readonly lines: Readonly<Record<string, string>>
+}
+
+const curvesOf: readonly Curve[] = [
+  { title: 'Loss', unit: 'per pair', about: 'what backpropagation lowers', lines: { loss: 'loss' } },
+  { title: 'Bits per byte', unit: 'bits', about: 'of texts that are not trained on', lines: { bitsPerByte: 'held out' } },
+  { title: 'Margin', unit: 'nats', about: 'chosen minus rejected log-ratio, not multiplied by β', lines: { margin: 'margin' } },
+  {
+    title: 'Log-ratios',
+    unit: 'nats',
+    about: 'against the original; if both fall, probability goes elsewhere',
+    lines: { chosenLogRatio: 'chosen', rejectedLogRatio: 'rejected' },
+  },
+  { title: 'KL from the original', unit: 'nats per completion', about: 'on the training pairs', lines: { kl: 'KL' } },
+  { title: 'Accuracy', unit: 'share of pairs', about: 'ranked as they were voted', lines: { accuracy: 'accuracy' } },
+  {
+    title: 'Gradient norm',
+    unit: 'before clipping',
+    about: 'Euclidean, over all trained parameters',
+    lines: { gradNorm: 'gradient norm' },
+  },
+]
+const uncharted = new Set([
+  'round',
+  'step',
+  'lr',
+  'tokensPerSecond',
+  'tokens',
+  'chosenTokens',
+  'rejectedTokens',
+  ...curvesOf.flatMap((c) => Object.keys(c.lines)),
+])
+
+/** Training, step by step; terms of a custom loss get a chart each. */
+export const curves: Section = {
+  name: 'Training',
+  about({ metrics }) {
+    const rounds = new Set(metrics.map((row) => row.round)).size
+    const every = thinned(metrics)
+    return [
+      'The faint line is what each step gave, the strong one its moving mean.',
+      rounds > 1 && 'A dashed line is where a round starts again from the original model.',
+      every > 1 && `Each point is the mean of ${every} steps.`,
+    ]
+      .filter(Boolean)
+      .join(' ')
+  },
+  render(data) {
+    const { metrics } = data
+    if (metrics.length === 0) return undefined
+    const custom = [...new Set(metrics.flatMap(Object.keys))].filter((key) => !uncharted.has(key))
+    const there = (curve: Curve) => Object.keys(curve.lines).some((key) => metrics.some((row) => row[key] !== undefined))
+    const all = [
+      ...curvesOf.filter(there).map((curve) => ({ ...curve, ...worded(curve.title, data) })),
+      ...custom.map((key) => ({ title: key, unit: 'custom term', about: 'a term of the custom loss', lines: { [key]: key } })),
+    ]
+    return html`<div class="charts">${all.map(({ lines, ...about }) => {
+      const axes: Axes = { ...about, x: 'step', xLabel: 'optimizer step', breaks: 'round', smooth: Math.ceil(metrics.length / 12) }
+      return figure(curveTable(metrics, lines), 'lines', axes)
+    })}</div>`
+  },
+}
+
+/** What a chart is called where a run trains on no pairs. */
+function worded(title: string, { metrics }: ReportData): Partial<Curve> {
+  const [first] = metrics
+  if (first?.margin !== undefined) return {}
+  const texts = first?.chosenLogRatio === undefined
+  if (title === 'Loss') return { unit: texts ? 'nats per token' : 'per completion' }
+  if (title === 'Accuracy') return { unit: 'share of completions', about: 'on their label’s side' }
+  if (title === 'KL from the original') return { about: 'on the completions trained on' }
+  return {}
+}
+
+function thinned(metrics: readonly Metrics[]): number {
+  return Math.ceil(metrics.length / 400)
+}
+
+/** The rows of a chart: means of so many steps each, so that a long run stays a small page. */
+function curveTable(metrics: readonly Metrics[], lines: Curve['lines']): Table {
+  const every = thinned(metrics)
+  const rows = Object.entries(lines).flatMap(([key, name]) => {
+    const points = metrics.flatMap((row, i) => (row[key] === undefined ? [] : [{ round: row.round, step: i + 1, value: row[key] }]))
+    const rounds = [...new Set(points.map((p) => p.round))].map((round) => points.filter((p) => p.round === round))
+    return rounds.flatMap((inRound) =>
+      Array.from({ length: Math.ceil(inRound.length / every) }, (_, i) => {
+        const bucket = inRound.slice(i * every, (i + 1) * every)
+        const mean = (number: (p: (typeof bucket)[number]) => number) => bucket.reduce((sum, p) => sum + number(p), 0) / bucket.length
+        return exactly(
+          name,
+          mean((p) => p.value),
+          { step: mean((p) => p.step), round: bucket[0]!.round },
+        )
+      }),
+    )
+  })
+  return { about: '', rows }
+}

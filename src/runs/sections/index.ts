@@ -1,0 +1,14 @@
+import { criteria } from './criteria.ts'
+import { curves } from './curves.ts'
+import { data } from './data.ts'
+import { judge } from './judge.ts'
+import { loss } from './loss.ts'
+import { prior } from './prior.ts'
+import { reproduce } from './reproduce.ts'
+import { rounds } from './rounds.ts'
+import { samples } from './samples.ts'
+import type { Section } from './section.ts'
+import { tables } from './tables.ts'
+
+/** The sections of a report, in their order. */
+export const sections: readonly Section[] = [criteria, samples, prior, curves, judge, rounds, tables, loss, data, reproduce]

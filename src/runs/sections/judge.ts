@@ -1,0 +1,42 @@
+import { html } from '../html.ts'
+import { withInterval } from '../numbers.ts'
+import { drawn } from '../plots/plot.ts'
+import { measureName } from './measure-names.ts'
+import { type Section, sentence } from './section.ts'
+import { pageTable } from './table.ts'
+
+/** Who judged, by what, and how far judge, goals and gold go together. */
+export const judge: Section = {
+  name: 'Who judged',
+  about: ({ manifest: { judge } }) => {
+    if (!judge) return ''
+    const simulated = judge.kind === 'simulated'
+    const who = simulated ? `${judge.name}, a simulated voter` : `${judge.name} (${judge.kind})`
+    return `${who}: ${sentence(judge.about)}${simulated ? ' No person has voted in this run, and the win rate says what a program prefers.' : ''}`
+  },
+  render({ manifest, evaluations }) {
+    const { judge, goals, gold } = manifest
+    const correlations = evaluations.at(-1)?.correlations ?? []
+    if (!judge && goals.length === 0 && correlations.length === 0) return undefined
+    return html`${
+      goals.length > 0 &&
+      html`<h3>Goals of the prior</h3>
+${pageTable(
+  'Goals of the prior',
+  goals.map(
+    (goal) => html`<tr><th scope="row">${goal.name}</th><td>${goal.direction === 1 ? '↑ more' : '↓ less'}</td><td>${goal.about}</td></tr>`,
+  ),
+)}`
+    }
+${gold && html`<h3>Gold measure</h3><p>${gold.name}: ${sentence(gold.about)} Nothing was trained on it; no goal and no judge shares its words.</p>`}
+${
+  correlations.length > 0 &&
+  html`<h3>How they correlate</h3>
+${correlations.map(
+  (c) => html`<div class="goal"><div class="name">${measureName(c.of)}<small>with ${measureName(c.with)}</small></div>
+${drawn({ about: '', rows: [{ ...c, name: 'correlation', group: {} }] }, 'intervals', { title: `${measureName(c.of)} with ${measureName(c.with)}`, zero: true, span: [-1, 1], labels: false })}
+<div class="value">${withInterval(c)}</div></div>`,
+)}`
+}`
+  },
+}

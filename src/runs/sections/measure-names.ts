@@ -1,0 +1,20 @@
+/** What a measure is called and what it says, where its own name is too short. */
+const measures: Readonly<Record<string, readonly [name: string, about: string]>> = {
+  winRate: ['Win rate', 'share of comparisons with the original model that the judge decides for the trained one, ties ½'],
+  klFromReference: ['KL from the original', 'how far it moved, nats per completion'],
+  utility: ['Hidden utility', 'what the simulated voter really wants, log-odds against the original'],
+  perplexityRise: ['Perplexity rise', 'on held-out text, 0.05 is 5 %'],
+  lengthRatio: ['Length ratio', 'mean tokens against the original'],
+  shareEnded: ['Share that end', 'completions that come to an end by themselves'],
+  gold: ['Gold measure', 'what nothing was trained on, rise in standard deviations'],
+}
+
+/** A measure's name for people. */
+export function measureName(name: string): string {
+  return measures[name]?.[0] ?? name
+}
+
+/** What a measure says, or else what its unit is. */
+export function measureAbout(name: string, unit: string): string {
+  return measures[name]?.[1] ?? { sd: 'rise in standard deviations', share: 'share', ratio: 'ratio', nats: 'nats' }[unit] ?? unit
+}

@@ -1,0 +1,24 @@
+import { html } from '../html.ts'
+import type { Section } from './section.ts'
+import { pageTable } from './table.ts'
+
+/** The command that does it again, and every version, seed and hash it depends on. */
+export const reproduce: Section = {
+  name: 'Do it again',
+  about: 'The same command with the same files gives the same numbers, to the last bit on the same machine.',
+  render({ manifest }) {
+    const { command, versions, seeds, model, data, recipe } = manifest
+    const rows: [string, string][] = [
+      ...Object.entries(versions).map(([name, version]): [string, string] => [name, version]),
+      ...Object.entries(seeds).map(([name, seed]): [string, string] => [`seed: ${name}`, String(seed)]),
+      [`model ${model.name}`, `sha256 ${model.sha256}`],
+      ...data.map((file): [string, string] => [file.path, `sha256 ${file.sha256}`]),
+    ]
+    return html`<pre><code>${command}</code></pre>
+<details><summary>Versions, seeds and hashes</summary>${pageTable(
+      'Versions, seeds and hashes',
+      rows.map(([name, value]) => html`<tr><th scope="row">${name}</th><td class="hash">${value}</td></tr>`),
+    )}</details>
+<details><summary>The recipe</summary><pre><code>${JSON.stringify(recipe, null, 2)}</code></pre></details>`
+  },
+}
