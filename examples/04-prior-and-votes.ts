@@ -1,4 +1,4 @@
-import { contribution, features, goal, goalPrior, goals, type Sample, standardise } from 'innate'
+import { contribution, features, goal, goalPrior, goalScale, goals, type Sample } from 'innate'
 
 // Two goals, stated: be brief, and take up the prompt. The prior is worth twenty votes in all.
 const brief = goal('brief', ({ tokens }) => tokens, { about: 'tokens, less is better', direction: -1 })
@@ -12,11 +12,11 @@ const samples = [
   'It rained for many days and all the leaves fell.',
   'Then it was night.',
 ].map(said)
-const standard = standardise(prior.goals, samples)
+const scale = goalScale(prior.goals, samples)
 
 // Eight voters compare the second with the fourth; they like it long, whatever the prior says.
 const votes = (a: number, b: number, forA: number, forB: number) => ({
-  x: features(standard, samples[a]!, samples[b]!),
+  x: features(scale, samples[a]!, samples[b]!),
   votes: [forA, forB] as const,
   cluster: `${a} ${b}`,
 })

@@ -186,7 +186,7 @@ describe('align', () => {
       policy,
       reference,
       judge: voter,
-      standard: undefined,
+      goalScale: undefined,
       gold: undefined,
       before,
       prompts: asked,

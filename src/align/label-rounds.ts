@@ -17,11 +17,11 @@ export interface LabelledRounds {
 export async function labelRounds(rounds: Rounds): Promise<LabelledRounds> {
   const { recipe, preferences, models, voted, decodeSide, watch } = rounds
   const { prior, kappa } = recipe
-  const { standard } = scaleOfRounds(rounds)
+  const { goalScale } = scaleOfRounds(rounds)
   const { soft, contribution } = labelPairs(
     voted.flat().map((row) => ({ a: decodeSide(row, 'a'), b: decodeSide(row, 'b'), votes: row.votes })),
     kappa,
-    prior && standard && { prior, standard: priorScale(standard, prior) },
+    prior && goalScale && { prior, scale: priorScale(goalScale, prior) },
   )
   // The likelier side is called chosen, so that log-ratios read as one expects.
   const byRound = voted.map((rows, round) => {

@@ -27,7 +27,7 @@ export async function lookAtRound(
     perPrompt,
     seed: seedFor(recipe.seed, `before/${which}`),
   })
-  const { standard, judge } = scaleOfRounds(rounds)
+  const { goalScale, judge } = scaleOfRounds(rounds)
   const { evaluation, rows } = await look(
     {
       recipe,
@@ -35,7 +35,7 @@ export async function lookAtRound(
       policy: trainee.policy,
       reference,
       judge,
-      standard,
+      goalScale,
       gold: recipe.gold,
       before: referenceTexts[which],
       prompts,

@@ -12,7 +12,7 @@ import type { Checkpoint } from '../checkpoints/index.ts'
 import { judged } from '../collect/collect.ts'
 import type { Prompt } from '../collect/prompts.ts'
 import { logpOf, type SampledText, sampleTexts, treeOf } from '../collect/sample-texts.ts'
-import { type Goal, type Judge, type Standard, scores } from '../goals/index.ts'
+import { type Goal, type GoalScale, type Judge, scores } from '../goals/index.ts'
 import { type Policy, scoreTrees } from '../policy/index.ts'
 import type { Reference } from '../policy/reference.ts'
 import type { Recipe } from '../recipe/recipe.ts'
@@ -26,7 +26,7 @@ export interface Look {
   readonly reference: Reference
   readonly judge: Judge
   /** Goals of the prior and, last, the gold measure where there is one, on the scale of the reference's samples. */
-  readonly standard: Standard | undefined
+  readonly goalScale: GoalScale | undefined
   readonly gold: Goal | undefined
   /** Completions of each prompt by the reference at temperature 1: the other side, and the held-out text. */
   readonly before: readonly (readonly SampledText[])[]
@@ -87,7 +87,7 @@ export async function look(
       ? { utility: meanDifference('utility', column(after, judge.utility), column(before, judge.utility), 'log-odds') }
       : {}),
   }
-  const standings = standingsOf(given.standard, before, after)
+  const standings = standingsOf(given.goalScale, before, after)
   for (const [name, { after: now, before: then }] of standings)
     measures[name === given.gold?.name ? 'gold' : name] = meanDifference(name, now, then, 'sd')
   const criteria = evaluate(recipe.accept, measures)
@@ -118,11 +118,11 @@ interface Standing {
 }
 
 /** Where all completions stand on every goal, in standard deviations. */
-function standingsOf(standard: Standard | undefined, before: Look['before'], after: Look['before']): Map<string, Standing> {
-  if (!standard) return new Map()
-  const [then, now] = [before, after].map((all) => all.map((group) => group.map(({ sample }) => scores(standard, sample))))
+function standingsOf(goalScale: GoalScale | undefined, before: Look['before'], after: Look['before']): Map<string, Standing> {
+  if (!goalScale) return new Map()
+  const [then, now] = [before, after].map((all) => all.map((group) => group.map(({ sample }) => scores(goalScale, sample))))
   const only = (all: number[][][], k: number) => all.map((group) => group.map((row) => row[k]!))
-  return new Map(standard.goals.map(({ name }, k) => [name, { after: only(now!, k), before: only(then!, k) }]))
+  return new Map(goalScale.goals.map(({ name }, k) => [name, { after: only(now!, k), before: only(then!, k) }]))
 }
 
 /** How the gold measure goes together with each goal, and with the judge's utility where that is known. */

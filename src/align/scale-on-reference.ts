@@ -1,5 +1,5 @@
 import { sampleTexts } from '../collect/sample-texts.ts'
-import { type Goal, type Standard, standardise } from '../goals/index.ts'
+import { type Goal, type GoalScale, goalScale } from '../goals/index.ts'
 import { shuffled } from '../preferences/index.ts'
 import { type Models, seedFor } from './open-models.ts'
 
@@ -12,7 +12,7 @@ export async function scaleOnReference(
   prompts: readonly (readonly number[])[],
   { referencePolicy, checkpoint }: Models,
   seed: number,
-): Promise<Standard> {
+): Promise<GoalScale> {
   const distinct = [...new Map(prompts.map((ids) => [ids.join(' '), ids])).values()].filter(
     (ids) => ids.length < checkpoint.config.contextLength,
   )
@@ -23,7 +23,7 @@ export async function scaleOnReference(
     chosen.map((ids) => ({ ids, text: checkpoint.tokenizer.decode(ids) })),
     { seed: seedFor(seed, 'standard'), perPrompt: Math.ceil(enough / chosen.length) },
   )
-  return standardise(
+  return goalScale(
     goals,
     groups.flat().map(({ sample }) => sample),
   )

@@ -173,6 +173,6 @@ async function softLabels(pairs: readonly Pair[], recipe: Recipe, models: Models
   const prompts = pairs.map(({ prompt }) => prompt)
   return labelPairs(voted, recipe.kappa, {
     prior: recipe.prior,
-    standard: await scaleOnReference(recipe.prior.goals, prompts, models, recipe.seed),
+    scale: await scaleOnReference(recipe.prior.goals, prompts, models, recipe.seed),
   })
 }

@@ -3,9 +3,9 @@ import {
   contribution,
   features,
   type GoalPrior,
+  type GoalScale,
   predict,
   type Sample,
-  type Standard,
   softLabel,
 } from '../goals/index.ts'
 import type { ContributionRow } from '../runs/index.ts'
@@ -31,10 +31,10 @@ export interface Labels {
 export function labelPairs(
   voted: readonly Voted[],
   kappa: number,
-  prior?: { readonly prior: GoalPrior; readonly standard: Standard },
+  prior?: { readonly prior: GoalPrior; readonly scale: GoalScale },
 ): Labels {
   if (!prior) return { soft: voted.map(({ votes }) => softLabel(votes, 0.5, 0)) }
-  const rows = voted.map(({ a, b, votes }) => ({ x: features(prior.standard, a, b), votes, cluster: a.prompt }))
+  const rows = voted.map(({ a, b, votes }) => ({ x: features(prior.scale, a, b), votes, cluster: a.prompt }))
   const { posterior, contribution: found } = contribution(prior.prior, rows)
   const soft = rows.map(({ x, votes }) => softLabel(votes, predict(posterior, x), kappa))
   return { soft, contribution: row(prior.prior, found) }

@@ -2,7 +2,7 @@ import { UserError } from '../graph/errors.ts'
 import type { Goal, Sample } from './goal.ts'
 
 /** The scale of each goal: mean and standard deviation over samples of the reference model. */
-export interface Standard {
+export interface GoalScale {
   readonly goals: readonly Goal[]
   readonly mean: readonly number[]
   readonly sd: readonly number[]
@@ -14,7 +14,7 @@ export interface Standard {
  *
  * throws  UserError when two goals share a name, when a measure is not a finite number, or when a goal does not vary: it then has no unit
  */
-export function standardise(goals: readonly Goal[], samples: readonly Sample[]): Standard {
+export function goalScale(goals: readonly Goal[], samples: readonly Sample[]): GoalScale {
   const twice = goals.find((goal, k) => goals.findIndex((other) => other.name === goal.name) !== k)
   if (twice) throw new UserError(`goals: names must differ, got ${twice.name} twice; rename one`)
   const columns = goals.map((goal) => samples.map((sample) => measured(goal, sample)))
@@ -31,12 +31,12 @@ export function standardise(goals: readonly Goal[], samples: readonly Sample[]):
 }
 
 /** Where a sample stands on each goal, in standard deviations from the reference model's mean. */
-export function scores({ goals, mean, sd }: Standard, sample: Sample): number[] {
+export function scores({ goals, mean, sd }: GoalScale, sample: Sample): number[] {
   return goals.map((goal, k) => (measured(goal, sample) - mean[k]!) / sd[k]!)
 }
 
 /** The features of a pair, x = φ(a) − φ(b): by how many standard deviations a has more of each goal's measure than b. */
-export function features({ goals, sd }: Standard, a: Sample, b: Sample): number[] {
+export function features({ goals, sd }: GoalScale, a: Sample, b: Sample): number[] {
   return goals.map((goal, k) => (measured(goal, a) - measured(goal, b)) / sd[k]!)
 }
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { UserError } from '../graph/errors.ts'
 import { type Goal, goal, type Sample } from './goal.ts'
-import { features, scores, standardise } from './goal-scale.ts'
+import { features, goalScale, scores } from './goal-scale.ts'
 import { goals } from './index.ts'
 import { sharedWords, words } from './words.ts'
 
@@ -37,30 +37,30 @@ describe('words', () => {
   })
 })
 
-describe('standardise', () => {
+describe('goalScale', () => {
   const samples = [2, 4, 4, 4, 5, 5, 7, 9].map((tokens) => sample({ tokens, text: 'so '.repeat(tokens) }))
 
   it('takes mean and sample standard deviation, and tells pairs in their unit', () => {
-    const standard = standardise([goals.length], samples)
-    expect(standard.mean[0]).toBeCloseTo(5, 12)
-    expect(standard.sd[0]).toBeCloseTo(Math.sqrt(32 / 7), 12)
-    expect(features(standard, samples[7]!, samples[0]!)[0]).toBeCloseTo(7 / Math.sqrt(32 / 7), 12)
-    expect(samples.reduce((sum, s) => sum + scores(standard, s)[0]!, 0)).toBeCloseTo(0, 12)
+    const scale = goalScale([goals.length], samples)
+    expect(scale.mean[0]).toBeCloseTo(5, 12)
+    expect(scale.sd[0]).toBeCloseTo(Math.sqrt(32 / 7), 12)
+    expect(features(scale, samples[7]!, samples[0]!)[0]).toBeCloseTo(7 / Math.sqrt(32 / 7), 12)
+    expect(samples.reduce((sum, s) => sum + scores(scale, s)[0]!, 0)).toBeCloseTo(0, 12)
   })
 
   it.each([
-    ['a goal that does not vary', () => standardise([goals.onPrompt], samples), /goal onPrompt: must vary.*got 0 on all 8/],
-    ['a single sample', () => standardise([goals.length], samples.slice(1, 2)), /must vary.*1 sample/],
-    ['no sample', () => standardise([goals.length], []), /must vary.*0 sample/],
-    ['two goals of one name', () => standardise([goals.length, goals.length], samples), /names must differ, got length twice/],
+    ['a goal that does not vary', () => goalScale([goals.onPrompt], samples), /goal onPrompt: must vary.*got 0 on all 8/],
+    ['a single sample', () => goalScale([goals.length], samples.slice(1, 2)), /must vary.*1 sample/],
+    ['no sample', () => goalScale([goals.length], []), /must vary.*0 sample/],
+    ['two goals of one name', () => goalScale([goals.length, goals.length], samples), /names must differ, got length twice/],
     [
       'a measure that is not a number',
-      () => standardise([goal('odd', () => Number.NaN)], samples),
+      () => goalScale([goal('odd', () => Number.NaN)], samples),
       /goal odd: must measure a finite number, got NaN/,
     ],
     [
       'a measure that throws',
-      () => standardise([goal('odd', () => JSON.parse('{'))], samples),
+      () => goalScale([goal('odd', () => JSON.parse('{'))], samples),
       /goal odd: must measure a finite number, got SyntaxError: .* on ".*"; mend its measure/,
     ],
   ])('refuses %s', (_, act, message) => {

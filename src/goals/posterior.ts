@@ -2,7 +2,7 @@ import { Matrix } from 'ml-matrix'
 import { covarianceOf, type Gaussian, klGaussian, logDet, solve } from './gaussian.ts'
 import type { GoalPrior } from './prior.ts'
 
-/** Votes on one pair, with the pair's features in standard deviations (features in standard.ts). */
+/** Votes on one pair, with the pair's features in standard deviations (features in goal-scale.ts). */
 export interface VotedPair {
   readonly x: readonly number[]
   readonly votes: readonly [forA: number, forB: number]

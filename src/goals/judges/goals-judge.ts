@@ -1,4 +1,4 @@
-import { features, type Standard } from '../goal-scale.ts'
+import { features, type GoalScale } from '../goal-scale.ts'
 import { sigmoid } from '../posterior.ts'
 import type { Judge } from './judge.ts'
 
@@ -9,16 +9,16 @@ import type { Judge } from './judge.ts'
  *
  * units   weights in log-odds per standard deviation
  */
-export function goalsJudge(standard: Standard, weights: readonly number[]): Judge {
-  const terms = standard.goals.map(({ name }, k) => `${weights[k]!.toFixed(2)} ${name}`)
-  const lexicon = standard.goals.flatMap(({ words }) => [...(words ?? [])])
+export function goalsJudge(scale: GoalScale, weights: readonly number[]): Judge {
+  const terms = scale.goals.map(({ name }, k) => `${weights[k]!.toFixed(2)} ${name}`)
+  const lexicon = scale.goals.flatMap(({ words }) => [...(words ?? [])])
   return {
     name: 'goals',
     kind: 'goals',
     about: `the goals themselves: ${terms.join(' + ')}`,
     votes: async (pairs) =>
       pairs.map(({ a, b }) => {
-        const p = sigmoid(features(standard, a, b).reduce((sum, x, k) => sum + x * weights[k]!, 0))
+        const p = sigmoid(features(scale, a, b).reduce((sum, x, k) => sum + x * weights[k]!, 0))
         return [p, 1 - p]
       }),
     ...(lexicon.length > 0 && { words: new Set(lexicon) }),

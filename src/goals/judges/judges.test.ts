@@ -6,7 +6,7 @@ import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import { UserError } from '../../graph/errors.ts'
 import type { Sample } from '../goal.ts'
-import { standardise } from '../goal-scale.ts'
+import { goalScale } from '../goal-scale.ts'
 import { goals } from '../index.ts'
 import { sigmoid } from '../posterior.ts'
 import { commandJudge } from './command-judge.ts'
@@ -64,7 +64,7 @@ describe('simulated voter', () => {
 describe('goals as the judge', () => {
   it('splits one vote by the weighted goals, in standard deviations', async () => {
     const samples = ['a', 'bb', 'ccc'].map((text) => sample(text))
-    const judge = goalsJudge(standardise([goals.length], samples), [2])
+    const judge = goalsJudge(goalScale([goals.length], samples), [2])
     expect(await judge.votes([{ a: samples[2]!, b: samples[0]! }], 0)).toEqual([[sigmoid(4), 1 - sigmoid(4)]])
     expect(judge.about).toContain('2.00 length')
   })
