@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { sayBound } from '../runs/bound.ts'
 import type { Estimate, Evaluation } from '../runs/schema.ts'
 import { bootstrap } from './bootstrap.ts'
-import { atLeast, atMost, between, evaluate } from './criteria.ts'
+import { atLeast, atMost, between, judgeCriteria } from './criteria.ts'
 import { correlation, klFromReference, lengthRatio, meanDifference, perplexityRise, shareEnded, winRate } from './metrics.ts'
 import { type Decision, decide } from './verdict.ts'
 
@@ -179,18 +179,18 @@ describe('criteria', () => {
   it('are met by the whole interval, and say what would settle them', () => {
     const measures = { winRate: of(0.66, 0.57, 0.74), klFromReference: of(12, 10, 14, 'nats'), lengthRatio: of(1.4, 1.3, 1.5, 'ratio') }
     const bounds = { winRate: atLeast(0.6), klFromReference: atMost(15), lengthRatio: between(0.7, 1.3) }
-    const [win, kl, length] = evaluate(bounds, measures)
+    const [win, kl, length] = judgeCriteria(bounds, measures)
     expect(win).toMatchObject({ met: false, bound: { atLeast: 0.6 }, n: 64 })
     expect(win!.why).toBe(
       'winRate is 0.660 [0.570, 0.740] and must be ≥ 0.6: the interval crosses the bound with 64 prompts; if the estimate holds, about 144 prompts would settle it',
     )
     expect(kl).toMatchObject({ met: true, why: 'klFromReference is 12 [10, 14] and must be ≤ 15 nats: met' })
     expect(length).toMatchObject({ met: false, why: 'lengthRatio is 1.4 [1.3, 1.5] but must be 0.7 – 1.3: missed' })
-    expect(evaluate({ winRate: atLeast(0.57) }, measures)[0]!.met).toBe(true)
+    expect(judgeCriteria({ winRate: atLeast(0.57) }, measures)[0]!.met).toBe(true)
   })
 
   it('name the choices when one names nothing', () => {
-    expect(() => evaluate({ winrate: atLeast(0.6) }, { winRate: of(1, 1, 1), gold: of(1, 1, 1) })).toThrow(
+    expect(() => judgeCriteria({ winrate: atLeast(0.6) }, { winRate: of(1, 1, 1), gold: of(1, 1, 1) })).toThrow(
       'accept.winrate: a criterion must name a measure, got winrate; choose from winRate, gold',
     )
     expect(sayBound(between(0.8, 1.2))).toBe('0.8 – 1.2')
@@ -201,7 +201,7 @@ describe('the verdict', () => {
   const bounds = { winRate: atLeast(0.6) }
   const look = (round: number, win: Estimate, extra: Record<string, Estimate> = {}, at: Evaluation['look'] = 'development'): Evaluation => {
     const measures = { winRate: win, ...extra }
-    return { round, look: at, prompts: at === 'sealed' ? 256 : 64, criteria: evaluate(bounds, measures), measures, correlations: [] }
+    return { round, look: at, prompts: at === 'sealed' ? 256 : 64, criteria: judgeCriteria(bounds, measures), measures, correlations: [] }
   }
   const good = of(0.75, 0.65, 0.83)
   const weak = of(0.55, 0.45, 0.64)

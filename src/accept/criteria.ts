@@ -20,7 +20,7 @@ export const between = (low: number, high: number): Bound => ({ between: [low, h
  * throws  UserError when a criterion names something that was not measured
  * source  Berger 1982 for the intersection–union test
  */
-export function evaluate(bounds: Readonly<Record<string, Bound>>, measures: Readonly<Record<string, Estimate>>): Criterion[] {
+export function judgeCriteria(bounds: Readonly<Record<string, Bound>>, measures: Readonly<Record<string, Estimate>>): Criterion[] {
   return Object.entries(bounds).map(([name, bound]) => {
     const measured = measures[name]
     if (measured === undefined) {

@@ -1,6 +1,6 @@
 import {
   correlation,
-  evaluate,
+  judgeCriteria,
   klFromReference,
   lengthRatio,
   meanDifference,
@@ -90,7 +90,7 @@ export async function look(
   const standings = standingsOf(given.goalScale, before, after)
   for (const [name, { after: now, before: then }] of standings)
     measures[name === given.gold?.name ? 'gold' : name] = meanDifference(name, now, then, 'sd')
-  const criteria = evaluate(recipe.accept, measures)
+  const criteria = judgeCriteria(recipe.accept, measures)
   const voted = votes && grouped(votes)
   // First one completion of every prompt: a report shows the first rows.
   const rows = Array.from({ length: perPrompt }, (_, k) =>

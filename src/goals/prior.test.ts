@@ -1,7 +1,7 @@
 import { Matrix } from 'ml-matrix'
 import { describe, expect, it } from 'vitest'
+import { evidenceBits, fromSmoothing, klBeta, mean, toLogOdds, update } from '../../test/beta.ts'
 import { sampleRng } from '../../test/sample-rng.ts'
-import { evidenceBits, fromSmoothing, klBeta, mean, toLogOdds, update } from './beta.ts'
 import { klGaussian } from './gaussian.ts'
 import { goals } from './index.ts'
 import { goalPrior, referencePrior } from './prior.ts'

@@ -1,4 +1,4 @@
-import { digamma, logBeta, trigamma } from './special-functions.ts'
+import { digamma, logBeta, trigamma } from '../src/goals/special-functions.ts'
 
 /** Beta(a, b) on the probability that one side wins: a and b are pseudo-votes. */
 export interface Beta {
