@@ -20,7 +20,7 @@ import {
 } from 'innate/graph'
 import { decoder, tokenLogps } from 'innate/models'
 import { type Policy, packTrees, policyInputs, type RowShape, rowInputs, rowTensors, scoreTrees, shapeOf, textTree } from 'innate/policy'
-import { uniform } from 'innate/random'
+import { random } from 'innate/random'
 import { adamw, openTrainState, rateAt, scheduleFrom } from 'innate/train'
 
 /** A text as tokens, from the token that begins it to the one that ends it, if it ended. */
@@ -107,20 +107,13 @@ export async function learn(lesson: Lesson): Promise<void> {
 
 /** Texts of like length side by side, so that little is padded; the batches come in a random order. */
 function batches(stories: readonly Story[], size: number, seed: number, epoch: number): Story[][] {
-  const order = shuffled(stories, seed, 2 * epoch)
+  const order = random(seed, `stories/${epoch}`).shuffled(stories)
   const groups: Story[][] = []
   for (let window = 0; window < order.length; window += 16 * size) {
     const near = order.slice(window, window + 16 * size).sort((a, b) => b.ids.length - a.ids.length)
     for (let i = 0; i < near.length; i += size) groups.push(near.slice(i, i + size))
   }
-  return shuffled(groups, seed, 2 * epoch + 1)
-}
-
-function shuffled<T>(items: readonly T[], seed: number, stream: number): T[] {
-  return items
-    .map((item, i) => ({ item, at: uniform(seed, stream, i, 0) }))
-    .sort((a, b) => a.at - b.at)
-    .map(({ item }) => item)
+  return random(seed, `batches/${epoch}`).shuffled(groups)
 }
 
 /** One step's loss, and its gradient into the engine. */

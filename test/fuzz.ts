@@ -1,4 +1,4 @@
-import { uniform } from '../src/random/uniform.ts'
+import { random } from '../src/random/index.ts'
 
 /** A seeded source of choices. */
 export interface Choice {
@@ -9,8 +9,9 @@ export interface Choice {
 
 /** Choices of the i-th input of a run. */
 export function choiceOf(seed: number, i: number): Choice {
+  const { uniform } = random(seed, 'fuzz')
   let drawn = 0
-  const below = (n: number) => Math.floor(uniform(seed, i, drawn++, 0) * n)
+  const below = (n: number) => Math.floor(uniform(i, drawn++) * n)
   return { below, of: (list) => list[below(list.length)]! }
 }
 

@@ -1,8 +1,8 @@
 import { rm } from 'node:fs/promises'
 import { type AskedRow, askedSchema, judged, pairUp, promptsOf, type VotedRow, votedSchema } from '../collect/collect.ts'
 import { logpOf, sampleOf, sampleTexts, treeOf } from '../collect/sample-texts.ts'
+import { seedFor } from '../random/index.ts'
 import { type Run, roundFolder } from '../runs/index.ts'
-import { seedFor } from './open-models.ts'
 import { countCompletion, type Rounds, restoreRound, scaleOfRounds } from './rounds.ts'
 import { begin } from './watch.ts'
 

@@ -1,7 +1,7 @@
 import { sampleTexts } from '../collect/sample-texts.ts'
+import { seedFor } from '../random/index.ts'
 import { type ContributionRow, type Evaluation, type Run, roundFolder } from '../runs/index.ts'
 import { look } from './look.ts'
-import { seedFor } from './open-models.ts'
 import { countCompletion, type Rounds, restoreRound, scaleOfRounds } from './rounds.ts'
 import { begin } from './watch.ts'
 

@@ -1,8 +1,8 @@
-import { createHash } from 'node:crypto'
 import { type Checkpoint, loadCheckpoint } from '../checkpoints/index.ts'
 import { type Engine, openEngine } from '../engine/index.ts'
 import { openPolicy, type Policy } from '../policy/index.ts'
 import { openReference, type Reference } from '../policy/reference.ts'
+import { seedFor } from '../random/index.ts'
 import type { Recipe } from '../recipe/recipe.ts'
 import { openTrainee, type Trainee } from './trainee.ts'
 import type { Watch } from './watch.ts'
@@ -24,9 +24,4 @@ export async function openModels(recipe: Recipe, watch: Watch = {}, checkpoint?:
   const referencePolicy = await openPolicy(engine, loaded)
   const trainee = await openTrainee(referencePolicy, loaded, recipe.train)
   return { engine, checkpoint: loaded, referencePolicy, reference: await openReference(referencePolicy, loaded.hash), trainee }
-}
-
-/** A whole number for a purpose, drawn from the recipe's seed, so that no two purposes share random numbers. */
-export function seedFor(seed: number, purpose: string): number {
-  return createHash('sha256').update(`${seed}/${purpose}`).digest().readUInt32BE() >>> 1
 }

@@ -1,7 +1,7 @@
 import { sampleTexts } from '../collect/sample-texts.ts'
 import { type Goal, type GoalScale, goalScale } from '../goals/index.ts'
-import { shuffled } from '../preferences/index.ts'
-import { type Models, seedFor } from './open-models.ts'
+import { random, seedFor } from '../random/index.ts'
+import type { Models } from './open-models.ts'
 
 /** How many completions of the reference the scale of goals is taken from. */
 const enough = 128
@@ -16,7 +16,7 @@ export async function scaleOnReference(
   const distinct = [...new Map(prompts.map((ids) => [ids.join(' '), ids])).values()].filter(
     (ids) => ids.length < checkpoint.config.contextLength,
   )
-  const chosen = shuffled(distinct, `standard/${seed}`).slice(0, enough)
+  const chosen = random(seed, 'standard').shuffled(distinct).slice(0, enough)
   const groups = await sampleTexts(
     referencePolicy,
     checkpoint,

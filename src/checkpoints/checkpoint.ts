@@ -184,7 +184,9 @@ async function refuseOthers(folder: string, wanted: string): Promise<void> {
 }
 
 function freshWeights(config: DecoderConfig, seed: number): { params: DecoderParams<Tensor>; hash: string } {
-  const hash = createHash('sha256').update(JSON.stringify({ config, seed })).digest('hex')
+  const hash = createHash('sha256')
+    .update(JSON.stringify({ config, seed, drawn: 'Philox by seed and name' }))
+    .digest('hex')
   return { params: freshParams(config, seed), hash }
 }
 

@@ -6,7 +6,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { leaves, type Nested, type Tensor } from '../graph/index.ts'
 import type { Adapters } from '../models/decoder.ts'
 import { freshAdapters, mergeAdapters } from '../models/lora.ts'
-import { uniform } from '../random/uniform.ts'
+import { random } from '../random/index.ts'
 import { loadCheckpoint } from './checkpoint.ts'
 import { loadAdapters, saveAdapters } from './peft.ts'
 
@@ -16,13 +16,14 @@ const families = readdirSync('fixtures').filter((name) => name.startsWith('famil
 
 /** Adapters that change something: b is not zero, and norms are not those of the weights. */
 function moved(adapters: Adapters<Tensor>): Adapters<Tensor> {
-  const random = ({ data, ...type }: Tensor, k: number, by = 0.3): Tensor => ({
+  const { uniform } = random(5, 'noise')
+  const noisy = ({ data, ...type }: Tensor, k: number, by = 0.3): Tensor => ({
     ...type,
-    data: Float32Array.from(data, (x, i) => x + by * (uniform(5, k, i, 0) - 0.5)),
+    data: Float32Array.from(data, (x, i) => x + by * (uniform(k, i) - 0.5)),
   })
   const layers = Object.entries(adapters.layers).map(([path, { a, b, magnitude }], k) => [
     path,
-    { a, b: random(b, k), ...(magnitude ? { magnitude: random(magnitude, 1000 + k) } : {}) },
+    { a, b: noisy(b, k), ...(magnitude ? { magnitude: noisy(magnitude, 1000 + k) } : {}) },
   ])
   return { ...adapters, layers: Object.fromEntries(layers) }
 }

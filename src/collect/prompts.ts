@@ -1,6 +1,6 @@
 import type { Checkpoint } from '../checkpoints/index.ts'
 import { UserError } from '../graph/index.ts'
-import { shuffled } from '../preferences/index.ts'
+import { random } from '../random/index.ts'
 import type { OnPolicy, Recipe } from '../recipe/recipe.ts'
 import { checkPrompt, readPromptFile } from './prompt-file.ts'
 
@@ -38,7 +38,7 @@ export async function dealPrompts({ look, seed }: Recipe, { prompts }: OnPolicy,
     throw new UserError(
       `${where}: ${look.sealed} sealed prompts, ${look.development} for development and at least 8 to train on are needed (${needed}), got ${distinct.length} distinct ones; add prompts, or ask for fewer under look`,
     )
-  const order = shuffled(distinct, `prompts/${seed}`)
+  const order = random(seed, 'prompts').shuffled(distinct)
   return {
     read: all.length,
     sealed: order.slice(0, look.sealed),

@@ -1,5 +1,5 @@
 import { leaves, mapNested, type Nested, type Tensor, tensor, UserError, zeros } from '../graph/index.ts'
-import { uniform } from '../random/uniform.ts'
+import { random } from '../random/index.ts'
 import type { DecoderConfig } from './config.ts'
 import type { Adapter, Adapters } from './decoder.ts'
 import { type DecoderParams, decoderParams } from './params.ts'
@@ -46,16 +46,15 @@ export function freshAdapters(config: DecoderConfig, lora: Lora, params?: Decode
   const { rank, alpha, targets = Object.keys(linearLayers), layers: blocks, dropout = 0, rslora = false, dora = false, seed } = lora
   const inBlock = new Set(targets.map((target) => linearLayers[target as keyof typeof linearLayers].path as string))
   const layers: Record<string, Adapter<Tensor>> = {}
-  let layer = 0
   const weights = new Map(dora && params ? leaves(params as unknown as Nested<Tensor>, isTensor) : [])
   decoderParams(config, (_, [out, width], path) => {
     const [, block, inner] = /^blocks\.(\d+)\.(.+)$/.exec(path) ?? []
     if (inner === undefined || !inBlock.has(inner)) return
-    const own = layer++
     if (blocks && !blocks.includes(Number(block))) return
+    const { uniform } = random(seed, `lora/${path}`)
     const a = Float32Array.from(
       { length: rank * width! },
-      (_, i) => (2 * uniform(seed, own, Math.floor(i / width!), i % width!) - 1) / Math.sqrt(width!),
+      (_, i) => (2 * uniform(Math.floor(i / width!), i % width!) - 1) / Math.sqrt(width!),
     )
     const norms = () => Float32Array.from(rowNorms(weights.get(path)!.data, out!))
     const magnitude = dora ? { magnitude: tensor(norms(), [out!]) } : {}

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { uniform } from '../random/uniform.ts'
+import { random } from '../random/index.ts'
 import { type Choice, choose } from './draw-token.ts'
 
 const almostOne = 1 - 2 ** -53
@@ -61,7 +61,8 @@ describe('choose', () => {
         const probabilities = Float32Array.from(given, (w) => w / whole)
         const n = 2000
         const counts = new Array<number>(given.length).fill(0)
-        for (let i = 0; i < n; i++) counts[choose(probabilities, (depth) => uniform(seed, i, depth, 0), choice)]!++
+        const { uniform } = random(seed, 'draws')
+        for (let i = 0; i < n; i++) counts[choose(probabilities, (depth) => uniform(i, depth), choice)]!++
         counts.forEach((count, i) => {
           const p = wanted.includes(i) ? given[i]! / mass : 0
           expect(Math.abs(count - n * p)).toBeLessThanOrEqual(6 * Math.sqrt(n * p * (1 - p)))

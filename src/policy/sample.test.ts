@@ -7,7 +7,7 @@ import { loadCheckpoint } from '../checkpoints/checkpoint.ts'
 import { openEngine } from '../engine/index.ts'
 import { UserError } from '../graph/index.ts'
 import type { Completion, Sampling } from '../models/sampling.ts'
-import { uniform } from '../random/uniform.ts'
+import { random } from '../random/index.ts'
 import { openPolicy, scoreTrees } from './policy.ts'
 import { sampleCompletions } from './sample.ts'
 
@@ -18,7 +18,7 @@ const policy = await openPolicy(engine, model)
 const { vocabSize, contextLength } = model.config
 
 /** A prompt of a given length, other for each i. */
-const promptOf = (length: number, i: number) => Array.from({ length }, (_, t) => Math.floor(uniform(99, i, t, 0) * vocabSize))
+const promptOf = (length: number, i: number) => [...random(99, 'prompt').integers(length, vocabSize, i)]
 const prompts = [3, 1, 40, 7, 130, 12, 5, 64, 33, 2, 90, 6].map(promptOf)
 // One token in twenty ends a completion, so that lengths differ and rows come free at different times.
 const eosIds = Array.from({ length: vocabSize / 20 }, (_, i) => i)

@@ -1,6 +1,6 @@
 import { UserError } from '../graph/index.ts'
 import { type Completion, checkSampling, type Sampling, type Telling, telling } from '../models/sampling.ts'
-import { uniform } from '../random/uniform.ts'
+import { random } from '../random/index.ts'
 import type { Follower } from '../text/index.ts'
 import { type NextToken, openCache, type Writing } from './cache.ts'
 import { choose } from './draw-token.ts'
@@ -121,13 +121,14 @@ type Allowed = (id: number) => boolean
 function picker(sampling: Sampling, prompts: readonly (readonly number[])[]) {
   const { temperature = 1, topK, topP, minP, seed, repetitionPenalty = 1 } = sampling
   const choice = { greedy: temperature === 0, ...(topK ? { topK } : {}), ...(topP ? { topP } : {}), ...(minP ? { minP } : {}) }
+  const { uniform } = random(seed, 'sample')
   const weigh = ({ weights }: NextToken, { prompt, ids }: Writing, allowed: Allowed | undefined) =>
     needsLogits(sampling)
       ? penalise(weights, [...prompts[prompt]!, ...ids], { temperature, repetitionPenalty, ...(allowed ? { allowed } : {}) })
       : weights
   return (next: NextToken, writing: Writing, allowed?: Allowed) =>
     next.likeliest ??
-    choose(weigh(next, writing, allowed), (depth) => uniform(seed, writing.prompt, writing.index, writing.ids.length, depth), choice)
+    choose(weigh(next, writing, allowed), (depth) => uniform(writing.prompt, writing.index, writing.ids.length, depth), choice)
 }
 
 /** Logits are read only when they are changed: probabilities at a temperature come from the engine for less. */

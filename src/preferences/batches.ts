@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
 import { UserError } from '../graph/errors.ts'
+import { random } from '../random/index.ts'
 
 export interface Order {
   readonly seed: number
@@ -24,7 +24,7 @@ export function batches<T>(examples: readonly T[], size: number, { seed, epoch, 
   if (!Number.isInteger(size) || size < 1)
     throw new UserError(`batch: must be a whole number above 0, got ${size}; give the pairs of one step`)
   const groups = grouped(examples, by)
-  const ordered = (shuffle ? shuffled(groups, `${seed}/${epoch}`) : groups).flat()
+  const ordered = (shuffle ? random(seed, `order/${epoch}`).shuffled(groups) : groups).flat()
   return Array.from({ length: Math.ceil(ordered.length / size) }, (_, b) => ordered.slice(b * size, (b + 1) * size))
 }
 
@@ -38,29 +38,4 @@ function grouped<T>(items: readonly T[], by: ((item: T) => string) | undefined):
     else groups.set(key, [item])
   }
   return [...groups.values()]
-}
-
-/**
- * The items in an order drawn by the seed, every order equally likely.
- *
- * source  Fisher–Yates; the numbers are SHA-256 in counter mode, so that neighbouring seeds share nothing
- */
-export function shuffled<T>(items: readonly T[], seed: number | string): T[] {
-  const order = [...items]
-  const draw = uniform(seed)
-  for (let i = order.length - 1; i > 0; i--) {
-    const j = Math.floor(draw() * (i + 1))
-    ;[order[i], order[j]] = [order[j]!, order[i]!]
-  }
-  return order
-}
-
-function uniform(seed: number | string): () => number {
-  let block = Buffer.alloc(0)
-  let count = 0
-  return () => {
-    const at = (count++ * 4) % 32
-    if (at === 0) block = createHash('sha256').update(`${seed}:${count}`).digest()
-    return block.readUInt32BE(at) / 2 ** 32
-  }
 }

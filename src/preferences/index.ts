@@ -1,4 +1,4 @@
-export { batches, type Order, shuffled } from './batches.ts'
+export { batches, type Order } from './batches.ts'
 export { type Check, checkPreferences, type Lengths, type TokenTruth } from './check.ts'
 export { kindOfFile, type Loaded, type Loading, loadLabelled, loadPairs } from './load.ts'
 export { type Labelled, labelledTree, type Pair, pairTree } from './pair.ts'

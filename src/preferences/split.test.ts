@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { UserError } from '../graph/errors.ts'
-import { batches, shuffled } from './batches.ts'
+import { batches } from './batches.ts'
 import { splitByPrompt } from './split.ts'
 
 const shares = { train: 0.8, dev: 0.1, sealed: 0.1 }
@@ -42,7 +42,7 @@ describe('splitByPrompt', () => {
       splitByPrompt(words, { a: 0.5, b: 0.5 }, 0)
         .a.map(({ prompt }) => prompt)
         .join(''),
-    ).toMatchInlineSnapshot(`"abdghijklnot"`)
+    ).toMatchInlineSnapshot(`"acdklmpqrs"`)
   })
 
   it('refuses shares that do not sum to 1', () => {
@@ -74,23 +74,5 @@ describe('batches', () => {
 
   it('refuses a size that is no whole number above 0', () => {
     for (const size of [0, -1, 1.5, Number.NaN]) expect(() => batches(prompts(3), size, { seed: 0, epoch: 0 })).toThrow(UserError)
-  })
-})
-
-describe('shuffled', () => {
-  it('draws every order about equally often', () => {
-    const counts = new Map<string, number>()
-    for (let seed = 0; seed < 2400; seed++) {
-      const order = shuffled(['a', 'b', 'c', 'd'], seed).join('')
-      counts.set(order, (counts.get(order) ?? 0) + 1)
-    }
-    // Chi-squared with 23 degrees of freedom exceeds 49.7 once in a thousand; the seeds are fixed, so this is one draw for ever.
-    const chi2 = [...counts.values()].reduce((sum, n) => sum + (n - 100) ** 2 / 100, 0)
-    expect(counts.size).toBe(24)
-    expect(chi2).toBeLessThan(49.7)
-  })
-
-  it('is the same on every machine', () => {
-    expect(shuffled([...'abcdefghij'], 0).join('')).toMatchInlineSnapshot(`"decgifbhaj"`)
   })
 })

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
 import { UserError } from '../graph/errors.ts'
+import { random } from '../random/index.ts'
 
 /**
  * Deals examples into named parts by a hash of the prompt, so that a prompt is never in two parts and, when a file grows, stays where it was.
@@ -35,5 +35,5 @@ function partOf<Name extends string>(names: readonly Name[], shares: Readonly<Re
 /** A number in [0, 1) that depends on nothing but the prompt and the seed. */
 function place(prompt: readonly number[] | string, seed: number): number {
   const name = typeof prompt === 'string' ? JSON.stringify(prompt) : prompt.join(' ')
-  return createHash('sha256').update(`${seed}\n${name}`).digest().readUInt32BE() / 2 ** 32
+  return random(seed, `split/${name}`).uniform()
 }

@@ -1,1 +1,2 @@
-export { philox, uniform } from './uniform.ts'
+export { philox } from './philox.ts'
+export { type Random, random, seedFor } from './random.ts'

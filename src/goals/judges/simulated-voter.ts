@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { random } from '../../random/index.ts'
 import type { Sample } from '../goal.ts'
 import { sigmoid } from '../posterior.ts'
 import { type Judge, type JudgedPair, pairKey, type Votes } from './judge.ts'
@@ -26,7 +26,8 @@ export function simulatedVoter({ about, utility, votesPerPair = 1, words }: Simu
     if (a.text > b.text) return flip(draw({ a: b, b: a }, seed))
     const key = pairKey({ a, b })
     const p = sigmoid(utility(a) - utility(b))
-    const forA = Array.from({ length: votesPerPair }, (_, i) => uniform(`${seed} ${i} ${key}`)).filter((u) => u < p).length
+    const { uniform } = random(seed, `votes/${key}`)
+    const forA = Array.from({ length: votesPerPair }, (_, i) => uniform(i)).filter((u) => u < p).length
     return [forA, votesPerPair - forA]
   }
 }
@@ -50,16 +51,11 @@ export function shuffled(judge: Judge): Judge {
     about: `${judge.about}; its votes changed sides at random`,
     async votes(pairs, seed) {
       const votes = await judge.votes(pairs, seed)
-      return votes.map((v, i) => (uniform(`shuffled ${seed} ${pairKey(pairs[i]!)}`) < 0.5 ? v : flip(v)))
+      return votes.map((v, i) => (random(seed, `shuffled/${pairKey(pairs[i]!)}`).uniform() < 0.5 ? v : flip(v)))
     },
   }
 }
 
 function flip([a, b]: Votes): Votes {
   return [b, a]
-}
-
-/** A number in [0, 1) that depends on its key alone: 48 bits of the key's SHA-256. */
-function uniform(key: string): number {
-  return createHash('sha256').update(key).digest().readUIntBE(0, 6) / 2 ** 48
 }
