@@ -1,7 +1,7 @@
 import { pairsOf, rolloutsOf } from '../collect/collect.ts'
 import type { PromptParts } from '../collect/prompts.ts'
 import type { DecoderConfig } from '../models/index.ts'
-import { LONGEST_SHARED } from '../policy/index.ts'
+import { LONGEST_JOINED } from '../policy/index.ts'
 import type { OnPolicy, Recipe, TrainSettings } from '../recipe/recipe.ts'
 
 /** What a run will have to do, in input positions; `wanted` of them pass through the head. */
@@ -65,7 +65,7 @@ export function alignWork(
     return add(read(2 * n), { positions: 2 * scored * (before + look.perPrompt * after), wanted: 2 * scored * look.perPrompt * after })
   }
   // Pairs of a prompt share its tree where that is not too long; else each has its own.
-  const shared = before + perPrompt * after <= LONGEST_SHARED
+  const shared = before + perPrompt * after <= LONGEST_JOINED
   const [trees, sides] = trainOn === 'extremes' ? [1, 2] : shared ? [1, perPrompt] : [pairsOf(perPrompt, compare).length, 2]
   const compared = (n: number) => ({ positions: n * trees * (before + sides * after), wanted: n * trees * sides * after })
   const length = before + sides * after

@@ -1,10 +1,9 @@
 import { type Checkpoint, loadCheckpoint } from '../checkpoints/index.ts'
 import { type Engine, openEngine } from '../engine/index.ts'
-import { openPolicy, type Policy } from '../policy/index.ts'
+import { openPolicy, openTrainee, type Policy, type Trainee } from '../policy/index.ts'
 import { openReference, type Reference } from '../policy/reference.ts'
 import { seedFor } from '../random/index.ts'
 import type { Recipe } from '../recipe/recipe.ts'
-import { openTrainee, type Trainee } from './trainee.ts'
 import type { Watch } from './watch.ts'
 
 /** The models a run works with, in one engine. */

@@ -174,7 +174,7 @@ describe('saveCheckpoint', () => {
   it('saves what loadCheckpoint reads, bit for bit', async () => {
     await fc.assert(
       fc.asyncProperty(config, fc.infiniteStream(fc.float()), async (given, numbers) => {
-        const params = decoderParams(given, (_, shape): Tensor => {
+        const params = decoderParams(given, (_path, shape): Tensor => {
           const some = Float32Array.from({ length: 97 }, () => numbers.next().value as number)
           return { dtype: 'f32', shape, data: Float32Array.from({ length: sizeOf(shape) }, (_, i) => some[i % 97]!) }
         })

@@ -10,7 +10,7 @@ import { type DecoderConfig, familyOf, readConfig, writeConfig } from '../models
 import { freshParams } from '../models/fresh.ts'
 import { type DecoderParams, decoderParams } from '../models/params.ts'
 import type { Sampling } from '../models/sampling.ts'
-import { pack, type Stored, storedTensors, unpack } from '../models/tensor-names.ts'
+import { type FileTensor, fileTensors, pack, unpack } from '../models/tensor-names.ts'
 import { loadTokenizer, type Tokenizer, tokenizerFiles } from '../text/tokenizer.ts'
 import { type UnpackedGguf, unpackGguf } from './gguf/unpack.ts'
 import { hubFolder, hubId } from './hub.ts'
@@ -130,7 +130,7 @@ async function readWeights(
     found.delete(name)
     return tensor
   }
-  const fitting = (tensor: Tensor | undefined, { name, shape }: Stored) => {
+  const fitting = (tensor: Tensor | undefined, { name, shape }: FileTensor) => {
     if (!tensor) throw new UserError(`${where}: ${name} must be there, got no such tensor; is config.json of another model?`)
     if (tensor.dtype === 'f32' && sameShape(tensor.shape, shape)) return tensor
     throw new UserError(
@@ -139,12 +139,12 @@ async function readWeights(
   }
   const { base, ignored } = familyOf(config)
   const given = new Map<string, Tensor>()
-  for (const stored of storedTensors(config)) {
+  for (const stored of fileTensors(config)) {
     const tensor = take(stored.name) ?? (stored.name.startsWith(base) ? take(stored.name.slice(base.length)) : undefined)
     const parts = unpack(stored, fitting(tensor, stored))
     for (const [i, { path }] of stored.parts.entries()) given.set(path, parts[i]!)
   }
-  const params = decoderParams(config, (_, __, path) => given.get(path)!)
+  const params = decoderParams(config, (path) => given.get(path)!)
   for (const [name, tensor] of found) {
     // Rotary tables are computed, and older checkpoints of tied models store the embedding twice.
     if (name.endsWith('.rotary_emb.inv_freq') || ignored?.test(name)) continue
@@ -262,7 +262,7 @@ async function copyTokenizer(from: string, to: string) {
 export function namedWeights(config: DecoderConfig, params: DecoderParams<Tensor>): [string, Tensor][] {
   const isTensor = (x: Nested<Tensor>): x is Tensor => 'data' in x && ArrayBuffer.isView(x.data)
   const given = new Map(leaves(params as unknown as Nested<Tensor>, isTensor))
-  return storedTensors(config).map((stored) => [
+  return fileTensors(config).map((stored) => [
     stored.name,
     pack(
       stored,

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { type Shape, sizeOf, type Tensor } from '../graph/tensor.ts'
 import { type DecoderConfig, writeConfig } from '../models/config.ts'
 import { decoderParams } from '../models/params.ts'
+import { tensorName } from '../models/tensor-names.ts'
 import { type Piece, sentencePieceJson } from '../text/sentencepiece.ts'
 import { writeSafetensors } from './safetensors.ts'
 
@@ -56,7 +57,7 @@ function readModel(raw: Buffer<ArrayBuffer>): { config: DecoderConfig; weights: 
   }
   const kinds = ['embed', 'attnNorm', 'attn.q', 'attn.k', 'attn.v', 'attn.o', 'mlpNorm', 'mlp.gate', 'mlp.down', 'mlp.up', 'norm']
   const wanted: { name: string; shape: Shape; kind: string }[] = []
-  decoderParams(config, (name, shape, path) => wanted.push({ name, shape, kind: path.replace(/^blocks\.\d+\./, '') }))
+  decoderParams(config, (path, shape) => wanted.push({ name: tensorName(config, path), shape, kind: path.replace(/^blocks\.\d+\./, '') }))
   const found = new Map<string, Tensor>()
   let at = raw.byteOffset + 28
   for (const kind of kinds) {

@@ -56,7 +56,7 @@ it('a model that one ONNX file does not hold is refused in one line', () => {
   })
   // Large matrices share their memory, which is never written.
   const memory = new Float32Array(2 ** 24)
-  const params = decoderParams(config, (_, shape) => tensor(memory.subarray(0, shape.reduce((a, b) => a * b, 1)), shape)) // biome-ignore format: one line
+  const params = decoderParams(config, (_path, shape) => tensor(memory.subarray(0, shape.reduce((a, b) => a * b, 1)), shape)) // biome-ignore format: one line
   const refused = () => decoderOnnx('large', config, params)
   expect(refused).toThrow(UserError)
   expect(refused).toThrow('large: an ONNX file must be below 2 GiB, got 2.3 GiB; choose a smaller model, or another format')

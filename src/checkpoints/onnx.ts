@@ -19,8 +19,9 @@ import {
   type Value,
 } from '../graph/index.ts'
 import type { DecoderConfig } from '../models/config.ts'
-import { byPath, decoder, logits, paramInputs } from '../models/decoder.ts'
-import type { DecoderParams } from '../models/params.ts'
+import { decoder } from '../models/decoder.ts'
+import { logits } from '../models/head.ts'
+import { byPath, type DecoderParams, paramInputs } from '../models/params.ts'
 import type { Tokenizer } from '../text/index.ts'
 import { type Checkpoint, writeCompanions } from './checkpoint.ts'
 

@@ -4,10 +4,10 @@ import { z } from 'zod'
 import { readJson } from '../files/json.ts'
 import { writeFolder } from '../files/write-folder.ts'
 import { sameShape, show, type Tensor, tensor, UserError, zeros } from '../graph/index.ts'
+import type { Adapter, Adapters } from '../models/adapters.ts'
 import type { DecoderConfig } from '../models/config.ts'
-import type { Adapter, Adapters } from '../models/decoder.ts'
 import { linearLayers } from '../models/lora.ts'
-import { pack, type Stored, storedTensors, unpack } from '../models/tensor-names.ts'
+import { type FileTensor, fileTensors, pack, unpack } from '../models/tensor-names.ts'
 import { readSafetensors, writeSafetensors } from './safetensors.ts'
 
 const configFile = 'adapter_config.json'
@@ -72,29 +72,29 @@ export async function saveAdapters(
 }
 
 /** The stored tensors that are linear layers inside the blocks. */
-function adapted(config: DecoderConfig): Stored[] {
-  return storedTensors(config).filter(({ parts }) => parts.every(({ path, shape }) => isLinear(path) && shape.length === 2))
+function adapted(config: DecoderConfig): FileTensor[] {
+  return fileTensors(config).filter(({ parts }) => parts.every(({ path, shape }) => isLinear(path) && shape.length === 2))
 }
 
-function moduleOf({ name }: Stored): string {
+function moduleOf({ name }: FileTensor): string {
   return name.replace(/\.weight$/, '')
 }
 
 const named = { a: 'lora_A.weight', b: 'lora_B.weight', magnitude: 'lora_magnitude_vector' } as const
 type Part = keyof typeof named
 
-function tensorName(stored: Stored, part: Part): string {
+function tensorName(stored: FileTensor, part: Part): string {
   return `base_model.model.${moduleOf(stored)}.${named[part]}`
 }
 
 /** A tensor that is not transposed, whatever the weights are: PEFT's factors lie as a linear layer's do. */
-function rowsOf(stored: Stored, width: number): Stored {
+function rowsOf(stored: FileTensor, width: number): FileTensor {
   const parts = stored.parts.map(({ path, shape }) => ({ path, shape: [shape[0]!, width] }))
   return { ...stored, parts, transposed: false, shape: [parts.reduce((n, { shape }) => n + shape[0]!, 0), width] }
 }
 
 /** The adapter of a stored tensor, made of those of the layers in it; undefined when none of them has one. */
-function joinedOf(stored: Stored, { layers }: Adapters<Tensor>): Adapter<Tensor> | undefined {
+function joinedOf(stored: FileTensor, { layers }: Adapters<Tensor>): Adapter<Tensor> | undefined {
   const [only] = stored.parts
   if (stored.parts.length === 1) return layers[only!.path]
   const mine = stored.parts.map(({ path }) => layers[path])
@@ -126,7 +126,7 @@ function joinedOf(stored: Stored, { layers }: Adapters<Tensor>): Adapter<Tensor>
 }
 
 /** The short names when every adapted block has the same layers, with the blocks where they are not all; otherwise whole names. */
-function targetsOf(stored: readonly Stored[], blocks: number) {
+function targetsOf(stored: readonly FileTensor[], blocks: number) {
   const modules = stored.map(moduleOf)
   const last = (module: string) => module.split('.').at(-1)!
   const block = (module: string) => Number(/\.(\d+)\./.exec(module)![1])

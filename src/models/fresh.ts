@@ -10,7 +10,7 @@ import { type DecoderParams, decoderParams } from './params.ts'
  * source  Radford et al. 2019, "Language models are unsupervised multitask learners", section 2.3, with the 0.02 of Radford et al. 2018
  */
 export function freshParams(config: DecoderConfig, seed: number): DecoderParams<Tensor> {
-  return decoderParams(config, (_, shape, path) => {
+  return decoderParams(config, (path, shape) => {
     const size = shape.reduce((product, n) => product * n, 1)
     if (shape.length === 1) return tensor(new Float32Array(size).fill(/norm/i.test(path) ? 1 : 0), shape)
     const residual = path.endsWith('.attn.o') || path.endsWith('.mlp.down')

@@ -1,16 +1,10 @@
+export type { Adapter, Adapters } from './adapters.ts'
 export { type DecoderConfig, readConfig, writeConfig } from './config.ts'
-export {
-  type Adapter,
-  type Adapters,
-  completionLogps,
-  type DecoderInputs,
-  type DecoderOptions,
-  decoder,
-  logits,
-  rmsNorm,
-  tokenLogps,
-} from './decoder.ts'
+export { decoder } from './decoder.ts'
+export type { DecoderInputs, DecoderOptions } from './decoder-inputs.ts'
 export { freshParams } from './fresh.ts'
+export { completionLogps, logits, tokenLogps } from './head.ts'
 export { adaptedNorms, freshAdapters, type Lora, linearLayers, mergeAdapters, unmergeAdapters } from './lora.ts'
+export { rmsNorm } from './norm.ts'
 export { type DecoderBlock, type DecoderParams, decoderParams } from './params.ts'
 export type { Completion, Sampling } from './sampling.ts'

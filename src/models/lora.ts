@@ -1,7 +1,7 @@
 import { leaves, mapNested, type Nested, type Tensor, tensor, UserError, zeros } from '../graph/index.ts'
 import { random } from '../random/index.ts'
+import type { Adapter, Adapters } from './adapters.ts'
 import type { DecoderConfig } from './config.ts'
-import type { Adapter, Adapters } from './decoder.ts'
 import { type DecoderParams, decoderParams } from './params.ts'
 
 /** Linear layers that can have adapters: the last part of their path and their name in transformers. */
@@ -47,7 +47,7 @@ export function freshAdapters(config: DecoderConfig, lora: Lora, params?: Decode
   const inBlock = new Set(targets.map((target) => linearLayers[target as keyof typeof linearLayers].path as string))
   const layers: Record<string, Adapter<Tensor>> = {}
   const weights = new Map(dora && params ? leaves(params as unknown as Nested<Tensor>, isTensor) : [])
-  decoderParams(config, (_, [out, width], path) => {
+  decoderParams(config, (path, [out, width]) => {
     const [, block, inner] = /^blocks\.(\d+)\.(.+)$/.exec(path) ?? []
     if (inner === undefined || !inBlock.has(inner)) return
     if (blocks && !blocks.includes(Number(block))) return

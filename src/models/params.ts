@@ -1,6 +1,5 @@
-import type { Shape } from '../graph/tensor.ts'
+import { isValue, mapNested, type Shape, type Value } from '../graph/index.ts'
 import type { DecoderConfig, LinearLayer } from './config.ts'
-import { storedName } from './tensor-names.ts'
 
 /** The parameters of a decoder: linear layers are [out, in], queries and keys are laid out for rotating halves. */
 export interface DecoderParams<T> {
@@ -38,18 +37,17 @@ export interface DecoderBlock<T> {
 }
 
 /**
- * The parameters a config has, each made by one call with the name of the Hugging Face tensor that holds it, its shape and its path
- * (`blocks.3.attn.q`). Everything that walks the parameters walks them here: reading, writing, shapes, random starts.
+ * The parameters a config has, each made by one call with its path (`blocks.3.attn.q`) and its shape. Everything that walks the
+ * parameters walks them here: reading, writing, shapes, random starts.
  */
-export function decoderParams<T>(config: DecoderConfig, make: (name: string, shape: Shape, path: string) => T): DecoderParams<T> {
+export function decoderParams<T>(config: DecoderConfig, make: (path: string, shape: Shape) => T): DecoderParams<T> {
   const { vocabSize: V, hiddenSize: d, intermediateSize: f, headDim, normed = 'before', norm = 'rms' } = config
   const q = config.heads * headDim
   const kv = config.kvHeads * headDim
-  const at = (path: string, shape: Shape) => make(storedName(config, path), shape, path)
   const block = (i: number): DecoderBlock<T> => {
     // Keys with a condition are made where it holds, in the order they are written.
     const part = <K extends string>(key: K, shape: Shape, holds = true) =>
-      (holds ? { [key.split('.').at(-1)!]: at(`blocks.${i}.${key}`, shape) } : {}) as Record<K extends `${string}.${infer R}` ? R : K, T>
+      (holds ? { [key.split('.').at(-1)!]: make(`blocks.${i}.${key}`, shape) } : {}) as Record<K extends `${string}.${infer R}` ? R : K, T>
     const normPart = <K extends 'attnNorm' | 'mlpNorm'>(key: K) => ({
       ...part(key, [d], normed !== 'after'),
       ...part(`${key}Bias`, [d], normed !== 'after' && norm === 'layer'),
@@ -84,11 +82,31 @@ export function decoderParams<T>(config: DecoderConfig, make: (name: string, sha
     }
   }
   return {
-    embed: at('embed', [V, d]),
-    ...(config.ropeTheta === undefined ? { positions: at('positions', [config.contextLength, d]) } : {}),
+    embed: make('embed', [V, d]),
+    ...(config.ropeTheta === undefined ? { positions: make('positions', [config.contextLength, d]) } : {}),
     blocks: Array.from({ length: config.layers }, (_, i) => block(i)),
-    norm: at('norm', [d]),
-    ...(norm === 'layer' ? { normBias: at('normBias', [d]) } : {}),
-    ...(config.tied ? {} : { head: at('head', [V, d]) }),
+    norm: make('norm', [d]),
+    ...(norm === 'layer' ? { normBias: make('normBias', [d]) } : {}),
+    ...(config.tied ? {} : { head: make('head', [V, d]) }),
   }
+}
+
+/** Values in the form of nested parameters, each an input named by its path. */
+export function paramInputs(
+  shapes: DecoderParams<{ readonly shape: Shape }>,
+  make: (path: string, shape: Shape) => Value,
+): DecoderParams<Value> {
+  const isLeaf = (x: unknown): x is { readonly shape: Shape } => typeof x === 'object' && x !== null && 'shape' in x
+  return mapNested(shapes as never, isLeaf as never, (leaf: { shape: Shape }, path: string) =>
+    make(path, leaf.shape),
+  ) as unknown as DecoderParams<Value>
+}
+
+/** The parameters by path. */
+export function byPath(params: DecoderParams<Value>): Record<string, Value> {
+  const found: Record<string, Value> = {}
+  mapNested(params as never, isValue as never, (value: Value, path: string) => {
+    found[path] = value
+  })
+  return found
 }

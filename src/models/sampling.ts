@@ -51,7 +51,7 @@ export interface Completion {
 }
 
 /** The text of a completion as it grows. */
-export interface Telling {
+export interface DecodedText {
   /** The text that is certain with this id. */
   push(id: number): string
   /** The text that was held back. */
@@ -61,17 +61,17 @@ export interface Telling {
 }
 
 /** Decodes a completion of a prompt token by token, up to a stop string. */
-export function telling(tokenizer: Pick<Tokenizer, 'decode'>, prompt: readonly number[], stop: readonly string[] = []): Telling {
+export function decodedText(tokenizer: Pick<Tokenizer, 'decode'>, prompt: readonly number[], stop: readonly string[] = []): DecodedText {
   const decoder = streamDecoder(tokenizer, prompt)
   const watch = stopWatch(stop)
   let text = ''
-  const tell = (piece: string) => {
+  const added = (piece: string) => {
     text += piece
     return piece
   }
   return {
-    push: (id) => tell(watch.push(decoder.push(id))),
-    end: () => tell(watch.stopped === undefined ? watch.push(decoder.end()) + watch.end() : ''),
+    push: (id) => added(watch.push(decoder.push(id))),
+    end: () => added(watch.stopped === undefined ? watch.push(decoder.end()) + watch.end() : ''),
     get text() {
       return text
     },

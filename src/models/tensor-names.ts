@@ -4,7 +4,7 @@ import type { Family, Packed } from './families/family.ts'
 import { decoderParams } from './params.ts'
 
 /** A tensor as a checkpoint stores it, and the parameters in it. */
-export interface Stored {
+export interface FileTensor {
   readonly name: string
   readonly shape: Shape
   readonly parts: readonly { readonly path: string; readonly shape: Shape }[]
@@ -14,18 +14,18 @@ export interface Stored {
 }
 
 /** The name of the stored tensor that a parameter is in, or is. */
-export function storedName(config: DecoderConfig, path: string): string {
+export function tensorName(config: DecoderConfig, path: string): string {
   const found = namesByPath(familyOf(config)).get(path.replace(/\d+/, '*'))
   if (!found) throw new Error(`internal: ${config.family} must say where ${path} is stored`)
   return found.name.replace('*', blockOf(path))
 }
 
 /** Every tensor a checkpoint of this config stores, in the order of the parameters. */
-export function storedTensors(config: DecoderConfig): Stored[] {
+export function fileTensors(config: DecoderConfig): FileTensor[] {
   const names = namesByPath(familyOf(config))
   const shapes = new Map<string, Shape>()
-  decoderParams(config, (_, shape, path) => shapes.set(path, shape))
-  const stored = new Map<string, Stored>()
+  decoderParams(config, (path, shape) => shapes.set(path, shape))
+  const stored = new Map<string, FileTensor>()
   for (const [path, only] of shapes) {
     const { name: pattern, packed } = names.get(path.replace(/\d+/, '*'))!
     const name = pattern.replace('*', blockOf(path))
@@ -40,7 +40,7 @@ export function storedTensors(config: DecoderConfig): Stored[] {
 }
 
 /** The parameters in a stored tensor, in the order of its parts. One that is stored as it is stays the same tensor. */
-export function unpack({ parts, transposed, runs }: Stored, whole: Tensor): Tensor[] {
+export function unpack({ parts, transposed, runs }: FileTensor, whole: Tensor): Tensor[] {
   const { data } = transposed ? turned(whole) : whole
   const width = sizeOf(parts[0]!.shape.slice(1))
   if (parts.length === 1) return [transposed ? { ...whole, shape: parts[0]!.shape, data } : whole]
@@ -52,7 +52,7 @@ export function unpack({ parts, transposed, runs }: Stored, whole: Tensor): Tens
 }
 
 /** The inverse of unpack. */
-export function pack({ shape, parts, transposed, runs }: Stored, tensors: readonly Tensor[]): Tensor {
+export function pack({ shape, parts, transposed, runs }: FileTensor, tensors: readonly Tensor[]): Tensor {
   const width = sizeOf(parts[0]!.shape.slice(1))
   const joined = new Float32Array(sizeOf(shape))
   if (parts.length === 1 && !transposed) return tensors[0]!
@@ -64,7 +64,7 @@ export function pack({ shape, parts, transposed, runs }: Stored, tensors: readon
 
 /** Calls with every run of rows: in which part, where there, where in the whole, and how many numbers. */
 function eachRun(
-  parts: Stored['parts'],
+  parts: FileTensor['parts'],
   runs: number,
   width: number,
   move: (part: number, inPart: number, inWhole: number, length: number) => void,

@@ -15,8 +15,9 @@ import {
   tensor,
   type Value,
 } from '../graph/index.ts'
-import { decoder, logits } from '../models/decoder.ts'
-import { settle } from './freeze.ts'
+import { decoder } from '../models/decoder.ts'
+import { logits } from '../models/head.ts'
+import { freeze } from './freeze.ts'
 import { type Policy, policyInputs } from './policy.ts'
 
 /** A completion that is being written. */
@@ -74,10 +75,10 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
   let capacity = 0
   let cache: Resident | undefined
   let writings: (Writing | undefined)[] = new Array(size).fill(undefined)
-  let settled: ReturnType<typeof settle> | undefined
+  let frozen: ReturnType<typeof freeze> | undefined
   let read: { kv: Resident; rows: number; length: number } | undefined
   const held = new Set<Resident>()
-  const said: Record<string, Tensor> = {}
+  const buffers: Record<string, Tensor> = {}
   const planes = layers * 2
 
   const allocate = async (shape: readonly number[]) => {
@@ -117,21 +118,21 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
   }
 
   /** Runs a program for what may come next; numbers of the last time are written over. */
-  async function told(
+  async function nextTokens(
     program: Program,
     inputs: Parameters<Program['run']>[0],
     into: Readonly<Record<string, Resident>>,
   ): Promise<NextTokens> {
     for (const name of ['weights', 'logps', 'likeliest']) {
       const type = program.graph.outputs[name]
-      const known = said[name]
-      if (!type) delete said[name]
-      else if (!known || !sameShape(known.shape, type.shape)) said[name] = sharedTensor(type)
+      const known = buffers[name]
+      if (!type) delete buffers[name]
+      else if (!known || !sameShape(known.shape, type.shape)) buffers[name] = sharedTensor(type)
     }
-    await program.run(inputs, { ...into, ...said })
-    const weights = said.weights?.data as Float32Array
-    const logps = said.logps?.data as Float32Array | undefined
-    const likeliest = said.likeliest?.data as Int32Array | undefined
+    await program.run(inputs, { ...into, ...buffers })
+    const weights = buffers.weights?.data as Float32Array
+    const logps = buffers.logps?.data as Float32Array | undefined
+    const likeliest = buffers.likeliest?.data as Int32Array | undefined
     if (likeliest) return { at: (row) => ({ likeliest: likeliest[row]! % vocabSize, weights: none, logp: () => logps![row]! }) }
     return {
       at: (row) => ({
@@ -186,7 +187,7 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
       })
       const last = Int32Array.from({ length: R }, (_, r) => r * T + (prompts[r]?.length ?? 1) - 1)
       const mask = Float32Array.from({ length: T * T }, (_, i) => (i % T <= Math.floor(i / T) ? 0 : HIDDEN))
-      const following = await told(
+      const following = await nextTokens(
         program,
         {
           ...policy.given,
@@ -223,7 +224,7 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
     async step(): Promise<NextTokens> {
       await arrange(Math.max(...active().map((w) => w.length)))
       const [B, S] = [size, capacity]
-      const writer = await (settled ??= settle(policy, B))
+      const writer = await (frozen ??= freeze(policy, B))
       const program = await writer.program(`step ${B} ${S} ${kind}`, () => {
         const { params, adapters, inputs } = policyInputs(writer)
         const given = { tokens: input('tokens', [B, 1], 'i32'), lengths: input('lengths', [B], 'i32') }
@@ -258,7 +259,7 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
           ]),
         )
       const lengths = Int32Array.from(writings, (w) => w?.length ?? 1)
-      const following = await told(
+      const following = await nextTokens(
         program,
         {
           ...writer.given,
@@ -294,7 +295,7 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
     },
 
     async close() {
-      await (await settled)?.close()
+      await (await frozen)?.close()
       for (const resident of held) await engine.release(resident)
     },
   }

@@ -6,7 +6,9 @@ import { loadCheckpoint } from '../checkpoints/checkpoint.ts'
 import { readSafetensors } from '../checkpoints/safetensors.ts'
 import { openEngine } from '../engine/index.ts'
 import { gradient, graph, input, isValue, leaves, mean, tap as plainTap, type Tensor, tensor, type Value } from '../graph/index.ts'
-import { byPath, decoder, logits, paramInputs, tokenLogps } from '../models/decoder.ts'
+import { decoder } from '../models/decoder.ts'
+import { logits, tokenLogps } from '../models/head.ts'
+import { byPath, paramInputs } from '../models/params.ts'
 import { packTrees, textTree } from './rows.ts'
 
 const engine = openEngine({ threads: 2 })

@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { random } from '../random/index.ts'
-import { type Choice, choose } from './draw-token.ts'
+import { type Choice, drawToken } from './draw-token.ts'
 
 const almostOne = 1 - 2 ** -53
 
-describe('choose', () => {
+describe('drawToken', () => {
   it.each<[string, number[], number, Choice, number]>([
     ['the first at 0', [0.5, 0.3, 0.2], 0, {}, 0],
     ['the first below its share', [0.5, 0.25, 0.25], 0.4999, {}, 0],
@@ -33,13 +33,13 @@ describe('choose', () => {
     ['by min-p among what p keeps', [0.2, 0.4, 0.3, 0.1], 0, { topP: 0.8, minP: 0.6 }, 1],
     ['from both of the k likeliest when p asks for both', [0.2, 0.4, 0.3, 0.1], almostOne, { topK: 2, topP: 0.58 }, 2],
   ])('takes %s', (_, probabilities, u, choice, index) => {
-    expect(choose(Float32Array.from(probabilities), () => u, choice)).toBe(index)
+    expect(drawToken(Float32Array.from(probabilities), () => u, choice)).toBe(index)
   })
 
   it('finds p even when it takes more than a few hundred tokens', () => {
     const even = new Float32Array(1000).fill(1 / 1000)
-    expect(choose(even, () => almostOne, { topP: 0.5 })).toBe(499)
-    expect(choose(even, () => almostOne, { topP: 0.9 })).toBe(899)
+    expect(drawToken(even, () => almostOne, { topP: 0.5 })).toBe(499)
+    expect(drawToken(even, () => almostOne, { topP: 0.9 })).toBe(899)
   })
 
   it('chooses each of the kept entries as often as its probability, renormalised, says', () => {
@@ -62,7 +62,7 @@ describe('choose', () => {
         const n = 2000
         const counts = new Array<number>(given.length).fill(0)
         const { uniform } = random(seed, 'draws')
-        for (let i = 0; i < n; i++) counts[choose(probabilities, (depth) => uniform(i, depth), choice)]!++
+        for (let i = 0; i < n; i++) counts[drawToken(probabilities, (depth) => uniform(i, depth), choice)]!++
         counts.forEach((count, i) => {
           const p = wanted.includes(i) ? given[i]! / mass : 0
           expect(Math.abs(count - n * p)).toBeLessThanOrEqual(6 * Math.sqrt(n * p * (1 - p)))

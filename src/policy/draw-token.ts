@@ -14,7 +14,7 @@ export interface Choice {
  * Entries are halved until one is left, each time by a new number in [0, 1), `draw(depth)`. One number against the cumulative sum would
  * do, but with 32,000 edges it falls onto one every few thousand tokens, where the last bits of the probabilities decide.
  */
-export function choose(probabilities: Float32Array, draw: (depth: number) => number, choice: Choice = {}): number {
+export function drawToken(probabilities: Float32Array, draw: (depth: number) => number, choice: Choice = {}): number {
   if (choice.greedy) return largest(probabilities, 1)[0]!
   const kept = keptOf(probabilities, choice)
   if (!kept) return halve(probabilities, draw)

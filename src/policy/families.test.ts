@@ -9,13 +9,16 @@ import { readSafetensors, writeSafetensors } from '../checkpoints/safetensors.ts
 import { openEngine } from '../engine/index.ts'
 import { gradient, graph, isValue, leaves, mean, tap as plainTap, type Tensor, tensor, UserError, type Value } from '../graph/index.ts'
 import { readConfig, writeConfig } from '../models/config.ts'
-import { decoder, logits, tokenLogps } from '../models/decoder.ts'
+import { decoder } from '../models/decoder.ts'
 import { families } from '../models/families/index.ts'
+import { logits, tokenLogps } from '../models/head.ts'
 import { freshAdapters, mergeAdapters } from '../models/lora.ts'
-import { pack, storedTensors } from '../models/tensor-names.ts'
-import { openPolicy, policyInputs, rowInputs, rowTensors, scoreTrees, shapeOf } from './policy.ts'
+import { fileTensors, pack } from '../models/tensor-names.ts'
+import { openPolicy, policyInputs } from './policy.ts'
+import { rowInputs, rowTensors, shapeOf } from './row-inputs.ts'
 import { packTrees, textTree } from './rows.ts'
 import { sampleCompletions } from './sample.ts'
+import { scoreTrees } from './score.ts'
 
 const engine = openEngine({ threads: 2 })
 const root = mkdtempSync(join(tmpdir(), 'innate-families-'))
@@ -78,7 +81,7 @@ describe.each(Object.keys(families))('%s against transformers (fixtures/family-*
 
     if (!wantsGradient) return
     let compared = 0
-    for (const stored of storedTensors(config)) {
+    for (const stored of fileTensors(config)) {
       const want = golden.get(`grad.${stored.name}`)
       expect(want, stored.name).toBeDefined()
       const mine = stored.parts.map(({ path, shape }): Tensor => ({ ...got[`grad.params.${path}`]!, shape }))
@@ -100,13 +103,13 @@ describe.each(Object.keys(families))('%s against transformers (fixtures/family-*
 
   it.each([
     ['rows', 64],
-    ['pieces', 128],
+    ['segments', 128],
   ] as const)('branches of a tree are scored as if each stood alone, where attention takes %s', async (taken, length) => {
     const policy = await openPolicy(engine, checkpoint)
     const prompt = tokens[0]!.slice(0, 6)
     const completions = [tokens[0]!.slice(6), tokens[1]!.slice(0, 13), tokens[1]!.slice(10)]
     const trees = [{ prompt, completions }, textTree(tokens[1]!)]
-    expect(packTrees(trees, { lengths: [length] }).map(({ rows }) => (rows.pieces ? 'pieces' : 'rows'))).toEqual([taken])
+    expect(packTrees(trees, { lengths: [length] }).map(({ rows }) => (rows.segments ? 'segments' : 'rows'))).toEqual([taken])
     const together = await scoreTrees(policy, trees, { lengths: [length] })
     const alone = [...completions.map((ids) => ({ prompt, completions: [ids] })), textTree(tokens[1]!)]
     const apart = []
@@ -183,7 +186,7 @@ describe.each(Object.keys(families))('%s against transformers (fixtures/family-*
     const copy = join(root, `${name}-spoilt`)
     cpSync(folder, copy, { recursive: true })
     const tensors = await readSafetensors(join(folder, 'model.safetensors'))
-    const stored = storedTensors(config).find(({ name: at }) => at.includes('1.') && at.includes('weight'))!.name
+    const stored = fileTensors(config).find(({ name: at }) => at.includes('1.') && at.includes('weight'))!.name
     spoil(tensors, stored)
     await writeSafetensors(join(copy, 'model.safetensors'), tensors)
     const refused = loadCheckpoint(copy)

@@ -5,9 +5,10 @@ import { loadCheckpoint } from '../checkpoints/checkpoint.ts'
 import { loadAdapters } from '../checkpoints/peft.ts'
 import { openEngine } from '../engine/index.ts'
 import { graph, input, type Tensor, tensor } from '../graph/index.ts'
-import { settle } from './freeze.ts'
-import { openPolicy, type Policy, scoreTrees } from './policy.ts'
+import { freeze } from './freeze.ts'
+import { openPolicy, type Policy } from './policy.ts'
 import { sampleCompletions } from './sample.ts'
+import { scoreTrees } from './score.ts'
 
 const engine = openEngine({ threads: 2 })
 afterAll(() => engine.close())
@@ -61,26 +62,26 @@ describe('what is written to a policy’s parameters between two calls', () => {
 
 it('a policy that is too large to be kept twice stays as it is, and its own when it is closed', async () => {
   const policy = await openPolicy(engine, model, await loadAdapters('fixtures/peft-lora', model.config))
-  const same = await settle(policy, 2, 1000)
+  const same = await freeze(policy, 2, 1000)
   expect([same.adapters, same.given]).toEqual([policy.adapters, policy.given])
   await same.close()
   expect((await say(policy, 2)).flat()).toHaveLength(4)
-  const [kept, again] = [await settle(policy, 2), await settle(policy, 2)]
+  const [kept, again] = [await freeze(policy, 2), await freeze(policy, 2)]
   expect([kept.adapters, kept.given === again.given]).toEqual([undefined, false])
   for (const one of [kept, again]) await one.close()
 })
 
 it('a fixed policy is kept in one form at a time, and what is in use is closed when nobody uses it any more', async () => {
   const policy = await openPolicy(engine, model, undefined, { fixed: true })
-  const one = await settle(policy, 1)
+  const one = await freeze(policy, 1)
   const program = await one.program('double', () => {
     const norm = input('params.norm', model.params.norm.shape)
     return graph({ 'params.norm': norm }, { y: norm.mul(2) })
   })
-  const several = await settle(policy, 2)
+  const several = await freeze(policy, 2)
   expect(several.given).not.toBe(one.given)
   expect((await program.run({})).y!.shape).toEqual(model.params.norm.shape)
   await one.close()
   await expect(program.run({})).rejects.toThrow('internal: engine could not run a graph')
-  expect((await settle(policy, 1)).given).toBe(several.given)
+  expect((await freeze(policy, 1)).given).toBe(several.given)
 })

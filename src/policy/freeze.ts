@@ -1,11 +1,11 @@
 import type { Resident } from '../engine/index.ts'
 import { graph, mapNested, type Nested, sizeOf } from '../graph/index.ts'
-import { adaptedWeight, byPath } from '../models/decoder.ts'
-import type { DecoderParams } from '../models/params.ts'
+import { adaptedWeight } from '../models/adapters.ts'
+import { byPath, type DecoderParams } from '../models/params.ts'
 import { type Policy, policyInputs, policyOf } from './policy.ts'
 
 /** A policy as it was at one time, for many small steps. */
-export interface Settled extends Policy {
+export interface Frozen extends Policy {
   close(): Promise<void>
 }
 
@@ -16,11 +16,11 @@ export interface Settled extends Policy {
  *
  * limits  a policy of more than `most` bytes, 1 GiB unless told, stays as it is
  */
-export async function settle(policy: Policy, rows: number, most = 2 ** 30): Promise<Settled> {
+export async function freeze(policy: Policy, rows: number, most = 2 ** 30): Promise<Frozen> {
   const bytes = Object.values(policy.given).reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0)
   if (bytes > most) return { ...policy, close: async () => {} }
   const hold = rows > 1 ? 'packed' : 'plain'
-  if (!policy.fixed) return settled(policy, hold)
+  if (!policy.fixed) return frozen(policy, hold)
   const before = kept.get(policy)
   const one = before && (before.hold === hold || before.hold === 'packed') ? before : keep(policy, hold)
   if (before && before !== one) await before.leave()
@@ -30,13 +30,13 @@ export async function settle(policy: Policy, rows: number, most = 2 ** 30): Prom
 /** What is kept of a fixed policy, until it is left and nobody is in it. */
 interface Kept {
   readonly hold: 'packed' | 'plain'
-  enter(): Promise<Settled>
+  enter(): Promise<Frozen>
   leave(): Promise<void>
 }
 const kept = new WeakMap<Policy, Kept>()
 
 function keep(policy: Policy, hold: Kept['hold']): Kept {
-  const made = settled(policy, hold)
+  const made = frozen(policy, hold)
   let users = 1
   const leave = async () => {
     if (--users === 0) await (await made).close()
@@ -53,7 +53,7 @@ function keep(policy: Policy, hold: Kept['hold']): Kept {
   return one
 }
 
-async function settled(policy: Policy, hold: 'packed' | 'plain'): Promise<Settled> {
+async function frozen(policy: Policy, hold: 'packed' | 'plain'): Promise<Frozen> {
   const { engine, config } = policy
   const merged = await mergedWeights(policy)
   const params = mapNested(

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { shareTrees } from './join-trees.ts'
+import { joinTrees } from './join-trees.ts'
 import { treeLength } from './tree.ts'
 
 const ids = fc.array(fc.nat(2), { minLength: 1, maxLength: 6 })
@@ -9,7 +9,7 @@ const trees = fc.array(fc.record({ prompt: fc.constantFrom([1], [1, 2], [3]), co
 it('every tree is found again in one shared tree, and none grew beyond the longest allowed', () => {
   fc.assert(
     fc.property(trees, fc.integer({ min: 1, max: 40 }), (given, longest) => {
-      const shared = shareTrees(given, longest)
+      const shared = joinTrees(given, longest)
       const found = shared.flatMap(({ tree, members, sides }) =>
         members.map(
           (member, i) => [member, { prompt: tree.prompt, completions: sides[i]!.map((side) => tree.completions[side]) }] as const,
@@ -32,7 +32,7 @@ it('a ring of four takes one tree of four completions', () => {
     [c, d],
     [d, a],
   ].map((completions) => ({ prompt: [9, 9], completions }))
-  expect(shareTrees(ring, 100)).toEqual([
+  expect(joinTrees(ring, 100)).toEqual([
     {
       tree: { prompt: [9, 9], completions: [a, b, c, d] },
       members: [0, 1, 2, 3],

@@ -1,7 +1,7 @@
 import { type Tree, treeLength } from './tree.ts'
 
 /** A tree that several trees were joined into, and where each of them lies in it. */
-export interface SharedTree {
+export interface JoinedTree {
   readonly tree: Tree
   /** Which trees, in their order. */
   readonly members: readonly number[]
@@ -10,13 +10,13 @@ export interface SharedTree {
 }
 
 /** Beyond so many positions the attention of a row grows dearer than what joining saves. */
-export const LONGEST_SHARED = 768
+export const LONGEST_JOINED = 768
 
 /**
  * Joins trees of one prompt, so that the prompt, and a completion that several of them have, is read once. A tree takes no more than
  * `longest` positions by joining; what does not fit begins another.
  */
-export function shareTrees(trees: readonly Tree[], longest: number): SharedTree[] {
+export function joinTrees(trees: readonly Tree[], longest: number): JoinedTree[] {
   const all: Open[] = []
   const open = new Map<string, Open>()
   trees.forEach((tree, member) => {

@@ -24,10 +24,13 @@ import {
   tensor,
   type Value,
 } from '../graph/index.ts'
-import { type Adapters, decoder, logits, tokenLogps } from '../models/decoder.ts'
+import type { Adapters } from '../models/adapters.ts'
+import { decoder } from '../models/decoder.ts'
+import { logits, tokenLogps } from '../models/head.ts'
 import { adaptedNorms, freshAdapters, linearLayers, mergeAdapters, unmergeAdapters } from '../models/lora.ts'
 import type { DecoderParams } from '../models/params.ts'
-import { adapterLeaves, openPolicy, policyInputs, rowInputs, rowTensors, shapeOf } from './policy.ts'
+import { adapterLeaves, openPolicy, policyInputs } from './policy.ts'
+import { rowInputs, rowTensors, shapeOf } from './row-inputs.ts'
 import { packTrees, textTree } from './rows.ts'
 
 const base = await loadCheckpoint('fixtures/llama-tiny')

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { expectClose } from '../../test/close.ts'
 import { tolerances } from '../../test/tolerances.ts'
-import { choose, keptOf } from './draw-token.ts'
+import { drawToken, keptOf } from './draw-token.ts'
 import { penalise } from './penalise.ts'
 
 interface Case {
@@ -28,8 +28,8 @@ describe('penalty, temperature and filters keep what transformers keeps', () => 
       tolerances.update,
     )
     // And choose takes from these alone, the first and the last of them at either end.
-    expect(choose(weights, () => 0, choice)).toBe(kept[0])
-    expect(choose(weights, () => 1 - 2 ** -53, choice)).toBe(kept.at(-1))
+    expect(drawToken(weights, () => 0, choice)).toBe(kept[0])
+    expect(drawToken(weights, () => 1 - 2 ** -53, choice)).toBe(kept.at(-1))
   })
 })
 

@@ -10,11 +10,14 @@ import { readSafetensors } from '../checkpoints/safetensors.ts'
 import { cacheFolder } from '../checkpoints/stories15m.ts'
 import { openEngine } from '../engine/index.ts'
 import { gradient, graph, input, isValue, leaves, reshape, sum, takeRows, tensor, UserError, type Value } from '../graph/index.ts'
-import { completionLogps, decoder, logits, tokenLogps } from '../models/decoder.ts'
+import { decoder } from '../models/decoder.ts'
+import { completionLogps, logits, tokenLogps } from '../models/head.ts'
 import type { Completion } from '../models/sampling.ts'
-import { openPolicy, type Policy, policyInputs, readParams, rowInputs, rowTensors, scoreTrees, shapeOf } from './policy.ts'
+import { openPolicy, type Policy, policyInputs, readParams } from './policy.ts'
+import { rowInputs, rowTensors, shapeOf } from './row-inputs.ts'
 import { type Packing, packTrees, type Rows, type Tree, textTree } from './rows.ts'
 import { sampleCompletions } from './sample.ts'
+import { scoreTrees } from './score.ts'
 
 const engine = openEngine({ threads: 2 })
 afterAll(() => engine.close())

@@ -1,10 +1,9 @@
 import type { Checkpoint } from '../checkpoints/checkpoint.ts'
 import { type Engine, type Program, place, type Resident } from '../engine/index.ts'
-import { graph, input, type Tensor, UserError, type Value } from '../graph/index.ts'
+import { type graph, input, type Tensor, type Value } from '../graph/index.ts'
+import type { Adapter, Adapters } from '../models/adapters.ts'
 import type { DecoderConfig } from '../models/config.ts'
-import { type Adapter, type Adapters, byPath, completionLogps, decoder, paramInputs, tokenLogps } from '../models/decoder.ts'
-import { type DecoderParams, decoderParams } from '../models/params.ts'
-import { apart, type Batch, type Packing, type PieceShape, packTrees, type RowShape, type Rows, type Tree } from './rows.ts'
+import { byPath, type DecoderParams, decoderParams, paramInputs } from '../models/params.ts'
 
 /** A model in the engine: its parameters lie there, and what is run with them is compiled once for each shape. */
 export interface Policy {
@@ -96,7 +95,7 @@ export function policyInputs(policy: Policy): { params: DecoderParams<Value>; ad
 /** The parameters as they now lie in the engine, for saveCheckpoint. */
 export async function readParams(policy: Policy): Promise<DecoderParams<Tensor>> {
   const read = await readNamed(policy.engine, named(policy.params))
-  return decoderParams(policy.config, (_, __, path) => read[`params.${path}`]!)
+  return decoderParams(policy.config, (path) => read[`params.${path}`]!)
 }
 
 /** The adapters as they now lie in the engine; undefined when the policy has none. */
@@ -132,98 +131,4 @@ function named(params: DecoderParams<Resident>): Record<string, Resident> {
     return input(path, shape)
   })
   return found
-}
-
-/** The inputs that Rows become in a graph. */
-export function rowInputs(shape: RowShape) {
-  const { rows: R, length: T, wanted: N } = shape
-  const pieces = apart(shape)
-  return {
-    tokens: input('tokens', [R, T], 'i32'),
-    positions: input('positions', [R, T], 'i32'),
-    ...(pieces ? pieceInputs(R * T, pieces) : { mask: input('mask', [R, 1, T, T]) }),
-    wanted: input('wanted', [N], 'i32'),
-    targets: input('targets', [N], 'i32'),
-    completion: input('completion', [N], 'i32'),
-    weights: input('weights', [N]),
-  }
-}
-
-function pieceInputs(positions: number, { count, queries, keys, readers }: PieceShape) {
-  return {
-    mask: input('mask', [count, 1, queries, keys]),
-    queries: input('queries', [count, queries], 'i32'),
-    keys: input('keys', [count, keys], 'i32'),
-    homes: input('homes', [positions], 'i32'),
-    origins: input('origins', [1, count * queries], 'i32'),
-    readers: input('readers', [readers, positions], 'i32'),
-  }
-}
-
-/** The tensors for those inputs. */
-export function rowTensors({ tokens, positions, mask, pieces, wanted, targets, completion, weights }: Rows) {
-  return { tokens, positions, mask, ...pieces, wanted, targets, completion, weights }
-}
-
-/** The part of Rows that a compiled program depends on. */
-export function shapeOf(rows: Rows): RowShape {
-  const { length, completions, pieces } = rows
-  const shape = { rows: rows.rows, length, wanted: rows.wanted.shape[0]!, completions }
-  if (!pieces) return shape
-  const [count, queries] = pieces.queries.shape as [number, number]
-  return { ...shape, pieces: { count, queries, keys: pieces.keys.shape[1]!, readers: pieces.readers.shape[0]! } }
-}
-
-/**
- * Log-probabilities of every completion of every tree, in the order of trees and completions.
- *
- * units   nats, summed over the completion's tokens
- * throws  UserError for an id that the model does not have, and as packTrees
- */
-export async function scoreTrees(
-  policy: Policy,
-  trees: readonly Tree[],
-  packing: Packing = {},
-  onBatch?: (done: number, of: number) => void,
-): Promise<number[]> {
-  trees.forEach(({ prompt, completions }, i) => {
-    for (const ids of [prompt, ...completions]) checkIds(`score: ids of tree ${i}`, ids, policy.config)
-  })
-  const scores: number[] = new Array(trees.reduce((n, tree) => n + tree.completions.length, 0)).fill(0)
-  const batches = packTrees(trees, { contextLength: policy.config.contextLength, tokenBudget: 1024, ...packing })
-  for (const [i, batch] of batches.entries()) {
-    const logps = await scoreBatch(policy, batch)
-    batch.slots.forEach((slot, local) => {
-      scores[slot] = logps[local]!
-    })
-    onBatch?.(i + 1, batches.length)
-  }
-  return scores
-}
-
-/** Makes sure that the embedding has a row for every id; `where` leads the error. */
-export function checkIds(where: string, ids: readonly number[], { vocabSize }: DecoderConfig) {
-  const strange = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize))
-  if (strange === undefined) return
-  throw new UserError(
-    `${where} must be 0 to ${vocabSize - 1} (the model's vocabulary), got ${strange}; were the tokens made by another model's tokenizer?`,
-  )
-}
-
-async function scoreBatch(policy: Policy, { rows }: Batch): Promise<ArrayLike<number>> {
-  const shape = shapeOf(rows)
-  const program = await policy.program(`score ${JSON.stringify(shape)}`, () => {
-    const { params, adapters, inputs } = policyInputs(policy)
-    const given = rowInputs(shape)
-    const hidden = decoder(params, given, policy.config, adapters ? { adapters } : {})
-    const logps = completionLogps(
-      tokenLogps(params, hidden, given.wanted, given.targets, policy.config),
-      given.completion,
-      given.weights,
-      shape.completions,
-    )
-    return graph({ ...inputs, ...given }, { logps })
-  })
-  const { logps } = await program.run({ ...policy.given, ...rowTensors(rows) })
-  return logps!.data
 }

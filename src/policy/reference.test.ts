@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { loadCheckpoint } from '../checkpoints/index.ts'
 import { openEngine } from '../engine/index.ts'
-import { openPolicy, type Policy, scoreTrees } from './policy.ts'
+import { openPolicy, type Policy } from './policy.ts'
 import { openReference } from './reference.ts'
 import type { Tree } from './rows.ts'
+import { scoreTrees } from './score.ts'
 
 const engine = openEngine({ threads: 1 })
 let policy: Policy

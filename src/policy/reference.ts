@@ -2,9 +2,10 @@ import { createHash } from 'node:crypto'
 import { appendFile, mkdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { cacheFolder } from '../checkpoints/index.ts'
-import { LONGEST_SHARED, shareTrees } from './join-trees.ts'
-import { type Policy, scoreTrees } from './policy.ts'
+import { joinTrees, LONGEST_JOINED } from './join-trees.ts'
+import type { Policy } from './policy.ts'
 import type { Tree } from './rows.ts'
+import { scoreTrees } from './score.ts'
 
 /** Log-probabilities under the reference model, computed once and remembered by content. */
 export interface Reference {
@@ -38,7 +39,7 @@ export async function openReference(policy: Policy, modelHash: string, folder = 
       const keys = trees.map(({ prompt, completions }) => completions.map((completion) => keyOf(prompt, completion)))
       const missing = trees.filter((_, i) => keys[i]!.some((key) => !known.has(key)))
       if (missing.length > 0) {
-        const shared = shareTrees(missing, LONGEST_SHARED).map(({ tree }) => tree)
+        const shared = joinTrees(missing, LONGEST_JOINED).map(({ tree }) => tree)
         const scores = await scoreTrees(policy, shared, {}, onBatch)
         await policy.rest()
         await keep(shared, scores)

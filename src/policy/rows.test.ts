@@ -14,7 +14,7 @@ const packing: fc.Arbitrary<Packing> = fc.record({
   tokenBudget: fc.integer({ min: 48, max: 200 }),
   lengths: fc.constantFrom<number | number[]>(1, 8, 16, [48, 64]),
   wantedMultiple: fc.constantFrom(1, 8, 32),
-  pieceMultiple: fc.constantFrom(1, 16),
+  segmentMultiple: fc.constantFrom(1, 16),
   tight: fc.boolean(),
 })
 
@@ -62,29 +62,29 @@ describe('packTrees', () => {
         { prompt: [1, 2], completions },
         { prompt: [1], completions: [] },
       ],
-      { lengths: [11], pieceMultiple: 1 },
+      { lengths: [11], segmentMultiple: 1 },
     )
-    const { pieces, mask, tokens } = batch!.rows
+    const { segments, mask, tokens } = batch!.rows
     expect([...tokens.data]).toEqual([1, 2, 3, 4, 6, 8, 1, 0, 0, 0, 0])
     const rowsOf = ({ data, shape }: Tensor) =>
       Array.from({ length: shape[0]! }, (_, p) => [...data.slice(p * shape[1]!, (p + 1) * shape[1]!)])
-    expect(rowsOf(pieces!.queries)).toEqual([
+    expect(rowsOf(segments!.queries)).toEqual([
       [2, 3, 7],
       [4, 0, 0],
       [5, 0, 0],
       [0, 1, 0],
       [6, 0, 0],
     ])
-    expect(rowsOf(pieces!.keys)).toEqual([
+    expect(rowsOf(segments!.keys)).toEqual([
       [0, 1, 2, 3, 7],
       [0, 1, 4, 0, 0],
       [0, 1, 5, 0, 0],
       [0, 1, 0, 0, 0],
       [6, 0, 0, 0, 0],
     ])
-    expect([...pieces!.homes.data]).toEqual([9, 10, 0, 1, 3, 6, 12, 2, 2, 2, 2])
-    expect([...pieces!.origins.data]).toEqual([2, 3, 11, 4, 11, 11, 5, 11, 11, 0, 1, 11, 6, 11, 11])
-    expect(rowsOf(pieces!.readers)).toEqual([
+    expect([...segments!.queryOf.data]).toEqual([9, 10, 0, 1, 3, 6, 12, 2, 2, 2, 2])
+    expect([...segments!.positionOf.data]).toEqual([2, 3, 11, 4, 11, 11, 5, 11, 11, 0, 1, 11, 6, 11, 11])
+    expect(rowsOf(segments!.keysOf)).toEqual([
       [0, 1, 2, 3, 7, 12, 20, 25, 25, 25, 25],
       [5, 6, 25, 25, 25, 25, 25, 25, 25, 25, 25],
       [10, 11, 25, 25, 25, 25, 25, 25, 25, 25, 25],
@@ -104,21 +104,21 @@ describe('packTrees', () => {
     fc.assert(
       fc.property(trees, packing, (given, options) => {
         for (const { rows } of packTrees(given, options)) {
-          if (!rows.pieces) continue
-          const { queries, keys, homes, origins, readers } = rows.pieces
+          if (!rows.segments) continue
+          const { queries, keys, queryOf, positionOf, keysOf } = rows.segments
           const [[P, Q], L, positions] = [queries.shape as [number, number], keys.shape[1]!, rows.rows * rows.length]
           const places = Array.from({ length: P * L }, (_, place) => place)
-          // The last place of the first piece is the padding's.
+          // The last place of the first segment is the padding's.
           const open = (place: number) =>
             place !== L - 1 &&
             Array.from({ length: Q }, (_, q) => rows.mask.data[(Math.floor(place / L) * Q + q) * L + (place % L)]).includes(0)
           for (let at = 0; at < positions; at++) {
-            const listed = Array.from({ length: readers.shape[0]! }, (_, m) => readers.data[m * positions + at]!)
+            const listed = Array.from({ length: keysOf.shape[0]! }, (_, m) => keysOf.data[m * positions + at]!)
             expect(listed.filter((place) => place !== P * L)).toEqual(places.filter((place) => keys.data[place] === at && open(place)))
           }
-          const homed = new Map(Array.from({ length: positions }, (_, at) => [homes.data[at], at]))
+          const homed = new Map(Array.from({ length: positions }, (_, at) => [queryOf.data[at], at]))
           homed.delete(Q - 1)
-          expect([...origins.data]).toEqual(Array.from({ length: P * Q }, (_, place) => homed.get(place) ?? positions))
+          expect([...positionOf.data]).toEqual(Array.from({ length: P * Q }, (_, place) => homed.get(place) ?? positions))
         }
       }),
     )
@@ -296,14 +296,14 @@ function withoutSlot(line: string): string {
   return line.slice(line.indexOf(':'))
 }
 
-/** Flat positions that the query may see; all are in its row by the mask's shape, or among the keys of its piece. */
-function keys({ rows: { length, mask, pieces } }: Batch, query: number): number[] {
-  if (pieces) {
-    const home = pieces.homes.data[query]!
-    const [Q, L] = [pieces.queries.shape[1]!, pieces.keys.shape[1]!]
-    const piece = Math.floor(home / Q)
-    const seen = [...pieces.keys.data.slice(piece * L, (piece + 1) * L)].filter((_, k) => mask.data[home * L + k] === 0)
-    const of = pieces.queries.data[home]!
+/** Flat positions that the query may see; all are in its row by the mask's shape, or among the keys of its segment. */
+function keys({ rows: { length, mask, segments } }: Batch, query: number): number[] {
+  if (segments) {
+    const home = segments.queryOf.data[query]!
+    const [Q, L] = [segments.queries.shape[1]!, segments.keys.shape[1]!]
+    const segment = Math.floor(home / Q)
+    const seen = [...segments.keys.data.slice(segment * L, (segment + 1) * L)].filter((_, k) => mask.data[home * L + k] === 0)
+    const of = segments.queries.data[home]!
     // All padding is read in one place, as the first of it.
     return seen.map((key) => (key === of ? query : key))
   }

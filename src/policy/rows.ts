@@ -1,8 +1,10 @@
 import { UserError } from '../graph/errors.ts'
-import { apart, type Batch, layOut, type PieceShape, type RowShape } from './layout.ts'
-import { checkTrees, pieceLengths, reachOf, type Tree, treeLength } from './tree.ts'
+import { type Batch, layOut, type RowShape, segmentsOf } from './layout.ts'
+import type { SegmentShape } from './segments.ts'
+import { checkTrees, reachOf, segmentLengths, type Tree, treeLength } from './tree.ts'
 
-export { apart, type Batch, type PieceShape, type Pieces, type RowShape, type Rows } from './layout.ts'
+export { type Batch, type RowShape, type Rows, segmentsOf } from './layout.ts'
+export type { SegmentShape, Segments } from './segments.ts'
 export { type Tree, textTree, treeLength } from './tree.ts'
 
 export interface Packing {
@@ -13,7 +15,7 @@ export interface Packing {
   /** N is rounded up to a multiple of this. Default 64. */
   readonly wantedMultiple?: number
   /** Q and L are rounded up to a multiple of this. Default 16. */
-  readonly pieceMultiple?: number
+  readonly segmentMultiple?: number
   /** The model's context: no branch may read more positions than this. */
   readonly contextLength?: number
   /** What is weighed when shapes are chosen, in units of one input position. Default: wanted 1, run 100. */
@@ -176,8 +178,8 @@ function rowBudget({ tokenBudget = 2048 }: Packing, length: number): number {
 /** The quadratic part is attention: a quarter of a small decoder's work where 512 positions see each other. */
 function workOf(shape: RowShape, { cost = { wanted: 1, run: 100 } }: Packing): number {
   const { rows, length, wanted } = shape
-  const pieces = apart(shape)
-  const seen = pieces ? pieces.count * pieces.queries * pieces.keys : rows * length ** 2
+  const segments = segmentsOf(shape)
+  const seen = segments ? segments.count * segments.queries * segments.keys : rows * length ** 2
   return rows * length + seen / 2048 + cost.wanted * wanted + cost.run
 }
 
@@ -196,20 +198,20 @@ function needOf(trees: readonly Tree[], length: number, bin: Bin): Need {
   const here = bin.flat().map((tree) => trees[tree]!)
   const completions = here.flatMap((tree) => tree.completions)
   const wanted = completions.reduce((sum, completion) => sum + completion.length, 0)
-  const lengths = here.flatMap(pieceLengths)
-  // One more query and key than any piece has: the padding's.
-  const readers = 1 + Math.max(0, ...here.map(({ completions }) => completions.filter(({ length }) => length > 1).length))
-  const pieces = { readers, count: lengths.length, queries: 1 + Math.max(0, ...lengths), keys: 1 + Math.max(0, ...here.map(reachOf)) }
-  return { rows: bin.length, length, wanted, completions: completions.length, pieces }
+  const lengths = here.flatMap(segmentLengths)
+  // One more query and key than any segment has: the padding's.
+  const seenBy = 1 + Math.max(0, ...here.map(({ completions }) => completions.filter(({ length }) => length > 1).length))
+  const segments = { seenBy, count: lengths.length, queries: 1 + Math.max(0, ...lengths), keys: 1 + Math.max(0, ...here.map(reachOf)) }
+  return { rows: bin.length, length, wanted, completions: completions.length, segments }
 }
 
-function roundUp({ pieces, ...shape }: Need, { wantedMultiple = 64, pieceMultiple = 16 }: Packing): RowShape {
+function roundUp({ segments, ...shape }: Need, { wantedMultiple = 64, segmentMultiple = 16 }: Packing): RowShape {
   const up = (n: number, multiple: number) => Math.max(1, Math.ceil(n / multiple)) * multiple
-  const { queries, keys } = pieces
+  const { queries, keys } = segments
   return {
     ...shape,
     wanted: up(shape.wanted, wantedMultiple),
-    pieces: { ...pieces, queries: up(queries, pieceMultiple), keys: up(keys, pieceMultiple) },
+    segments: { ...segments, queries: up(queries, segmentMultiple), keys: up(keys, segmentMultiple) },
   }
 }
 
@@ -219,21 +221,21 @@ function larger(a: RowShape, b: RowShape): RowShape {
     length: Math.max(a.length, b.length),
     wanted: Math.max(a.wanted, b.wanted),
     completions: Math.max(a.completions, b.completions),
-    ...(a.pieces && b.pieces ? { pieces: largerPieces(a.pieces, b.pieces) } : {}),
+    ...(a.segments && b.segments ? { segments: largerSegments(a.segments, b.segments) } : {}),
   }
 }
 
-function largerPieces(a: PieceShape, b: PieceShape): PieceShape {
-  const most = (key: keyof PieceShape) => Math.max(a[key], b[key])
-  return { readers: most('readers'), count: most('count'), queries: most('queries'), keys: most('keys') }
+function largerSegments(a: SegmentShape, b: SegmentShape): SegmentShape {
+  const most = (key: keyof SegmentShape) => Math.max(a[key], b[key])
+  return { seenBy: most('seenBy'), count: most('count'), queries: most('queries'), keys: most('keys') }
 }
 
-/** Whether the shape has room for what is needed; rows that are seen whole have room for any pieces. */
-function fits({ pieces, ...shape }: RowShape, need: Need): boolean {
+/** Whether the shape has room for what is needed; rows that are seen whole have room for any segments. */
+function fits({ segments, ...shape }: RowShape, need: Need): boolean {
   const room =
     shape.rows >= need.rows && shape.length >= need.length && shape.wanted >= need.wanted && shape.completions >= need.completions
-  const roomy = (key: keyof PieceShape) => !pieces || pieces[key] >= need.pieces[key]
-  return room && roomy('readers') && roomy('count') && roomy('queries') && roomy('keys')
+  const roomy = (key: keyof SegmentShape) => !segments || segments[key] >= need.segments[key]
+  return room && roomy('seenBy') && roomy('count') && roomy('queries') && roomy('keys')
 }
 
 function firstSlots(trees: readonly Tree[]): number[] {

@@ -8,8 +8,9 @@ import { openEngine } from '../engine/index.ts'
 import { UserError } from '../graph/index.ts'
 import type { Completion, Sampling } from '../models/sampling.ts'
 import { random } from '../random/index.ts'
-import { openPolicy, scoreTrees } from './policy.ts'
+import { openPolicy } from './policy.ts'
 import { sampleCompletions } from './sample.ts'
+import { scoreTrees } from './score.ts'
 
 const engine = openEngine({ threads: 2 })
 afterAll(() => engine.close())

@@ -1,11 +1,12 @@
 import { UserError } from '../graph/index.ts'
-import { type Completion, checkSampling, type Sampling, type Telling, telling } from '../models/sampling.ts'
+import { type Completion, checkSampling, type DecodedText, decodedText, type Sampling } from '../models/sampling.ts'
 import { random } from '../random/index.ts'
 import type { Follower } from '../text/index.ts'
 import { type NextToken, openCache, type Writing } from './cache.ts'
-import { choose } from './draw-token.ts'
+import { drawToken } from './draw-token.ts'
 import { penalise } from './penalise.ts'
-import { checkIds, type Policy } from './policy.ts'
+import type { Policy } from './policy.ts'
+import { checkIds } from './score.ts'
 
 /**
  * Samples completions: a prompt is read once and shared by all its completions, finished ones make room for the next, and keys and
@@ -44,15 +45,15 @@ export async function sampleCompletions(
   const results: Completion[][] = prompts.map(() => [])
   // Rows of like length lie side by side, so that little of the cache is read in vain.
   const waiting = prompts.map((_, i) => i).sort((a, b) => prompts[a]!.length - prompts[b]!.length || a - b)
-  const pick = picker(options, prompts)
+  const draw = drawer(options, prompts)
   const { tokenizer } = options
-  const told = new Map<Writing, Telling>()
+  const decoded = new Map<Writing, DecodedText>()
   const followed = new Map<Writing, { readonly follower: Follower; allowed: Allowed }>()
 
   const begin = (prompt: number, index: number): Writing => {
     const ids = prompts[prompt]!
     const writing = { prompt, index, ids: [], logps: [], length: ids.length, most: mostOf(ids) }
-    if (tokenizer) told.set(writing, telling(tokenizer, ids, options.stop))
+    if (tokenizer) decoded.set(writing, decodedText(tokenizer, ids, options.stop))
     return writing
   }
   /** Asks what may come next in completions that are constrained, those that begin included. */
@@ -63,9 +64,9 @@ export async function sampleCompletions(
       followed.set(writing, { follower, allowed: await follower.allowed() })
     }
   }
-  const say = (writing: Writing, next: NextToken): boolean => {
+  const append = (writing: Writing, next: NextToken): boolean => {
     const { follower, allowed } = followed.get(writing) ?? {}
-    const id = pick(next, writing, allowed)
+    const id = draw(next, writing, allowed)
     const logp = next.logp(id)
     if (Number.isNaN(logp))
       throw new UserError('sample: log-probabilities must be numbers, got NaN; the model has diverged, go back to an earlier checkpoint')
@@ -73,18 +74,18 @@ export async function sampleCompletions(
     ids.push(id)
     logps.push(logp)
     follower?.push(id)
-    const tell = told.get(writing)
+    const soFar = decoded.get(writing)
     const end = options.eosIds.includes(id)
-    let piece = end ? '' : (tell?.push(id) ?? '')
-    const ended = end || tell?.stop !== undefined
+    let piece = end ? '' : (soFar?.push(id) ?? '')
+    const ended = end || soFar?.stop !== undefined
     const goesOn = !ended && ids.length < most
-    if (!goesOn) piece += tell?.end() ?? ''
+    if (!goesOn) piece += soFar?.end() ?? ''
     options.onToken?.(prompt, index, id, logp, piece)
     if (goesOn) return true
-    told.delete(writing)
+    decoded.delete(writing)
     followed.delete(writing)
     follower?.close()
-    const text = tell && { text: tell.text, ...(tell.stop === undefined ? {} : { stop: tell.stop }) }
+    const text = soFar && { text: soFar.text, ...(soFar.stop === undefined ? {} : { stop: soFar.stop }) }
     const completion = { ids, logps, ended, ...text }
     results[prompt]![index] = completion
     options.onCompletion?.(prompt, index, completion)
@@ -101,12 +102,12 @@ export async function sampleCompletions(
         const rows = await run.read(next.map((i) => prompts[i]!))
         const started = next.flatMap((prompt, from) => Array.from({ length: perPrompt }, (_, k) => ({ from, writing: begin(prompt, k) })))
         await follow(started.map(({ writing }) => writing))
-        await run.start(started.filter(({ from, writing }) => say(writing, rows.at(from))))
+        await run.start(started.filter(({ from, writing }) => append(writing, rows.at(from))))
         continue
       }
       const rows = await run.step()
       await follow(followed.keys())
-      run.keep((writing, row) => say(writing, rows.at(row)))
+      run.keep((writing, row) => append(writing, rows.at(row)))
       if (waiting.length === 0) await run.shrink()
     }
   } finally {
@@ -118,7 +119,7 @@ export async function sampleCompletions(
 
 type Allowed = (id: number) => boolean
 
-function picker(sampling: Sampling, prompts: readonly (readonly number[])[]) {
+function drawer(sampling: Sampling, prompts: readonly (readonly number[])[]) {
   const { temperature = 1, topK, topP, minP, seed, repetitionPenalty = 1 } = sampling
   const choice = { greedy: temperature === 0, ...(topK ? { topK } : {}), ...(topP ? { topP } : {}), ...(minP ? { minP } : {}) }
   const { uniform } = random(seed, 'sample')
@@ -128,7 +129,7 @@ function picker(sampling: Sampling, prompts: readonly (readonly number[])[]) {
       : weights
   return (next: NextToken, writing: Writing, allowed?: Allowed) =>
     next.likeliest ??
-    choose(weigh(next, writing, allowed), (depth) => uniform(writing.prompt, writing.index, writing.ids.length, depth), choice)
+    drawToken(weigh(next, writing, allowed), (depth) => uniform(writing.prompt, writing.index, writing.ids.length, depth), choice)
 }
 
 /** Logits are read only when they are changed: probabilities at a temperature come from the engine for less. */

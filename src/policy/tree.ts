@@ -27,7 +27,7 @@ export function treeLength(tree: Tree): number {
 }
 
 /** How many input positions its prompt and each of its branches take, those without any left out. */
-export function pieceLengths({ prompt, completions }: Tree): number[] {
+export function segmentLengths({ prompt, completions }: Tree): number[] {
   return [prompt.length, ...completions.map(({ length }) => length - 1)].filter((length) => length > 0)
 }
 

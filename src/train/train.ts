@@ -3,14 +3,14 @@ import { tensor, UserError } from '../graph/index.ts'
 import { type CustomLoss, ktoBaseline, mismatched, type Objective } from '../objectives/index.ts'
 import {
   type Batch,
-  LONGEST_SHARED,
+  joinTrees,
+  LONGEST_JOINED,
   type Packing,
   type Policy,
   packTrees,
   rowTensors,
   scoreTrees,
   shapeOf,
-  shareTrees,
   type Tree,
 } from '../policy/index.ts'
 import { batches } from '../preferences/index.ts'
@@ -152,9 +152,9 @@ interface Micro {
 
 /** The micro-batches of a step; what pairs of one prompt have in common is read once, where the row stays short enough for that to pay. */
 function layOut(now: readonly Example[], packing: Packing): Micro[] {
-  const shared = shareTrees(
+  const shared = joinTrees(
     now.map(({ tree }) => tree),
-    Math.min(packing.tokenBudget!, LONGEST_SHARED),
+    Math.min(packing.tokenBudget!, LONGEST_JOINED),
   )
   const parts = packTrees(
     shared.map(({ tree }) => tree),

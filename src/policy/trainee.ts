@@ -2,9 +2,8 @@ import { join } from 'node:path'
 import { type Checkpoint, loadAdapters, loadCheckpoint, saveAdapters, saveCheckpoint } from '../checkpoints/index.ts'
 import type { Resident } from '../engine/index.ts'
 import { leaves, type Nested, type Tensor } from '../graph/index.ts'
-import { type Adapters, decoderParams, freshAdapters, mergeAdapters } from '../models/index.ts'
-import { adapterLeaves, type Policy, placeAdapters, policyOf, readAdapters, readParams } from '../policy/index.ts'
-import type { TrainSettings } from '../recipe/recipe.ts'
+import { type Adapters, decoderParams, freshAdapters, type Lora, mergeAdapters } from '../models/index.ts'
+import { adapterLeaves, type Policy, placeAdapters, policyOf, readAdapters, readParams } from './policy.ts'
 
 /** The policy that is trained, beside the reference it starts from and is measured against. */
 export interface Trainee {
@@ -20,7 +19,11 @@ export interface Trainee {
 }
 
 /** A copy of the reference's parameters, or adapters on top of them; programs are shared with the reference where the graph is the same. */
-export async function openTrainee(reference: Policy, checkpoint: Checkpoint, { lora, seed }: TrainSettings): Promise<Trainee> {
+export async function openTrainee(
+  reference: Policy,
+  checkpoint: Checkpoint,
+  { lora, seed }: { readonly lora?: Omit<Lora, 'seed'>; readonly seed: number },
+): Promise<Trainee> {
   const { engine, config } = reference
   if (lora) {
     const start = freshAdapters(config, { ...lora, seed }, checkpoint.params)
@@ -46,7 +49,7 @@ export async function openTrainee(reference: Policy, checkpoint: Checkpoint, { l
     Object.entries(reference.given).map(async ([name, { dtype, shape }]) => [name, await engine.allocate({ dtype, shape })] as const),
   )
   const given: Record<string, Resident> = Object.fromEntries(entries)
-  const params = decoderParams(config, (_, __, path) => given[`params.${path}`]!)
+  const params = decoderParams(config, (path) => given[`params.${path}`]!)
   const policy: Policy = { ...reference, params, given }
   const whole = { count: 1, from: 0, to: 0 }
   const reset = async () => {

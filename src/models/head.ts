@@ -1,0 +1,30 @@
+import { addRows, constant, linear, logSumExp, matmul, reshape, sizeOf, sum, takeRows, transpose, type Value } from '../graph/index.ts'
+import { capped } from './capped.ts'
+import type { DecoderConfig } from './config.ts'
+import type { DecoderParams } from './params.ts'
+
+/**
+ * Log-probabilities of wanted next tokens, without ever holding more than [N, vocabulary]: logit of the target minus log Σ e^logit.
+ *
+ * shape   hidden f32[R, T, d], wanted i32[N] flat positions, targets i32[N] → f32[N], nats
+ */
+export function tokenLogps(params: DecoderParams<Value>, hidden: Value, wanted: Value, targets: Value, { logitCap }: DecoderConfig): Value {
+  const head = params.head ?? params.embed
+  const at = takeRows(reshape(hidden, [sizeOf(hidden.shape.slice(0, -1)), hidden.shape.at(-1)!]), wanted)
+  const said = capped(sum(at.mul(takeRows(head, targets)), [-1]), logitCap)
+  return reshape(said.sub(logSumExp(capped(matmul(at, transpose(head)), logitCap))), wanted.shape)
+}
+
+/** Logits over the whole vocabulary. shape hidden f32[…, d] → f32[…, V] */
+export function logits(params: DecoderParams<Value>, hidden: Value, { logitCap }: DecoderConfig): Value {
+  return capped(linear(hidden, params.head ?? params.embed), logitCap)
+}
+
+/**
+ * Log-probability of each completion: the wanted tokens' summed by slot.
+ *
+ * shape   logps, weights f32[N], completion i32[N] → f32[C], nats
+ */
+export function completionLogps(logps: Value, completion: Value, weights: Value, completions: number): Value {
+  return addRows(constant(0, [completions]), completion, logps.mul(weights))
+}

@@ -1,0 +1,61 @@
+import { graph, UserError } from '../graph/index.ts'
+import type { DecoderConfig } from '../models/config.ts'
+import { decoder } from '../models/decoder.ts'
+import { completionLogps, tokenLogps } from '../models/head.ts'
+import { type Policy, policyInputs } from './policy.ts'
+import { rowInputs, rowTensors, shapeOf } from './row-inputs.ts'
+import { type Batch, type Packing, packTrees, type Tree } from './rows.ts'
+
+/**
+ * Log-probabilities of every completion of every tree, in the order of trees and completions.
+ *
+ * units   nats, summed over the completion's tokens
+ * throws  UserError for an id that the model does not have, and as packTrees
+ */
+export async function scoreTrees(
+  policy: Policy,
+  trees: readonly Tree[],
+  packing: Packing = {},
+  onBatch?: (done: number, of: number) => void,
+): Promise<number[]> {
+  trees.forEach(({ prompt, completions }, i) => {
+    for (const ids of [prompt, ...completions]) checkIds(`score: ids of tree ${i}`, ids, policy.config)
+  })
+  const scores: number[] = new Array(trees.reduce((n, tree) => n + tree.completions.length, 0)).fill(0)
+  const batches = packTrees(trees, { contextLength: policy.config.contextLength, tokenBudget: 1024, ...packing })
+  for (const [i, batch] of batches.entries()) {
+    const logps = await scoreBatch(policy, batch)
+    batch.slots.forEach((slot, local) => {
+      scores[slot] = logps[local]!
+    })
+    onBatch?.(i + 1, batches.length)
+  }
+  return scores
+}
+
+/** Makes sure that the embedding has a row for every id; `where` leads the error. */
+export function checkIds(where: string, ids: readonly number[], { vocabSize }: DecoderConfig) {
+  const strange = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize))
+  if (strange === undefined) return
+  throw new UserError(
+    `${where} must be 0 to ${vocabSize - 1} (the model's vocabulary), got ${strange}; were the tokens made by another model's tokenizer?`,
+  )
+}
+
+async function scoreBatch(policy: Policy, { rows }: Batch): Promise<ArrayLike<number>> {
+  const shape = shapeOf(rows)
+  const program = await policy.program(`score ${JSON.stringify(shape)}`, () => {
+    const { params, adapters, inputs } = policyInputs(policy)
+    const given = rowInputs(shape)
+    const hidden = decoder(params, given, policy.config, adapters ? { adapters } : {})
+    const logps = completionLogps(
+      tokenLogps(params, hidden, given.wanted, given.targets, policy.config),
+      given.completion,
+      given.weights,
+      shape.completions,
+    )
+    return graph({ ...inputs, ...given }, { logps })
+  })
+  const { logps } = await program.run({ ...policy.given, ...rowTensors(rows) })
+  return logps!.data
+}
