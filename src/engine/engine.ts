@@ -70,9 +70,9 @@ export interface Engine {
 /**
  * Opens the engine: a thread with ONNX Runtime in it and one memory for all that stays.
  *
- * limits  CPU; threads defaults to the number of cores
+ * limits  CPU; threads defaults to INNATE_THREADS, or else to the number of cores
  */
-export function openEngine({ threads = availableParallelism() }: { threads?: number } = {}): Engine {
+export function openEngine({ threads = Number(process.env.INNATE_THREADS) || availableParallelism() }: { threads?: number } = {}): Engine {
   // The thread is plain JavaScript, whatever loaders and flags the process was started with.
   const worker = new Worker(workerUrl(), { execArgv: [] })
   const waiting = new Map<number, { resolve: (value: never) => void; reject: (error: Error) => void }>()

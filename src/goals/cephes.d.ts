@@ -3,6 +3,7 @@ declare module 'cephes' {
   export const compiled: Promise<void>
   export function ndtr(x: number): number
   export function ndtri(p: number): number
+  export function incbi(a: number, b: number, y: number): number
   export function lbeta(a: number, b: number): number
   export function psi(x: number): number
   export function zeta(x: number, q: number): number

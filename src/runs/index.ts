@@ -1,4 +1,6 @@
 export { edges, sayBound } from './bound.ts'
+export { compare, meanOver } from './compare.ts'
+export { type Decided, type Experiment, type ExperimentOptions, type Numbers, runExperiment } from './experiment.ts'
 export type { Axes, PlotForm } from './plots/drawing.ts'
 export { type PlotName, plot, plotForms } from './plots/plot.ts'
 export { type Shown, shownSchema } from './plots/shown.ts'
