@@ -35,7 +35,7 @@ describe.skipIf(!built)(`the package${built ? '' : ' (not run here: dist is olde
   it('holds what users need and nothing else: no tests, no maps, nothing of sources that are gone', () => {
     const modules = sources.filter((file) => !/\.test\.ts$|\.d\.ts$|(^|\/)fake-/.test(file)).map((file) => file.slice(0, -3))
     const wanted = [
-      ...['LICENSE', 'README.md', 'package.json', 'examples/my.ts', 'docs/examples.md', 'docs/recipe.md'],
+      ...['LICENSE', 'README.md', 'package.json', 'examples/my.ts', 'docs/examples.md', 'docs/recipe.md', 'docs/sources.md'],
       ...['gold.ts', 'prompts.jsonl', 'recipe.ts', 'voter.ts'].map((name) => `examples/stories/${name}`),
       ...['config', 'generation_config', 'measured', 'tokenizer', 'tokenizer_config'].map((name) => `box/stories5m/${name}.json`),
       ...['README.md', 'model.safetensors'].map((name) => `box/stories5m/${name}`),

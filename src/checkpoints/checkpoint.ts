@@ -36,7 +36,7 @@ export interface Checkpoint {
 /** Models that are known by name; each makes sure that its folder is there and says where. */
 export const models: Record<string, { readonly folder: (onProgress: (line: string) => void) => Promise<string> }> = {
   stories5m,
-  stories15m,
+  ...(stories15m ? { stories15m } : {}),
 }
 
 const remedy = 'a model folder holds config.json, model.safetensors and tokenizer.json as transformers saves them'

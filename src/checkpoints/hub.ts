@@ -2,11 +2,11 @@ import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { HubApiError, listFiles, modelInfo } from '@huggingface/hub'
 import { z } from 'zod'
+import { cacheFolder } from '../files/cache-folder.ts'
 import { parse, parseJson } from '../files/json.ts'
 import { UserError } from '../graph/errors.ts'
 import { tokenizerFiles } from '../text/tokenizer.ts'
 import { download, type RemoteFile } from './download.ts'
-import { cacheFolder } from './stories15m.ts'
 
 /** A model on the Hub: `owner/name`, or `owner/name@revision`. */
 export interface HubId {

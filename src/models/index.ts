@@ -8,3 +8,4 @@ export { adaptedNorms, freshAdapters, type Lora, linearLayers, mergeAdapters, un
 export { rmsNorm } from './norm.ts'
 export { type DecoderBlock, type DecoderParams, decoderParams } from './params.ts'
 export type { Completion, Sampling } from './sampling.ts'
+export { tensorName } from './tensor-names.ts'

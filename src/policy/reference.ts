@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { appendFile, mkdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { cacheFolder } from '../checkpoints/index.ts'
+import { cacheFolder } from '../files/index.ts'
 import { joinTrees, LONGEST_JOINED } from './join-trees.ts'
 import type { Policy } from './policy.ts'
 import type { Tree } from './rows.ts'

@@ -1,5 +1,6 @@
 export { type ChatTemplate, chatIds, loadChatTemplate, type Message, readChatTemplate } from './chat-template.ts'
 export { type Constraint, type Follower, jsonSchema } from './json-schema.ts'
+export { type Piece, sentencePieceJson } from './sentencepiece.ts'
 export { type StopWatch, stopWatch } from './stop-watch.ts'
 export { type StreamDecoder, streamDecoder } from './stream-decoder.ts'
 export { loadTokenizer, type Tokenizer } from './tokenizer.ts'

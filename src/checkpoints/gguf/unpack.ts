@@ -1,8 +1,8 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { cacheFolder } from '../../files/cache-folder.ts'
 import { writeFolder } from '../../files/write-folder.ts'
 import type { Tensor } from '../../graph/tensor.ts'
-import { cacheFolder } from '../stories15m.ts'
 import { readGguf } from './read.ts'
 
 export interface UnpackedGguf {

@@ -1,11 +1,9 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Shape, sizeOf, type Tensor } from '../graph/tensor.ts'
-import { type DecoderConfig, writeConfig } from '../models/config.ts'
-import { decoderParams } from '../models/params.ts'
-import { tensorName } from '../models/tensor-names.ts'
-import { type Piece, sentencePieceJson } from '../text/sentencepiece.ts'
-import { writeSafetensors } from './safetensors.ts'
+import { writeSafetensors } from 'innate/checkpoints'
+import { type Shape, sizeOf, type Tensor } from 'innate/graph'
+import { type DecoderConfig, decoderParams, tensorName, writeConfig } from 'innate/models'
+import { type Piece, sentencePieceJson } from 'innate/text'
 
 const beginOfText = 1
 

@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
+import { loadCheckpoint } from 'innate/checkpoints'
+import type { Tensor } from 'innate/graph'
 import { afterAll, describe, expect, it } from 'vitest'
-import type { Tensor } from '../graph/tensor.ts'
-import { loadCheckpoint } from './checkpoint.ts'
 import { convertLlama2c } from './llama2c.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'innate-llama2c-'))

@@ -1,13 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
+import { loadCheckpoint } from 'innate/checkpoints'
+import { cacheFolder } from 'innate/files'
 import { describe, expect, it } from 'vitest'
-import { loadCheckpoint } from './checkpoint.ts'
-import { cacheFolder } from './stories15m.ts'
 
 const cached = existsSync(join(cacheFolder(), 'models', 'stories15m'))
-const prompts = new URL('../../fixtures/stories15m/prompts.json', import.meta.url)
+const prompts = new URL('../fixtures/stories15m/prompts.json', import.meta.url)
 
 describe.skipIf(!cached)(
   `stories15m${cached ? '' : ' (not run here: the model is not in the cache, `npm start` fetches it)'}`,
@@ -51,15 +50,3 @@ describe.skipIf(!cached)(
     })
   },
 )
-
-describe('cacheFolder', () => {
-  it.each<[string, NodeJS.ProcessEnv, NodeJS.Platform, string]>([
-    ['what $INNATE_CACHE says', { INNATE_CACHE: 'here', XDG_CACHE_HOME: 'there' }, 'linux', 'here'],
-    ['where Linux keeps caches', {}, 'linux', join(homedir(), '.cache', 'innate')],
-    ['where the user keeps caches', { XDG_CACHE_HOME: 'there' }, 'linux', join('there', 'innate')],
-    ['where macOS keeps caches', {}, 'darwin', join(homedir(), 'Library', 'Caches', 'innate')],
-    ['where Windows keeps caches', { LOCALAPPDATA: 'local' }, 'win32', join('local', 'innate')],
-  ])('is %s', (_, env, platform, folder) => {
-    expect(cacheFolder(env, platform)).toBe(folder)
-  })
-})
