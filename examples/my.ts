@@ -4,7 +4,7 @@ import { adamw, atLeast, atMost, dpo, goal, goalPrior, goals, onPolicy, recipe, 
 const dialogue = goal('dialogue', ({ text }) => text.split('"').length - 1, { about: 'quotation marks' })
 
 // Whoever compares two completions. This one is a program with a hidden taste, to see the loop run;
-// a real one is commandJudge('node judge.mjs', { keep: 'votes.jsonl' }).
+// a real one is commandJudge('node judge.mjs', { keep: 'votes.jsonl' }), which answers [1, 1] where it can not tell.
 const judge = simulatedVoter({
   about: 'likes stories in which people talk and that come to their end',
   utility: ({ text, ended }) => 0.8 * Math.min(text.split('"').length - 1, 6) + (ended ? 1 : -1),

@@ -19,6 +19,17 @@ export function winRate(votes: readonly (readonly Votes[])[], resampling?: Resam
   return share('winRate', each('winRate', votes, outcome), resampling)
 }
 
+/**
+ * The share of votes for whatever stood first before the judge, each asking a pair of votes for first and second.
+ * A judge without a liking for a place gives ½.
+ */
+export function firstShare(askings: readonly (readonly (readonly [forFirst: number, forSecond: number])[])[]): Estimate {
+  return share(
+    'place.first',
+    each('place.first', askings, ([first, second]) => first / (first + second)),
+  )
+}
+
 /** The share of completions that come to an end by themselves: that say the end token before the length runs out. */
 export function shareEnded(ended: readonly (readonly boolean[])[], resampling?: Resampling): Estimate {
   return share('shareEnded', each('shareEnded', ended, Number), resampling)

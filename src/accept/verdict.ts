@@ -120,7 +120,9 @@ function missed(evaluation: Evaluation): string[] {
 }
 
 function stop(rounds: number, at: Evaluation, verdict: Verdict['verdict'], reasons: string[]): Decision {
-  return { next: 'stop', verdict: { verdict, rounds, round: at.round, look: at.look, criteria: at.criteria, reasons } }
+  const { round, look, criteria, alarms = [], place, measures } = at
+  const beside = { alarms, ...(place ? { place } : {}), ...(measures.gold ? { gold: measures.gold } : {}) }
+  return { next: 'stop', verdict: { verdict, rounds, round, look, criteria, reasons, ...beside } }
 }
 
 function count(n: number, noun: string): string {

@@ -186,6 +186,7 @@ describe('align', () => {
       policy,
       reference,
       judge: voter,
+      order: 'half' as const,
       goalScale: undefined,
       gold: undefined,
       before,

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises'
-import { type AskedRow, askedSchema, judged, pairUp, promptsOf, type VotedRow, votedSchema } from '../collect/collect.ts'
+import { askJudge } from '../collect/ask-judge.ts'
+import { type AskedRow, askedSchema, pairUp, promptsOf, type VotedRow, votedSchema } from '../collect/collect.ts'
 import { logpOf, sampleOf, sampleTexts, treeOf } from '../collect/sample-texts.ts'
 import { seedFor } from '../random/index.ts'
 import { type Run, roundFolder } from '../runs/index.ts'
@@ -8,7 +9,7 @@ import { begin } from './watch.ts'
 
 /** Samples one rollout's completions from the newest policy, pairs them, and has them judged; what an earlier process kept is read instead. */
 export async function collectPairs(rounds: Rounds, run: Run, round: number, rollout: number): Promise<void> {
-  const { voted, recipe, decodeSide } = rounds
+  const { voted, recipe, preferences, decodeSide } = rounds
   await restoreRound(rounds, run, round - 1)
   const file = `${roundFolder(round)}/pairs.jsonl`
   const before = run.has(file) ? await run.readRows(file, votedSchema) : []
@@ -16,8 +17,9 @@ export async function collectPairs(rounds: Rounds, run: Run, round: number, roll
     const rows = await samplePairs(rounds, run, round, rollout)
     const pairs = rows.map((row) => ({ a: decodeSide(row, 'a'), b: decodeSide(row, 'b') }))
     const { judge } = voted[0] ? scaleOfRounds(rounds) : scaleOfRounds(rounds, rows)
-    const votes = await judged(judge, pairs, seedFor(recipe.seed, `votes/${streamOf(round, rollout)}`))
-    const found = rows.map((row, i): VotedRow => ({ ...row, votes: votes[i]!, rollout }))
+    const seed = seedFor(recipe.seed, `votes/${streamOf(round, rollout)}`)
+    const answers = await askJudge(judge, pairs, { seed, order: preferences.order })
+    const found = rows.map((row, i): VotedRow => ({ ...row, ...answers[i]!, rollout }))
     await run.writeRows(file, [...before, ...found])
   }
   await rm(await run.path(`${roundFolder(round)}/asked.jsonl`), { force: true })

@@ -35,6 +35,7 @@ export async function lookAtRound(
       policy: trainee.policy,
       reference,
       judge,
+      order: preferences.order,
       goalScale,
       gold: recipe.gold,
       before: referenceTexts[which],

@@ -9,14 +9,16 @@ import {
   winRate,
 } from '../accept/index.ts'
 import type { Checkpoint } from '../checkpoints/index.ts'
-import { judged } from '../collect/collect.ts'
+import { type Answer, askJudge } from '../collect/ask-judge.ts'
 import type { Prompt } from '../collect/prompts.ts'
 import { logpOf, type SampledText, sampleTexts, treeOf } from '../collect/sample-texts.ts'
 import { type Goal, type GoalScale, type Judge, scores } from '../goals/index.ts'
 import { type Policy, scoreTrees } from '../policy/index.ts'
 import type { Reference } from '../policy/reference.ts'
-import type { Recipe } from '../recipe/recipe.ts'
+import type { OnPolicy, Recipe } from '../recipe/recipe.ts'
 import type { Correlation, Estimate, Evaluation, SampleRow } from '../runs/index.ts'
+import { alarmsOf } from './alarms.ts'
+import { placeOf } from './place.ts'
 
 /** What a look needs: who is compared, by whom, on which prompts. */
 export interface Look {
@@ -25,6 +27,7 @@ export interface Look {
   readonly policy: Policy
   readonly reference: Reference
   readonly judge: Judge
+  readonly order: OnPolicy['order']
   /** Goals of the prior and, last, the gold measure where there is one, on the scale of the reference's samples. */
   readonly goalScale: GoalScale | undefined
   readonly gold: Goal | undefined
@@ -54,13 +57,15 @@ export async function look(
   })
   const grouped = <T>(flat: readonly T[]) => prompts.map((_, i) => flat.slice(i * perPrompt, (i + 1) * perPrompt))
   const beside = before.flat()
-  const votes =
+  const answers =
     judge.kind === 'votes'
       ? undefined
-      : await judged(
-          judge,
-          after.flat().map((one, i) => ({ a: one.sample, b: beside[i]!.sample })),
-          seed,
+      : grouped(
+          await askJudge(
+            judge,
+            after.flat().map((one, i) => ({ a: one.sample, b: beside[i]!.sample })),
+            { seed, order: given.order },
+          ),
         )
   const scored = Math.min(recipe.look.scored ?? prompts.length, prompts.length)
   const [scoredAfter, scoredBefore] = [after.slice(0, scored), before.slice(0, scored)]
@@ -69,7 +74,7 @@ export async function look(
   await policy.rest()
 
   const measures: Record<string, Estimate> = {
-    ...(votes ? { winRate: winRate(grouped(votes)) } : {}),
+    ...(answers ? { winRate: winRate(answers.map((group) => group.map(({ votes }) => votes))) } : {}),
     klFromReference: klFromReference(scoredAfter.map((group, i) => group.map((one, k) => logpOf(one) - referenceOfAfter[i]![k]!))),
     perplexityRise: perplexityRise(
       scoredBefore.map((group, i) => ({
@@ -91,7 +96,7 @@ export async function look(
   for (const [name, { after: now, before: then }] of standings)
     measures[name === given.gold?.name ? 'gold' : name] = meanDifference(name, now, then, 'sd')
   const criteria = judgeCriteria(recipe.accept, measures)
-  const voted = votes && grouped(votes)
+  const place = answers && placeOf(answers)
   // First one completion of every prompt: a report shows the first rows.
   const rows = Array.from({ length: perPrompt }, (_, k) =>
     after.map(
@@ -99,14 +104,20 @@ export async function look(
         prompt: prompts[i]!.text,
         reference: story(before[i]![k]!),
         policy: story(group[k]!),
-        ...(voted ? { votes: voted[i]![k]! } : {}),
+        ...(answers ? asked(answers[i]![k]!) : {}),
       }),
     ),
   ).flat()
-  return {
-    evaluation: { ...at, prompts: prompts.length, criteria, measures, correlations: correlations(given, standings, before, after) },
-    rows,
+  const evaluation: Evaluation = {
+    ...at,
+    prompts: prompts.length,
+    criteria,
+    measures,
+    correlations: correlations(given, standings, before, after),
+    ...(place ? { place } : {}),
+    alarms: alarmsOf({ place, cut: cutShare(before, after) }),
   }
+  return { evaluation, rows }
 }
 
 /** A number for each completion of each prompt. */
@@ -147,6 +158,15 @@ function column<T>(all: Look['before'], of: (sample: SampledText['sample']) => T
 
 function total<T>(items: readonly T[], of: (item: T) => number): number {
   return items.reduce((sum, item) => sum + of(item), 0)
+}
+
+/** The share of completions, of both sides, that ran into the limit of their length. */
+function cutShare(before: Look['before'], after: Look['before']): Estimate {
+  return { ...shareEnded(before.map((group, i) => [...group, ...after[i]!].map(({ sample }) => !sample.ended))), unit: 'share' }
+}
+
+function asked({ votes, askings }: Answer): Pick<SampleRow, 'votes' | 'askings'> {
+  return { votes, askings: askings.map(({ first, votes }) => ({ first: first === 'a' ? 'policy' : 'reference', votes })) }
 }
 
 function story({ sample: { text, tokens, ended } }: SampledText) {

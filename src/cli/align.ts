@@ -22,8 +22,8 @@ export const align = command({
     const result = await keepingRun('align', path, { screen, watch: watchOn(screen), signal }, (watch) =>
       alignRecipe(recipe, { watch, signal, resume, command }),
     )
-    const { verdict, rounds, criteria, reasons, run, model } = result
-    screen.emit({ verdict, rounds, criteria, reasons, run, ...(model ? { model } : {}) })
+    const { verdict, round: _, look: __, ...beside } = result
+    screen.emit({ verdict, ...beside })
     for (const line of verdictLines(result, screen)) screen.line(line)
     return {
       accepted: exitCodes.done,

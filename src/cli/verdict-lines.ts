@@ -3,21 +3,16 @@ import { sayBound } from '../runs/index.ts'
 import type { Screen } from './screen.ts'
 import { columns, wrap } from './screen.ts'
 
-/** A verdict for people: the word, why, every criterion with its interval against its bound, and where to look. */
+/** A verdict for people: the word, why, every criterion with its interval against its bound, gold, place and alarms, and where to look. */
 export function verdictLines(
-  { verdict, reasons, criteria, look, run, model }: Aligned,
+  { verdict, reasons, criteria, look, run, model, gold, place, alarms = [] }: Aligned,
   { colour, width }: Pick<Screen, 'colour' | 'width'>,
 ): string[] {
   const paint = { accepted: colour.green, rejected: colour.red, 'out of budget': colour.yellow, 'cannot tell': colour.yellow }[verdict]
-  const number = (x: number) => String(Number(x.toPrecision(3)))
-  const rows = criteria.map(({ name, estimate, low, high, bound, unit, met, n }) => [
-    met ? '✓' : '✗',
-    name,
-    number(estimate),
-    `[${number(low)}, ${number(high)}]`,
-    sayBound(bound, unit),
-    `${n} prompts`,
-  ])
+  const rows = criteria.map(({ name, bound, unit, met, ...measured }) => row(met ? '✓' : '✗', name, measured, sayBound(bound, unit)))
+  const bounded = criteria.some(({ name }) => name === 'gold')
+  if (gold && !bounded) rows.push(row('·', 'gold', gold, 'no bound'))
+  if (place) rows.push(row(place.alarm ? '!' : '·', 'place.first', place.first, '0.5 is fair'))
   return [
     '',
     colour.bold(paint(verdict.toUpperCase())),
@@ -27,6 +22,22 @@ export function verdictLines(
     `${look === 'sealed' ? 'sealed prompts' : 'development prompts'}, estimates with 95 % intervals:`,
     columns(rows, width),
     '',
+    ...alarms.flatMap(({ alarm, why, remedy }) => [wrap(`${colour.yellow(`ALARM ${alarm}`)}: ${why}; ${remedy}`, width), '']),
     columns([...(model ? [['model', model]] : []), ['run', run], ['report', `${run}/report.html`]], width),
   ]
+}
+
+interface Measured {
+  readonly estimate: number
+  readonly low: number
+  readonly high: number
+  readonly n: number
+}
+
+function row(mark: string, name: string, { estimate, low, high, n }: Measured, demanded: string): string[] {
+  return [mark, name, number(estimate), `[${number(low)}, ${number(high)}]`, demanded, `${n} prompts`]
+}
+
+function number(x: number): string {
+  return String(Number(x.toPrecision(3)))
 }

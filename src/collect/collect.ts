@@ -1,8 +1,7 @@
 import { z } from 'zod'
-import type { Judge, JudgedPair, Votes } from '../goals/index.ts'
-import { parseVotes } from '../goals/judges/judge.ts'
 import { UserError } from '../graph/index.ts'
 import type { OnPolicy } from '../recipe/recipe.ts'
+import { answerSchema } from './ask-judge.ts'
 import type { Prompt } from './prompts.ts'
 import type { SampledText } from './sample-texts.ts'
 
@@ -12,32 +11,9 @@ const sideSchema = z.object({ ids: z.array(z.int()), ended: z.boolean() })
 export const askedSchema = z.object({ prompt: z.string(), promptIds: z.array(z.int()), a: sideSchema, b: sideSchema })
 export type AskedRow = z.infer<typeof askedSchema>
 
-/** The same with the judge's votes, and which of the round's rollouts it is of, counting from 1. */
-export const votedSchema = askedSchema.extend({ votes: z.tuple([z.number(), z.number()]).readonly(), rollout: z.int().default(1) })
+/** The same with the judge's answer, and which of the round's rollouts it is of, counting from 1. */
+export const votedSchema = askedSchema.extend({ ...answerSchema.shape, rollout: z.int().default(1) })
 export type VotedRow = z.infer<typeof votedSchema>
-
-/**
- * Has pairs judged, and makes sure that a judge of the user's own has voted on each.
- *
- * throws  UserError when it throws, or when its votes are not one pair of numbers for each pair
- */
-export async function judged(judge: Judge, pairs: readonly JudgedPair[], seed: number): Promise<Votes[]> {
-  const votes = await asked(judge, pairs, seed)
-  if (!Array.isArray(votes) || votes.length !== pairs.length)
-    throw new UserError(
-      `judge ${judge.name}: must vote on each of ${pairs.length} pairs, got ${Array.isArray(votes) ? votes.length : typeof votes}; mend the judge`,
-    )
-  return votes.map((vote, i) => parseVotes(`judge ${judge.name}, pair ${i + 1}`, vote))
-}
-
-async function asked(judge: Judge, pairs: readonly JudgedPair[], seed: number): Promise<unknown> {
-  try {
-    return await judge.votes(pairs, seed)
-  } catch (cause) {
-    if (cause instanceof UserError) throw cause
-    throw new UserError(`judge ${judge.name}: must vote, but it threw ${cause}; mend the judge`, { cause })
-  }
-}
 
 /** The prompts of a round by its rollouts: the next ones in order, from the start again when all were used. */
 export function promptsOf(round: number, all: readonly Prompt[], asked: Asked): Prompt[][] {

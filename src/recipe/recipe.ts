@@ -48,6 +48,8 @@ export interface OnPolicy {
   /** Prompts sampled at a time: a round trains on the pairs of each rollout before it samples the next. All of the round unless told. */
   readonly rollout?: number
   readonly judge: Judge | JudgeByGoals
+  /** Whether each side stands first before the judge in half of the pairs, or every pair is asked in both orders. */
+  readonly order: 'half' | 'both'
   readonly sampling: { readonly maxTokens?: number; readonly temperature: number; readonly topK?: number; readonly topP?: number }
 }
 
@@ -222,9 +224,9 @@ function objectiveOf(given: NonNullable<ParsedRecipe['objective']>): Objective {
 }
 
 function onPolicyOf(given: Extract<ParsedRecipe['preferences'], { prompts: unknown }>): OnPolicy {
-  const { judge, prompts, perPrompt, compare, trainOn, promptsPerRound, rollout, ...sampling } = given
+  const { judge, order, prompts, perPrompt, compare, trainOn, promptsPerRound, rollout, ...sampling } = given
   const asked = { prompts, perPrompt, compare, trainOn, promptsPerRound, ...(rollout ? { rollout } : {}) }
-  return { kind: 'onPolicy', ...asked, judge: judgeOf(judge), sampling: withoutUndefined(sampling) }
+  return { kind: 'onPolicy', ...asked, judge: judgeOf(judge), order, sampling: withoutUndefined(sampling) }
 }
 
 function judgeOf(given: Extract<ParsedRecipe['preferences'], { prompts: unknown }>['judge']): Judge | JudgeByGoals {

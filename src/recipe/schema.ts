@@ -49,6 +49,7 @@ const fromPolicy = z.strictObject({
   promptsPerRound: whole.default(192),
   rollout: whole.optional(),
   judge: judgeSchema,
+  order: z.enum(['half', 'both']).default('half'),
   maxTokens: whole.optional(),
   temperature: above0.default(1),
   topK: whole.optional(),

@@ -210,6 +210,15 @@ const accepted: ReportData = {
     look: 'sealed',
     criteria,
     reasons: ['Round 2 met every criterion on 256 sealed prompts, looked at once.'],
+    gold: of(0.21, 0.08, 0.34, 256, 'sd'),
+    place: { first: { estimate: 0.7, low: 0.64, high: 0.76, n: 256 }, alarm: true },
+    alarms: [
+      {
+        ...{ alarm: 'judge.place', value: 0.7, low: 0.64, high: 0.76, bound: 0.5 },
+        why: 'the judge gives 70 % [64 %, 76 %] of its votes to what stands first, so it likes what stands first',
+        remedy: "let it answer [1, 1] where it can not tell; order: 'both' asks in both orders and takes the mean",
+      },
+    ],
   },
   evaluations,
   metrics,

@@ -34,6 +34,26 @@ export const correlationSchema = z.object({ of: z.string(), with: z.string() }).
 export type Correlation = Readonly<z.infer<typeof correlationSchema>>
 
 /**
+ * Something that one should know before one trusts a verdict. An alarm changes no verdict.
+ *
+ * units   value, low and high those of what is watched; the bound is what they must not pass
+ */
+export const alarmSchema = z.object({
+  alarm: z.string(),
+  value: z.number(),
+  low: z.number(),
+  high: z.number(),
+  bound: z.number(),
+  why: z.string(),
+  remedy: z.string(),
+})
+export type Alarm = Readonly<z.infer<typeof alarmSchema>>
+
+/** The share of votes for whatever stood first before the judge; a judge without a liking for a place gives half. */
+export const placeSchema = z.object({ first: estimateSchema.omit({ unit: true, cannotTell: true }), alarm: z.boolean() })
+export type PlaceShare = Readonly<z.infer<typeof placeSchema>>
+
+/**
  * What the prior and what the votes contributed, as the goals folder computes it, with the prior's strength.
  *
  * units   weights in log-odds per standard deviation of the goal; strength in votes
@@ -75,6 +95,8 @@ export const evaluationSchema = z.object({
   measures: z.record(z.string(), estimateSchema),
   correlations: z.array(correlationSchema).readonly(),
   contribution: contributionSchema.optional(),
+  place: z.exactOptional(placeSchema),
+  alarms: z.exactOptional(z.array(alarmSchema).readonly()),
 })
 export type Evaluation = Readonly<z.infer<typeof evaluationSchema>>
 
@@ -87,6 +109,11 @@ export const verdictSchema = z.object({
   look: z.enum(['development', 'sealed']),
   criteria: z.array(criterionSchema).readonly(),
   reasons: z.array(z.string()).readonly(),
+  /** Of the look that the verdict speaks of, as all that follows. */
+  alarms: z.exactOptional(z.array(alarmSchema).readonly()),
+  place: z.exactOptional(placeSchema),
+  /** The gold measure, bounded or not. */
+  gold: z.exactOptional(estimateSchema),
 })
 export type Verdict = Readonly<z.infer<typeof verdictSchema>>
 
@@ -132,6 +159,11 @@ export const sampleSchema = z.object({
   policy: storySchema,
   /** Votes of the judge: for the policy, for the reference. */
   votes: z.tuple([z.number(), z.number()]).readonly().optional(),
+  /** Each time that the judge was asked: which side stood first, and its votes in the order of `votes`. */
+  askings: z
+    .array(z.object({ first: z.enum(['policy', 'reference']), votes: z.tuple([z.number(), z.number()]).readonly() }))
+    .readonly()
+    .optional(),
 })
 export type SampleRow = Readonly<z.infer<typeof sampleSchema>>
 

@@ -4,15 +4,15 @@ import { existsSync } from 'node:fs'
 import { appendFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { UserError } from '../../graph/errors.ts'
-import { type Judge, type JudgedPair, pairKey, parseVotes, type Votes } from './judge.ts'
+import { type Judge, type JudgedPair, keyOf, parseVotes, type Votes } from './judge.ts'
 import { parseJson, readVotes } from './votes-file.ts'
 
 /**
  * A command of the user's as the judge. It reads one pair a line on stdin, `{"prompt", "a", "b"}`, and writes for each, in the same
  * order, `{"votes": [1, 0]}` on stdout; its stderr is shown, and INNATE_SEED is in its environment.
  *
- * Votes are appended to the file `keep` as they arrive. Pairs found there are not asked again, so a judge that fails half-way has
- * lost nothing: run again and it goes on. The file is itself a votes file.
+ * Votes are appended to the file `keep` as they arrive. A pair found there in the same order is not asked again, so a judge that fails
+ * half-way has lost nothing: run again and it goes on. The file is itself a votes file.
  *
  * throws  UserError when the command can not be run, fails, answers too little, too much, or something that is not votes
  */
@@ -31,11 +31,11 @@ export function commandJudge(command: string, { keep }: { keep: string }): Judge
   }
 }
 
-const remembered = async (keep: string) => (existsSync(keep) ? readVotes(keep) : () => undefined)
+const remembered = async (keep: string) => (existsSync(keep) ? readVotes(keep, { swapped: false }) : () => undefined)
 
-/** Every pair once, whichever side comes first, so that a judge is never asked twice and its votes never counted double. */
+/** Every pair once in each order: swapped it is another question, since a judge may like a place. */
 function distinct(pairs: readonly JudgedPair[]): JudgedPair[] {
-  return [...new Map(pairs.map((pair) => [pairKey(pair), pair])).values()]
+  return [...new Map(pairs.map((pair) => [keyOf(pair.a.prompt, pair.a.text, pair.b.text), pair])).values()]
 }
 
 async function ask(command: string, pairs: readonly JudgedPair[], seed: number, keep: string): Promise<void> {

@@ -31,22 +31,22 @@ export function votesFile(file: string): Judge {
   }
 }
 
-/** What a votes file says about a pair, swapped back if the sides are; undefined where it says nothing. */
+/** What a votes file says about a pair; undefined where it says nothing. */
 export type KnownVotes = (prompt: string, a: string, b: string) => Votes | undefined
 
 /**
- * Reads a votes file into a lookup.
+ * Reads a votes file into a lookup that finds a pair whichever side comes first, or with `swapped: false` only in the order of its line.
  *
  * throws  as votesFile
  */
-export async function readVotes(file: string): Promise<KnownVotes> {
+export async function readVotes(file: string, { swapped = true }: { swapped?: boolean } = {}): Promise<KnownVotes> {
   const tally = new Map<string, Votes>()
   const lines = (await contents(file)).split('\n')
   lines.forEach((line, i) => {
     if (line.trim() === '') return
     const { prompt, a, b, votes } = parseLine(`${file}:${i + 1}`, line)
     add(keyOf(prompt, a, b), votes)
-    if (a !== b) add(keyOf(prompt, b, a), [votes[1], votes[0]])
+    if (swapped && a !== b) add(keyOf(prompt, b, a), [votes[1], votes[0]])
   })
   return (prompt, a, b) => tally.get(keyOf(prompt, a, b))
 

@@ -4,6 +4,7 @@ import { together } from '../numbers.ts'
 import { drawn } from '../plots/plot.ts'
 import type { ReportData } from '../report-data.ts'
 import type { Criterion } from '../schema.ts'
+import { besideCriteria } from './beside.ts'
 import { measureAbout, measureName } from './measure-names.ts'
 import type { Section } from './section.ts'
 
@@ -21,7 +22,7 @@ export const criteria: Section = {
     const { verdict, evaluations, manifest } = data
     const found = verdict?.criteria ?? evaluations.at(-1)?.criteria ?? []
     if (found.length === 0) return undefined
-    return html`${found.map((criterion) => row(criterion, manifest.judge?.kind === 'simulated', manifest.gold?.about))}`
+    return html`${found.map((criterion) => row(criterion, manifest.judge?.kind === 'simulated', manifest.gold?.about))}${besideCriteria(data)}`
   },
 }
 

@@ -1,3 +1,4 @@
+import { alarms } from './alarms.ts'
 import { criteria } from './criteria.ts'
 import { curves } from './curves.ts'
 import { data } from './data.ts'
@@ -11,4 +12,4 @@ import type { Section } from './section.ts'
 import { tables } from './tables.ts'
 
 /** The sections of a report, in their order. */
-export const sections: readonly Section[] = [criteria, samples, prior, curves, judge, rounds, tables, loss, data, reproduce]
+export const sections: readonly Section[] = [alarms, criteria, samples, prior, curves, judge, rounds, tables, loss, data, reproduce]

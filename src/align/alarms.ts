@@ -1,0 +1,37 @@
+import type { Alarm, Estimate, PlaceShare } from '../runs/index.ts'
+
+/** Above this share of completions that ran into their limit, KL and length say more of the limit than of the model. */
+const cutBound = 0.2
+
+/** The alarms that one look raises. */
+export function alarmsOf({ place, cut }: { place: PlaceShare | undefined; cut: Estimate }): Alarm[] {
+  return [...(place ? placeAlarm(place) : []), ...cutAlarm(cut)]
+}
+
+function placeAlarm({ first, alarm }: PlaceShare): Alarm[] {
+  if (!alarm) return []
+  const { estimate, low, high } = first
+  const where = estimate > 0.5 ? 'first' : 'second'
+  return [
+    {
+      ...{ alarm: 'judge.place', value: estimate, low, high, bound: 0.5 },
+      why: `the judge gives ${percent(estimate)} [${percent(low)}, ${percent(high)}] of its votes to what stands first, so it likes what stands ${where}`,
+      remedy: "let it answer [1, 1] where it can not tell; order: 'both' asks in both orders and takes the mean",
+    },
+  ]
+}
+
+function cutAlarm({ estimate, low, high }: Estimate): Alarm[] {
+  if (low <= cutBound) return []
+  return [
+    {
+      ...{ alarm: 'completions.cut', value: estimate, low, high, bound: cutBound },
+      why: `${percent(estimate)} [${percent(low)}, ${percent(high)}] of the completions were cut off at the limit of their length, on which KL and length then depend`,
+      remedy: 'raise preferences.maxTokens, or compare only runs with the same limit',
+    },
+  ]
+}
+
+function percent(share: number): string {
+  return `${Math.round(100 * share)} %`
+}

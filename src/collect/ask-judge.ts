@@ -1,0 +1,90 @@
+import { z } from 'zod'
+import type { Judge, JudgedPair, Votes } from '../goals/index.ts'
+import { parseVotes } from '../goals/judges/judge.ts'
+import { UserError } from '../graph/index.ts'
+import { random } from '../random/index.ts'
+import type { OnPolicy } from '../recipe/recipe.ts'
+
+const votesSchema = z.tuple([z.number(), z.number()]).readonly()
+
+/** One time that a judge was asked about a pair: which side stood first, and its votes for a and for b. */
+export const askingSchema = z.object({ first: z.enum(['a', 'b']), votes: votesSchema })
+export type Asking = Readonly<z.infer<typeof askingSchema>>
+
+/** A judge's opinion of a pair. */
+export const answerSchema = z.object({
+  /** For a and for b: the mean of what was said at each asking. */
+  votes: votesSchema,
+  /** None for two texts that are the same, which are a tie, and none from a file of votes, which does not know the places. */
+  askings: z.array(askingSchema).readonly().default([]),
+})
+export type Answer = Readonly<z.infer<typeof answerSchema>>
+
+/** What two texts that say the same get, without asking. */
+const tie: Answer = { votes: [1, 1], askings: [] }
+
+/**
+ * Asks a judge about pairs so that a liking for a place decides nothing. Each side stands first in half of the pairs (one more where
+ * their number is odd), and the seed draws which half; with `order: 'both'` every pair is asked in both orders.
+ *
+ * throws  UserError when the judge throws, or when its votes are not one pair of numbers for each pair
+ */
+export async function askJudge(judge: Judge, pairs: readonly JudgedPair[], how: AskingOrder): Promise<Answer[]> {
+  const places = placesOf(judge, pairs, how)
+  if (places.length === 0) return pairs.map(() => tie)
+  const votes = await votesOf(
+    judge,
+    places.map(({ pair, first }) => (first === 'a' ? pairs[pair]! : { a: pairs[pair]!.b, b: pairs[pair]!.a })),
+    how.seed,
+  )
+  const askings = pairs.map((): Asking[] => [])
+  places.forEach(({ pair, first }, i) => {
+    const [one, other] = votes[i]!
+    askings[pair]!.push({ first, votes: first === 'a' ? [one, other] : [other, one] })
+  })
+  const mean = (all: readonly Asking[], side: 0 | 1) => all.reduce((sum, asking) => sum + asking.votes[side], 0) / all.length
+  return askings.map((all) =>
+    all.length === 0 ? tie : { votes: [mean(all, 0), mean(all, 1)], askings: judge.kind === 'votes' ? [] : all },
+  )
+}
+
+/** How a judge is asked, and the seed of the places and of votes that are drawn. */
+export interface AskingOrder {
+  readonly seed: number
+  readonly order: OnPolicy['order']
+}
+
+interface Place {
+  readonly pair: number
+  readonly first: 'a' | 'b'
+}
+
+function placesOf(judge: Judge, pairs: readonly JudgedPair[], { seed, order }: AskingOrder): Place[] {
+  const asked = pairs.flatMap(({ a, b }, pair) => (a.text === b.text ? [] : [pair]))
+  if (judge.kind === 'votes') return asked.map((pair) => ({ pair, first: 'a' }))
+  const places = random(seed, 'place')
+  const drawn = places.shuffled(asked)
+  // Of an odd number one side has one more, and the seed says which.
+  const half = Math.floor(asked.length / 2 + (places.uniform() < 0.5 ? 0.5 : 0))
+  const first = new Set(drawn.slice(0, half))
+  const once = asked.map((pair): Place => ({ pair, first: first.has(pair) ? 'a' : 'b' }))
+  return order === 'both' ? [...once, ...once.map(({ pair, first }): Place => ({ pair, first: first === 'a' ? 'b' : 'a' }))] : once
+}
+
+async function votesOf(judge: Judge, pairs: readonly JudgedPair[], seed: number): Promise<Votes[]> {
+  const votes = await said(judge, pairs, seed)
+  if (!Array.isArray(votes) || votes.length !== pairs.length)
+    throw new UserError(
+      `judge ${judge.name}: must vote on each of ${pairs.length} pairs, got ${Array.isArray(votes) ? votes.length : typeof votes}; mend the judge`,
+    )
+  return votes.map((vote, i) => parseVotes(`judge ${judge.name}, pair ${i + 1}`, vote))
+}
+
+async function said(judge: Judge, pairs: readonly JudgedPair[], seed: number): Promise<unknown> {
+  try {
+    return await judge.votes(pairs, seed)
+  } catch (cause) {
+    if (cause instanceof UserError) throw cause
+    throw new UserError(`judge ${judge.name}: must vote, but it threw ${cause}; mend the judge`, { cause })
+  }
+}
