@@ -6,9 +6,10 @@ import { openEngine } from 'innate/engine'
 import { type Tensor, tensor } from 'innate/graph'
 import { openPolicy, type Policy, scoreTrees, textTree } from 'innate/policy'
 import { afterAll, describe, expect, it } from 'vitest'
+import { learn } from './lesson.ts'
 import { asStory, splitAt } from './material.ts'
+import { bitsPerByte } from './measure.ts'
 import { covariances, narrow } from './prune.ts'
-import { bitsPerByte, learn } from './train.ts'
 import { trimVocabulary } from './vocabulary.ts'
 
 const engine = openEngine({ threads: 1 })

@@ -9,10 +9,10 @@ import { leaves, type Nested, type Tensor, tensor } from 'innate/graph'
 import { type DecoderParams, freshParams } from 'innate/models'
 import { openPolicy, readParams } from 'innate/policy'
 import { card, type Note, type Recipe } from './card.ts'
+import { learn } from './lesson.ts'
 import { asStory, cut, smallVocabulary, storiesOf } from './material.ts'
 import { measure } from './measure.ts'
 import { covariances, narrow } from './prune.ts'
-import { learn } from './train.ts'
 
 // Makes stories5m from stories15m: `npm run -s box`. Stopped or killed, the same command goes on where it was.
 const { values: flags } = parseArgs({

@@ -8,8 +8,15 @@ import { type Tensor, tensor } from 'innate/graph'
 import type { DecoderConfig, DecoderParams } from 'innate/models'
 import { openPolicy, sampleCompletions } from 'innate/policy'
 import { loadTokenizer, type Tokenizer } from 'innate/text'
-import type { Story } from './train.ts'
 import { type TokenizerJson, trimVocabulary } from './vocabulary.ts'
+
+/** A text as tokens, from the token that begins it to the one that ends it, if it ended. */
+export interface Story {
+  readonly ids: readonly number[]
+  readonly bytes: number
+  /** Where in `ids` the small vocabulary cuts otherwise than the teacher's own: there the teacher is at a loss. */
+  readonly split?: readonly number[]
+}
 
 export interface Text {
   readonly text: string

@@ -1,7 +1,6 @@
 import type { Checkpoint } from 'innate/checkpoints'
 import { type Policy, sampleCompletions, scoreTrees, textTree } from 'innate/policy'
-import { asStory, type Text } from './material.ts'
-import { bitsPerByte } from './train.ts'
+import { asStory, type Story, type Text } from './material.ts'
 
 export interface Measured {
   /** Of held-out stories by stories15m, each model with its own vocabulary. */
@@ -91,4 +90,14 @@ async function tell({ checkpoint, policy }: Speaker, count: number): Promise<Tex
   })
   await policy.rest()
   return groups.flat().map(({ ids, ended }) => ({ text: tokenizer.decode([...start, ...ids]), ended }))
+}
+
+/** What a text costs to write down with this model, over all texts: Σ −log p / ln 2 / bytes. */
+export async function bitsPerByte(policy: Policy, stories: readonly Story[]): Promise<number> {
+  const logps = await scoreTrees(
+    policy,
+    stories.map(({ ids }) => textTree(ids)),
+  )
+  const bytes = stories.reduce((n, story) => n + story.bytes, 0)
+  return -logps.reduce((a, b) => a + b, 0) / Math.LN2 / bytes
 }

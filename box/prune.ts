@@ -2,7 +2,7 @@ import { graph, matmul, reshape, type Tensor, takeRows, tensor, transpose, type 
 import { type DecoderConfig, type DecoderParams, decoder } from 'innate/models'
 import { type Policy, packTrees, policyInputs, rowInputs, rowTensors, shapeOf, textTree } from 'innate/policy'
 import { inverse, Matrix } from 'ml-matrix'
-import type { Story } from './train.ts'
+import type { Story } from './material.ts'
 
 /** Σ a·aᵀ over the tokens of some texts, where a is what a block's MLP holds in the middle. One f64[f, f] a block. */
 export async function covariances(policy: Policy, stories: readonly Story[]): Promise<Matrix[]> {

@@ -26,7 +26,7 @@ export {
   type Value,
 } from './graph/index.ts'
 export { loadRecipe } from './load-recipe.ts'
-export { type CustomLoss, dpo, ipo, kto, nextToken, objectives, simpo, type Terms } from './objectives/index.ts'
+export { type CustomLoss, distil, dpo, ipo, kto, type LossTerms, nextToken, objectives, rloo, simpo } from './objectives/index.ts'
 export * from './recipe/index.ts'
 export type { Verdict } from './runs/index.ts'
 export { adamw } from './train/index.ts'

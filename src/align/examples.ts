@@ -1,13 +1,9 @@
+import type { Example, Unscored } from '../objectives/index.ts'
 import type { Reference } from '../policy/reference.ts'
-import type { Example } from '../train/index.ts'
 import { begin, type Watch } from './watch.ts'
 
 /** Adds the reference's log-probabilities to labelled trees: computed once, at the start, and kept by content. */
-export async function withReference(
-  labelled: readonly Pick<Example, 'tree' | 'label'>[],
-  reference: Reference,
-  watch: Watch,
-): Promise<Example[]> {
+export async function withReference(labelled: readonly Unscored[], reference: Reference, watch: Watch): Promise<Example[]> {
   const total = labelled.reduce((n, { tree }) => n + tree.completions.length, 0)
   let bar: ReturnType<typeof begin> | undefined
   let shown = 0

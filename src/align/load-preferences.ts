@@ -26,7 +26,7 @@ export async function loadPreferences(
   watch: Watch,
 ): Promise<Preferences> {
   const kind = await kindOfFile(path)
-  if (objective.kind === 'pairs' && kind === 'labelled')
+  if (!objective.kind.reads.includes(kind))
     throw new UserError(
       `${path}: ${objective.name} needs pairs (prompt, chosen, rejected), got labelled completions; choose objective kto, or another file`,
     )

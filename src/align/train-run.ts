@@ -3,7 +3,7 @@ import { type Labels, labelPairs } from '../collect/label.ts'
 import { sampleOf } from '../collect/sample-texts.ts'
 import { onDisk } from '../files/index.ts'
 import { UserError } from '../graph/index.ts'
-import type { Tree } from '../policy/index.ts'
+import type { Unscored } from '../objectives/index.ts'
 import { type Labelled, labelledTree, type Pair, pairTree, type Quarantined, splitByPrompt } from '../preferences/index.ts'
 import type { FromFile, Recipe } from '../recipe/recipe.ts'
 import { type ContributionRow, contributionSchema, type DataFile, type Run, writeReport } from '../runs/index.ts'
@@ -115,6 +115,10 @@ async function said(run: Run, watch: Watch): Promise<TrainedRun> {
 /** A file of pairs or labelled completions, with the part of it that is held out. */
 async function openPreferences(from: FromFile, recipe: Recipe, models: Models, watch: Watch): Promise<TrainingSource> {
   const { rows, quarantined, data } = await loadPreferences(from, recipe, models.checkpoint, watch)
+  if (recipe.prior && rows.some((row) => 'label' in row))
+    throw new UserError(
+      `prior: must be left out with labelled completions, got one for ${from.pairs}; a prior is about which of two completions votes will choose`,
+    )
   const shares = { train: 1 - from.heldOut, heldOut: from.heldOut }
   const { train: trained, heldOut } = splitByPrompt(rows, shares, recipe.seed)
   if (trained.length === 0)
@@ -144,22 +148,18 @@ async function openPreferences(from: FromFile, recipe: Recipe, models: Models, w
   }
 }
 
-/** Pairs with their soft labels, or single completions with theirs. */
+/** What an objective trains on: its own of each pair with its soft label, or labelled completions as they are. */
 async function label(
   rows: readonly (Pair | Labelled)[],
   recipe: Recipe,
   models: Models,
-): Promise<{ labelled: { tree: Tree; label: number }[]; contribution?: ContributionRow }> {
-  if (recipe.objective.kind === 'examples') return { labelled: rows.flatMap(singles) }
+): Promise<{ labelled: Unscored[]; contribution?: ContributionRow }> {
+  const singles = rows.filter((row): row is Labelled => 'label' in row)
+  if (singles.length > 0) return { labelled: singles.map((row) => ({ tree: labelledTree(row), label: row.label ? 1 : 0 })) }
   const pairs = rows.filter((row): row is Pair => 'chosen' in row)
   const { soft, contribution } = await softLabels(pairs, recipe, models)
-  const labelled = pairs.map((pair, i) => ({ tree: pairTree(pair), label: soft[i]! }))
+  const labelled = pairs.flatMap((pair, i) => recipe.objective.kind.ofPair!({ tree: pairTree(pair), label: soft[i]! }))
   return { labelled, ...(contribution ? { contribution } : {}) }
-}
-
-function singles(row: Pair | Labelled): { tree: Tree; label: number }[] {
-  if ('label' in row) return [{ tree: labelledTree(row), label: row.label ? 1 : 0 }]
-  return [row.chosen, row.rejected].map((completion, i) => ({ tree: { prompt: row.prompt, completions: [completion] }, label: 1 - i }))
 }
 
 async function softLabels(pairs: readonly Pair[], recipe: Recipe, models: Models): Promise<Labels> {

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
+import { numbers, scoredAt } from '../../test/scored.ts'
 import {
   constant,
   evaluate,
@@ -18,9 +19,9 @@ import {
   UserError,
   type Value,
 } from '../graph/index.ts'
-import { type CustomLoss, exampleTerms, lossText, pairTerms, traceLoss } from './custom.ts'
-import { dpo, kto, simpo } from './index.ts'
-import { pairLosses } from './objective.ts'
+import { type CustomLoss, lossText, traceLoss } from './custom.ts'
+import { dpo, kto, rloo, simpo } from './index.ts'
+import { pairLosses } from './pairs.ts'
 import { points } from './points.ts'
 import { side } from './side.ts'
 
@@ -32,7 +33,8 @@ const taps = new Map([
 const at = [points.A, points.B]
 const softLabels = table(tensor(Float64Array.of(1, 0.7), [2]))
 const sides = { chosen: fixed('chosen'), rejected: fixed('rejected') }
-const terms = pairTerms(dpo(), sides, softLabels, taps)
+const both = at.flatMap(({ chosen, rejected }) => [chosen, rejected])
+const terms = dpo().terms(scoredAt(2, both, { labels: softLabels }, taps))
 
 describe('the terms of a pair', () => {
   it('are what they say', () => {
@@ -59,8 +61,8 @@ describe('the terms of a pair', () => {
 describe('kl', () => {
   it('V-KLEST-1: is the k2 estimator', () => {
     for (const u of [0.5, -0.5]) {
-      const shifted = side({ logp: constant(u - 3, [1]), reference: constant(-3, [1]), length: constant(1, [1]) })
-      const { kl } = pairTerms(dpo(), { chosen: shifted, rejected: shifted }, constant(1, [1]), taps)
+      const shifted = { logp: u - 3, reference: -3, length: 1 }
+      const { kl } = dpo().terms(scoredAt(1, [shifted, shifted], { labels: constant(1, [1]) }))
       expect(value(kl)).toBeCloseTo(0.125, 12)
     }
   })
@@ -69,11 +71,9 @@ describe('kl', () => {
     const theta = input('theta', [3])
     const logp = theta.sub(logSumExp(theta))
     const reference = table(tensor(Float64Array.from([0.2, 0.3, 0.5], Math.log), [3]))
-    const pick = (...ids: number[]) => {
-      const index = table(tensor(Int32Array.from(ids), [ids.length]))
-      return side({ logp: takeRows(logp, index), reference: takeRows(reference, index), length: constant(1, [ids.length]) })
-    }
-    const { kl } = pairTerms(dpo(), { chosen: pick(0, 0), rejected: pick(1, 2) }, constant(1, [2]), taps)
+    const drawn = table(tensor(Int32Array.of(0, 1, 0, 2), [4]))
+    const inputs = { labels: constant(1, [2]), reference: takeRows(reference, drawn), lengths: constant(1, [4]) }
+    const { kl } = dpo().terms({ ...scoredAt(2, both, inputs), logps: takeRows(logp, drawn) })
     const exact = sum(softmax(theta).mul(logp.sub(reference)))
     const outputs = { estimated: gradient(kl, theta), exact: gradient(exact, theta) }
     const out = evaluate(graph({ theta }, outputs), { theta: tensor(Float64Array.from([0.5, 0.25, 0.25], Math.log), [3]) })
@@ -83,8 +83,8 @@ describe('kl', () => {
 })
 
 describe('the terms of labelled completions', () => {
-  const completion = { ...fixed('chosen'), label: constant(1, [2]) }
-  const labelled = exampleTerms(kto(), completion, constant(0), taps)
+  const wanted = at.map(({ chosen }) => chosen)
+  const labelled = kto().terms(scoredAt(2, wanted, { labels: constant(1, [2]), z0: constant(0) }))
 
   it('have the objective, its losses, the completions and their drift', () => {
     expect(value(traceLoss(({ losses }) => mean(losses), labelled))).toBe(value(labelled.objective))
@@ -98,6 +98,18 @@ describe('the terms of labelled completions', () => {
     )
     expect(() => traceLoss(({ completion }) => mean(completion.logp), terms)).toThrow('a pair has `chosen` and `rejected`')
   })
+})
+
+it('groups with rewards have their completions, and what others of the group got', () => {
+  const group = [points.A.chosen, points.A.rejected, points.B.rejected]
+  const given = { rewards: numbers([1, 0, 0]), others: numbers([0, 0.5, 0.5]) }
+  const grouped = rloo().terms(scoredAt(1, group, given))
+  expect(value(grouped.objective)).toBeCloseTo((12 - 7.5 - 7.5) / 3, 12)
+  expect(value(sum(grouped.rewarded.reward))).toBe(1)
+  expect(value(grouped.kl)).toBeCloseTo((1 + 1 + 1.25 ** 2) / 6, 12)
+  expect(() => grouped.completion).toThrow(
+    'loss.completion: must be a term of the objective, got rloo, which has none; groups have `rewarded`',
+  )
 })
 
 describe('what is refused', () => {
@@ -121,9 +133,8 @@ describe('what is refused', () => {
 
   it('the reference, where the objective has none', () => {
     const alone = side({ logp: input('logp', [2]), length: input('length', [2]) })
-    const bare = pairTerms(simpo(), { chosen: alone, rejected: alone }, softLabels, taps)
-    expect(traceLoss(({ objective }) => objective, bare).shape).toEqual([])
-    expect(() => traceLoss(({ kl }) => kl, bare)).toThrow('side.reference: must be there to be read')
+    expect(simpo().perPair({ chosen: alone, rejected: alone }).shape).toEqual([2])
+    expect(() => alone.logRatio).toThrow('side.reference: must be there to be read')
   })
 })
 

@@ -1,5 +1,5 @@
 import { logSigmoid } from '../graph/index.ts'
-import { preferenceLoss } from './objective.ts'
+import { preferenceLoss } from './pairs.ts'
 import { points } from './points.ts'
 
 /**

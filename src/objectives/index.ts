@@ -1,34 +1,30 @@
 import { UserError } from '../graph/index.ts'
+import { distil } from './distil.ts'
+import { distillation, distillationLoss } from './distillation.ts'
 import { dpo } from './dpo.ts'
 import { ipo } from './ipo.ts'
 import { kto } from './kto.ts'
+import { labelled, labelledLoss } from './labelled.ts'
 import { nextToken } from './next-token.ts'
 import type { Objective } from './objective.ts'
+import { pairLosses, pairs, preferenceLoss } from './pairs.ts'
+import { rewardLoss, rewards } from './rewards.ts'
+import { rloo } from './rloo.ts'
 import { simpo } from './simpo.ts'
+import { tokenLoss, tokens } from './tokens.ts'
 
-export { type CustomLoss, exampleTerms, lossText, pairTerms, type Taps, type Terms, tokenTerms, traceLoss } from './custom.ts'
-export { ktoBaseline, mismatched } from './kto.ts'
-export {
-  type Example,
-  type ExampleDefinition,
-  type ExampleObjective,
-  exampleLoss,
-  type Need,
-  type Objective,
-  type PairDefinition,
-  type PairObjective,
-  pairLosses,
-  preferenceLoss,
-  type TokenDefinition,
-  type TokenObjective,
-  tokenLoss,
-} from './objective.ts'
-export { bound, type Params, type Settings } from './params.ts'
+export { among, type CustomLoss, lossText, type Taps, traceLoss } from './custom.ts'
+export type { Example, Kind, Need, Objective, Scored, Unscored } from './objective.ts'
+export { bound, type Params, type Settings, settle } from './params.ts'
 export { type Side, type Sides, side } from './side.ts'
-export { dpo, ipo, kto, nextToken, simpo }
+export type { Inside, LossTerms } from './terms.ts'
+export { distil, distillationLoss, dpo, ipo, kto, labelledLoss, nextToken, pairLosses, preferenceLoss, rewardLoss, rloo, simpo, tokenLoss }
 
 /** Every objective by name. */
-export const objectives = { dpo, ipo, simpo, kto, nextToken }
+export const objectives = { dpo, ipo, simpo, kto, nextToken, rloo, distil }
+
+/** Every kind of objective: what its examples are. */
+export const kinds = { pairs, labelled, tokens, rewards, distillation }
 
 /**
  * An objective from how a recipe writes it: `{ name: 'dpo', beta: 0.1 }`.

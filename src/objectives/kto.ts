@@ -1,5 +1,5 @@
-import { sigmoid, UserError } from '../graph/index.ts'
-import { exampleLoss } from './objective.ts'
+import { sigmoid } from '../graph/index.ts'
+import { labelledLoss } from './labelled.ts'
 import { points } from './points.ts'
 
 /**
@@ -7,14 +7,15 @@ import { points } from './points.ts'
  * a desirable and − for an undesirable completion, and r its log-ratio summed over tokens.
  *
  * z0 is the batch mean of the log-ratios of mismatched prompts and completions, clamped at 0 from below: an estimate of how far the
- * policy has moved at all. It is a constant to the gradient, and it is of the whole batch, whatever the accumulation: the trainer
- * computes it before the step (`mismatched`, `ktoBaseline`) and feeds it.
+ * policy has moved at all, and 0 where a batch has none (`mismatched`). It is a constant to the gradient, and it is of the whole batch,
+ * whatever the accumulation: the trainer computes it before the step and feeds it. A label between 0 and 1 is a probability: the loss is
+ * the expectation over it.
  *
  * shape   log-ratios, labels f32[examples], z0 f32[] → f32[examples]; the trainer takes the mean
  * units   r and z0 in nats, beta in 1/nat
  * source  Ethayarajh et al. 2024, arXiv:2402.01306, equation 8
  */
-export const kto = exampleLoss({
+export const kto = labelledLoss({
   name: 'kto',
   about: 'The value, to a loss-averse judge, of each labelled completion against the policy’s mean drift z0.',
   needs: ['policy', 'reference'],
@@ -45,22 +46,3 @@ export const kto = exampleLoss({
     { id: 'V-KTO-2', at: points.reference.rejected, label: 0, z0: 0.5, loss: 0.4875026035 },
   ],
 })
-
-/**
- * Each prompt with the completion of the example before it (the first with the last one's): the pairs whose mean log-ratio is z0.
- *
- * throws  UserError when there is one example only: its completion would be its own, and z0 its own log-ratio
- * source  huggingface/trl, KTO trainer
- */
-export function mismatched<T extends { readonly prompt: readonly number[]; readonly completion: readonly number[] }>(
-  batch: readonly T[],
-): { prompt: readonly number[]; completion: readonly number[] }[] {
-  if (batch.length < 2)
-    throw new UserError(`train.batch: kto needs at least 2 examples in a batch for its baseline, got ${batch.length}; give a larger batch`)
-  return batch.map(({ prompt }, i) => ({ prompt, completion: batch.at(i - 1)!.completion }))
-}
-
-/** z0: the mean of the whole batch's mismatched log-ratios (nats), clamped at 0 from below. */
-export function ktoBaseline(logRatios: readonly number[]): number {
-  return Math.max(0, logRatios.reduce((total, r) => total + r, 0) / logRatios.length)
-}

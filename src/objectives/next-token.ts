@@ -1,4 +1,4 @@
-import { tokenLoss } from './objective.ts'
+import { tokenLoss } from './tokens.ts'
 
 /**
  * The negative log-likelihood of the next token, averaged over all tokens of the step however long their texts are: what pretraining

@@ -1,12 +1,13 @@
-import { demand, sameShape, show, type Value } from '../graph/index.ts'
-import { type Params, type Settings, settle } from './params.ts'
-import type { Point, PointSide } from './points.ts'
-import type { Side, Sides } from './side.ts'
+import type { Tensor, Value } from '../graph/index.ts'
+import type { Tree } from '../policy/index.ts'
+import type { Params, Settings } from './params.ts'
+import type { Inside, LossTerms } from './terms.ts'
 
-/** What an objective reads besides the pairs themselves. */
-export type Need = 'policy' | 'reference' | 'length'
+/** What an objective reads besides the examples themselves. */
+export type Need = 'policy' | 'reference' | 'length' | 'teacher'
 
-interface Described<P extends Params> {
+/** What every definition of an objective says of itself. */
+export interface Described<P extends Params> {
   readonly name: string
   readonly about: string
   readonly needs: readonly Need[]
@@ -14,167 +15,97 @@ interface Described<P extends Params> {
   readonly source: string
 }
 
-/** Everything about a loss of pairs in one object: trainer, docs and tests read it. */
-export interface PairDefinition<P extends Params = Params> extends Described<P> {
-  /** The loss of each pair when its chosen side won. shape f32[pairs] */
-  readonly perPair: (sides: Sides, params: Settings<P>) => Value
-  /** The loss of a pair when policy = reference. It is the same whoever won, so it holds for soft labels too. */
-  readonly atReference?: (params: Settings<P>) => number
-  readonly known: readonly KnownPair<P>[]
+/** One thing to train on: a pair, a labelled completion, a text, or a group of completions with rewards. */
+export interface Example {
+  /** Two completions (chosen, rejected), one, or a group of any number. */
+  readonly tree: Tree
+  /** The reference's log-probability of each completion, in nats; empty where the objective reads none. */
+  readonly reference: readonly number[]
+  /** The probability that a pair's chosen side is the better one, or that a completion is desirable. Of a text or a group: 1. */
+  readonly label: number
+  /** Of a group: the reward of each completion. */
+  readonly rewards?: readonly number[]
+  /** With a teacher, of each token to learn: 1 where its distribution is learned, 0 where the token itself is. Default 1. */
+  readonly trust?: readonly number[]
 }
 
-/** A value one can check by hand; slopes are d loss / d log π of the two sides. */
-export interface KnownPair<P extends Params = Params> {
-  readonly id: string
-  readonly at: Point
-  readonly params?: Partial<Settings<P>>
-  /** Probability that the chosen side is the better one. Default 1. */
-  readonly q?: number
-  readonly loss: number
-  readonly slopes?: { readonly chosen: number; readonly rejected: number }
-}
+/** An example before the reference has scored it. */
+export type Unscored = Omit<Example, 'reference'>
 
-/** Everything about a loss of single labelled completions in one object. */
-export interface ExampleDefinition<P extends Params = Params> extends Described<P> {
-  /** The loss of each completion. shape f32[examples] */
-  readonly perExample: (example: Example, z0: Value, params: Settings<P>) => Value
-  /** The loss of one completion when policy = reference; z0 is then 0. */
-  readonly atReference: (params: Settings<P>, label: number, z0: number) => number
-  readonly known: readonly KnownExample<P>[]
-}
+/** What the rows of a file can be. */
+export type FileForm = 'pairs' | 'labelled' | 'texts'
 
-/** A value one can check by hand; slope is d loss / d log π. */
-export interface KnownExample<P extends Params = Params> {
-  readonly id: string
-  readonly at: PointSide
-  readonly params?: Partial<Settings<P>>
-  readonly label: 0 | 1
-  readonly z0: number
-  readonly loss: number
-  readonly slope?: number
-}
-
-/** Everything about a loss of single tokens in one object. */
-export interface TokenDefinition<P extends Params = Params> extends Described<P> {
-  /** The loss of each token from its log-probability. shape f32[tokens] → f32[tokens] */
-  readonly perToken: (logp: Value, params: Settings<P>) => Value
-  readonly known: readonly KnownToken<P>[]
-}
-
-/** A value one can check by hand: the mean loss of some tokens; slopes are its derivatives by their log-probabilities. */
-export interface KnownToken<P extends Params = Params> {
-  readonly id: string
-  readonly logps: readonly number[]
-  readonly params?: Partial<Settings<P>>
-  readonly loss: number
-  readonly slopes: readonly number[]
-}
-
-/** A batch of completions with their labels: 1 desirable, 0 undesirable, f32[n]. */
-export interface Example extends Side {
-  readonly label: Value
-}
-
-/** A loss of pairs with its parameters settled. */
-export interface PairObjective {
-  readonly kind: 'pairs'
+/** A loss with its parameters settled, as the trainer reads it. */
+export interface Objective {
+  readonly kind: Kind
   readonly name: string
   readonly params: Readonly<Record<string, number | string>>
   readonly needs: readonly Need[]
-  /** The loss of each pair when its chosen side won; `pairLosses` adds the soft labels. shape f32[pairs] */
-  perPair(sides: Sides): Value
-  /** The loss of every pair when policy = reference, whatever its soft label; absent where no reference is read. */
-  readonly atReference?: () => number
+  /** What it makes of a micro-batch: its losses, and all that a custom loss can read. */
+  terms(scored: Scored): LossTerms
+  /** The mean loss of a step when policy = reference; undefined where there is no such value. */
+  atStart(examples: readonly Example[]): number | undefined
 }
 
-/** A loss of single labelled completions with its parameters settled. */
-export interface ExampleObjective {
-  readonly kind: 'examples'
+/** What objectives of one form have in common: what an example is, what a step feeds, and what its numbers are over. */
+export interface Kind {
   readonly name: string
-  readonly params: Readonly<Record<string, number | string>>
-  readonly needs: readonly Need[]
-  /** The loss of each completion. shape z0 f32[] → f32[examples] */
-  perExample(example: Example, z0: Value): Value
-  /** The loss of one completion when policy = reference. */
-  readonly atReference: (label: number, z0?: number) => number
+  /** Completions of an example; absent where it may have any number. */
+  readonly sides?: number
+  /** The files it can be trained on. */
+  readonly reads: readonly FileForm[]
+  /** What it trains on of a pair with its soft label, where it reads pairs. */
+  readonly ofPair?: (pair: Unscored) => readonly Unscored[]
+  /** Whether losses are of single tokens: then every example keeps its own, where others share what they have in common. */
+  readonly perToken: boolean
+  /** The fewest examples that a step can be of. */
+  readonly fewest: number
+  /** Says before the first step what cannot be trained on; `where` leads the error. */
+  readonly check?: (examples: readonly Example[], objective: Objective) => void
+  /** Completions that policy and reference score before a step, for a number that is of the whole step. */
+  readonly asks?: (examples: readonly Example[]) => readonly Tree[]
+  /** How much of a step's mean an example is: 1, or its tokens or completions. */
+  readonly weight: (example: Example) => number
+  /** Its inputs in a graph of so many examples and completions. */
+  readonly inputs: (size: Size) => Readonly<Record<string, Value>>
+  /** Their tensors for the examples of a micro-batch; `asked` has the log-ratio of each tree of `asks`. */
+  readonly given: (examples: readonly Example[], size: Size, asked: readonly number[]) => Readonly<Record<string, Tensor>>
+  /** What the log says of a step, from the log-probability of each completion; what there is none of is left out. */
+  readonly metrics: (
+    examples: readonly Example[],
+    logps: readonly (readonly number[])[],
+    asked: readonly number[],
+  ) => Readonly<Record<string, number>>
+  /** Its name, in a manifest. */
+  readonly toJSON: () => string
 }
 
-/** A loss of single tokens with its parameters settled. */
-export interface TokenObjective {
-  readonly kind: 'tokens'
-  readonly name: string
-  readonly params: Readonly<Record<string, number | string>>
-  readonly needs: readonly Need[]
-  /** The loss of each token. shape f32[tokens] → f32[tokens] */
-  perToken(logp: Value): Value
+/** How large a micro-batch is: examples, their completions, and tokens asked for, padding included. */
+export interface Size {
+  readonly examples: number
+  readonly slots: number
+  readonly tokens: number
 }
 
-export type Objective = PairObjective | ExampleObjective | TokenObjective
+/** What the trainer scored of a micro-batch, for a kind to make terms of. */
+export interface Scored extends Size {
+  /** log π of each completion, example by example. shape f32[slots], nats */
+  readonly logps: Value
+  /** log π of each token asked for. shape f32[tokens], nats */
+  readonly tokenLogps: Value
+  /** 1 for tokens that are there, 0 for padding. shape f32[tokens] */
+  readonly weights: Value
+  /** The scores of all next tokens, by the policy and by the teacher. shape f32[tokens, vocabulary] */
+  readonly logits: { readonly policy: () => Value; readonly teacher: () => Value }
+  /** What one unit of weight counts, so that losses times this add up to the step's mean. shape f32[] */
+  readonly unit: Value
+  /** The kind's own inputs. */
+  readonly inputs: Readonly<Record<string, Value>>
+  readonly inside: Inside
+}
 
 /** Makes an objective from its parameters; what it is stands in its definition. */
 export interface Maker<P extends Params, O extends Objective, D> {
   (params?: Partial<Settings<P>>): O
   readonly definition: D
-}
-
-/** Defines a loss of pairs: a function from parameters to an objective, with the definition on it. */
-export function preferenceLoss<const P extends Params>(definition: PairDefinition<P>): Maker<P, PairObjective, PairDefinition<P>> {
-  const { name, needs, perPair, atReference } = definition
-  const make = (given: Partial<Settings<P>> = {}): PairObjective => {
-    const params = settle(name, definition.params, given)
-    return {
-      kind: 'pairs',
-      name,
-      params,
-      needs,
-      perPair: (sides) => perPair(sides, params),
-      ...(atReference && { atReference: () => atReference(params) }),
-    }
-  }
-  return Object.assign(make, { definition })
-}
-
-/** Defines a loss of single labelled completions, as preferenceLoss does for pairs. */
-export function exampleLoss<const P extends Params>(definition: ExampleDefinition<P>): Maker<P, ExampleObjective, ExampleDefinition<P>> {
-  const { name, needs, perExample, atReference } = definition
-  const make = (given: Partial<Settings<P>> = {}): ExampleObjective => {
-    const params = settle(name, definition.params, given)
-    return {
-      kind: 'examples',
-      name,
-      params,
-      needs,
-      perExample: (example, z0) => perExample(example, z0, params),
-      atReference: (label, z0 = 0) => atReference(params, label, z0),
-    }
-  }
-  return Object.assign(make, { definition })
-}
-
-/** Defines a loss of single tokens, as preferenceLoss does for pairs. */
-export function tokenLoss<const P extends Params>(definition: TokenDefinition<P>): Maker<P, TokenObjective, TokenDefinition<P>> {
-  const { name, needs, perToken } = definition
-  const make = (given: Partial<Settings<P>> = {}): TokenObjective => {
-    const params = settle(name, definition.params, given)
-    return { kind: 'tokens', name, params, needs, perToken: (logp) => perToken(logp, params) }
-  }
-  return Object.assign(make, { definition })
-}
-
-/**
- * The loss of each pair under soft labels: q · loss(chosen won) + (1 − q) · loss(rejected won). It is exactly the objective's own
- * where q = 1; for DPO, a constant q < 1 is conservative DPO with ε = 1 − q.
- *
- * shape   q f32[pairs], the probability that the chosen side is the better one → f32[pairs]
- * throws  ShapeError when there is not one q per pair
- * source  Mitchell 2023, "A note on DPO with noisy preferences & relationship to IPO"
- */
-export function pairLosses(objective: PairObjective, { chosen, rejected }: Sides, q: Value): Value {
-  demand(
-    q.dtype === 'f32' && sameShape(q.shape, chosen.logp.shape) && sameShape(q.shape, rejected.logp.shape),
-    () => `pairLosses: one f32 soft label per pair expected, got ${show(q)} for ${show(chosen.logp)} and ${show(rejected.logp)}`,
-  )
-  const won = objective.perPair({ chosen, rejected })
-  const lost = objective.perPair({ chosen: rejected, rejected: chosen })
-  return won.mul(q).add(lost.mul(q.neg().add(1)))
 }

@@ -1,13 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { evaluate, type Graph, gradient, graph, input, mean, sum, tensor, UserError, type Value } from '../graph/index.ts'
-import { tokenTerms } from './custom.ts'
-import { dpo, ipo, kto, nextToken, objectiveFrom, objectives, simpo } from './index.ts'
-import { ktoBaseline, mismatched } from './kto.ts'
-import type { KnownExample, KnownPair } from './objective.ts'
-import { type ExampleObjective, type PairObjective, pairLosses } from './objective.ts'
+import { scoredAt } from '../../test/scored.ts'
+import { constant, evaluate, type Graph, gradient, graph, input, mean, sum, table, tensor, UserError, type Value } from '../graph/index.ts'
+import { distil, dpo, ipo, kinds, kto, nextToken, objectiveFrom, objectives, rloo, simpo } from './index.ts'
+import type { KnownExample, LabelledObjective } from './labelled.ts'
+import { driftOf, mismatched } from './mismatched.ts'
+import { type KnownPair, type PairObjective, pairLosses } from './pairs.ts'
 import type { Params } from './params.ts'
 import { type Point, type PointSide, points } from './points.ts'
+import { meansOfOthers } from './rewards.ts'
 import { side } from './side.ts'
 
 const pairMakers = { dpo, ipo, simpo }
@@ -42,7 +43,7 @@ describe.each(Object.entries(objectives))('%s', (name, make) => {
 
 it('an objective that is not there is refused with the names of those that are', () => {
   expect(() => objectiveFrom({ name: 'toString' })).toThrow(UserError)
-  expect(() => objectiveFrom({ name: 'dpo2' })).toThrow('got "dpo2"; choose from dpo, ipo, simpo, kto, nextToken')
+  expect(() => objectiveFrom({ name: 'dpo2' })).toThrow('got "dpo2"; choose from dpo, ipo, simpo, kto, nextToken, rloo, distil')
   expect(() => objectiveFrom({ name: 'nextToken', beta: 1 })).toThrow(
     'nextToken.beta: must be a parameter of nextToken, got 1; choose from none, it has no parameter',
   )
@@ -76,7 +77,7 @@ describe('known values and slopes', () => {
   })
 
   it.each(kto.definition.known as readonly KnownExample[])('$id: kto is $loss at z0 $z0', (known) => {
-    const objective = objectiveFrom({ name: 'kto', ...known.params }) as ExampleObjective
+    const objective = objectiveFrom({ name: 'kto', ...known.params }) as LabelledObjective
     const f = (logp: number) => exampleAt(objective, { ...known.at, logp }, known.label, known.z0)
     const seen = f(known.at.logp)
     expect(Math.abs(seen.loss - known.loss)).toBeLessThan(1e-9)
@@ -93,7 +94,8 @@ describe('nextToken', () => {
   function tokensAt(logps: readonly number[]) {
     const n = logps.length + 2
     const given = { logp: input('logp', [n]), weights: input('weights', [n]) }
-    const loss = tokenTerms(nextToken(), given.logp, given.weights, new Map()).objective
+    const scored = { ...scoredAt(1, [], {}), tokenLogps: given.logp, weights: given.weights, unit: constant(1 / logps.length) }
+    const loss = nextToken().terms(scored).objective
     const values = evaluate(graph(given, { loss, slopes: gradient(loss, given.logp) }), {
       logp: { dtype: 'f32', shape: [n], data: Float64Array.of(...logps, -7, -9) },
       weights: { dtype: 'f32', shape: [n], data: Float64Array.of(...logps.map(() => 1), 0, 0) },
@@ -112,7 +114,7 @@ describe('nextToken', () => {
   })
 
   it('has no terms of preferences for a custom loss', () => {
-    const terms = tokenTerms(nextToken(), input('logp', [2]), input('weights', [2]), new Map())
+    const terms = nextToken().terms(scoredAt(1, [], {}))
     for (const name of ['kl', 'chosen', 'rejected', 'margin', 'softLabels', 'completion'] as const)
       expect(() => terms[name]).toThrow(`loss.${name}: must be a term of the objective, got nextToken, which has none; texts have`)
   })
@@ -246,19 +248,142 @@ describe('laws', () => {
 })
 
 describe('kto’s baseline', () => {
-  it('gives each prompt the completion before it, and needs two', () => {
-    const batch = [0, 1, 2].map((i) => ({ prompt: [i], completion: [10 + i] }))
-    expect(mismatched(batch)).toEqual([
-      { prompt: [0], completion: [12] },
-      { prompt: [1], completion: [10] },
-      { prompt: [2], completion: [11] },
+  const one = (prompt: number, completion: number) => ({ tree: { prompt: [prompt], completions: [[completion]] } })
+
+  it('gives each prompt the completion before it', () => {
+    expect(mismatched([one(0, 10), one(1, 11), one(2, 12)])).toEqual([one(0, 12).tree, one(1, 10).tree, one(2, 11).tree])
+  })
+
+  it('never the prompt’s own: neither that of the same row, nor of another row of it, nor one that says the same', () => {
+    expect(mismatched([one(0, 10), one(0, 11), one(1, 12), one(1, 13)])).toEqual([
+      one(0, 13).tree,
+      one(0, 13).tree,
+      one(1, 11).tree,
+      one(1, 11).tree,
     ])
-    expect(() => mismatched(batch.slice(0, 1))).toThrow('at least 2 examples')
+    expect(mismatched([one(0, 10), one(1, 10), one(2, 11)])).toEqual([one(0, 11).tree, one(1, 11).tree, one(2, 10).tree])
+  })
+
+  it('is of nothing where there is no other: one row, one prompt, one completion for all', () => {
+    for (const batch of [[one(0, 10)], [one(0, 10), one(0, 11)], [one(0, 10), one(1, 10)]]) expect(mismatched(batch)).toEqual([])
+    expect(driftOf([])).toBeUndefined()
   })
 
   it('is the mean, never below 0', () => {
-    expect(ktoBaseline([1, 3, -1])).toBe(1)
-    expect(ktoBaseline([1, -3])).toBe(0)
+    expect(driftOf([1, 3, -1])).toBe(1)
+    expect(driftOf([1, -3])).toBe(0)
+  })
+})
+
+describe('rewards', () => {
+  it.each(rloo.definition.known)('$id: losses and slopes of a group', ({ rewards, logps, losses, slopes }) => {
+    const n = rewards.length
+    const logp = input('logp', [n])
+    const group = logps.map((at) => ({ logp: at, reference: at, length: 1 }))
+    const others = meansOfOthers(rewards)
+    const given = { rewards: table(tensor(Float64Array.from(rewards), [n])), others: table(tensor(Float64Array.from(others), [n])) }
+    const terms = rloo().terms({ ...scoredAt(1, group, given), logps: logp })
+    const seen = evaluate(graph({ logp }, { losses: terms.losses, mean: terms.objective, slopes: gradient(sum(terms.losses), logp) }), {
+      logp: numbers(...logps),
+    })
+    for (const k of rewards.keys()) {
+      expect(seen.losses!.data[k]).toBeCloseTo(losses[k]!, 12)
+      expect(seen.slopes!.data[k]).toBeCloseTo(slopes[k]!, 12)
+    }
+    const start = rloo().atStart([{ tree: { prompt: [1], completions: logps.map(() => [1]) }, reference: logps, label: 1, rewards }])
+    expect(seen.mean!.data[0]).toBeCloseTo(start!, 12)
+  })
+
+  it('the same reward for all is no advantage, and adding to all changes nothing', () => {
+    const group = fc.array(number(-5, 5), { minLength: 2, maxLength: 9 })
+    fc.assert(
+      fc.property(group, number(-9, 9), (rewards, more) => {
+        const gained = (all: readonly number[]) => meansOfOthers(all).map((others, i) => all[i]! - others)
+        for (const [i, advantage] of gained(rewards.map((r) => r + more)).entries()) close(advantage, gained(rewards)[i]!)
+        for (const advantage of gained(rewards.map(() => more))) close(advantage, 0)
+      }),
+    )
+  })
+
+  it('are refused where a group has fewer than two, or not one finite reward each', () => {
+    const tree = { prompt: [1], completions: [[2], [3]] }
+    const check = (more: object) => () => kinds.rewards.check!([{ tree, reference: [], label: 1, ...more }], rloo())
+    expect(check({ rewards: [1, 0] })).not.toThrow()
+    expect(check({})).toThrow(
+      'train: rloo needs groups of at least 2 completions with a finite reward each, got 2 completions and no rewards',
+    )
+    for (const rewards of [[1], [1, Number.NaN], [1, 2, 3]]) expect(check({ rewards })).toThrow(UserError)
+    expect(check({ rewards: [1], tree: { prompt: [1], completions: [[2]] } })).toThrow('got 1 completions')
+  })
+})
+
+describe('distil', () => {
+  const lossOf = (policy: readonly number[], teacher: readonly number[], params: object) => {
+    const n = policy.length
+    const given = { policy: input('policy', [1, n]), teacher: input('teacher', [1, n]) }
+    const loss = sum(distil(params).perToken(given))
+    const matrix = (values: readonly number[]) => tensor(Float64Array.from(values), [1, n])
+    const seen = evaluate(graph(given, { loss, slopes: gradient(loss, given.policy) }), {
+      policy: matrix(policy),
+      teacher: matrix(teacher),
+    })
+    return { loss: seen.loss!.data[0]!, slopes: Array.from(seen.slopes!.data) }
+  }
+
+  it.each(distil.definition.known)('$id: is $loss', ({ policy, teacher, params = {}, loss, slopes }) => {
+    const seen = lossOf(policy, teacher, params)
+    expect(Math.abs(seen.loss - loss)).toBeLessThan(1e-12)
+    for (const [i, want] of slopes.entries()) {
+      expect(Math.abs(seen.slopes[i]! - want)).toBeLessThan(1e-12)
+      expect(slope((h) => lossOf(policy.with(i, policy[i]! + h), teacher, params).loss)).toBeCloseTo(want, 7)
+    }
+  })
+
+  it('is least where the policy has the teacher’s scores, up to a constant', () => {
+    const scores = fc.array(number(-4, 4), { minLength: 3, maxLength: 3 })
+    fc.assert(
+      fc.property(scores, scores, number(-4, 4), (policy, teacher, c) => {
+        const least = lossOf(
+          teacher.map((x) => x + c),
+          teacher,
+          {},
+        )
+        for (const s of least.slopes) expect(Math.abs(s)).toBeLessThan(1e-12)
+        expect(lossOf(policy, teacher, {}).loss).toBeGreaterThan(least.loss - 1e-12)
+      }),
+    )
+  })
+})
+
+describe('kinds', () => {
+  const tree = (completions: number) => ({ prompt: [1], completions: Array.from({ length: completions }, (_, k) => [2, 3 + k]) })
+
+  it('what there is none of is left out of the metrics', () => {
+    const wanted = [0, 1].map(() => ({ tree: tree(1), reference: [-2], label: 1 }))
+    const seen = kinds.labelled.metrics(wanted, [[-1], [-1]], [])
+    expect(seen).toEqual({ chosenLogRatio: 1, accuracy: 1, kl: 0.5, chosenTokens: 2 })
+    const both = [{ ...wanted[0]!, label: 0 }, wanted[1]!]
+    expect(kinds.labelled.metrics(both, [[-1], [-1]], [3])).toMatchObject({ rejectedLogRatio: 1, margin: 0, accuracy: 0.5, z0: 3 })
+  })
+
+  it('a pair whose votes went the other way is two completions of which the second is the desirable one; a tie says half of both', () => {
+    const of = (label: number) => kinds.labelled.ofPair!({ tree: tree(2), label }).map(({ label }) => label)
+    expect([of(1), of(0), of(0.5)]).toEqual([
+      [1, 0],
+      [0, 1],
+      [0.5, 0.5],
+    ])
+    const tie = kinds.labelled.ofPair!({ tree: tree(2), label: 0.5 }).map((one) => ({ ...one, reference: [-2] }))
+    expect(kinds.labelled.metrics(tie, [[-1], [-3]], [0])).toMatchObject({
+      chosenLogRatio: 0,
+      rejectedLogRatio: 0,
+      margin: 0,
+      accuracy: 0.5,
+    })
+  })
+
+  it('are written into a manifest by their name', () => {
+    for (const [name, kind] of Object.entries(kinds)) expect([kind.name, JSON.stringify(kind)]).toEqual([name, `"${name}"`])
   })
 })
 
@@ -281,7 +406,7 @@ function tracePair(objective: PairObjective): Graph {
   return graph(inputs, { loss, ...gradient(loss, { chosen: sides.chosen.logp, rejected: sides.rejected.logp }) })
 }
 
-function exampleAt(objective: ExampleObjective, at: PointSide, wanted: number, z0: number): { loss: number; slope: number } {
+function exampleAt(objective: LabelledObjective, at: PointSide, wanted: number, z0: number): { loss: number; slope: number } {
   const inputs = { label: input('label', [1]), z0: input('z0', []), ...sideInputs('it', 1) }
   const it = sideOf(inputs, 'it')
   const loss = sum(objective.perExample({ ...it, label: inputs.label }, inputs.z0))

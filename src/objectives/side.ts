@@ -1,4 +1,5 @@
-import { demand, show, type Value } from '../graph/index.ts'
+import { demand, input, reshape, show, slice, type Tensor, tensor, type Value } from '../graph/index.ts'
+import type { Example, Scored } from './objective.ts'
 
 /**
  * A batch of completions as an objective sees it.
@@ -20,6 +21,17 @@ export interface Side {
 export interface Sides {
   readonly chosen: Side
   readonly rejected: Side
+}
+
+/** A batch of completions, each with the probability that it is desirable, f32[n]. */
+export interface LabelledSide extends Side {
+  readonly label: Value
+}
+
+/** A batch of completions, each with its reward and the mean reward of the others of its prompt, f32[n]. */
+export interface RewardedSide extends Side {
+  readonly reward: Value
+  readonly others: Value
 }
 
 /**
@@ -51,4 +63,36 @@ export function side({ logp, reference, length }: { logp: Value; reference?: Val
       return there(logRatio)
     },
   }
+}
+
+/** What the sides of a micro-batch are made of, beside log π. shape f32[slots] each */
+export function sideInputs(slots: number): { readonly reference: Value; readonly lengths: Value } {
+  return { reference: input('reference', [slots]), lengths: input('lengths', [slots]) }
+}
+
+/** The tensors for them. */
+export function sideTensors(examples: readonly Example[]): { readonly reference: Tensor; readonly lengths: Tensor } {
+  return {
+    reference: column(examples.flatMap(({ reference }) => reference)),
+    lengths: column(examples.flatMap(({ tree }) => tree.completions.map(({ length }) => length))),
+  }
+}
+
+/** The completions of a micro-batch, one to an example, with what else is known of each. */
+export function sideOf<More extends object>({ logps, inputs }: Pick<Scored, 'logps' | 'inputs'>, more: More): Side & More {
+  const all = side({ logp: logps, reference: inputs.reference!, length: inputs.lengths! })
+  // A side's terms are read only when asked for, so they are not spread.
+  return Object.defineProperties(all, Object.getOwnPropertyDescriptors(more)) as Side & More
+}
+
+/** The two completions of each pair, which lie as chosen, rejected, chosen, rejected, … */
+export function sidesOf({ logps, inputs, examples }: Pick<Scored, 'logps' | 'inputs' | 'examples'>): Sides {
+  const every = (x: Value, k: number) => reshape(slice(reshape(x, [examples, 2]), 1, k, k + 1), [examples])
+  const one = (k: number) => side({ logp: every(logps, k), reference: every(inputs.reference!, k), length: every(inputs.lengths!, k) })
+  return { chosen: one(0), rejected: one(1) }
+}
+
+/** Numbers as a tensor f32[n]. */
+export function column(values: readonly number[]): Tensor {
+  return tensor(values, [values.length])
 }

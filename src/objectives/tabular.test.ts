@@ -15,7 +15,7 @@ import {
   type Value,
 } from '../graph/index.ts'
 import { dpo, ipo, kto } from './index.ts'
-import { type PairObjective, pairLosses } from './objective.ts'
+import { type PairObjective, pairLosses } from './pairs.ts'
 import { side } from './side.ts'
 
 // Whole worlds that fit in a table: a softmax over a few completions, its reference, and every pair with its exact probability.

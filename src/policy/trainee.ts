@@ -18,7 +18,7 @@ export interface Trainee {
   load(folder: string): Promise<void>
 }
 
-/** A copy of the reference's parameters, or adapters on top of them; programs are shared with the reference where the graph is the same. */
+/** A copy of the reference's parameters, or adapters on top of them; its programs are its own, so that either can rest without the other. */
 export async function openTrainee(
   reference: Policy,
   checkpoint: Checkpoint,
@@ -50,7 +50,7 @@ export async function openTrainee(
   )
   const given: Record<string, Resident> = Object.fromEntries(entries)
   const params = decoderParams(config, (path) => given[`params.${path}`]!)
-  const policy: Policy = { ...reference, params, given }
+  const policy = policyOf(engine, config, params)
   const whole = { count: 1, from: 0, to: 0 }
   const reset = async () => {
     for (const [name, from] of Object.entries(reference.given))

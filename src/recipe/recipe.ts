@@ -168,11 +168,19 @@ export function measuresOf({ prior, gold }: Recipe, { judge }: OnPolicy): string
 }
 
 /** Texts are learned token by token, preferences are not. */
-function checkKinds({ preferences, objective, prior, fresh }: Recipe) {
+function checkKinds({ preferences, objective, prior, fresh, train }: Recipe) {
   const texts = preferences.kind === 'texts'
-  if (texts !== (objective.kind === 'tokens'))
+  if (objective.kind.reads.length === 0)
+    throw new UserError(
+      `objective.name: must be an objective that a recipe has data for, got ${objective.name}; give its examples to train() of innate/train`,
+    )
+  if (texts !== objective.kind.reads.includes('texts'))
     throw new UserError(
       `objective.name: must be ${texts ? 'nextToken for texts' : 'an objective of preferences'}, got ${objective.name}; ${texts ? 'leave it out' : 'name a file of texts under texts instead of preferences'}`,
+    )
+  if (train.batch < objective.kind.fewest)
+    throw new UserError(
+      `train.batch: must be ${objective.kind.fewest} or more for ${objective.name}, got ${train.batch}; give a larger batch`,
     )
   if (texts && prior) throw new UserError('prior: must be left out with texts, got one; a prior is about what votes will say')
   if (fresh && !texts)
@@ -184,7 +192,7 @@ function checkKinds({ preferences, objective, prior, fresh }: Recipe) {
 /** What fields say of each other, so that a run does not find it out after its first round. */
 function checkOnPolicy(made: Recipe, preferences: OnPolicy) {
   const { objective, accept, prior, gold } = made
-  if (objective.kind !== 'pairs')
+  if (objective.kind.sides !== 2)
     throw new UserError(
       `objective.name: must be an objective of pairs for preferences from votes, got ${objective.name}; choose from ${pairObjectives().join(', ')}`,
     )
@@ -265,7 +273,7 @@ function goalOf(given: Goal | keyof typeof goals): Goal {
 function pairObjectives(): string[] {
   return Object.values(objectives)
     .map((make) => (make as () => Objective)())
-    .flatMap(({ name, kind }) => (kind === 'pairs' ? [name] : []))
+    .flatMap(({ name, kind }) => (kind.sides === 2 ? [name] : []))
 }
 
 function withoutUndefined<T extends object>(object: T): { [K in keyof T]: Exclude<T[K], undefined> } {

@@ -5,13 +5,13 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { loadCheckpoint } from '../checkpoints/index.ts'
 import { openEngine } from '../engine/index.ts'
 import { type Adapters, freshAdapters } from '../models/index.ts'
-import { dpo } from '../objectives/index.ts'
+import { dpo, type Example } from '../objectives/index.ts'
 import { openPolicy, packTrees, readAdapters, scoreTrees, textTree } from '../policy/index.ts'
 import { loadPairs, pairTree } from '../preferences/index.ts'
 import type { Metrics } from '../runs/index.ts'
 import { adamw } from './adamw.ts'
 import { dropoutMasks } from './dropout.ts'
-import { type Example, type Training, train } from './train.ts'
+import { type Training, train } from './train.ts'
 
 const engine = openEngine({ threads: 2 })
 afterAll(() => engine.close())

@@ -1,5 +1,7 @@
+export type { Example } from '../objectives/index.ts'
 export { adamw, type Optimizer, traceUpdate } from './adamw.ts'
 export { rateAt, type Schedule, scheduleFrom } from './schedule.ts'
 export { openTrainState, type TrainState } from './state.ts'
 export { type StepPlan, type TracedStep, traceFinite, traceStep } from './step.ts'
-export { type Course, type Example, type Trained, type Training, train } from './train.ts'
+export { openTeacher, type Teacher } from './teacher.ts'
+export { type Course, type Trained, type Training, train } from './train.ts'

@@ -7,23 +7,14 @@ import {
   leaves,
   tap as plainTap,
   reshape,
+  sizeOf,
   slice,
   sum,
   takeRows,
   type Value,
 } from '../graph/index.ts'
-import { completionLogps, decoder, tokenLogps } from '../models/index.ts'
-import {
-  type CustomLoss,
-  exampleTerms,
-  type Objective,
-  pairTerms,
-  side,
-  type Taps,
-  type Terms,
-  tokenTerms,
-  traceLoss,
-} from '../objectives/index.ts'
+import { completionLogps, decoder, logits, tokenLogps } from '../models/index.ts'
+import { among, type CustomLoss, type LossTerms, type Objective, type Taps, traceLoss } from '../objectives/index.ts'
 import { type Policy, policyInputs, type RowShape, rowInputs } from '../policy/index.ts'
 import { maskInputs } from './dropout.ts'
 
@@ -33,9 +24,11 @@ export interface StepPlan {
   readonly objective: Objective
   readonly loss?: CustomLoss
   readonly shape: RowShape
-  /** Pairs, labelled completions, or texts in the micro-batch: all real, so that means are over what is there. */
+  /** Examples in the micro-batch: all real, so that means are over what is there. */
   readonly examples: number
-  /** Whether examples have completions in common; else the rows' completions are the examples' sides, in order. */
+  /** Their completions; the same number for each example unless told. */
+  readonly slots?: number
+  /** Whether examples have completions in common; else the rows' completions are the examples' own, in order. */
   readonly shared?: boolean
 }
 
@@ -43,30 +36,25 @@ export interface StepPlan {
 export interface TracedStep {
   readonly graph: Graph
   readonly taps: Taps
-  readonly terms: Terms
+  readonly terms: LossTerms
   readonly loss: Value
 }
 
 /**
  * Traces forward, loss and gradient of one micro-batch.
  *
- * Inputs: the policy's parameters and the rows; where completions are shared, `sides` i32[slots], which of the rows' each side of an example is; unless the loss is of single tokens, `reference` f32[slots], `lengths` f32[slots], and `labels` f32[examples] (soft labels of
- * pairs, or 1 and 0 of labelled completions); for examples `z0` f32[]; `share` f32[], what this micro-batch weighs in the step; `mask.PATH`
- * f32[R, T, in] for each adapter, with dropout.
+ * Inputs: the policy's parameters and the rows; where completions are shared, `sides` i32[slots], which of the rows' each of the examples'
+ * is; those of the objective's kind; `share` f32[], what this micro-batch weighs in the step, and `unit` f32[], what one unit of its mean
+ * does in the micro-batch; `teacher` f32[N, V], where the objective reads one; `mask.PATH` f32[R, T, in] for each adapter, with dropout.
  * Outputs: `loss` (custom, if there is one), `objective` (before it), `logps` f32[slots], and `grad.NAME` for each trainable input.
  */
 export function traceStep(plan: StepPlan): TracedStep {
   const { policy, objective, examples, shape } = plan
-  const slots = objective.kind === 'pairs' ? 2 * examples : examples
+  const size = { examples, slots: plan.slots ?? examples * objective.kind.sides!, tokens: shape.wanted }
   const { params, adapters, inputs } = policyInputs(policy)
   const rows = rowInputs(shape)
-  const share = input('share', [])
-  const given = {
-    reference: input('reference', [slots]),
-    lengths: input('lengths', [slots]),
-    labels: input('labels', [examples]),
-    ...(objective.kind === 'examples' ? { z0: input('z0', []) } : {}),
-  }
+  const [share, unit] = [input('share', []), input('unit', [])]
+  const given = objective.kind.inputs(size)
   const masks = maskInputs(adapters, shape)
   const taps = new Map<string, Value>()
   const hidden = decoder(params, rows, policy.config, {
@@ -79,31 +67,34 @@ export function traceStep(plan: StepPlan): TracedStep {
   })
   const tokens = tokenLogps(params, hidden, rows.wanted, rows.targets, policy.config)
   const said = completionLogps(tokens, rows.completion, rows.weights, shape.completions)
-  const sides = plan.shared ? { sides: input('sides', [slots], 'i32') } : undefined
-  const logps = sides ? takeRows(said, sides.sides) : slice(said, 0, 0, slots)
-  // Pairs lie as chosen, rejected, chosen, rejected, …
-  const every = (x: Value, k: number) => reshape(slice(reshape(x, [examples, 2]), 1, k, k + 1), [examples])
-  const needsReference = objective.needs.includes('reference') || plan.loss !== undefined
-  const sideOf = (k: number) =>
-    side({ logp: every(logps, k), ...(needsReference ? { reference: every(given.reference, k) } : {}), length: every(given.lengths, k) })
-  const terms =
-    objective.kind === 'tokens'
-      ? tokenTerms(objective, tokens, rows.weights, taps)
-      : objective.kind === 'pairs'
-        ? pairTerms(objective, { chosen: sideOf(0), rejected: sideOf(1) }, given.labels, taps)
-        : exampleTerms(
-            objective,
-            { ...side({ logp: logps, reference: given.reference, length: given.lengths }), label: given.labels },
-            given.z0!,
-            taps,
-          )
+  const sides = plan.shared ? { sides: input('sides', [size.slots], 'i32') } : undefined
+  const logps = sides ? takeRows(said, sides.sides) : slice(said, 0, 0, size.slots)
+  const teacher = objective.needs.includes('teacher') ? { teacher: input('teacher', [shape.wanted, policy.config.vocabSize]) } : undefined
+  const terms = objective.terms({
+    ...size,
+    logps,
+    tokenLogps: tokens,
+    weights: rows.weights,
+    logits: {
+      policy: () =>
+        logits(
+          params,
+          takeRows(reshape(hidden, [sizeOf(hidden.shape) / policy.config.hiddenSize, policy.config.hiddenSize]), rows.wanted),
+          policy.config,
+        ),
+      teacher: () => teacher!.teacher,
+    },
+    unit,
+    inputs: given,
+    inside: { tap: among(taps) },
+  })
   const loss = plan.loss ? traceLoss(plan.loss, terms) : terms.objective
   const trainable = trainableInputs(policy, inputs)
   const slopes = gradient(loss.mul(share), trainable)
   const grads = Object.fromEntries(leaves<Value>(slopes, isValue).map(([name, value]) => [`grad.${name}`, value]))
   return {
     graph: graph(
-      { ...inputs, ...rows, ...sides, ...(objective.kind === 'tokens' ? {} : given), share, ...byName(masks) },
+      { ...inputs, ...rows, ...sides, ...given, ...teacher, share, unit, ...byName(masks) },
       { loss, objective: terms.objective, logps, ...grads },
     ),
     taps,

@@ -5,12 +5,12 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { loadCheckpoint, readSafetensors } from '../checkpoints/index.ts'
 import { openEngine } from '../engine/index.ts'
 import { log, sum } from '../graph/index.ts'
-import { type CustomLoss, dpo, ipo, kto, nextToken, type Objective, simpo } from '../objectives/index.ts'
+import { type CustomLoss, distil, dpo, type Example, ipo, kto, nextToken, type Objective, rloo, simpo } from '../objectives/index.ts'
 import { openPolicy, scoreTrees, textTree } from '../policy/index.ts'
 import { loadPairs, pairTree } from '../preferences/index.ts'
 import type { Metrics } from '../runs/index.ts'
 import { adamw } from './adamw.ts'
-import { type Example, type Training, train } from './train.ts'
+import { type Training, train } from './train.ts'
 
 const engine = openEngine({ threads: 2 })
 afterAll(() => engine.close())
@@ -71,16 +71,11 @@ describe.each([
   it('accumulation over micro-batches equals the big batch', async () => {
     const run = async (tokenBudget: number) => {
       const { training, steps, examples, policy, reference } = await tiny(objective, { tokenBudget, maxSteps: 3 })
-      const singles =
-        objective.kind === 'examples'
-          ? examples.flatMap(({ tree, reference: logps }): Example[] =>
-              tree.completions.map((completion, k) => ({
-                tree: { prompt: tree.prompt, completions: [completion] },
-                reference: [logps[k]!],
-                label: 1 - k,
-              })),
-            )
-          : examples
+      const own = examples.flatMap((pair) => objective.kind.ofPair!(pair).map((one) => ({ pair, one })))
+      const singles = own.map(({ pair, one }): Example => {
+        const { completions } = pair.tree
+        return { ...one, reference: one.tree.completions.map((ids) => pair.reference[completions.indexOf(ids)]!) }
+      })
       expect(reference.length).toBeGreaterThan(0)
       const start = await openPolicy(engine, await loadCheckpoint('fixtures/llama-tiny'))
       await train({ ...training, examples: singles, referenceOf: (trees) => scoreTrees(start, trees) })
@@ -94,6 +89,116 @@ describe.each([
     })
     expect(worst(Array.from(parts.norm.data), Array.from(whole.norm.data))).toBeLessThan(1e-5)
   })
+})
+
+/** Groups of the tiny model's pairs, of two completions and of four, each with its rewards. */
+function groupsOf(examples: readonly Example[]): Example[] {
+  const pairs = examples.slice(0, 8).map((pair, i): Example => ({ ...pair, rewards: [i % 3, 1] }))
+  const [a, b] = [examples[8]!, examples[9]!]
+  const completions = [...a.tree.completions, ...b.tree.completions]
+  return [...pairs, { tree: { prompt: a.tree.prompt, completions }, reference: [], label: 1, rewards: [1, 0, 0, 3] }]
+}
+
+describe('rloo, on groups with rewards', () => {
+  it('raises what was rewarded above the others, whatever the micro-batches, and logs what the rewards were', async () => {
+    const run = async (tokenBudget: number) => {
+      const { training, steps, examples, policy } = await tiny(rloo(), { tokenBudget, batch: 3, epochs: 1 })
+      const groups = groupsOf(examples)
+      const trees = groups.map(({ tree }) => tree)
+      const reference = await scoreTrees(policy, trees)
+      let slot = 0
+      const scored = groups.map((group) => ({ ...group, reference: group.tree.completions.map(() => reference[slot++]!) }))
+      await train({ ...training, examples: scored })
+      const after = await scoreTrees(policy, trees)
+      return { steps, moved: after.map((logp, i) => logp - reference[i]!), advantages: groups.flatMap(advantagesOf) }
+    }
+    const [whole, parts] = [await run(4096), await run(128)]
+    expect(whole.steps.length).toBe(3)
+    expect(whole.steps.map(({ flatGroups }) => flatGroups)).toEqual([1 / 3, 1 / 3, 1 / 3])
+    expect(whole.steps[2]!.reward).toBeCloseTo((0 + 1 + 1 + 1 + 1 + 0 + 0 + 3) / 8, 12)
+    whole.steps.forEach((step, i) => {
+      expect(parts.steps[i]!.loss).toBeCloseTo(step.loss, 4)
+      expect(parts.steps[i]!.gradNorm / step.gradNorm).toBeCloseTo(1, 4)
+    })
+    const gained = whole.moved.reduce((sum, moved, i) => sum + moved * whole.advantages[i]!, 0)
+    expect(gained).toBeGreaterThan(1)
+  })
+
+  const advantagesOf = ({ rewards = [] }: Example) => {
+    const total = rewards.reduce((a, b) => a + b, 0)
+    return rewards.map((r) => r - (total - r) / (rewards.length - 1))
+  }
+})
+
+describe('distil', () => {
+  it('from a teacher that is the student costs its entropy and moves nothing; two texts that are alike count twice, whatever the micro-batches', async () => {
+    const texts = [0, 1, 0, 2].map(
+      (k): Example => ({ tree: textTree(Array.from({ length: 12 + k }, (_, i) => (7 * i + k) % 300)), reference: [], label: 1 }),
+    )
+    const run = async (tokenBudget: number, more: Partial<Example> = {}) => {
+      const teacher = await openPolicy(engine, await loadCheckpoint('fixtures/llama-tiny'))
+      const examples = texts.map((text) => ({ ...text, ...more }))
+      const { training, steps } = await tiny(distil(), { tokenBudget, teacher, examples, batch: 4, epochs: 1 })
+      await train(training)
+      return steps[0]!
+    }
+    const [whole, parts] = [await run(4096), await run(32)]
+    expect(whole.gradNorm).toBeLessThan(1e-4)
+    expect(whole.loss).toBeGreaterThan(1)
+    expect(parts.loss).toBeCloseTo(whole.loss, 5)
+    const { training, steps } = await tiny(nextToken(), { examples: texts, batch: 4, epochs: 1 })
+    await train(training)
+    const untrusted = texts.map((text) => ({ ...text, trust: text.tree.completions[0]!.map(() => 0) }))
+    const alone = await tiny(distil(), { examples: untrusted, teacher: training.policy, batch: 4, epochs: 1 })
+    await train(alone.training)
+    expect(alone.steps[0]!.loss).toBeCloseTo(steps[0]!.loss, 5)
+    expect(alone.steps[0]!.gradNorm / steps[0]!.gradNorm).toBeCloseTo(1, 4)
+  })
+
+  it('refuses to go without a teacher, with one of another vocabulary, and with trust for other tokens', async () => {
+    const examples: Example[] = [{ tree: textTree([1, 2, 3]), reference: [], label: 1 }]
+    const { training, policy } = await tiny(distil(), { examples })
+    await expect(train(training)).rejects.toThrow('train: must have a teacher for distil, got none')
+    const teacher = { ...policy, config: { ...policy.config, vocabSize: 7 } }
+    await expect(train({ ...training, teacher })).rejects.toThrow('train.teacher: must have the student')
+    await expect(train({ ...training, examples: [{ ...examples[0]!, trust: [1] }] })).rejects.toThrow(
+      'one trust for each of 2 tokens, got 1',
+    )
+  })
+})
+
+describe('what cannot be trained on is said before the first step', () => {
+  const of = async (rows: number, batch: number) => {
+    const { training, examples, steps } = await tiny(kto(), { batch, epochs: 1 })
+    const singles = examples.flatMap((pair) => kto().kind.ofPair!(pair).map((one, k) => ({ ...one, reference: [pair.reference[k]!] })))
+    const start = await openPolicy(engine, await loadCheckpoint('fixtures/llama-tiny'))
+    await train({ ...training, examples: singles.slice(0, rows), referenceOf: (trees) => scoreTrees(start, trees) })
+    return steps
+  }
+
+  it('kto of one row, and in batches of one', async () => {
+    await expect(of(1, 8)).rejects.toThrow('train: kto needs at least 2 completions')
+    await expect(of(9, 1)).rejects.toThrow('train.batch: must be 2 or more for kto, got 1')
+  })
+
+  it('a last row that would be alone joins the step before it', async () => {
+    expect((await of(9, 8)).map(({ step }) => step)).toEqual([1])
+    expect((await of(10, 8)).map(({ step }) => step)).toEqual([1, 2])
+  })
+})
+
+it('two closures of one loss factory do not share a program', async () => {
+  const times =
+    (weight: number): CustomLoss =>
+    ({ objective }) =>
+      objective.mul(weight)
+  const still = { optimizer: adamw({ lr: 1e-12 }), maxSteps: 1 }
+  const first = await tiny(dpo(), { loss: times(1), ...still })
+  await train(first.training)
+  const second = { ...first.training, loss: times(2) }
+  await train(second)
+  const [one, two] = first.steps
+  expect(two!.loss / one!.loss).toBeCloseTo(2, 5)
 })
 
 it('twenty steps of nextToken equal PyTorch’s (fixtures/adamw20, by oracle/): losses within 1e-4, whatever the micro-batches', async () => {

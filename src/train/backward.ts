@@ -1,0 +1,123 @@
+import type { Program } from '../engine/index.ts'
+import { tensor } from '../graph/index.ts'
+import type { CustomLoss, Example, Objective } from '../objectives/index.ts'
+import { type Packing, type Policy, rowTensors, scoreTrees, shapeOf, type Tree } from '../policy/index.ts'
+import { dropoutMasks } from './dropout.ts'
+import { type MicroBatch, microBatches } from './micro-batch.ts'
+import type { TrainState } from './state.ts'
+import { type StepPlan, traceStep } from './step.ts'
+import type { Teacher } from './teacher.ts'
+
+/** What every step of a run has in common. */
+export interface Stepping {
+  readonly policy: Policy
+  readonly objective: Objective
+  readonly loss?: CustomLoss
+  readonly seed: number
+  readonly packing: Packing
+  readonly teacher?: Teacher
+  /** The reference's log-probabilities of further completions, which objectives like kto ask for. */
+  readonly referenceOf: (trees: readonly Tree[]) => Promise<readonly number[]>
+}
+
+/** One step: its examples, its number counting from 1, and the log-ratios that its objective asked for. */
+export interface Step {
+  readonly now: readonly Example[]
+  readonly step: number
+  readonly asked: readonly number[]
+}
+
+/** What a step came to, before the update. */
+export interface Measured {
+  readonly loss: number
+  /** The objective before any custom loss. */
+  readonly objective: number
+  /** Input positions that held a token. */
+  readonly tokens: number
+  readonly metrics: Readonly<Record<string, number>>
+}
+
+/** Loss and gradient of one step, accumulated over its micro-batches: each weighs its share of the examples. */
+export async function backward(stepping: Stepping, state: TrainState, now: readonly Example[], step: number): Promise<Measured> {
+  const asked = await askedOf(stepping, now)
+  const micro = microBatches(stepping.objective, now, stepping.packing)
+  let program = stepProgram(stepping, now, micro[0]!)
+  const logps: number[][] = now.map(() => [])
+  let loss = 0
+  let objective = 0
+  for (const [i, one] of micro.entries()) {
+    const inputs = await microInputs(stepping, { now, step, asked }, one)
+    const running = (await program).run(inputs, i === 0 ? state.grads : await state.more())
+    // The engine computes in its own thread, so the next one is traced in the meantime.
+    if (micro[i + 1]) program = stepProgram(stepping, now, micro[i + 1]!)
+    const results = await running
+    if (i > 0) await state.addMore()
+    const share = one.mine.length / now.length
+    loss += share * results.loss!.data[0]!
+    objective += share * results.objective!.data[0]!
+    let slot = 0
+    for (const index of one.mine) logps[index] = now[index]!.tree.completions.map(() => results.logps!.data[slot++]!)
+  }
+  const tokens = micro.reduce((total, { part }) => total + part.used, 0)
+  return { loss, objective, tokens, metrics: stepping.objective.kind.metrics(now, logps, asked) }
+}
+
+/** The log-ratios that an objective asks for before a step, such as the baseline of kto; over the whole step however it is accumulated. */
+async function askedOf({ policy, objective, referenceOf }: Stepping, now: readonly Example[]): Promise<number[]> {
+  const { contextLength } = policy.config
+  const trees = (objective.kind.asks?.(now) ?? []).flatMap(({ prompt, completions }): Tree[] =>
+    prompt.length < contextLength ? [{ prompt, completions: completions.map((ids) => ids.slice(0, contextLength - prompt.length)) }] : [],
+  )
+  if (trees.length === 0) return []
+  const [mine, reference] = [await scoreTrees(policy, trees), await referenceOf(trees)]
+  return mine.map((logp, i) => logp - reference[i]!)
+}
+
+/** What one micro-batch is traced from. */
+export function planOf({ policy, objective, loss }: Stepping, now: readonly Example[], { part, mine, shared }: MicroBatch): StepPlan {
+  const slots = mine.reduce((sum, index) => sum + now[index]!.tree.completions.length, 0)
+  return { policy, objective, shape: shapeOf(part.rows), examples: mine.length, slots, shared, ...(loss ? { loss } : {}) }
+}
+
+function stepProgram(stepping: Stepping, now: readonly Example[], micro: MicroBatch): Promise<Program> {
+  const { policy, objective, loss } = stepping
+  const plan = planOf(stepping, now, micro)
+  const { shape, examples, slots, shared } = plan
+  const program = policy.program(
+    `step ${identityOf(objective)} ${loss ? identityOf(loss) : ''} ${JSON.stringify(shape)} ${examples} ${slots} ${shared}`,
+    () => traceStep(plan).graph,
+  )
+  // It may be asked for before its turn; that it failed is heard when it is awaited.
+  program.catch(() => {})
+  return program
+}
+
+const identities = new WeakMap<object, number>()
+let known = 0
+
+/** A number for an objective or a function: two closures of one text are two. */
+function identityOf(value: object): number {
+  const identity = identities.get(value) ?? ++known
+  identities.set(value, identity)
+  return identity
+}
+
+/** The tensors that a micro-batch feeds. */
+export async function microInputs(stepping: Stepping, { now, step, asked }: Step, { part, mine, sides, shared }: MicroBatch) {
+  const { policy, objective, seed, teacher } = stepping
+  const { kind } = objective
+  const examples = mine.map((index) => now[index]!)
+  const share = examples.length / now.length
+  const size = { examples: examples.length, slots: sides.length, tokens: part.rows.wanted.shape[0]! }
+  const weight = now.reduce((sum, example) => sum + kind.weight(example), 0)
+  return {
+    ...policy.given,
+    ...rowTensors(part.rows),
+    ...(shared ? { sides: tensor(sides, [sides.length], 'i32') } : {}),
+    ...kind.given(examples, size, asked),
+    ...(teacher && objective.needs.includes('teacher') ? { teacher: await teacher.scores(part.rows) } : {}),
+    share: tensor([share], []),
+    unit: tensor([1 / (weight * share)], []),
+    ...dropoutMasks(policy.adapters, part, { seed, step }),
+  }
+}

@@ -1,0 +1,49 @@
+import type { Example, Objective } from '../objectives/index.ts'
+import { type Batch, type JoinedTree, joinTrees, LONGEST_JOINED, type Packing, type Policy, packTrees, type Tree } from '../policy/index.ts'
+
+/** A part of a step that is computed at once: its rows, its examples by their index in the step, and which of the rows' completions are theirs. */
+export interface MicroBatch {
+  readonly part: Batch
+  readonly mine: readonly number[]
+  readonly sides: readonly number[]
+  /** Whether examples have completions in common, so that `sides` is not simply 0, 1, 2, … */
+  readonly shared: boolean
+}
+
+/** Each micro-batch in the shape that fits it best, since shapes share one program; a run is as dear as some hundred positions. */
+export function packingOf({ config }: Policy, tokenBudget = 1024): Packing {
+  const { vocabSize, hiddenSize, contextLength, layers, intermediateSize, heads, headDim } = config
+  const perToken = layers * hiddenSize * (3 * intermediateSize + 4 * heads * headDim)
+  return {
+    contextLength,
+    tokenBudget,
+    lengths: 16,
+    wantedMultiple: 32,
+    tight: true,
+    cost: { wanted: (vocabSize * hiddenSize) / perToken, run: 400 },
+  }
+}
+
+/** The micro-batches of a step; what examples of one prompt have in common is read once, where the row stays short enough for that to pay. */
+export function microBatches({ kind }: Objective, now: readonly Example[], packing: Packing): MicroBatch[] {
+  const trees = now.map(({ tree }) => tree)
+  const shared = kind.perToken ? trees.map(alone) : joinTrees(trees, Math.min(packing.tokenBudget!, LONGEST_JOINED))
+  const parts = packTrees(
+    shared.map(({ tree }) => tree),
+    packing,
+  )
+  return parts.map((part) => {
+    const here = part.trees.map((index) => shared[index]!)
+    let first = 0
+    const sides = here.flatMap(({ tree, sides }) => {
+      const from = first
+      first += tree.completions.length
+      return sides.flat().map((side) => from + side)
+    })
+    return { part, mine: here.flatMap(({ members }) => members), sides, shared: sides.some((side, i) => side !== i) }
+  })
+}
+
+function alone(tree: Tree, member: number): JoinedTree {
+  return { tree, members: [member], sides: [tree.completions.map((_, side) => side)] }
+}
