@@ -100,7 +100,7 @@ describe('learning', () => {
     const folder = await mkdtemp(join(tmpdir(), 'box-'))
     const teacher = await openPolicy(engine, tiny)
     const before = await apart(await openPolicy(engine, { ...tiny, params: await meek() }), teacher)
-    expect(await apart(await lesson(join(folder, 'taught'), 60, true), teacher)).toBeLessThan(0.75 * before)
+    expect(await apart(await lesson(join(folder, 'taught'), 80, true), teacher)).toBeLessThan(0.75 * before)
     await lesson(join(folder, 'told'), 12, false)
     const curve = await curveOf(join(folder, 'told'))
     expect(curve.map(({ step }: { step: number }) => step)).toEqual([0, 12])
