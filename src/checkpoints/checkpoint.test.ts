@@ -20,6 +20,7 @@ import { UserError } from '../graph/errors.ts'
 import { sizeOf, type Tensor, zeros } from '../graph/tensor.ts'
 import type { DecoderConfig } from '../models/config.ts'
 import { decoderParams } from '../models/params.ts'
+import { addedToken } from '../text/sentencepiece.ts'
 import { loadCheckpoint, saveCheckpoint } from './checkpoint.ts'
 import { readSafetensors, writeSafetensors } from './safetensors.ts'
 
@@ -68,8 +69,43 @@ describe('loadCheckpoint', () => {
     all.set('model.layers.0.self_attn.rotary_emb.inv_freq', zeros([8])).set('lm_head.weight', embed)
     await writeSafetensors(weights, all)
     expect((await loadCheckpoint(folder)).params).toEqual(tied.params)
-    await writeSafetensors(weights, all.set('lm_head.weight', zeros(embed.shape)))
+    await writeSafetensors(weights, all.set('lm_head.weight', zeros([2, 2])))
     await expect(loadCheckpoint(folder)).rejects.toThrow('got lm_head.weight too')
+  })
+
+  it('takes a head that is not the embedding for what it is, whatever config.json says of tying, as transformers does', async () => {
+    cpSync(tied.folder, folder, { recursive: true })
+    const all = await readSafetensors(weights)
+    const head = zeros(all.get('model.embed_tokens.weight')!.shape)
+    await writeSafetensors(weights, all.set('lm_head.weight', head))
+    const { config, params } = await loadCheckpoint(folder)
+    expect(config).toEqual({ ...tied.config, tied: false })
+    expect(params.head).toEqual(head)
+  })
+
+  it('reads buffers of other types that say nothing, and weights in F64', async () => {
+    cpSync(tied.folder, folder, { recursive: true })
+    const all = await readSafetensors(weights)
+    const typed: [string, string, readonly number[], Uint8Array][] = [...all].map(([name, { shape, data }]) => [
+      name,
+      'F64',
+      shape,
+      new Uint8Array(Float64Array.from(data).buffer),
+    ])
+    typed.push(['model.layers.0.self_attn.rotary_emb.inv_freq', 'I64', [2], new Uint8Array(BigInt64Array.of(-1n, 5n).buffer)])
+    writeFileSync(weights, safetensorsOf(typed))
+    expect((await loadCheckpoint(folder)).params).toEqual(tied.params)
+  })
+
+  it('takes added tokens beyond the embedding, and refuses a text with one of them', async () => {
+    cpSync(tied.folder, folder, { recursive: true })
+    edit('tokenizer.json', (json) => (json.added_tokens as object[]).push(addedToken('<image>', 320, true)))()
+    const { tokenizer } = await loadCheckpoint(folder)
+    expect(tokenizer.vocabSize).toBe(320)
+    expect(tokenizer.encode('the cat')).toEqual(tied.tokenizer.encode('the cat'))
+    expect(() => tokenizer.encode('a <image>')).toThrow(
+      'text: every token must have one of the 320 rows of the embedding, got <image> with the id 320; take it out of the text',
+    )
   })
 
   const edit = (name: string, change: (json: Record<string, unknown>) => void) => () => {
@@ -155,6 +191,17 @@ describe('loadCheckpoint', () => {
     expect((await loadCheckpoint(join(root, 'again'))).eosIds).toEqual([1, 7])
   })
 })
+
+function safetensorsOf(tensors: readonly [string, string, readonly number[], Uint8Array][]): Buffer {
+  let end = 0
+  const header = Object.fromEntries(
+    tensors.map(([name, dtype, shape, { length }]) => [name, { dtype, shape, data_offsets: [end, (end += length)] }]),
+  )
+  const json = Buffer.from(JSON.stringify(header))
+  const prefix = Buffer.alloc(8)
+  prefix.writeBigUInt64LE(BigInt(json.length))
+  return Buffer.concat([prefix, json, ...tensors.map(([, , , bytes]) => bytes)])
+}
 
 const config: fc.Arbitrary<DecoderConfig> = fc
   .record({

@@ -14,7 +14,8 @@ import { type FileTensor, fileTensors, pack, unpack } from '../models/tensor-nam
 import { loadTokenizer, type Tokenizer, tokenizerFiles } from '../text/tokenizer.ts'
 import { type UnpackedGguf, unpackGguf } from './gguf/unpack.ts'
 import { hubFolder, hubId } from './hub.ts'
-import { type FloatType, readSafetensors, writeShards } from './safetensors.ts'
+import { type FloatType, readSafetensors } from './safetensors.ts'
+import { writeShards } from './shards.ts'
 import { stories5m } from './stories5m.ts'
 import { stories15m } from './stories15m.ts'
 
@@ -62,17 +63,13 @@ export async function loadCheckpoint(
     gguf?.folder ?? (known ? await known.folder(options.onProgress ?? (() => {})) : await existingFolder(nameOrFolder, options.onProgress))
   const configFile = join(folder, 'config.json')
   const json = await readJson(configFile, anyObject, remedy)
-  const config = readConfig(configFile, json)
+  const told = readConfig(configFile, json)
   const { eosIds, sampling } = await readGeneration(folder, configFile, json)
   // Side by side: one waits for the disk. What is wrong with the weights is said first.
-  const reading = loadTokenizer(folder)
+  const reading = loadTokenizer(folder, { rows: told.vocabSize })
   reading.catch(() => {})
-  const { params, hash } = options.fresh === undefined ? await readWeights(folder, config, gguf) : freshWeights(config, options.fresh)
+  const { config, params, hash } = options.fresh === undefined ? await readWeights(folder, told, gguf) : freshWeights(told, options.fresh)
   const tokenizer = await reading
-  if (tokenizer.vocabSize > config.vocabSize)
-    throw new UserError(
-      `${folder}: the tokenizer's ids must fit the ${config.vocabSize} rows of the embedding, got ${tokenizer.vocabSize} ids; are tokenizer.json and config.json of the same model?`,
-    )
   return {
     name: known ? nameOrFolder : basename(resolve(nameOrFolder), '.gguf'),
     folder,
@@ -118,12 +115,15 @@ async function readGeneration(
   return { eosIds: [eos].flat(), sampling }
 }
 
+interface Weights {
+  /** As config.json says, but with a head of its own where one lies there that is not the embedding. */
+  readonly config: DecoderConfig
+  readonly params: DecoderParams<Tensor>
+  readonly hash: string
+}
+
 /** Reads model.safetensors, or the shards that model.safetensors.index.json lists, into the nested parameters. */
-async function readWeights(
-  folder: string,
-  config: DecoderConfig,
-  gguf?: UnpackedGguf,
-): Promise<{ params: DecoderParams<Tensor>; hash: string }> {
+async function readWeights(folder: string, told: DecoderConfig, gguf?: UnpackedGguf): Promise<Weights> {
   const { where, found, hash } = gguf ? { where: gguf.file, found: gguf.tensors, hash: gguf.hash } : await readShards(folder)
   const take = (name: string) => {
     const tensor = found.get(name)
@@ -137,7 +137,9 @@ async function readWeights(
       `${where}: ${name} must be ${show({ dtype: 'f32', shape })} by config.json, got ${show(tensor)}; is config.json of another model?`,
     )
   }
-  const { base, ignored } = familyOf(config)
+  const { base, ignored } = familyOf(told)
+  const ownHead = told.tied && hasOwnHead(told, found)
+  const config = ownHead ? { ...told, tied: false } : told
   const given = new Map<string, Tensor>()
   for (const stored of fileTensors(config)) {
     const tensor = take(stored.name) ?? (stored.name.startsWith(base) ? take(stored.name.slice(base.length)) : undefined)
@@ -148,12 +150,22 @@ async function readWeights(
   for (const [name, tensor] of found) {
     // Rotary tables are computed, and older checkpoints of tied models store the embedding twice.
     if (name.endsWith('.rotary_emb.inv_freq') || ignored?.test(name)) continue
-    if (config.tied && /^(lm_head|embed_out)\.weight$/.test(name) && sameNumbers(tensor, params.embed)) continue
+    if (config.tied && heads.test(name) && sameNumbers(tensor, params.embed)) continue
     throw new UserError(
       `${where}: every tensor must belong to a ${config.family} of ${config.layers} layers, got ${name} too; is config.json of another model?`,
     )
   }
-  return { params, hash }
+  return { config, params, hash }
+}
+
+const heads = /^(lm_head|embed_out)\.weight$/
+
+/** Whether a head lies there that is not the embedding, whatever config.json says: transformers does not tie it then. */
+function hasOwnHead(config: DecoderConfig, found: ReadonlyMap<string, Tensor>): boolean {
+  const stored = fileTensors(config).find(({ parts }) => parts[0]!.path === 'embed')!
+  const embed = found.get(stored.name) ?? found.get(stored.name.slice(familyOf(config).base.length))
+  const head = [...found].find(([name]) => heads.test(name))?.[1]
+  return embed !== undefined && head !== undefined && sameShape(head.shape, embed.shape) && !sameNumbers(head, embed)
 }
 
 async function readShards(folder: string) {
@@ -183,11 +195,11 @@ async function refuseOthers(folder: string, wanted: string): Promise<void> {
     )
 }
 
-function freshWeights(config: DecoderConfig, seed: number): { params: DecoderParams<Tensor>; hash: string } {
+function freshWeights(config: DecoderConfig, seed: number): Weights {
   const hash = createHash('sha256')
     .update(JSON.stringify({ config, seed, drawn: 'Philox by seed and name' }))
     .digest('hex')
-  return { params: freshParams(config, seed), hash }
+  return { config, params: freshParams(config, seed), hash }
 }
 
 async function shardsOf(folder: string, index: string): Promise<string[]> {

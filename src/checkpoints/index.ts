@@ -1,6 +1,7 @@
 export { type Checkpoint, loadCheckpoint, models, saveCheckpoint } from './checkpoint.ts'
 export { type GgufType, saveGguf } from './gguf/save.ts'
 export { hubFolder, hubId } from './hub.ts'
+export { loadAdapters } from './load-peft.ts'
 export { saveOnnx } from './onnx.ts'
-export { loadAdapters, saveAdapters } from './peft.ts'
+export { saveAdapters } from './peft.ts'
 export { readSafetensors, writeSafetensors } from './safetensors.ts'

@@ -8,7 +8,8 @@ import type { Adapters } from '../models/adapters.ts'
 import { freshAdapters, mergeAdapters } from '../models/lora.ts'
 import { random } from '../random/index.ts'
 import { loadCheckpoint } from './checkpoint.ts'
-import { loadAdapters, saveAdapters } from './peft.ts'
+import { loadAdapters } from './load-peft.ts'
+import { saveAdapters } from './peft.ts'
 
 const root = await mkdtemp(join(tmpdir(), 'innate-peft-'))
 afterAll(() => rm(root, { recursive: true }))

@@ -1,18 +1,15 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
-import { readJson } from '../files/json.ts'
 import { writeFolder } from '../files/write-folder.ts'
-import { sameShape, show, type Tensor, tensor, UserError, zeros } from '../graph/index.ts'
+import { type Tensor, tensor, UserError, zeros } from '../graph/index.ts'
 import type { Adapter, Adapters } from '../models/adapters.ts'
 import type { DecoderConfig } from '../models/config.ts'
 import { linearLayers } from '../models/lora.ts'
-import { type FileTensor, fileTensors, pack, unpack } from '../models/tensor-names.ts'
-import { readSafetensors, writeSafetensors } from './safetensors.ts'
+import { type FileTensor, fileTensors, pack } from '../models/tensor-names.ts'
+import { writeSafetensors } from './safetensors.ts'
 
-const configFile = 'adapter_config.json'
-const weightsFile = 'adapter_model.safetensors'
-const remedy = 'load an adapter that PEFT saved as LoRA or DoRA on linear layers'
+export const configFile = 'adapter_config.json'
+export const weightsFile = 'adapter_model.safetensors'
 
 /**
  * Saves the adapters of a model as PEFT does, to be loaded by `PeftModel.from_pretrained(model, folder)`. A new folder appears whole or not at all.
@@ -28,10 +25,8 @@ export async function saveAdapters(
   adapters: Adapters<Tensor>,
   { name, config: model }: { readonly name?: string; readonly config: DecoderConfig },
 ): Promise<void> {
-  const ranks = new Set(Object.values(adapters.layers).map(({ a }) => a.shape[0]!))
-  const [rank] = ranks
-  if (rank === undefined || ranks.size > 1)
-    throw new Error(`internal: adapters must have one rank, got ${[...ranks].join(', ') || 'no layers'}`)
+  const rank = Object.values(adapters.layers)[0]?.a.shape[0]
+  if (rank === undefined) throw new Error('internal: adapters must be on some layer, got none')
   const modules = adapted(model).flatMap((stored) => {
     const joined = joinedOf(stored, adapters)
     return joined ? [{ stored, joined }] : []
@@ -72,23 +67,23 @@ export async function saveAdapters(
 }
 
 /** The stored tensors that are linear layers inside the blocks. */
-function adapted(config: DecoderConfig): FileTensor[] {
+export function adapted(config: DecoderConfig): FileTensor[] {
   return fileTensors(config).filter(({ parts }) => parts.every(({ path, shape }) => isLinear(path) && shape.length === 2))
 }
 
-function moduleOf({ name }: FileTensor): string {
+export function moduleOf({ name }: FileTensor): string {
   return name.replace(/\.weight$/, '')
 }
 
 const named = { a: 'lora_A.weight', b: 'lora_B.weight', magnitude: 'lora_magnitude_vector' } as const
-type Part = keyof typeof named
+export type Part = keyof typeof named
 
-function tensorName(stored: FileTensor, part: Part): string {
+export function tensorName(stored: FileTensor, part: Part): string {
   return `base_model.model.${moduleOf(stored)}.${named[part]}`
 }
 
 /** A tensor that is not transposed, whatever the weights are: PEFT's factors lie as a linear layer's do. */
-function rowsOf(stored: FileTensor, width: number): FileTensor {
+export function rowsOf(stored: FileTensor, width: number): FileTensor {
   const parts = stored.parts.map(({ path, shape }) => ({ path, shape: [shape[0]!, width] }))
   return { ...stored, parts, transposed: false, shape: [parts.reduce((n, { shape }) => n + shape[0]!, 0), width] }
 }
@@ -137,81 +132,6 @@ function targetsOf(stored: readonly FileTensor[], blocks: number) {
   const plain = short.length === inside.size && inside.size * some.length === modules.length
   if (!plain) return { target_modules: modules.sort(), layers_to_transform: null }
   return { target_modules: short, layers_to_transform: some.length < blocks ? some : null }
-}
-
-const none = (value: unknown) =>
-  value == null || value === false || value === 'none' || (typeof value === 'object' && Object.keys(value).length === 0)
-const absent = z.unknown().refine(none, 'must be off')
-const schema = z.looseObject({
-  peft_type: z.literal('LORA'),
-  r: z.int().positive(),
-  lora_alpha: z.number(),
-  fan_in_fan_out: z.boolean().nullish(),
-  rank_pattern: z.record(z.string(), z.int().positive()).nullish(),
-  alpha_pattern: z.record(z.string(), z.number()).nullish(),
-  use_rslora: z.boolean().nullish(),
-  use_dora: z.boolean().nullish(),
-  lora_dropout: z.number().min(0).max(1).nullish(),
-  // Other ways to start move the base model's weights as well.
-  init_lora_weights: z.union([z.boolean(), z.enum(['gaussian', 'orthogonal', 'eva'])]).nullish(),
-  ...Object.fromEntries(
-    [
-      ['bias', 'lora_bias', 'modules_to_save', 'trainable_token_indices', 'target_parameters', 'layer_replication'],
-      ['use_bdlora', 'alora_invocation_tokens', 'arrow_config', 'kasa_config'],
-    ]
-      .flat()
-      .map((name) => [name, absent.optional()]),
-  ),
-})
-
-/**
- * Loads adapters that PEFT, or saveAdapters, saved: LoRA, rank-stabilised LoRA and DoRA.
- *
- * throws  UserError for a file that is missing or malformed, another variant, and tensors that do not fit the model
- */
-export async function loadAdapters(folder: string, config: DecoderConfig): Promise<Adapters<Tensor>> {
-  const read = await readJson(join(folder, configFile), schema, remedy)
-  const { r, lora_alpha: alpha, use_rslora: rslora, use_dora: dora, lora_dropout: dropout } = read
-  const where = join(folder, weightsFile)
-  const found = await readSafetensors(where)
-  const take = (name: string, shape: readonly number[]) => {
-    const factor = found.get(name)
-    found.delete(name)
-    if (factor?.dtype === 'f32' && sameShape(factor.shape, shape)) return factor
-    throw new UserError(
-      `${where}: ${name} must be ${show({ dtype: 'f32', shape })}, got ${factor ? show(factor) : 'no such tensor'}; is it an adapter for another model?`,
-    )
-  }
-  const scaleOf = (rank: number, of: number) => of / (rslora ? Math.sqrt(rank) : rank)
-  const scale = scaleOf(r, alpha)
-  const layers: Record<string, Adapter<Tensor>> = {}
-  for (const stored of adapted(config)) {
-    const module = moduleOf(stored)
-    const rank = patterned(read.rank_pattern, module) ?? r
-    const mine = scaleOf(rank, patterned(read.alpha_pattern, module) ?? alpha)
-    const [out, width] = [stored.parts.reduce((n, { shape }) => n + shape[0]!, 0), stored.parts[0]!.shape[1]!]
-    const shapes = { a: [rank, width], b: [out, rank], ...(dora ? { magnitude: [out] } : {}) }
-    const parts = Object.entries(shapes).map(([part, shape]) => [part, tensorName(stored, part as Part), shape] as const)
-    if (!parts.some(([, name]) => found.has(name))) continue
-    if (Math.abs(mine / scale - 1) > 1e-9)
-      throw new UserError(`${join(folder, configFile)}: alpha / rank must be ${scale} on every layer, got ${mine} on ${module}; ${remedy}`)
-    const whole = Object.fromEntries(parts.map(([part, name, shape]) => [part, take(name, shape)])) as unknown as Adapter<Tensor>
-    const bs = unpack(rowsOf(stored, rank), whole.b)
-    const norms = whole.magnitude && unpack(rowsOf(stored, 1), tensor(whole.magnitude.data, [out, 1]))
-    for (const [i, { path }] of stored.parts.entries())
-      layers[path] = { a: whole.a, b: bs[i]!, ...(norms ? { magnitude: tensor(norms[i]!.data, [norms[i]!.shape[0]!]) } : {}) }
-  }
-  for (const name of found.keys())
-    throw new UserError(
-      `${where}: every tensor must belong to a linear layer of the ${config.layers} blocks, got ${name}; is it an adapter for another model?`,
-    )
-  if (Object.keys(layers).length === 0) throw new UserError(`${where}: must hold an adapter, got no tensor; ${remedy}`)
-  return { scale, layers, ...(rslora ? { rslora } : {}), ...(dropout ? { dropout } : {}) }
-}
-
-/** A pattern's value for a module, by its name or the end of it. */
-function patterned(pattern: Readonly<Record<string, number>> | null | undefined, module: string): number | undefined {
-  return Object.entries(pattern ?? {}).find(([name]) => module === name || module.endsWith(`.${name}`))?.[1]
 }
 
 function isLinear(path: string): boolean {

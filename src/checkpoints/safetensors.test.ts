@@ -106,6 +106,19 @@ describe('safetensors', () => {
     expect([...wrong]).toEqual([])
   })
 
+  it('rounds F64 to f32, and reads whole numbers of other widths as they are', async () => {
+    const given = [1 / 3, -0, 1e300, 5e-324]
+    expect(await readAs('F64', new Uint8Array(Float64Array.from(given).buffer), 4)).toEqual(Float32Array.from(given))
+    const as = (dtype: string, { buffer, length }: { buffer: ArrayBuffer; length: number }) => readAs(dtype, new Uint8Array(buffer), length)
+    expect(await as('I8', Int8Array.of(-1, 5))).toEqual(Int32Array.of(-1, 5))
+    expect(await as('I16', Int16Array.of(-1, 5))).toEqual(Int32Array.of(-1, 5))
+    expect(await as('U16', Uint16Array.of(65535, 5))).toEqual(Int32Array.of(65535, 5))
+    expect(await as('U32', Uint32Array.of(2 ** 31 - 1))).toEqual(Int32Array.of(2 ** 31 - 1))
+    expect(await as('I64', BigInt64Array.of(-1n, 7n))).toEqual(Int32Array.of(-1, 7))
+    expect(await as('U64', BigUint64Array.of(9n))).toEqual(Int32Array.of(9))
+    await expect(as('I64', BigInt64Array.of(-(2n ** 40n)))).rejects.toThrow('x: whole numbers must fit 32 bits, got -1099511627776')
+  })
+
   it('reads the bytes of masks as whole numbers', async () => {
     for (const dtype of ['U8', 'BOOL']) expect(await readAs(dtype, Uint8Array.of(0, 1, 255), 3)).toEqual(Int32Array.of(0, 1, 255))
   })
@@ -132,8 +145,8 @@ describe('safetensors', () => {
     ['a fractional axis', bytesOf({ x: f32([0.5], 0, 8) }, eight), 'header: x.shape.0'],
     [
       'another dtype',
-      bytesOf({ x: { dtype: 'I64', shape: [1], data_offsets: [0, 8] } }, eight),
-      'x: dtype must be one of F32, F16, BF16, I32, U8, BOOL, got I64',
+      bytesOf({ x: { dtype: 'F8_E4M3', shape: [8], data_offsets: [0, 8] } }, eight),
+      'x: dtype must be one of F32, F16, BF16, I32, F64, U8, BOOL, I8, I16, U16, U32, I64, U64, got F8_E4M3',
     ],
     ['a dtype that JavaScript knows', bytesOf({ x: { dtype: 'toString', shape: [1], data_offsets: [0, 8] } }, eight), 'got toString'],
     ['fewer bytes than the shape takes', bytesOf({ x: f32([3], 0, 8) }, eight), 'x: F32[3] takes 12 bytes, got 8'],

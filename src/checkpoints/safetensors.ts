@@ -1,11 +1,10 @@
 import type { Hash } from 'node:crypto'
-import { type FileHandle, open, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { type FileHandle, open } from 'node:fs/promises'
 import { z } from 'zod'
 import { parse } from '../files/json.ts'
 import { writeFileAtomically } from '../files/write-folder.ts'
 import { UserError } from '../graph/errors.ts'
-import { type DType, type Shape, sizeOf, type Tensor } from '../graph/tensor.ts'
+import { type Data, type DType, type Shape, sizeOf, type Tensor } from '../graph/tensor.ts'
 import { type Encoding, encodings } from './encode.ts'
 import { halfBits } from './half.ts'
 
@@ -18,6 +17,10 @@ interface Stored {
   readonly bytes: number
   /** From two bytes to the bits of an f32; absent where four bytes stay as they are. */
   readonly widen?: (bits: number) => number
+  /** The numbers of another width, as they lie in memory. */
+  readonly view?: new (
+    bytes: ArrayBuffer,
+  ) => ArrayLike<number | bigint>
 }
 const stored = {
   F32: { dtype: 'f32', bytes: 4 },
@@ -28,9 +31,16 @@ const stored = {
   },
   BF16: { dtype: 'f32', bytes: 2, widen: (bits) => bits << 16 },
   I32: { dtype: 'i32', bytes: 4 },
-  // Masks, which some checkpoints carry along.
-  U8: { dtype: 'i32', bytes: 1 },
-  BOOL: { dtype: 'i32', bytes: 1 },
+  F64: { dtype: 'f32', bytes: 8, view: Float64Array },
+  // Masks and positions, which some checkpoints carry along.
+  U8: { dtype: 'i32', bytes: 1, view: Uint8Array },
+  BOOL: { dtype: 'i32', bytes: 1, view: Uint8Array },
+  I8: { dtype: 'i32', bytes: 1, view: Int8Array },
+  I16: { dtype: 'i32', bytes: 2, view: Int16Array },
+  U16: { dtype: 'i32', bytes: 2, view: Uint16Array },
+  U32: { dtype: 'i32', bytes: 4, view: Uint32Array },
+  I64: { dtype: 'i32', bytes: 8, view: BigInt64Array },
+  U64: { dtype: 'i32', bytes: 8, view: BigUint64Array },
 } as const satisfies Record<string, Stored>
 interface Entry {
   readonly name: string
@@ -41,10 +51,11 @@ interface Entry {
 }
 
 /**
- * Reads every tensor of a safetensors file, floats widened to f32 and bytes to i32, in the order they lie in the file.
+ * Reads every tensor of a safetensors file, floats as f32 and whole numbers as i32, in the order they lie in the file.
  * Bytes go straight into their tensor, and all tensors lie in one piece of memory that threads share; `hash`, if given, sees the whole file.
  *
- * throws  UserError naming file and tensor for a header that lies, a dtype other than F32, F16, BF16, I32, U8 and BOOL, or a file that ends early
+ * throws  UserError naming file and tensor for a header that lies, a dtype that is not in the table above, a whole number beyond 32 bits, or a
+ *         file that ends early
  * limits  needs a little-endian machine, as every platform of Node but s390x is
  * source  https://github.com/huggingface/safetensors#format
  */
@@ -65,7 +76,7 @@ export async function readSafetensors(file: string, hash?: Hash): Promise<Map<st
       const data = kind.dtype === 'i32' ? new Int32Array(memory, start, size) : new Float32Array(memory, start, size)
       const where = `${file}: ${name}`
       if (kind.widen) await readWidened(new Uint32Array(memory, start, size), kind.widen, from, where, read)
-      else if (kind.bytes === 1) data.set(await readBytes(size, from, where, read))
+      else if (kind.view) await readConverted(data, kind.view, kind.bytes, from, where, read)
       else whole = read(new Uint8Array(memory, start, 4 * size), from, where)
       tensors.set(name, { dtype: kind.dtype, shape, data })
       start += 4 * size
@@ -77,10 +88,19 @@ export async function readSafetensors(file: string, hash?: Hash): Promise<Map<st
   }
 }
 
-async function readBytes(length: number, from: number, where: string, read: Read) {
-  const bytes = new Uint8Array(length)
-  await read(bytes, from, where)
-  return bytes
+/** F64 is rounded to f32; whole numbers are those they were. */
+async function readConverted(data: Data, view: NonNullable<Stored['view']>, bytes: number, from: number, where: string, read: Read) {
+  const size = chunkBytes / bytes
+  for (let done = 0; done < data.length; done += size) {
+    const chunk = new Uint8Array(Math.min(size, data.length - done) * bytes)
+    await read(chunk, from + done * bytes, where)
+    const numbers = new view(chunk.buffer)
+    for (let i = 0; i < numbers.length; i++) {
+      data[done + i] = Number(numbers[i])
+      if (data instanceof Int32Array && data[done + i] !== Number(numbers[i]))
+        throw new UserError(`${where}: whole numbers must fit 32 bits, got ${numbers[i]}; save it without that tensor`)
+    }
+  }
 }
 
 /** Through two chunks that take turns: one is read while the other is widened. */
@@ -223,46 +243,9 @@ export async function writeSafetensors(
   })
 }
 
-function bytesOf({ dtype, shape }: Tensor, floats: FloatType): number {
+/** How many bytes a tensor takes in a file. */
+export function bytesOf({ dtype, shape }: Tensor, floats: FloatType): number {
   return sizeOf(shape) * (dtype === 'i32' || floats === 'f32' ? 4 : 2)
-}
-
-/**
- * Writes the weights of a model folder: model.safetensors, or, where that would be larger than `maxShardBytes`, numbered shards
- * and the index that says what is where, as transformers writes them. Returns the names of the files.
- */
-export async function writeShards(
-  folder: string,
-  tensors: Iterable<readonly [name: string, tensor: Tensor]>,
-  { dtype = 'f32', maxShardBytes = Number.POSITIVE_INFINITY }: { readonly dtype?: FloatType; readonly maxShardBytes?: number } = {},
-): Promise<string[]> {
-  const shards: (readonly [string, Tensor])[][] = []
-  let total = 0
-  let room = 0
-  for (const named of tensors) {
-    const bytes = bytesOf(named[1], dtype)
-    if (shards.length === 0 || bytes > room) {
-      shards.push([])
-      room = maxShardBytes
-    }
-    shards.at(-1)!.push(named)
-    room -= bytes
-    total += bytes
-  }
-  if (shards.length < 2) {
-    await writeSafetensors(join(folder, 'model.safetensors'), shards.flat(), dtype)
-    return ['model.safetensors']
-  }
-  const number = (i: number) => String(i).padStart(5, '0')
-  const map: Record<string, string> = {}
-  for (const [i, shard] of shards.entries()) {
-    const file = `model-${number(i + 1)}-of-${number(shards.length)}.safetensors`
-    await writeSafetensors(join(folder, file), shard, dtype)
-    for (const [name] of shard) map[name] = file
-  }
-  const index = { metadata: { total_size: total }, weight_map: map }
-  await writeFile(join(folder, 'model.safetensors.index.json'), `${JSON.stringify(index, null, 2)}\n`)
-  return [...new Set(Object.values(map)), 'model.safetensors.index.json']
 }
 
 /** Writes numbers in an encoding, a chunk at a time. */

@@ -108,6 +108,39 @@ describe('readConfig', () => {
       { rope_scaling: { rope_type: 'yarn', factor: 4, original_max_position_embeddings: 2048 } },
       { ropeScaling: { kind: 'yarn', factor: 4, fast: 32, slow: 1, original: 2048, attention: 0.1 * Math.log(4) + 1, whole: true } },
     ],
+    [
+      'both spellings of the angles: rope_scaling alone, with the base beside it',
+      { rope_theta: 700, rope_parameters: { rope_type: 'default', rope_theta: 500 }, rope_scaling: { rope_type: 'linear', factor: 4 } },
+      { ropeTheta: 700, ropeScaling: { kind: 'linear', factor: 4 } },
+    ],
+    [
+      'both spellings without a base beside them: the default',
+      { rope_theta: undefined, rope_parameters: { rope_type: 'linear', factor: 4, rope_theta: 500 }, rope_scaling: { type: 'default' } },
+      { ropeTheta: 10000, ropeScaling: undefined },
+    ],
+    [
+      'an empty rope_scaling as none',
+      { rope_parameters: { rope_type: 'linear', factor: 4, rope_theta: 500 }, rope_scaling: {} },
+      { ropeTheta: 500, ropeScaling: { kind: 'linear', factor: 4 } },
+    ],
+    [
+      'an original context beside the scaling before one inside it',
+      {
+        original_max_position_embeddings: 24,
+        rope_scaling: { rope_type: 'llama3', factor: 4, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 48 },
+      },
+      { ropeScaling: { kind: 'llama3', factor: 4, low: 1, high: 4, original: 24 } },
+    ],
+    [
+      'a gemma3 with both spellings: rope_scaling over full_attention',
+      {
+        model_type: 'gemma3_text',
+        rope_parameters: { full_attention: { rope_type: 'linear', factor: 8, rope_theta: 5e5 }, sliding_attention: { rope_theta: 5e3 } },
+        rope_scaling: { rope_type: 'linear', factor: 2 },
+        sliding_window_pattern: 30,
+      },
+      { ropeTheta: 5e5, ropeScaling: { kind: 'linear', factor: 2 }, window: { size: 4096, layers: layers.slice(0, 29), ropeTheta: 5e3 } },
+    ],
     ['attention biases', { attention_bias: true }, { biases: ['q', 'k', 'v', 'o'] }],
     ['a qwen2 with a window it does not use', { model_type: 'qwen2', sliding_window: 4096 }, { window: undefined }],
     [
@@ -155,6 +188,11 @@ describe('readConfig', () => {
       'what phi3 calls yarn',
       { model_type: 'phi3', rope_scaling: { type: 'yarn', factor: 2 } },
       'rope_scaling of a phi3 must be of type default, linear or llama3, got "yarn"',
+    ],
+    [
+      'angles of a gemma3 that do not say of which blocks',
+      { model_type: 'gemma3_text', rope_parameters: { rope_type: 'linear', factor: 8 } },
+      'rope_parameters must have full_attention and sliding_attention, got {"rope_type":"linear"',
     ],
     ['scaled positions without a factor', { rope_scaling: { rope_type: 'llama3' } }, 'rope_scaling.factor must be a number, got nothing'],
     [

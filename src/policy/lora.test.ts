@@ -5,7 +5,8 @@ import { afterAll, beforeEach, describe, expect, it } from 'vitest'
 import { expectClose } from '../../test/close.ts'
 import { tolerances } from '../../test/tolerances.ts'
 import { loadCheckpoint } from '../checkpoints/checkpoint.ts'
-import { loadAdapters, saveAdapters } from '../checkpoints/peft.ts'
+import { loadAdapters } from '../checkpoints/load-peft.ts'
+import { saveAdapters } from '../checkpoints/peft.ts'
 import { readSafetensors, writeSafetensors } from '../checkpoints/safetensors.ts'
 import { openEngine } from '../engine/index.ts'
 import { gradient, graph, isValue, leaves, mean, type Tensor, tensor, type Value, zeros } from '../graph/index.ts'
@@ -158,13 +159,13 @@ describe('freshAdapters', () => {
 })
 
 describe('loadAdapters refuses', () => {
-  const remedy = 'load an adapter that PEFT saved as LoRA or DoRA on linear layers'
+  const remedy = "load an adapter that PEFT saved as LoRA or DoRA on linear layers, or merge it with PEFT's merge_and_unload"
 
   it.each<[string, object, string]>([
     ['another kind', { peft_type: 'IA3' }, 'peft_type'],
     ['DoRA without its magnitudes', { use_dora: true }, 'lora_magnitude_vector must be f32[64], got no such tensor'],
     ['trained biases', { bias: 'all' }, 'bias: must be off'],
-    ['other scales by layer', { rank_pattern: { q_proj: 2 } }, 'alpha / rank must be'],
+    ['another rank by layer than its tensors have', { rank_pattern: { q_proj: 2 } }, 'lora_A.weight must be f32[2, 64], got f32[4, 64]'],
     ['whole modules beside it', { modules_to_save: ['lm_head'] }, 'modules_to_save: must be off'],
     ['a start that moves the base model', { init_lora_weights: 'pissa' }, 'init_lora_weights'],
     [
@@ -186,7 +187,7 @@ describe('loadAdapters refuses', () => {
     await expect(loadAdapters(folder, base.config)).rejects.toThrow(`${first} must be f32[`)
     await writeSafetensors(weightsFile, all.set('base_model.model.lm_head.lora_A.weight', zeros([4, 64])))
     await expect(loadAdapters(folder, base.config)).rejects.toThrow(
-      'got base_model.model.lm_head.lora_A.weight; is it an adapter for another model?',
+      'an adapter must be on linear layers inside the blocks, got base_model.model.lm_head.lora_A.weight',
     )
     await writeSafetensors(weightsFile, [])
     await expect(loadAdapters(folder, base.config)).rejects.toThrow(`must hold an adapter, got no tensor; ${remedy}`)

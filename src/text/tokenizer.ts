@@ -14,7 +14,7 @@ export interface Tokenizer {
   encode(text: string, options?: { readonly special?: boolean }): number[]
   /** Text of ids, without special tokens; ids that stand for no piece (padding rows of an embedding) say nothing. */
   decode(ids: readonly number[]): string
-  /** One above the highest id. */
+  /** One above the highest id, or the rows of the embedding where these are fewer. */
   readonly vocabSize: number
   /** One visible piece per id, as the vocabulary writes it (`▁cat`, `<0x0A>`, `<s>`). */
   pieces(ids: readonly number[]): string[]
@@ -45,19 +45,22 @@ export const tokenizerFiles = [
 ]
 
 /**
- * The tokenizer of a model folder, from its tokenizer.json and, where there is one, tokenizer_config.json.
+ * The tokenizer of a model folder, from its tokenizer.json and, where there is one, tokenizer_config.json. The embedding may have fewer
+ * `rows` than added tokens need, such as those for images: texts with such a token are refused.
  *
- * throws  UserError when a file is missing, is not JSON, or describes a tokenizer that @huggingface/tokenizers does not read
+ * throws  UserError when a file is missing, is not JSON, or describes a tokenizer that @huggingface/tokenizers does not read, and when
+ *         the vocabulary needs more than `rows`
  * limits  special tokens come from tokenizer.json alone: `add_bos_token` in tokenizer_config.json is not consulted
  */
-export async function loadTokenizer(folder: string): Promise<Tokenizer> {
+export async function loadTokenizer(folder: string, { rows }: { readonly rows?: number } = {}): Promise<Tokenizer> {
   const file = join(folder, 'tokenizer.json')
   const configFile = join(folder, 'tokenizer_config.json')
   const parts = await readJson(file, tokenizerFile, remedy)
+  if (rows !== undefined) checkRows(folder, parts, rows)
   const config = (await exists(configFile)) ? await readJson(configFile, z.looseObject({}), remedy) : {}
   try {
     const whole = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, ...parts }
-    return wrap(new HuggingFaceTokenizer({ ...whole, pre_tokenizer: whole.pre_tokenizer ?? byWords(parts.model) }, config))
+    return wrap(new HuggingFaceTokenizer({ ...whole, pre_tokenizer: whole.pre_tokenizer ?? byWords(parts.model) }, config), rows)
   } catch (cause) {
     throw new UserError(`${file}: must be a tokenizer that @huggingface/tokenizers reads, got "${(cause as Error).message}"; ${remedy}`, {
       cause,
@@ -77,11 +80,30 @@ function byWords(model: object): object | null {
   return { type: 'Split', pattern: { Regex: '▁*[^▁]+|▁+' }, behavior: 'Isolated', invert: true }
 }
 
-function wrap(inner: HuggingFaceTokenizer): Tokenizer {
-  const vocabSize = [...inner.get_vocab().values()].reduce((max, id) => Math.max(max, id), -1) + 1
+/** What a model says itself has rows, but tokens that were added to it need not. */
+function checkRows(folder: string, { model, added_tokens: added }: z.infer<typeof tokenizerFile>, rows: number) {
+  const beyond = new Set(added.filter(({ id }) => id >= rows).map(({ content }) => content))
+  const highest = Array.isArray(model.vocab)
+    ? model.vocab.length - 1
+    : Object.entries(model.vocab).reduce((max, [text, id]) => (beyond.has(text) ? max : Math.max(max, id)), -1)
+  if (highest >= rows)
+    throw new UserError(
+      `${folder}: the tokenizer's ids must fit the ${rows} rows of the embedding, got ${highest + 1} ids; are tokenizer.json and config.json of the same model?`,
+    )
+}
+
+function wrap(inner: HuggingFaceTokenizer, rows = Number.POSITIVE_INFINITY): Tokenizer {
+  const highest = [...inner.get_vocab().values()].reduce((max, id) => Math.max(max, id), -1)
   return {
-    vocabSize,
-    encode: (text, { special = true } = {}) => inner.encode(text, { add_special_tokens: special }).ids,
+    vocabSize: Math.min(highest + 1, rows),
+    encode(text, { special = true } = {}) {
+      const { ids } = inner.encode(text, { add_special_tokens: special })
+      const beyond = highest < rows ? undefined : ids.find((id: number) => id >= rows)
+      if (beyond === undefined) return ids
+      throw new UserError(
+        `text: every token must have one of the ${rows} rows of the embedding, got ${inner.id_to_token(beyond)} with the id ${beyond}; take it out of the text`,
+      )
+    },
     decode(ids) {
       const known = ids.filter((id) => inner.id_to_token(id) !== undefined)
       // Cleaning up would drop spaces before punctuation: text that was never said.

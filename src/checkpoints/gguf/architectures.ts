@@ -1,6 +1,8 @@
+import { UserError } from '../../graph/errors.ts'
 import type { Tensor } from '../../graph/tensor.ts'
 import type { GgufValue } from './header.ts'
 import { fromPairs, regroupQkv, subtractOne, transpose } from './layouts.ts'
+import { ropeScaling } from './rope.ts'
 
 /** The metadata of one file as its architecture's config reads it. */
 export interface Keys {
@@ -42,44 +44,27 @@ const sandwich = {
   post_ffw_norm: 'post_feedforward_layernorm',
 }
 
-/** Sizes as all of the newer architectures spell them. */
-function sizes(keys: Keys) {
+/** Sizes as all of the newer architectures spell them; unless only a `part` of a head may be rotated, all of it is. */
+function sizes(keys: Keys, part: 'whole' | 'part' = 'whole') {
   const hidden = keys.number('embedding_length')
   const heads = keys.number('attention.head_count')
+  const rotated = keys.get('rope.dimension_count')
+  const headDim = keys.number('attention.key_length', part === 'whole' && typeof rotated === 'number' ? rotated : hidden / heads)
+  if (part === 'whole' && rotated !== undefined && rotated !== headDim)
+    throw new UserError(`${keys.file}: rope.dimension_count must be the ${headDim} numbers of a head, got ${rotated}; choose another model`)
+  const base = keys.number('rope.freq_base', 10_000)
   return {
     hidden_size: hidden,
     num_hidden_layers: keys.number('block_count'),
     intermediate_size: keys.number('feed_forward_length'),
     num_attention_heads: heads,
     num_key_value_heads: keys.number('attention.head_count_kv', heads),
-    head_dim: keys.number('attention.key_length', hidden / heads),
+    head_dim: headDim,
     max_position_embeddings: keys.number('context_length'),
     rms_norm_eps: keys.number('attention.layer_norm_rms_epsilon'),
-    rope_theta: keys.number('rope.freq_base', 10_000),
-    rope_scaling: ropeScaling(keys),
+    rope_theta: base,
+    rope_scaling: ropeScaling(keys, headDim, base),
   }
-}
-
-function ropeScaling(keys: Keys): Record<string, unknown> | null {
-  const type = keys.get('rope.scaling.type')
-  if (type === undefined || type === 'none') return llama3Scaling(keys)
-  const original = keys.get('rope.scaling.original_context_length')
-  return {
-    rope_type: type,
-    factor: keys.number('rope.scaling.factor', 1),
-    ...(original === undefined ? {} : { original_max_position_embeddings: original }),
-  }
-}
-
-/**
- * Llama 3 scales its wave lengths by factors that lie among the weights, made of four settings of which the file has none.
- * Three of them are the same in every release, and the largest factor is the fourth.
- */
-function llama3Scaling(keys: Keys): Record<string, unknown> | null {
-  const factors = keys.tensor('rope_freqs.weight')
-  if (!factors) return null
-  const factor = Math.max(...factors.data)
-  return { rope_type: 'llama3', factor, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 8192 }
 }
 
 const gemma = (keys: Keys, largest: number) => {
@@ -105,11 +90,7 @@ export const architectures: Readonly<Record<string, Architecture>> = {
     outer: llamaOuter,
     blocks: 'model.layers',
     block: { ...attention, ...gated, ...before },
-    config: (keys) => {
-      const known = sizes(keys)
-      const headDim = keys.number('attention.key_length', keys.number('rope.dimension_count', known.head_dim))
-      return { ...known, head_dim: headDim, hidden_act: 'silu' }
-    },
+    config: (keys) => ({ ...sizes(keys), hidden_act: 'silu' }),
     layout(name, tensor, keys) {
       const heads = keys.number('attention.head_count')
       if (name === 'attn_q') return fromPairs(tensor, heads, keys.file)
@@ -159,7 +140,7 @@ export const architectures: Readonly<Record<string, Architecture>> = {
       ffn_down: 'mlp.down_proj',
     },
     config(keys) {
-      const { rope_scaling: _, head_dim: headDim, ...known } = sizes(keys)
+      const { rope_scaling: usual, head_dim: headDim, ...known } = sizes(keys, 'part')
       const short = keys.tensor('rope_factors_short.weight')
       const long = keys.tensor('rope_factors_long.weight')
       const original = keys.number('rope.scaling.original_context_length', known.max_position_embeddings)
@@ -169,7 +150,7 @@ export const architectures: Readonly<Record<string, Architecture>> = {
         partial_rotary_factor: keys.number('rope.dimension_count', headDim) / headDim,
         sliding_window: keys.get('attention.sliding_window') ?? null,
         original_max_position_embeddings: original,
-        rope_scaling: short && long ? { type: 'longrope', short_factor: [...short.data], long_factor: [...long.data] } : null,
+        rope_scaling: short && long ? { type: 'longrope', short_factor: [...short.data], long_factor: [...long.data] } : usual,
       }
     },
   },
@@ -188,7 +169,11 @@ export const architectures: Readonly<Record<string, Architecture>> = {
     outer: llamaOuter,
     blocks: 'model.layers',
     block: { ...attention, ...gated, ...sandwich, ...headNorms },
-    config: (keys) => ({ ...gemma(keys, 62), rope_local_base_freq: 10_000, sliding_window_pattern: 6 }),
+    config: (keys) => ({
+      ...gemma(keys, 62),
+      rope_local_base_freq: keys.number('rope.freq_base_swa', 10_000),
+      sliding_window_pattern: keys.number('attention.sliding_window_pattern', 6),
+    }),
     layout: (name, tensor) => (isNorm(name) ? subtractOne(tensor) : tensor),
   },
   gpt2: {

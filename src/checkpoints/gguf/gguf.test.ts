@@ -206,6 +206,27 @@ describe('tokenizers', () => {
     expect(read['tokenizer_config.json']).toMatchObject({ bos_token: '<s>', eos_token: '</s>', chat_template: '{{ messages }}' })
   })
 
+  it('takes 2^32 − 1 for no token, and unused tokens without a text', () => {
+    const tokens = ['a', 'b', 'ab', '', '']
+    const told = (more: object) =>
+      new Map(
+        Object.entries({
+          'tokenizer.ggml.model': 'gpt2',
+          'tokenizer.ggml.pre': 'gpt-2',
+          'tokenizer.ggml.tokens': tokens,
+          'tokenizer.ggml.token_type': [1, 1, 1, 5, 5],
+          'tokenizer.ggml.merges': ['a b', 'ab a'],
+          'tokenizer.ggml.bos_token_id': 2 ** 32 - 1,
+          'tokenizer.ggml.eos_token_id': 0,
+          ...more,
+        }),
+      ) as never
+    const read = readGgufTokenizer('f', told({}))
+    expect(read['generation_config.json']).toEqual({ eos_token_id: 0 })
+    expect(read.tokenizer.model).toMatchObject({ vocab: { a: 0, b: 1, ab: 2 }, merges: ['a b'] })
+    expect(() => readGgufTokenizer('f', told({ 'tokenizer.ggml.token_type': [1, 1, 1, 1, 1] }))).toThrow('must all differ, got 1 twice')
+  })
+
   it.each<[string, Record<string, unknown>, string]>([
     ['another model', { 'tokenizer.ggml.model': 'rwkv' }, 'model: Invalid option: expected one of "gpt2"|"llama"'],
     [

@@ -6,7 +6,12 @@ import type { GgufValue } from './header.ts'
 import { preTokenizers } from './pre-tokenizers.ts'
 
 const remedy = 'choose another conversion of the model'
-const id = z.int().nonnegative()
+// llama.cpp writes −1, that is 2^32 − 1, for a token that there is not.
+const none = 2 ** 32 - 1
+const id = z
+  .int()
+  .nonnegative()
+  .transform((value) => (value === none ? undefined : value))
 // Lists of a hundred thousand, so not checked one by one through a schema.
 const listOf = <T extends string | number>(type: 'string' | 'number') =>
   z.custom<readonly T[]>((list) => Array.isArray(list) && list.every((x) => typeof x === type), `expected a list of ${type}s`)
@@ -39,14 +44,17 @@ const turnEnds = ['<|im_end|>', '<|eot_id|>', '<|end|>', '<end_of_turn>', '<|end
  * The tokenizer of a GGUF file as Hugging Face's files would say it: `tokenizer` is tokenizer.json.
  *
  * throws  UserError for another kind than byte-level BPE and SentencePiece's BPE, an unknown pre-tokenizer, and lists that do not fit
+ * limits  a merge of or to a token that the file has blanked is not made: llama.cpp makes it, and says the bytes of what is no token
  */
 export function readGgufTokenizer(file: string, metadata: ReadonlyMap<string, GgufValue>) {
   const prefix = 'tokenizer.ggml.'
   const given = Object.fromEntries(
     [...metadata].flatMap(([key, value]) => (key.startsWith(prefix) ? [[key.slice(prefix.length), value]] : [])),
   )
-  const told = parse(`${file}: ${prefix}*`, given, keys, remedy)
-  const { tokens } = told
+  const said = parse(`${file}: ${prefix}*`, given, keys, remedy)
+  // Unused tokens may all be empty: they fill up the rows of the embedding.
+  const tokens = said.tokens.map((text, i) => (text === '' && said.token_type?.[i] === tokenKinds.unused ? `[PAD${i}]` : text))
+  const told = { ...said, tokens }
   const must = (holds: boolean, message: () => string) => {
     if (!holds) throw new UserError(`${file}: ${message()}; ${remedy}`)
   }
@@ -103,12 +111,13 @@ function byteLevel(
   // Unused tokens fill up the rows of the embedding and stand for no text.
   const used = tokens.flatMap((text, i) => (kindOf(i) === tokenKinds.unused ? [] : [[text, i] as const]))
   const added = used.filter(([, i]) => kindOf(i) !== tokenKinds.normal)
-  for (let i = 0; i < merges.length; i++) {
-    const merge = merges[i]!
+  const blanked = tokens.some((_, i) => kindOf(i) === tokenKinds.unused)
+  const kept = merges.filter((merge, i) => {
     const cut = merge.indexOf(' ')
-    if (ids.has(merge.slice(0, cut)) && ids.has(merge.slice(cut + 1)) && ids.has(merge.replace(' ', ''))) continue
+    if (ids.has(merge.slice(0, cut)) && ids.has(merge.slice(cut + 1)) && ids.has(merge.replace(' ', ''))) return true
+    if (blanked && cut > 0) return false
     throw new UserError(`${file}: tokenizer.ggml.merges.${i} must join two tokens to a third, got ${JSON.stringify(merge)}; ${remedy}`)
-  }
+  })
   return {
     version: '1.0',
     truncation: null,
@@ -128,7 +137,7 @@ function byteLevel(
       byte_fallback: false,
       ignore_merges: cut.wholeWordsFirst,
       vocab: Object.fromEntries(used),
-      merges,
+      merges: kept,
     },
   }
 }

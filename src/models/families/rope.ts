@@ -27,6 +27,7 @@ export const ropeFields = z.looseObject({
   rope_scaling: ropeSchema.nullish(),
   rope_theta: factor.nullish(),
   partial_rotary_factor: factor.max(1).nullish(),
+  original_max_position_embeddings: factor.nullish(),
 })
 
 export interface RopeDefaults {
@@ -36,14 +37,23 @@ export interface RopeDefaults {
   readonly partial: boolean
 }
 
-/** Reads base, part and scaling of the rotary angles. */
+/** Whether config.json says something in an object that may as well be left out, null or empty. */
+export function saysSomething(object: object | null | undefined): object is object {
+  return object != null && Object.keys(object).length > 0
+}
+
+/**
+ * Reads base, part and scaling of the rotary angles. As in transformers, `rope_scaling` stands in the place of the whole of
+ * `rope_parameters` where a file has both, and `original_max_position_embeddings` counts outside of them before it counts inside.
+ */
 export function readRope(
   ask: ConfigQuestions,
   hf: z.infer<typeof ropeFields>,
   { theta, headDim, contextLength, partial }: RopeDefaults,
 ): Pick<DecoderConfig, 'ropeTheta' | 'ropeScaling' | 'rotaryDim'> {
-  const field = hf.rope_parameters ? 'rope_parameters' : 'rope_scaling'
-  const given = hf.rope_parameters ?? hf.rope_scaling ?? {}
+  const field = saysSomething(hf.rope_scaling) ? 'rope_scaling' : 'rope_parameters'
+  const original = hf.original_max_position_embeddings
+  const given = { ...hf[field], ...(original == null ? {} : { original_max_position_embeddings: original }) }
   const part = given.partial_rotary_factor ?? hf.partial_rotary_factor ?? 1
   ask.must(partial || part === 1, 'partial_rotary_factor must be 1', part)
   const rotaryDim = Math.floor(headDim * part)
