@@ -5,7 +5,9 @@ import { createJiti } from 'jiti'
 import { hubId, models } from './checkpoints/index.ts'
 import { votesFile } from './goals/index.ts'
 import { UserError } from './graph/index.ts'
+import { keepWritten } from './objectives/index.ts'
 import { type Recipe, type RecipeInput, recipe } from './recipe/recipe.ts'
+import { writtenLoss } from './written-loss.ts'
 
 /**
  * Reads a recipe from a TypeScript, JavaScript or JSON file. Paths in it are looked for beside the file, then in the current folder;
@@ -18,7 +20,10 @@ export async function loadRecipe(path: string): Promise<Recipe> {
   if (!existsSync(file)) throw new UserError(`${path}: a recipe must be there, got no such file; write one with: innate init`)
   try {
     const loaded = file.endsWith('.json') ? await fromJson(path) : await fromCode(path)
-    return located(recipe(loaded as RecipeInput), dirname(file))
+    const made = recipe(loaded as RecipeInput)
+    const text = made.loss && writtenLoss(await readFile(file, 'utf8'), made.loss)
+    if (made.loss && text) keepWritten(made.loss, text)
+    return located(made, dirname(file))
   } catch (error) {
     if (!(error instanceof UserError) || error.message.startsWith(path)) throw error
     throw new UserError(`${path}: ${error.message}`, { cause: error })

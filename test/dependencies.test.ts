@@ -15,6 +15,7 @@ const dependencies: Readonly<Record<string, string>> = {
   cephes: 'incomplete beta and gamma functions for intervals and the prior, tested for decades',
   'd3-scale': 'axes of the report',
   'd3-shape': 'curves of the report',
+  diff: 'the difference of two texts by word, in the report',
   jiti: "loads a user's recipe.ts in Node without a build",
   leven: 'the closest name, for messages about typos',
   'ml-matrix': 'Cholesky factors for the posterior over goal weights',

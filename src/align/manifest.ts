@@ -25,7 +25,7 @@ export async function manifestOf(
     command,
     recipe: plain(recipe) as NewManifest['recipe'],
     ...(loss ? { loss: lossText(loss) } : {}),
-    objective: { name: objective.name, params: { ...objective.params } },
+    objective: { name: objective.name, kind: objective.kind.name, params: { ...objective.params } },
     ...(judge && judge.kind !== 'byGoals' ? { judge: { name: judge.name, kind: judge.kind, about: judge.about } } : {}),
     ...(judge?.kind === 'byGoals'
       ? { judge: { name: 'goals', kind: 'goals' as const, about: Object.keys(judge.weights).join(', ') } }

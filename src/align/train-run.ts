@@ -18,6 +18,7 @@ import { scaleOnReference } from './scale-on-reference.ts'
 import { takeRun } from './take-run.ts'
 import { throughputOf } from './throughput.ts'
 import { trainInto } from './train-into.ts'
+import { type ShownPrompts, shownPrompts, trainSamples } from './train-samples.ts'
 import { type HeldOutTexts, heldOutTextsSchema, openTexts } from './train-texts.ts'
 import type { Watch } from './watch.ts'
 
@@ -47,6 +48,8 @@ export interface TrainedRun extends Trained {
 export interface TrainingSource {
   readonly data: DataFile
   readonly quarantined: readonly Quarantined[]
+  /** What the report shows before and after. */
+  readonly shown: ShownPrompts
   work(): Promise<Work>
   examples(): Promise<{ examples: readonly Example[]; contribution?: ContributionRow }>
   /** Measures what is not trained on, after a step. */
@@ -93,6 +96,8 @@ export async function trainRun(recipe: Recipe, options: TrainRunOptions = {}): P
     await onDisk(model, 4 * trainee.trained, () => trainee.save(model))
     const measured = await source.heldOut()
     if (measured) await run.write('held-out.json', measured)
+    const samples = await trainSamples(models, source.shown, recipe.seed, { watch, ...(signal ? { signal } : {}) })
+    if (samples.length > 0) await run.writeRows('samples.jsonl', samples)
     await run.close({ ended: true })
     await writeReport(run)
     return { ...found, model, ...(measured ? { heldOut: measured } : {}) }
@@ -125,9 +130,11 @@ async function openPreferences(from: FromFile, recipe: Recipe, models: Models, w
     throw new UserError(`preferences.heldOut: must leave pairs to train on, got ${from.heldOut} of ${rows.length} rows; lower it`)
   let made: ReturnType<typeof label> | undefined
   const labels = () => (made ??= label(trained, recipe, models))
+  const promptsOf = (part: typeof rows) => part.map(({ prompt }) => prompt)
   return {
     data,
     quarantined,
+    shown: shownPrompts(promptsOf(heldOut), promptsOf(trained), models),
     async work() {
       const { labelled } = await labels()
       return trainWork(

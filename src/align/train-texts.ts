@@ -11,6 +11,7 @@ import { trainWork } from './estimate.ts'
 import { hashFile } from './manifest.ts'
 import type { Models } from './open-models.ts'
 import type { TrainingSource } from './train-run.ts'
+import { shownPrompts } from './train-samples.ts'
 import type { Watch } from './watch.ts'
 
 /** Texts that were not trained on, before and after: nats of their tokens over ln 2 over their UTF-8 bytes; texts are resampled. */
@@ -42,6 +43,7 @@ export async function openTexts(from: FromTexts, recipe: Recipe, models: Models,
   const measured = kept.length >= 2
   return {
     quarantined,
+    shown: shownPrompts(kept.map(beginning), train.map(beginning), models),
     data: { role: 'texts', path: file, sha256: await hashFile(file), rows, used: texts.length, quarantined: { ...counts } },
     work: async () => ({
       ...trainWork(
@@ -71,6 +73,12 @@ export async function openTexts(from: FromTexts, recipe: Recipe, models: Models,
       }
     },
   }
+}
+
+/** What a text is asked to go on from: its prompt, or its first tokens where it has none. */
+function beginning({ trees: [first] }: Text): readonly number[] {
+  const { prompt, completions } = first!
+  return prompt.length >= 4 ? prompt : [...prompt, ...completions[0]!.slice(0, 12)]
 }
 
 interface Cost {

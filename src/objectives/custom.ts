@@ -27,12 +27,20 @@ export function traceLoss(loss: CustomLoss, terms: LossTerms): Value {
 /**
  * A custom loss as the manifest keeps it: its text, and the sha256 of it.
  *
- * limits  the text is what JavaScript runs, after any loader or bundler; variables from outside the function are not in it
+ * limits  the text is what its author wrote where that is known (`asWritten`), else what JavaScript runs, after any loader or bundler;
+ *         variables from outside the function are not in it
  */
-export function lossText(loss: CustomLoss): { text: string; sha256: string } {
-  const text = loss.toString()
-  return { text, sha256: createHash('sha256').update(text).digest('hex') }
+export function lossText(loss: CustomLoss): { text: string; sha256: string; asWritten?: true } {
+  const known = written.get(loss)
+  const text = known ?? loss.toString()
+  return { text, sha256: createHash('sha256').update(text).digest('hex'), ...(known === undefined ? {} : { asWritten: true }) }
 }
+
+/** Keeps the text that the author of a loss wrote, where a loader has made another of it. */
+export function keepWritten(loss: CustomLoss, text: string): void {
+  written.set(loss, text)
+}
+const written = new WeakMap<CustomLoss, string>()
 
 function called(loss: CustomLoss, terms: LossTerms): unknown {
   try {

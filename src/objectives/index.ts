@@ -13,7 +13,7 @@ import { rloo } from './rloo.ts'
 import { simpo } from './simpo.ts'
 import { tokenLoss, tokens } from './tokens.ts'
 
-export { among, type CustomLoss, lossText, type Taps, traceLoss } from './custom.ts'
+export { among, type CustomLoss, keepWritten, lossText, type Taps, traceLoss } from './custom.ts'
 export type { Example, Kind, Need, Objective, Scored, Unscored } from './objective.ts'
 export { bound, type Params, type Settings, settle } from './params.ts'
 export { type Side, type Sides, side } from './side.ts'

@@ -1,4 +1,5 @@
 import { readdir } from 'node:fs/promises'
+import { isAbsolute, relative } from 'node:path'
 import { type Shown, shownSchema } from './plots/shown.ts'
 import type { Run } from './run.ts'
 import {
@@ -49,10 +50,10 @@ export async function readReport(run: Run, options: { samples?: number } = {}): 
     for (const file of (await readdir(await run.path('tables'))).toSorted())
       if (file.endsWith('.json')) tables.push(await run.read(`tables/${file}`, shownSchema))
   const verdict = run.has('verdict.json') ? await run.read('verdict.json', verdictSchema) : undefined
-  const from = folders.filter((folder) => run.has(`${folder}/samples.jsonl`)).at(-1)
+  const from = ['.', ...folders].filter((folder) => run.has(`${folder}/samples.jsonl`)).at(-1)
   const shown = evaluations.at(-1)
   return {
-    manifest: run.manifest,
+    manifest: withRelativePaths(run.manifest),
     ...(verdict && { verdict }),
     ...(run.has('contribution.json') && { contribution: await run.read('contribution.json', contributionSchema) }),
     evaluations,
@@ -61,4 +62,20 @@ export async function readReport(run: Run, options: { samples?: number } = {}): 
     samples: from ? (await run.readRows(`${from}/samples.jsonl`, sampleSchema)).slice(0, options.samples ?? 8) : [],
     ...(shown && { sampled: { round: shown.round, look: from === 'sealed' ? 'sealed' : 'development' } }),
   }
+}
+
+/** A manifest for people: paths of this machine as they are called from the folder that one stands in. */
+function withRelativePaths(manifest: Manifest): Manifest {
+  const { command, model, data, recipe } = manifest
+  return {
+    ...manifest,
+    command: command.split(' ').map(called).join(' '),
+    model: { ...model, name: called(model.name) },
+    data: data.map((file) => ({ ...file, path: called(file.path) })),
+    recipe: JSON.parse(JSON.stringify(recipe), (_, value) => (typeof value === 'string' ? called(value) : value)),
+  }
+}
+
+function called(path: string): string {
+  return isAbsolute(path) && !/\s/.test(path) ? relative('', path) || '.' : path
 }

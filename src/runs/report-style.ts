@@ -48,6 +48,7 @@ h1.accepted { color: var(--good) } h1.rejected { color: var(--bad) } h1.budget {
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 0 34px; padding: 18px 0 14px; border-top: 1px solid var(--rule) }
 .pair p { margin: 0; font: 16.5px/1.6 var(--serif); max-width: none; overflow-wrap: anywhere; white-space: pre-wrap }
 .pair .side { font-size: 12.5px; color: var(--faint); margin-bottom: 5px } .pair .prompt { color: var(--faint) }
+.pair del, .pair ins { text-decoration: none; border-radius: 2px; -webkit-box-decoration-break: clone; box-decoration-break: clone } .pair del { background: var(--bad-wash) } .pair ins { background: var(--good-wash) }
 .pair .how { margin-top: 6px; font-size: 12.5px; color: var(--faint) }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 380px), 1fr)); gap: 30px 36px }
 .chart { margin: 0 } .chart figcaption { line-height: 1.35; min-height: 3.1em } .chart b { font-weight: 600 } .unit { color: var(--faint); font-size: 13px }
@@ -74,10 +75,11 @@ footer { margin-top: 64px; padding-top: 16px; border-top: 1px solid var(--rule);
   @page { margin: 16mm 14mm }
   html { color-scheme: light } body { background: none; font-size: 10.5pt } main { max-width: none; padding: 0 } .contents { display: none }
   h1 { font-size: 44pt } h2 { margin-top: 26pt; font-size: 16pt; break-after: avoid } h2 + p, h3 { break-after: avoid }
-  .criterion, .pair, .chart, .goal, .warning, .bits, tr { break-inside: avoid } p, li { orphans: 3; widows: 3 }
+  .criterion, .chart, .goal, .warning, .bits, tr { break-inside: avoid } .pair p { font-size: 10.5pt; line-height: 1.45 } .pair { padding: 10pt 0 8pt; gap: 0 20pt } .pair .side { break-after: avoid } .pair .how { break-before: avoid }
+  footer { margin-top: 16pt; break-before: avoid } details pre { columns: 2 } p, li { orphans: 3; widows: 3 }
   .scroll { overflow: visible; background: none } table { font-size: 9pt } th, td { padding-right: 9px } td.n, th.n, th[scope=row] { white-space: normal; overflow-wrap: anywhere; font-size: 9pt }
   details::details-content { content-visibility: visible; block-size: auto } details > *:not(summary) { display: block } summary { list-style: none; break-after: avoid }
-  .charts { grid-template-columns: 1fr 1fr; gap: 14pt 18pt } pre { font-size: 8.5pt }
+  .charts { grid-template-columns: 1fr 1fr; gap: 14pt 18pt } pre { font-size: 8pt; line-height: 1.4; padding: 8pt }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact }
 }
 `

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { Contribution } from '../goals/contribution.ts'
 import type { Axes } from './plots/drawing.ts'
-import { drawn } from './plots/plot.ts'
+import { drawn, plotForms } from './plots/plot.ts'
 import { renderReport, writeReport } from './report.ts'
 import { type ReportData, readReport, roundFolder } from './report-data.ts'
 import { createRun } from './run.ts'
@@ -305,6 +305,42 @@ describe('the report', () => {
     const page = renderReport(accepted)
     expect(page).toContain('&#60;b&#62;no&#60;/b&#62; &#38; went away')
     expect(page).toContain('don&#39;t drift &#60;far&#62;')
+  })
+
+  it('a table of contents leads to every section; a table that may scroll is reached by keyboard and has a name', () => {
+    const page = renderReport(accepted)
+    const links = [...page.matchAll(/<a href="#([^"]+)"/g)].map(([, id]) => id)
+    expect(links.length).toBeGreaterThan(7)
+    for (const id of links) expect(page).toContain(`<section id="${id}" aria-labelledby="${id}-name">`)
+    expect(page.split('<table').length).toBe(page.split(/<div class="scroll" role="region" aria-label="[^"]+" tabindex="0"><table/).length)
+  })
+
+  it('the bits of the votes add up as they are shown', () => {
+    const shown = [...renderReport(accepted).matchAll(/class="n">([\d.−]+) bits/g)].map(([, x]) => Number(x!.replace('−', '-')))
+    expect(shown.length).toBe(3)
+    expect(shown[0]! + shown[1]!).toBeCloseTo(shown[2]!, 10)
+  })
+
+  it('labelled completions are not called pairs, and a loss is said to be as written only where it is', () => {
+    const objective = { name: 'kto', kind: 'labelled', params: {} }
+    const page = renderReport({ ...trained, manifest: { ...trained.manifest, objective } })
+    expect(page.replace(/<style>[\s\S]*?<\/style>/, '')).not.toMatch(/\bpairs?\b(?!s?\.jsonl)/)
+    expect(renderReport(accepted)).toContain('As JavaScript ran it')
+    const loss = { ...manifest.loss!, asWritten: true as const }
+    expect(renderReport({ ...accepted, manifest: { ...manifest, loss } })).toContain('As it was written')
+  })
+
+  it('sentences end', () => {
+    const judge = { ...manifest.judge!, kind: 'command' as const, about: 'node judge.mjs' }
+    expect(renderReport({ ...accepted, manifest: { ...manifest, judge } })).toContain('node judge.mjs.')
+  })
+
+  it('tables of others are drawn, and a run that was trained shows samples before and after', () => {
+    const shown = { ...plotForms.heatmap.sample, as: 'heatmap' as const }
+    expect(renderReport({ ...accepted, tables: [shown] })).toContain('More measurements')
+    const page = renderReport({ ...trained, samples: samples.map((sample) => ({ ...sample, slice: 'held out' as const })) })
+    expect(page).toContain('completed by the original model and by the trained one')
+    expect(page).toMatch(/<del>.*<\/del>/)
   })
 
   it('keeps a long run small: means of steps, one chart for every term of a custom loss', () => {

@@ -84,16 +84,19 @@ function headline({ manifest, verdict, metrics }: ReportData): { word: string; k
   }
   const [first, last] = [metrics[0], metrics.at(-1)]
   if (!first || !last) return { word: 'Not begun', kind: 'budget', lead: 'No optimizer step has been taken in this run yet.', more: [] }
-  const lead = `${metrics.length} steps took the loss from ${number(first.loss)} to ${number(last.loss)}${whatElse(metrics)}.`
+  const lead = `${metrics.length} steps took the loss from ${number(first.loss)} to ${number(last.loss)}${whatElse(metrics, manifest)}.`
   if (!manifest.ended) return { word: 'Unfinished', kind: 'budget', lead, more: [] }
   return { word: 'Trained', kind: 'trained', lead, more: ['Training alone gives no verdict: that takes criteria on held-out prompts.'] }
 }
 
 /** What the last step says beside its loss. */
-function whatElse(metrics: ReportData['metrics']): string {
+function whatElse(metrics: ReportData['metrics'], { objective }: ReportData['manifest']): string {
+  const labelled = (objective.kind ?? 'pairs') !== 'pairs'
   const { margin, accuracy } = metrics.at(-1)!
   if (margin !== undefined && accuracy !== undefined)
-    return ` and the margin to ${number(margin)} nats; ${Math.round(100 * accuracy)} % of the last step's pairs are ranked as they were voted`
+    return labelled
+      ? ` and the margin to ${number(margin)} nats; ${Math.round(100 * accuracy)} % of the last step's completions are on the side of their label`
+      : ` and the margin to ${number(margin)} nats; ${Math.round(100 * accuracy)} % of the last step's pairs are ranked as they were voted`
   const measured = metrics.findLast((row) => row.bitsPerByte !== undefined)
   return ` nats a token${measured ? `; held-out texts cost ${number(measured.bitsPerByte!)} bits a byte` : ''}`
 }

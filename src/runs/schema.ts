@@ -164,6 +164,8 @@ export const sampleSchema = z.object({
     .array(z.object({ first: z.enum(['policy', 'reference']), votes: z.tuple([z.number(), z.number()]).readonly() }))
     .readonly()
     .optional(),
+  /** Of a training run: which part of its file the prompt is from. */
+  slice: z.exactOptional(z.enum(['held out', 'trained on'])),
 })
 export type SampleRow = Readonly<z.infer<typeof sampleSchema>>
 
@@ -187,9 +189,15 @@ export const manifestSchema = z.object({
   /** The command line that reproduces the run. */
   command: z.string(),
   recipe: json,
-  /** The custom loss as it was written. */
-  loss: z.object({ text: z.string(), sha256: z.string() }).optional(),
-  objective: z.object({ name: z.string(), about: z.string().optional(), params: z.record(z.string(), json) }),
+  /** The custom loss: as its author wrote it, or as a loader made it where that is not known. */
+  loss: z.object({ text: z.string(), sha256: z.string(), asWritten: z.exactOptional(z.literal(true)) }).optional(),
+  objective: z.object({
+    name: z.string(),
+    about: z.string().optional(),
+    /** What it learns from: pairs, labelled completions, tokens, … */
+    kind: z.exactOptional(z.string()),
+    params: z.record(z.string(), json),
+  }),
   judge: z.object({ name: z.string(), kind: z.enum(['simulated', 'goals', 'votes', 'command']), about: z.string() }).optional(),
   goals: z
     .array(z.object({ name: z.string(), about: z.string(), direction: z.union([z.literal(1), z.literal(-1)]) }))

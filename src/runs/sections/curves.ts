@@ -50,7 +50,7 @@ export const curves: Section = {
     const rounds = new Set(metrics.map((row) => row.round)).size
     const every = thinned(metrics)
     return [
-      'The faint line is what each step gave, the strong one its moving mean.',
+      window(metrics) > 2 && 'The faint line is what each step gave, the strong one its moving mean.',
       rounds > 1 && 'A dashed line is where a round starts again from the original model.',
       every > 1 && `Each point is the mean of ${every} steps.`,
     ]
@@ -61,27 +61,37 @@ export const curves: Section = {
     const { metrics } = data
     if (metrics.length === 0) return undefined
     const custom = [...new Set(metrics.flatMap(Object.keys))].filter((key) => !uncharted.has(key))
+    const named = data.manifest.loss
+      ? { unit: 'custom term', about: 'a term of the custom loss' }
+      : { unit: '', about: `a number of ${data.manifest.objective.name}` }
     const there = (curve: Curve) => Object.keys(curve.lines).some((key) => metrics.some((row) => row[key] !== undefined))
     const all = [
       ...curvesOf.filter(there).map((curve) => ({ ...curve, ...worded(curve.title, data) })),
-      ...custom.map((key) => ({ title: key, unit: 'custom term', about: 'a term of the custom loss', lines: { [key]: key } })),
+      ...custom.map((key) => ({ title: key, ...named, lines: { [key]: key } })),
     ]
     return html`<div class="charts">${all.map(({ lines, ...about }) => {
-      const axes: Axes = { ...about, x: 'step', xLabel: 'optimizer step', breaks: 'round', smooth: Math.ceil(metrics.length / 12) }
+      const axes: Axes = { ...about, x: 'step', xLabel: 'optimizer step', breaks: 'round', smooth: window(metrics) }
       return figure(curveTable(metrics, lines), 'lines', axes)
     })}</div>`
   },
 }
 
-/** What a chart is called where a run trains on no pairs. */
-function worded(title: string, { metrics }: ReportData): Partial<Curve> {
-  const [first] = metrics
-  if (first?.margin !== undefined) return {}
-  const texts = first?.chosenLogRatio === undefined
-  if (title === 'Loss') return { unit: texts ? 'nats per token' : 'per completion' }
-  if (title === 'Accuracy') return { unit: 'share of completions', about: 'on their label’s side' }
+/** What a chart is called where a run learns from something else than pairs. */
+function worded(title: string, { manifest, metrics }: ReportData): Partial<Curve> {
+  const kind = manifest.objective.kind ?? (metrics[0]?.margin === undefined ? 'tokens' : 'pairs')
+  if (kind === 'pairs') return {}
+  if (title === 'Loss') return { unit: ['tokens', 'distillation'].includes(kind) ? 'nats per token' : 'per completion' }
+  if (title === 'Margin') return { about: 'mean log-ratio of the desirable less that of the undesirable, not multiplied by β' }
+  if (title === 'Log-ratios')
+    return { about: 'against the original', lines: { chosenLogRatio: 'desirable', rejectedLogRatio: 'undesirable' } }
+  if (title === 'Accuracy') return { unit: 'share of completions', about: 'on the side of their label' }
   if (title === 'KL from the original') return { about: 'on the completions trained on' }
   return {}
+}
+
+/** How many points the strong line of a chart takes the mean of. */
+function window(metrics: readonly Metrics[]): number {
+  return Math.ceil(Math.min(metrics.length, 400) / 12)
 }
 
 function thinned(metrics: readonly Metrics[]): number {

@@ -19,6 +19,11 @@ export const reproduce: Section = {
       'Versions, seeds and hashes',
       rows.map(([name, value]) => html`<tr><th scope="row">${name}</th><td class="hash">${value}</td></tr>`),
     )}</details>
-<details><summary>The recipe</summary><pre><code>${JSON.stringify(recipe, null, 2)}</code></pre></details>`
+<details><summary>The recipe, with its defaults and without its functions</summary><pre><code>${JSON.stringify(recipe, (_, value) => (isCode(value) ? undefined : value), 2)}</code></pre></details>`
   },
+}
+
+/** The text of a function, as the manifest keeps it. */
+function isCode(value: unknown): boolean {
+  return typeof value === 'string' && /^(async\s+)?(function\b|[\w$]+\s*\([^)]*\)\s*\{|\([^)]*\)\s*=>|[\w$]+\s*=>)/.test(value)
 }
