@@ -20,6 +20,11 @@ export function fakeVocabulary(merges: readonly string[] = [], contextLength = 6
         }
         return ids
       },
+      decode: (ids) =>
+        ids
+          .filter((id) => id > 2)
+          .map(piece)
+          .join(''),
       pieces: (ids) => ids.map(piece),
     },
     eosIds: [2],

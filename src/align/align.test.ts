@@ -66,7 +66,14 @@ describe('align', () => {
     const { verdict, rounds, reasons, model } = await align(tiny('budget'))
     expect({ verdict, rounds, model }).toEqual({ verdict: 'out of budget', rounds: 2, model: undefined })
     expect(reasons[1]).toMatch(/^shareEnded is 0\.000 .* but must be ≥ 0\.99: missed\.$/)
-    expect(await readdir(join(folder, 'budget'))).toEqual(['manifest.json', 'metrics.jsonl', 'report.html', 'rounds', 'verdict.json'])
+    expect(await readdir(join(folder, 'budget'))).toEqual([
+      'manifest.json',
+      'metrics.jsonl',
+      'parts.json',
+      'report.html',
+      'rounds',
+      'verdict.json',
+    ])
     expect((await readdir(join(folder, 'budget/rounds/02'))).sort()).toEqual(['evaluation.json', 'model', 'pairs.jsonl', 'samples.jsonl'])
     const run = await openRun(join(folder, 'budget'))
     const { measures, correlations, contribution } = await run.read('rounds/02/evaluation.json', evaluationSchema)

@@ -9,7 +9,7 @@ import { type LabelledRounds, labelRounds } from './label-rounds.ts'
 import { lookAtRound } from './look-at-round.ts'
 import { manifestOf } from './manifest.ts'
 import { openModels } from './open-models.ts'
-import { needsOf, openRounds } from './rounds.ts'
+import { keepParts, needsOf, openRounds } from './rounds.ts'
 import { takeRun } from './take-run.ts'
 import { trainRound } from './train-round.ts'
 import type { Watch } from './watch.ts'
@@ -45,6 +45,7 @@ export async function align(recipe: Recipe, options: AlignOptions = {}): Promise
     run = await takeRun(recipe.run, await manifestOf(recipe, 'align', models, rounds.data, command), { resume, watch })
     if (run.has('verdict.json')) watch.note?.('this run has ended; its verdict is said again, and nothing is left to go on with')
     else watch.needs?.(await needsOf(rounds))
+    await keepParts(rounds, run)
     const evaluations = await doneBefore(run)
     for (;;) {
       signal?.throwIfAborted()

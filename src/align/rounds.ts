@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto'
 import { type AskedRow, rolloutsOf, type VotedRow, votedSchema } from '../collect/collect.ts'
 import { type DecodeSide, decodeSides } from '../collect/decode-sides.ts'
 import { type Scale, scaleOf } from '../collect/goal-scale.ts'
-import { dealPrompts, type PromptParts } from '../collect/prompts.ts'
+import { dealPrompts, type Prompt, type PromptParts } from '../collect/prompts.ts'
 import type { SampledText } from '../collect/sample-texts.ts'
 import { UserError } from '../graph/index.ts'
 import type { OnPolicy, Recipe } from '../recipe/recipe.ts'
-import { type DataFile, type Evaluation, type Run, roundFolder } from '../runs/index.ts'
+import { type DataFile, type Evaluation, type Parts, type Run, roundFolder } from '../runs/index.ts'
 import { alignWork, estimate, type Needs, type Work } from './estimate.ts'
 import { hashFile } from './manifest.ts'
 import type { Models } from './open-models.ts'
@@ -60,6 +60,18 @@ export async function openRounds(recipe: Recipe, models: Models, watch: Watch, s
   }
 }
 
+/** Keeps which prompts are in which part, and says where near duplicates were kept together. */
+export async function keepParts({ prompts, watch }: Rounds, run: Run): Promise<void> {
+  const { train, development, sealed, nearDuplicates } = prompts
+  if (nearDuplicates.groups > 0)
+    watch.note?.(
+      `${nearDuplicates.prompts} prompts are near duplicates, in ${nearDuplicates.groups} groups; each group is kept in one part`,
+    )
+  const texts = (part: readonly Prompt[]) => part.map(({ text }) => text)
+  const parts: Parts = { train: texts(train), development: texts(development), sealed: texts(sealed) }
+  await run.write('parts.json', parts)
+}
+
 /** What one round and all of them will take; measures the machine for a moment. */
 export async function needsOf({ recipe, preferences, models, prompts }: Rounds): Promise<{ round: Needs; all: Needs; rounds: number }> {
   const { config } = models.checkpoint
@@ -95,11 +107,11 @@ export function countCompletion({ signal }: Rounds, bar: ReturnType<typeof begin
   bar.advance()
 }
 
-async function promptData({ prompts }: OnPolicy, { read, train, development, sealed }: PromptParts): Promise<DataFile> {
+async function promptData({ prompts }: OnPolicy, { read, nearDuplicates, train, development, sealed }: PromptParts): Promise<DataFile> {
   const used = train.length + development.length + sealed.length
   const [path, sha256] =
     typeof prompts === 'string'
       ? [prompts, await hashFile(prompts)]
       : ['in the recipe', createHash('sha256').update(JSON.stringify(prompts)).digest('hex')]
-  return { role: 'prompts', path, sha256, rows: read, used, quarantined: {} }
+  return { role: 'prompts', path, sha256, rows: read, used, quarantined: {}, nearDuplicates }
 }

@@ -43,6 +43,24 @@ describe('prompts', () => {
     expect(texts(c.sealed)).not.toEqual(texts(a.sealed))
   })
 
+  it('that are near duplicates stay in one part, and none is dropped; looks count prompts', async () => {
+    const tales = (i: number) => `Tale ${i} of the fox`
+    const variants = forty.flatMap((_, i) => [tales(i), `  ${tales(i).toUpperCase()}!`, tales(i).replaceAll(' ', '  - ')])
+    for (const seed of [0, 1, 2]) {
+      const parts = await deal(variants, { seed, look: { development: 9, sealed: 12 } })
+      expect([parts.development.length, parts.sealed.length, parts.train.length]).toEqual([9, 12, 99])
+      expect(parts.nearDuplicates).toEqual({ groups: 40, prompts: 120 })
+      const tale = (all: readonly Prompt[]) => new Set(texts(all).map((text) => text.match(/\d+/)![0]))
+      expect(tale(parts.sealed).size + tale(parts.development).size + tale(parts.train).size).toBe(40)
+    }
+    await expect(deal(variants, { look: { development: 9, sealed: 11 } })).rejects.toThrow(
+      /look\.sealed: near duplicates stay together in one part, so 11 prompts can not be taken from 40 groups; ask for 9, or add prompts/,
+    )
+    // With others among them every number can be met.
+    const { sealed } = await deal([...variants, ...forty], { look: { development: 9, sealed: 11 } })
+    expect(sealed.length).toBe(11)
+  })
+
   it('must be enough for the looks, and leave room in the context', async () => {
     await expect(deal(forty.slice(0, 18))).rejects.toThrow(
       /6 sealed prompts, 5 for development and at least 8 to train on are needed \(19\), got 18/,

@@ -56,7 +56,7 @@ describe('checkPreferences', () => {
       ],
       boundary: { prefix: 4, trimmed: 0, setAside: 1 },
       end: { id: 2, piece: '</s>', added: 7, there: 2 },
-      duplicates: { rows: 1, prompts: 2, swapped: 1 },
+      duplicates: { rows: 1, prompts: 2, swapped: 1, nearPrompts: 0 },
       votes: { chosen: 7, rejected: 2 },
       chosenLonger: 3 / 5,
       lengths: {

@@ -1,4 +1,5 @@
 import type { Loaded } from './load.ts'
+import { nearDuplicates } from './near-duplicates.ts'
 import type { Labelled, Pair } from './pair.ts'
 import type { Reason } from './quarantine.ts'
 import type { Vocabulary } from './tokenise.ts'
@@ -36,7 +37,13 @@ export interface Check {
   /** The token appended to text completions, to how many, and how many had one. */
   readonly end: { readonly id: number | undefined; readonly piece: string; readonly added: number; readonly there: number }
   /** Rows that repeat an earlier one, rows that share an earlier prompt, and pairs that an earlier pair contradicts: the same sides, swapped. */
-  readonly duplicates: { readonly rows: number; readonly prompts: number; readonly swapped: number }
+  readonly duplicates: {
+    readonly rows: number
+    readonly prompts: number
+    readonly swapped: number
+    /** Of the prompts that differ, how many are near duplicates of an earlier one: other case, spaces or marks, or most words the same. */
+    readonly nearPrompts: number
+  }
   /** Pairs: votes for either side. Unpaired: rows with either label. */
   readonly votes: { readonly chosen: number; readonly rejected: number }
   /** Pairs only: how often the chosen side is the longer one, ties counted half. Far from ½, length alone tells the sides apart. */
@@ -77,6 +84,10 @@ export function checkPreferences(loaded: Loaded<Pair> | Loaded<Labelled>, { toke
       rows: repeats(examples.map(({ prompt }, i) => JSON.stringify([prompt, parts[i]]))),
       prompts: repeats(examples.map(({ prompt }) => prompt.join(' '))),
       swapped: contradictions(pairs),
+      nearPrompts: nearRepeats(
+        examples.map(({ prompt }) => prompt),
+        tokenizer,
+      ),
     },
     votes: votesOf(examples),
     ...(pairs.length > 0 && {
@@ -114,6 +125,11 @@ function lengthsOf(lengths: readonly number[]): Lengths {
 
 function repeats(keys: readonly string[]): number {
   return keys.length - new Set(keys).size
+}
+
+function nearRepeats(prompts: readonly (readonly number[])[], tokenizer: Vocabulary['tokenizer']): number {
+  const distinct = [...new Map(prompts.map((ids) => [ids.join(' '), ids])).values()]
+  return distinct.length - nearDuplicates(distinct.map((ids) => tokenizer.decode(ids))).length
 }
 
 function contradictions(pairs: readonly Pair[]): number {

@@ -1,6 +1,7 @@
 export { batches, type Order } from './batches.ts'
 export { type Check, checkPreferences, type Lengths, type TokenTruth } from './check.ts'
 export { kindOfFile, type Loaded, type Loading, loadLabelled, loadPairs } from './load.ts'
+export { nearDuplicates } from './near-duplicates.ts'
 export { type Labelled, labelledTree, type Pair, pairTree } from './pair.ts'
 export { countReasons, type Quarantined, type Reason, reasons, writeQuarantine } from './quarantine.ts'
 export { type PreferenceRow, type ReadRow, readRows } from './read.ts'

@@ -40,10 +40,11 @@ function endToken({ end, verbatim }: Check): string {
   return `${visible(end.piece)} (id ${end.id}) appended to ${count(end.added)} completions, ${count(end.there)} had it${asIds}`
 }
 
-function duplicates({ duplicates: { rows, prompts, swapped } }: Check): string {
-  if (prompts === 0) return 'none: every prompt occurs once'
+function duplicates({ duplicates: { rows, prompts, swapped, nearPrompts } }: Check): string {
+  const near = nearPrompts > 0 ? `; ${count(nearPrompts)} prompts are near duplicates of another` : ''
+  if (prompts === 0) return `none: every prompt occurs once${near}`
   const against = swapped > 0 ? `; ${count(swapped)} contradict one: same sides, swapped` : ''
-  return `${count(rows)} rows repeat an earlier one, ${count(prompts)} share an earlier prompt${against}`
+  return `${count(rows)} rows repeat an earlier one, ${count(prompts)} share an earlier prompt${against}${near}`
 }
 
 function votes({ kind, votes: { chosen, rejected } }: Check): string {

@@ -5,7 +5,7 @@ import type { PreferenceRow } from './read.ts'
 
 /** What tokenising needs of a model; a Checkpoint is one. */
 export interface Vocabulary {
-  readonly tokenizer: Pick<Tokenizer, 'encode' | 'pieces'>
+  readonly tokenizer: Pick<Tokenizer, 'encode' | 'decode' | 'pieces'>
   /** The first one is appended to text completions. */
   readonly eosIds: readonly number[]
   readonly config: { readonly vocabSize: number; readonly contextLength: number }

@@ -178,8 +178,18 @@ export const dataSchema = z.object({
   used: z.int().min(0),
   /** Rows set aside, by reason. */
   quarantined: z.record(z.string(), z.int().min(0)).default({}),
+  /** Prompts: groups of near duplicates, each kept in one part, and how many prompts are in one. */
+  nearDuplicates: z.exactOptional(z.object({ groups: z.int().min(0), prompts: z.int().min(0) })),
 })
 export type DataFile = Readonly<z.infer<typeof dataSchema>>
+
+/** `parts.json`: the prompts of each part, as texts. */
+export const partsSchema = z.object({
+  train: z.array(z.string()).readonly(),
+  development: z.array(z.string()).readonly(),
+  sealed: z.array(z.string()).readonly(),
+})
+export type Parts = Readonly<z.infer<typeof partsSchema>>
 
 /** What a run is, written before its first step: enough to tell it apart and to do it again. */
 export const manifestSchema = z.object({
