@@ -1,5 +1,5 @@
 import { create, type Message, toBinary } from '@bufbuild/protobuf'
-import { ancestors, demand, type Graph, type Lowering, type Shape, sameShape, type Tensor, type Value } from '../graph/index.ts'
+import { ancestors, demand, type Graph, type Lowering, type Shape, sameShape, simplify, type Tensor, type Value } from '../graph/index.ts'
 import { type Fusion, fusionOf } from './fuse.ts'
 import { movesNothing } from './match.ts'
 import { ModelProto } from './onnx-proto.ts'
@@ -53,9 +53,10 @@ export interface Open {
 
 /** The form with sizes left open is portable, and its inputs of i32 are int64 in the file, as others have them. */
 export function lowered(
-  graph: Graph,
+  written: Graph,
   { portable = false, held = new Set(), open }: { readonly portable?: boolean; readonly held?: ReadonlySet<string>; readonly open?: Open },
 ): Omit<OnnxModel, 'bytes'> & { readonly model: Message } {
+  const graph = simplify(written)
   const builder = onnxBuilder(graph, portable, open?.held ?? held, open)
   const names = new Map<Value, string>()
   const order = ancestors(Object.values(graph.outputs))
@@ -89,7 +90,7 @@ export function lowered(
   for (const name of Object.keys(graph.outputs))
     demand(!inputNames.has(name), () => `engine: outputs and inputs must have different names, got ${name} for both; rename one`)
   const outputs = Object.entries(graph.outputs).map(([name, value]) => ({ name: builder.output(names.get(value)!, name), value }))
-  for (const value of order) if (value.op.name === 'tap') builder.rename(names.get(value), String(value.attrs.name))
+  for (const [value, tap] of graph.taps) builder.rename(names.get(value), tap)
   return builder.finish(outputs)
 }
 

@@ -2,6 +2,7 @@ import { foldNames } from './fold-names.ts'
 import { gradientMarks, madeByGradient } from './gradient.ts'
 import { foldBlocks, opCounts } from './print-blocks.ts'
 import { traceLines } from './print-lines.ts'
+import { simplify } from './simplify.ts'
 import { show, sizeOf } from './tensor.ts'
 import { ancestors, type Graph, type Value } from './value.ts'
 
@@ -17,14 +18,15 @@ export function printSections(graph: Graph): string[] {
   const kept = [...new Set(read)]
   const lines = traceLines(graph, forward)
 
-  const products = order.filter(({ op }) => op.name === 'matmul')
+  const run = ancestors(Object.values(simplify(graph).outputs))
+  const products = run.filter(({ op }) => op.name === 'matmul')
   const flop = products.reduce((total, { shape, inputs: { a } }) => total + 2 * sizeOf(shape) * a!.shape.at(-1)!, 0)
   const marks = gradientMarks(graph).map(({ value, op, why }) => {
     const line = lines.find(({ nodes }) => nodes.includes(value))
     return [`${line?.name ?? (madeByGradient(value) ? 'gradient' : 'after')}.${op}`, why] as const
   })
   return [
-    `${order.length} nodes; ${products.length} matrix products of ${short(flop)}FLOP; ${short(bytesOf(Object.values(graph.inputs)))}B in, ${short(bytesOf(Object.values(graph.outputs)))}B out`,
+    `${order.length} nodes, ${run.length} when run; ${products.length} matrix products of ${short(flop)}FLOP when run; ${short(bytesOf(Object.values(graph.inputs)))}B in, ${short(bytesOf(Object.values(graph.outputs)))}B out`,
     ...section('inputs', named(graph.inputs)),
     ...section(
       `forward: ${forward.length} nodes`,

@@ -43,7 +43,7 @@ it('a folded graph says what lies between taps, what is shared, what the gradien
   const outputs = Object.fromEntries(Object.values(slopes).map((slope, i) => [`grad.w.${i}`, slope]))
   expect(
     printGraph(graph(inputs, { loss, norm, ...outputs }), { nodes: 10 }),
-  ).toBe(`93 nodes; 11 matrix products of 396 FLOP; 172 B in, 152 B out
+  ).toBe(`97 nodes, 80 when run; 11 matrix products of 396 FLOP when run; 172 B in, 152 B out
 
 inputs
   w.{0…3}  f32[3, 3] ×4
@@ -58,8 +58,8 @@ forward: 40 nodes
     .out    f32[2, 3]  ← .act, w.{i}                     transpose, matmul
   loss      f32[]      ← layer.3.out                     mul ×2, sum, reshape
 
-gradient: 38 nodes, reading 9 values of the forward pass, 196 B
-  mul ×12, reshape, matmul ×7, transpose ×8, neg ×3, add ×3
+gradient: 42 nodes, reading 12 values of the forward pass, 304 B
+  mul ×12, reshape, broadcastTo, transpose ×11, matmul ×7, neg ×3, add ×3
 
 after the gradient: 15 nodes
   mul ×4, sum ×4, reshape ×4, add ×3

@@ -1,7 +1,6 @@
 import { demand } from './errors.ts'
 import { addOp, divOp, mulOp, negOp, subOp } from './ops/elementwise.ts'
 import { constant } from './ops/leaf.ts'
-import { concat } from './ops/shape.ts'
 import { type DType, type Nested, type Shape, show, type Tensor, type Type } from './tensor.ts'
 
 /** What an op knows beyond its inputs: axes, shapes, names. Plain data, so that a graph can be hashed and printed. */
@@ -93,51 +92,9 @@ export function apply(op: Op, inputs: Readonly<Record<string, Value>>, attrs: At
   return new Value(op, inputs, attrs, op.infer(inputs, attrs))
 }
 
-/**
- * Applies an elementwise op of two inputs with NumPy's broadcasting. Four rules keep gradients small: a broadcast that the op does by
- * itself is not written out; a number acts on a broadcast value before it is repeated; adding a scatter into zeros scatters into the
- * other side; adding two paddings that meet joins what was padded.
- */
+/** Applies an elementwise op of two inputs, with NumPy's broadcasting. */
 export function binary(op: Op, a: Value, b: Value | number): Value {
-  let left = a
-  let right = typeof b === 'number' ? constant(b) : b
-  const type = op.infer({ a: left, b: right }, {})
-  if (left.op.name === 'broadcastTo' && right.op.name === 'constant' && right.shape.length === 0)
-    return apply(left.op, { x: binary(op, left.inputs.x!, right) }, left.attrs)
-  left = withoutBroadcast(op, left, right, type)
-  right = withoutBroadcast(op, right, left, type)
-  if (op === addOp) {
-    const simpler = intoOther(left, right) ?? intoOther(right, left) ?? joined(left, right) ?? joined(right, left)
-    if (simpler) return simpler
-  }
-  return new Value(op, { a: left, b: right }, {}, type)
-}
-
-function withoutBroadcast(op: Op, x: Value, other: Value, type: Type): Value {
-  if (x.op.name !== 'broadcastTo') return x
-  const inner = x.inputs.x!
-  const shape = op.infer({ a: inner, b: other }, {}).shape
-  return shape.length === type.shape.length && shape.every((n, i) => n === type.shape[i]) ? inner : x
-}
-
-function intoOther(x: Value, other: Value): Value | undefined {
-  if (x.op.name !== 'addRows' || x.inputs.x!.attrs.fill !== 0) return undefined
-  if (x.shape.length !== other.shape.length || x.shape.some((n, i) => n !== other.shape[i])) return undefined
-  return apply(x.op, { ...x.inputs, x: other }, x.attrs)
-}
-
-function joined(x: Value, other: Value): Value | undefined {
-  if (x.op.name !== 'pad' || other.op.name !== 'pad') return undefined
-  const [first, second] = [x.attrs, other.attrs] as unknown as [Pad, Pad]
-  const meet = first.axis === second.axis && first.before === 0 && second.after === 0
-  const [p0, p1] = [x.inputs.x!, other.inputs.x!]
-  if (!meet || second.before !== p0.shape[first.axis] || first.after !== p1.shape[first.axis]) return undefined
-  return concat([p0, p1], first.axis)
-}
-interface Pad {
-  readonly axis: number
-  readonly before: number
-  readonly after: number
+  return apply(op, { a, b: typeof b === 'number' ? constant(b) : b })
 }
 
 /** Tells traced values from the plain objects that hold them. */

@@ -2,20 +2,13 @@ import { demand } from '../errors.ts'
 import { type Shape, show, sizeOf, type Tensor, type Type } from '../tensor.ts'
 import { apply, op, type Value } from '../value.ts'
 import { broadcastIndex } from './elementwise.ts'
-import { dot } from './linear.ts'
 import { broadcastTo, reshape } from './shape.ts'
 
 /** Sum over axes, which stay as 1; over all axes, and none left, when no axes are named. */
 export function sum(x: Value, axes?: readonly number[]): Value {
-  if (axes === undefined)
-    return reshape(
-      sum(
-        x,
-        x.shape.map((_, i) => i),
-      ),
-      [],
-    )
-  return axes.length === 0 ? x : apply(sumOp, { x }, { axes: axes.map((axis) => (axis < 0 ? axis + x.shape.length : axis)) })
+  const over = axes ?? x.shape.map((_, i) => i)
+  const kept = apply(sumOp, { x }, { axes: over.map((axis) => (axis < 0 ? axis + x.shape.length : axis)) })
+  return axes ? kept : reshape(kept, [])
 }
 export const sumOp = op<'x', { axes: readonly number[] }>('sum', {
   infer: ({ x }, { axes }) => ({ dtype: 'f32', shape: reducedShape('sum', x, axes) }),
@@ -29,10 +22,11 @@ export const sumOp = op<'x', { axes: readonly number[] }>('sum', {
     return { dtype: 'f32', shape, data }
   },
   grad: ({ dy, x }) => ({ x: broadcastTo(dy, x.shape) }),
-  onnx: ({ g, x }, { axes }) => g.node('ReduceSum', [x, g.i64(axes)], { keepdims: 1 }),
+  onnx: ({ g, x }, { axes }) => (axes.length === 0 ? x : g.node('ReduceSum', [x, g.i64(axes)], { keepdims: 1 })),
   samples: (rng) => [
     { x: rng.f32([2, 3, 2]), attrs: { axes: [1] } },
     { x: rng.f32([4, 3]), attrs: { axes: [0, 1] } },
+    { x: rng.f32([2]), attrs: { axes: [] } },
   ],
 })
 
@@ -53,7 +47,7 @@ export const softmaxOp = op<'x'>('softmax', {
       const lse = logSumExpOf(row)
       return row.map((v) => Math.exp(v - lse))
     }),
-  grad: ({ dy, y }) => ({ x: dy.sub(dot(dy, y)).mul(y) }),
+  grad: ({ dy, y }) => ({ x: dy.sub(sum(dy.mul(y), [-1])).mul(y) }),
   onnx: ({ g, x }) => g.node('Softmax', [x], { axis: -1 }),
   samples: (rng) => [{ x: rng.f32([2, 5], -4, 4) }, { x: rng.f32([1, 3, 2]) }],
 })

@@ -2,12 +2,10 @@ import { demand } from '../errors.ts'
 import { type Shape, sameShape, show, sizeOf, type Tensor } from '../tensor.ts'
 import { apply, op, type Value } from '../value.ts'
 import { broadcastIndex, sumTo } from './elementwise.ts'
-import { matmul } from './linear.ts'
 
-/** The same numbers under another shape. Two in a row are one, or none. */
+/** The same numbers under another shape. */
 export function reshape(x: Value, shape: Shape): Value {
-  if (sameShape(x.shape, shape)) return x
-  return x.op === reshapeOp ? reshape(x.inputs.x!, shape) : apply(reshapeOp, { x }, { shape })
+  return apply(reshapeOp, { x }, { shape })
 }
 export const reshapeOp = op<'x', { shape: Shape }>('reshape', {
   infer({ x }, { shape }) {
@@ -23,17 +21,9 @@ export const reshapeOp = op<'x', { shape: Shape }>('reshape', {
   ],
 })
 
-/**
- * Reorders axes: axis i of the result is axis perm[i] of x. Without perm, the last two are swapped. Two in a row are one, or none; of a
- * product aᵀ·b the narrower side is turned: (aᵀ·b)ᵀ = bᵀ·a.
- */
+/** Reorders axes: axis i of the result is axis perm[i] of x. Without perm, the last two are swapped. */
 export function transpose(x: Value, perm: readonly number[] = swapLast(x.shape.length)): Value {
-  const { a, b } = x.op.name === 'matmul' && x.shape.length === 2 && perm[0] === 1 ? x.inputs : {}
-  if (a?.op === transposeOp && b!.op !== transposeOp && b!.shape[1]! < a.shape[0]!) return matmul(transpose(b!), a.inputs.x!)
-  if (x.op !== transposeOp) return apply(transposeOp, { x }, { perm })
-  const before = x.attrs.perm as readonly number[]
-  const both = perm.map((axis) => before[axis]!)
-  return both.every((axis, i) => axis === i) ? x.inputs.x! : apply(transposeOp, { x: x.inputs.x! }, { perm: both })
+  return apply(transposeOp, { x }, { perm })
 }
 export const transposeOp = op<'x', { perm: readonly number[] }>('transpose', {
   infer({ x }, { perm }) {
@@ -71,7 +61,7 @@ export const transposeOp = op<'x', { perm: readonly number[] }>('transpose', {
 
 /** Repeats axes of 1, and puts new ones in front, until the shape is reached. */
 export function broadcastTo(x: Value, shape: Shape): Value {
-  return sameShape(x.shape, shape) ? x : apply(broadcastToOp, { x }, { shape })
+  return apply(broadcastToOp, { x }, { shape })
 }
 export const broadcastToOp = op<'x', { shape: Shape }>('broadcastTo', {
   infer({ x }, { shape }) {
@@ -142,7 +132,7 @@ export const padOp = op<'x', { axis: number; before: number; after: number }>('p
 /** Joins tensors along one axis. */
 export function concat(parts: readonly Value[], axis: number): Value {
   const at = axis < 0 ? axis + parts[0]!.shape.length : axis
-  return parts.length === 1 ? parts[0]! : apply(concatOp, Object.fromEntries(parts.map((part, i) => [`p${i}`, part])), { axis: at })
+  return apply(concatOp, Object.fromEntries(parts.map((part, i) => [`p${i}`, part])), { axis: at })
 }
 export const concatOp = op<string, { axis: number }>('concat', {
   infer(inputs, { axis }) {
