@@ -2,7 +2,9 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { dirname, isAbsolute, join, resolve } from 'node:path'
 import { createJiti } from 'jiti'
+import { z } from 'zod'
 import { hubId, models } from './checkpoints/index.ts'
+import { readJson } from './files/index.ts'
 import { votesFile } from './goals/index.ts'
 import { UserError } from './graph/index.ts'
 import { keepWritten } from './objectives/index.ts'
@@ -31,11 +33,7 @@ export async function loadRecipe(path: string): Promise<Recipe> {
 }
 
 async function fromJson(path: string): Promise<unknown> {
-  try {
-    return JSON.parse(await readFile(path, 'utf8'))
-  } catch (cause) {
-    throw new UserError(`${path}: must be JSON, got ${(cause as Error).message}; mend it, or write the recipe in TypeScript`, { cause })
-  }
+  return readJson(path, z.unknown(), 'mend it, or write the recipe in TypeScript')
 }
 
 async function fromCode(path: string): Promise<unknown> {

@@ -1,6 +1,6 @@
 import { cp } from 'node:fs/promises'
 import { decide } from '../accept/index.ts'
-import { writeFolder } from '../files/write-folder.ts'
+import { writeFolder } from '../files/write.ts'
 import type { Recipe } from '../recipe/recipe.ts'
 import { type Evaluation, evaluationSchema, type Run, roundFolder, type Verdict, verdictSchema, writeReport } from '../runs/index.ts'
 import { collectPairs } from './collect-pairs.ts'

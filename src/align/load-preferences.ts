@@ -1,9 +1,9 @@
 import type { Checkpoint } from '../checkpoints/index.ts'
+import { hashFile } from '../files/index.ts'
 import { UserError } from '../graph/index.ts'
 import { kindOfFile, type Labelled, type Loaded, loadLabelled, loadPairs, type Pair, type Quarantined } from '../preferences/index.ts'
 import type { FromFile, Recipe } from '../recipe/recipe.ts'
 import type { DataFile } from '../runs/index.ts'
-import { hashFile } from './manifest.ts'
 import type { Watch } from './watch.ts'
 
 /** A file of preferences in tokens, with what the manifest says of it. */

@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { leaves, type Nested, type Tensor } from '../graph/index.ts'
 import { lossText } from '../objectives/index.ts'
@@ -37,13 +35,6 @@ export async function manifestOf(
     seeds: { recipe: seed, train: train.seed },
     versions: await versions(),
   }
-}
-
-/** The sha256 of a file's bytes. */
-export async function hashFile(file: string): Promise<string> {
-  const hash = createHash('sha256')
-  for await (const chunk of createReadStream(file)) hash.update(chunk as Buffer)
-  return hash.digest('hex')
 }
 
 /** A recipe as plain JSON: functions become their text, sets their members. */

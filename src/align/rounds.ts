@@ -1,14 +1,13 @@
-import { createHash } from 'node:crypto'
 import { type AskedRow, rolloutsOf, type VotedRow, votedSchema } from '../collect/collect.ts'
 import { type DecodeSide, decodeSides } from '../collect/decode-sides.ts'
 import { type Scale, scaleOf } from '../collect/goal-scale.ts'
 import { dealPrompts, type Prompt, type PromptParts } from '../collect/prompts.ts'
 import type { SampledText } from '../collect/sample-texts.ts'
+import { hashFile, hashText } from '../files/index.ts'
 import { UserError } from '../graph/index.ts'
 import type { OnPolicy, Recipe } from '../recipe/recipe.ts'
 import { type DataFile, type Evaluation, type Parts, type Run, roundFolder } from '../runs/index.ts'
 import { alignWork, estimate, type Needs, type Work } from './estimate.ts'
-import { hashFile } from './manifest.ts'
 import type { Models } from './open-models.ts'
 import { throughputOf } from './throughput.ts'
 import type { begin, Watch } from './watch.ts'
@@ -45,6 +44,7 @@ export async function openRounds(recipe: Recipe, models: Models, watch: Watch, s
       `preferences: align collects its own preferences from prompts and a judge, got a file of ${preferences.kind === 'file' ? 'pairs' : 'texts'}; use onPolicy({ prompts, judge }), or run: innate train`,
     )
   const prompts = await dealPrompts(recipe, preferences, models.checkpoint)
+  if (preferences.judge.kind !== 'byGoals') await preferences.judge.prepare?.()
   return {
     recipe,
     preferences,
@@ -110,8 +110,6 @@ export function countCompletion({ signal }: Rounds, bar: ReturnType<typeof begin
 async function promptData({ prompts }: OnPolicy, { read, nearDuplicates, train, development, sealed }: PromptParts): Promise<DataFile> {
   const used = train.length + development.length + sealed.length
   const [path, sha256] =
-    typeof prompts === 'string'
-      ? [prompts, await hashFile(prompts)]
-      : ['in the recipe', createHash('sha256').update(JSON.stringify(prompts)).digest('hex')]
+    typeof prompts === 'string' ? [prompts, await hashFile(prompts)] : ['in the recipe', hashText(JSON.stringify(prompts))]
   return { role: 'prompts', path, sha256, rows: read, used, quarantined: {}, nearDuplicates }
 }

@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto'
 import { access, copyFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
+import { hashText } from '../files/hash.ts'
 import { readJson } from '../files/json.ts'
-import { writeFolder } from '../files/write-folder.ts'
+import { writeFolder } from '../files/write.ts'
 import { UserError } from '../graph/errors.ts'
 import { leaves, type Nested, type Shape, sameShape, show, type Tensor } from '../graph/tensor.ts'
 import { type DecoderConfig, familyOf, readConfig, writeConfig } from '../models/config.ts'
@@ -196,10 +197,7 @@ async function refuseOthers(folder: string, wanted: string): Promise<void> {
 }
 
 function freshWeights(config: DecoderConfig, seed: number): Weights {
-  const hash = createHash('sha256')
-    .update(JSON.stringify({ config, seed, drawn: 'Philox by seed and name' }))
-    .digest('hex')
-  return { config, params: freshParams(config, seed), hash }
+  return { config, params: freshParams(config, seed), hash: hashText(JSON.stringify({ config, seed, drawn: 'Philox by seed and name' })) }
 }
 
 async function shardsOf(folder: string, index: string): Promise<string[]> {

@@ -1,7 +1,7 @@
 import { mkdir, open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MOST_PROTOBUF_BYTES, type OnnxFile, openOnnx, primesBeside } from '../engine/index.ts'
-import { writeFolder } from '../files/write-folder.ts'
+import { writeFolder } from '../files/write.ts'
 import { UserError } from '../graph/errors.ts'
 import {
   type Graph,

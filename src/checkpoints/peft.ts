@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { writeFolder } from '../files/write-folder.ts'
+import { writeFolder } from '../files/write.ts'
 import { type Tensor, tensor, UserError, zeros } from '../graph/index.ts'
 import type { Adapter, Adapters } from '../models/adapters.ts'
 import type { DecoderConfig } from '../models/config.ts'

@@ -2,7 +2,7 @@ import type { Hash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import { z } from 'zod'
 import { parse } from '../files/json.ts'
-import { writeFileAtomically } from '../files/write-folder.ts'
+import { writeAtomic } from '../files/write.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Data, type DType, type Shape, sizeOf, type Tensor } from '../graph/tensor.ts'
 import { type Encoding, encodings } from './encode.ts'
@@ -232,7 +232,7 @@ export async function writeSafetensors(
   const head = Buffer.alloc(8 + Math.ceil(json.length / 8) * 8, ' ')
   head.writeBigUInt64LE(BigInt(head.length - 8))
   json.copy(head, 8)
-  await writeFileAtomically(file, async (handle) => {
+  await writeAtomic(file, async (handle) => {
     await writeAll(handle, head)
     for (const [, { data }] of all) {
       const four = data instanceof Float64Array ? Float32Array.from(data) : data

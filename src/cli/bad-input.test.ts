@@ -38,8 +38,8 @@ const mistakes: [string, string, object | undefined, RegExp][] = [
   ],
   ['no pairs', 'train a.json', on('no.jsonl'), /no\.jsonl: must exist, got no such file; check the path/],
   ['no pairs for logp', 'logp --model models/tiny --pairs no.jsonl', undefined, /no\.jsonl: must exist, got no such file; check/],
-  ['no prompts', 'sample --model models/tiny --prompts no.jsonl', undefined, /no\.jsonl: prompts must be readable, got ENOENT; check/],
-  ['no prompts for align', 'align a.json', from('no.jsonl'), /no\.jsonl: prompts must be readable, got ENOENT; check the path/],
+  ['no prompts', 'sample --model models/tiny --prompts no.jsonl', undefined, /no\.jsonl: must exist, got no such file; check/],
+  ['no prompts for align', 'align a.json', from('no.jsonl'), /no\.jsonl: must exist, got no such file; check the path/],
   ['a truncated model', 'train a.json', on('forty.jsonl', { model: 'models/torn' }), torn],
   ['a truncated model for logp', 'logp --model models/torn --pairs forty.jsonl', undefined, torn],
   [
@@ -238,7 +238,7 @@ describe('in processes of their own', () => {
     try {
       const { code, err } = await innate('train full.json')
       expect(err).toMatch(
-        /runs\/full\/checkpoint\/state\.safetensors: must be writable, got ENOSPC; free some disk space\nWhat was done is kept/,
+        /runs\/full\/checkpoint\/state\.safetensors: must be writable, got a full disk \(ENOSPC\); free some disk space\nWhat was done is kept/,
       )
       expect(code).toBe(2)
       expect((await readSafetensors('runs/full/checkpoint/state.safetensors')).get('step')!.data[0]).toBe(1)

@@ -1,5 +1,4 @@
 import { loadCheckpoint } from '../checkpoints/index.ts'
-import { onDisk } from '../files/index.ts'
 import { checkPreferences, kindOfFile, loadLabelled, loadPairs, renderCheck, writeQuarantine } from '../preferences/index.ts'
 import { command, integer, oneOf, text } from './command.ts'
 
@@ -30,11 +29,7 @@ export const pairsCheck = command({
     const loaded = await load(file, checkpoint, { boundary, ...(maxLength !== undefined && { maxLength }) })
     const check = checkPreferences(loaded, checkpoint)
     const aside = loaded.quarantined
-    await onDisk(
-      quarantine,
-      aside.reduce((bytes, row) => bytes + row.raw.length + 100, 0),
-      () => writeQuarantine(quarantine, aside),
-    )
+    await writeQuarantine(quarantine, aside)
     screen.emit({ ...check, ...(aside.length > 0 && { quarantine }) })
     screen.line(renderCheck(check).join('\n'))
     if (aside.length > 0) screen.note(`rows set aside, each with line and reason: ${quarantine}`)

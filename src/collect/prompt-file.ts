@@ -1,8 +1,6 @@
-import { createReadStream } from 'node:fs'
-import { createInterface } from 'node:readline'
-import { createGunzip } from 'node:zlib'
 import { z } from 'zod'
 import type { Checkpoint } from '../checkpoints/index.ts'
+import { readJsonObjects } from '../files/index.ts'
 import { UserError } from '../graph/index.ts'
 import type { Prompt } from './prompts.ts'
 
@@ -14,31 +12,14 @@ const row = z.union([z.looseObject({ prompt_ids: z.array(z.int().min(0)).min(1) 
  * throws  UserError naming the line that is not such a row or no prompt for this model, or when there is none
  */
 export async function readPromptFile(file: string, { tokenizer, config }: Pick<Checkpoint, 'tokenizer' | 'config'>): Promise<Prompt[]> {
-  const stream = createReadStream(file)
-  const source = file.endsWith('.gz') ? stream.pipe(createGunzip()) : stream
   const prompts: Prompt[] = []
-  let line = 0
-  try {
-    await new Promise((resolve, reject) => {
-      stream.once('open', resolve)
-      stream.once('error', reject)
-    })
-    for await (const text of createInterface({ input: source, crlfDelay: Number.POSITIVE_INFINITY })) {
-      line++
-      if (text.trim() === '') continue
-      const parsed = row.safeParse(fromJson(text.replace(/^\uFEFF/, '')))
-      if (!parsed.success)
-        throw new UserError(`${file}:${line}: must be a JSON object with prompt or prompt_ids, got ${text.slice(0, 60)}; mend the line`)
-      const ids = 'prompt_ids' in parsed.data ? (parsed.data.prompt_ids as number[]) : tokenizer.encode(parsed.data.prompt as string)
-      checkPrompt(`${file}:${line}`, ids, config)
-      prompts.push({ text: 'prompt_ids' in parsed.data ? tokenizer.decode(ids) : (parsed.data.prompt as string), ids })
-    }
-  } catch (cause) {
-    if (cause instanceof UserError) throw cause
-    throw new UserError(
-      `${file}: prompts must be readable, got ${(cause as NodeJS.ErrnoException).code ?? (cause as Error).message}; check the path`,
-      { cause },
-    )
+  for await (const { line, raw, value } of readJsonObjects(file)) {
+    const parsed = row.safeParse(value)
+    if (!parsed.success)
+      throw new UserError(`${file}:${line}: must be a JSON object with prompt or prompt_ids, got ${raw.slice(0, 60)}; mend the line`)
+    const ids = 'prompt_ids' in parsed.data ? (parsed.data.prompt_ids as number[]) : tokenizer.encode(parsed.data.prompt as string)
+    checkPrompt(`${file}:${line}`, ids, config)
+    prompts.push({ text: 'prompt_ids' in parsed.data ? tokenizer.decode(ids) : (parsed.data.prompt as string), ids })
   }
   if (prompts.length === 0) throw new UserError(`${file}: must hold at least one prompt, got none`)
   return prompts
@@ -57,12 +38,4 @@ export function checkPrompt(where: string, ids: readonly number[], { vocabSize, 
     throw new UserError(
       `${where}: a prompt must leave room in the context of ${contextLength} tokens, got ${ids.length} tokens; shorten it`,
     )
-}
-
-function fromJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -101,7 +101,7 @@ describe('a file of prompts', () => {
   })
 
   const wrong: [object | string, RegExp][] = [
-    ['no json', /:2: must be a JSON object with prompt or prompt_ids, got no json; mend the line/],
+    ['no json', /:2: must be a JSON object on one line, got "no json"; mend the line/],
     [{ text: 'x' }, /:2: must be a JSON object with prompt or prompt_ids, got \{"text":"x"\}/],
     [{ prompt_ids: [] }, /:2: must be a JSON object/],
     [{ prompt_ids: [320] }, /:2: ids must be below 320, got 320; is it for another model\?/],
@@ -113,7 +113,7 @@ describe('a file of prompts', () => {
 
   it('must be there and hold a prompt', async () => {
     await expect(readPromptFile(join(folder, 'nowhere.jsonl'), checkpoint)).rejects.toThrow(
-      /nowhere\.jsonl: prompts must be readable, got ENOENT; check the path/,
+      /nowhere\.jsonl: must exist, got no such file; check the path/,
     )
     await expect(read([''])).rejects.toThrow(/must hold at least one prompt, got none/)
   })

@@ -1,17 +1,20 @@
 import { readFile } from 'node:fs/promises'
 import type { z } from 'zod'
 import { UserError } from '../graph/errors.ts'
+import { decodeUtf8 } from './utf8.ts'
 
 /**
  * Reads a JSON file and parses it by a schema.
  *
- * throws  UserError with file, field and remedy when the file cannot be read, is not JSON or does not fit the schema
+ * throws  UserError with file, field and remedy when the file cannot be read, is not UTF-8 or JSON, or does not fit the schema
  */
 export async function readJson<T>(file: string, schema: z.ZodType<T>, remedy: string): Promise<T> {
-  const text = await readFile(file, 'utf8').catch((cause: NodeJS.ErrnoException) => {
+  const bytes = await readFile(file).catch((cause: NodeJS.ErrnoException) => {
     throw new UserError(`${file}: must be a readable file, got ${cause.code ?? cause.message}; ${remedy}`, { cause })
   })
-  return parse(file, parseJson(file, text, remedy), schema, remedy)
+  const decoded = decodeUtf8(bytes)
+  if ('fault' in decoded) throw new UserError(`${file}: must be JSON in UTF-8, got a file of which ${decoded.fault}; ${remedy}`)
+  return parse(file, parseJson(file, decoded.text, remedy), schema, remedy)
 }
 
 /** Parses JSON; `file` leads the UserError. */

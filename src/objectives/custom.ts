@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hashText } from '../files/index.ts'
 import { isValue, ShapeError, show, UserError, type Value } from '../graph/index.ts'
 import type { LossTerms } from './terms.ts'
 
@@ -33,7 +33,7 @@ export function traceLoss(loss: CustomLoss, terms: LossTerms): Value {
 export function lossText(loss: CustomLoss): { text: string; sha256: string; asWritten?: true } {
   const known = written.get(loss)
   const text = known ?? loss.toString()
-  return { text, sha256: createHash('sha256').update(text).digest('hex'), ...(known === undefined ? {} : { asWritten: true }) }
+  return { text, sha256: hashText(text), ...(known === undefined ? {} : { asWritten: true }) }
 }
 
 /** Keeps the text that the author of a loss wrote, where a loader has made another of it. */

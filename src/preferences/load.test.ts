@@ -46,7 +46,8 @@ describe('loadPairs', () => {
       ['identical sides', { ...good, rejected: 'x' }],
       ['too long', { ...good, chosen: 'x'.repeat(100) }],
     ]
-    expect(reasons.filter((reason) => !bad.some(([r]) => r === reason))).toEqual([])
+    // Bytes that are no UTF-8 have a test of their own below.
+    expect(reasons.filter((reason) => !bad.some(([r]) => r === reason))).toEqual(['not UTF-8'])
     const rows = bad.map(([, row]) => row)
     const path = await file('bad.jsonl', jsonl(good, ...rows, { ...good, votes: [2, 5] }))
     const loaded = await loadPairs(path, vocabulary)
@@ -101,7 +102,7 @@ describe('loadPairs', () => {
   it('sets a line that is not UTF-8 aside', async () => {
     const bytes = Buffer.concat([Buffer.from('{"prompt":"'), Buffer.from([0xff]), Buffer.from('"}\n'), Buffer.from(jsonl(good))])
     const loaded = await loadPairs(await file('latin.jsonl', bytes), vocabulary)
-    expect(loaded.quarantined).toMatchObject([{ line: 1, reason: 'bad JSON', detail: 'the line is not UTF-8 text' }])
+    expect(loaded.quarantined).toMatchObject([{ line: 1, reason: 'not UTF-8', detail: 'byte 0xff (place 12) is no UTF-8' }])
   })
 
   it('prefers ids to text where a row has both, as TRL leaves them', async () => {

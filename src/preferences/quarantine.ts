@@ -1,7 +1,9 @@
-import { rm, writeFile } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
+import { writeAtomic } from '../files/index.ts'
 
 /** Why a row can not be used. The order is that of every table that counts them. */
 export const reasons = [
+  'not UTF-8',
   'bad JSON',
   'wrong shape',
   'bad votes',
@@ -32,5 +34,5 @@ export function countReasons(rows: readonly Quarantined[]): Partial<Record<Reaso
 /** Writes the rows set aside as JSON lines; with none, removes what an earlier look at the same file left there. */
 export async function writeQuarantine(file: string, rows: readonly Quarantined[]): Promise<void> {
   if (rows.length === 0) return rm(file, { force: true })
-  await writeFile(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
+  await writeAtomic(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
 }

@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
-import { onDisk, parse, writeAtomic } from '../files/index.ts'
+import { onDisk, parse, readJsonObjects, writeAtomic } from '../files/index.ts'
 import { UserError } from '../graph/errors.ts'
 import { meanOver } from './compare.ts'
 import { lock } from './lock.ts'
@@ -149,8 +149,10 @@ async function identify({ name, claim, source, arms, controls, seeds, trials = 1
 /** The trials that were written whole. */
 async function readTrials(file: string): Promise<Trial[]> {
   if (!existsSync(file)) return []
-  const lines = (await readFile(file, 'utf8')).split('\n').slice(0, -1)
-  return lines.map((line, i) => parse(`${file}:${i + 1}`, JSON.parse(line), trialSchema, 'remove the line, and the trial is run again'))
+  const found: Trial[] = []
+  for await (const { line, value } of readJsonObjects(file, { torn: 'leave out' }))
+    found.push(parse(`${file}:${line}`, value, trialSchema, 'remove the line, and the trial is run again'))
+  return found
 }
 
 function writeTrials(file: string, trials: readonly Trial[]): Promise<void> {

@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs'
-import { appendFile, mkdir, readdir, readFile } from 'node:fs/promises'
+import { appendFile, mkdir, readdir } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
-import type { z } from 'zod'
-import { onDisk, writeAtomic } from '../files/write.ts'
+import { z } from 'zod'
+import { onDisk, readJson, readJsonObjects, writeAtomic } from '../files/index.ts'
 import { UserError } from '../graph/errors.ts'
 import { lock } from './lock.ts'
 import { type Manifest, type Metrics, manifestSchema, metricsSchema, type NewManifest } from './schema.ts'
@@ -58,7 +58,7 @@ export async function openRun(path: string, options: { resume?: boolean } = {}):
   const folder = resolve(path)
   if (!existsSync(join(folder, 'manifest.json')))
     throw new UserError(`${path}: a run folder holds manifest.json, got none; give the folder that train or align printed`)
-  const manifest = parse(join(path, 'manifest.json'), await readFile(join(folder, 'manifest.json'), 'utf8'), manifestSchema)
+  const manifest = fitted(join(path, 'manifest.json'), await readJson(join(folder, 'manifest.json'), z.unknown(), broken), manifestSchema)
   return open(folder, manifest, options.resume ? await lock(folder) : async () => {})
 }
 
@@ -71,15 +71,16 @@ function open(folder: string, first: Manifest, release: () => Promise<void>): Ru
   }
   const write = async (name: string, content: unknown) =>
     writeAtomic(await path(name), typeof content === 'string' || content instanceof Uint8Array ? content : pretty(content))
-  const readText = async (name: string) => {
-    try {
-      return await readFile(at(name), 'utf8')
-    } catch (error) {
-      throw new UserError(`${at(name)}: the run must hold this file, got none; did the run get that far?`, { cause: error })
-    }
+  const mustHold = (name: string) => {
+    if (!existsSync(at(name))) throw new UserError(`${at(name)}: the run must hold this file, got none; did the run get that far?`)
   }
-  const readRows = async <T>(name: string, schema: z.ZodType<T>) =>
-    lines(await readText(name)).map((line, i) => parse(`${at(name)}:${i + 1}`, line, schema))
+  const readRows = async <T>(name: string, schema: z.ZodType<T>) => {
+    mustHold(name)
+    const rows: T[] = []
+    for await (const { line, value } of readJsonObjects(at(name), { torn: 'leave out' }))
+      rows.push(fitted(`${at(name)}:${line}`, value, schema))
+    return rows
+  }
   const writeRows = (name: string, rows: readonly unknown[]) => write(name, rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
   const readMetrics = async () => (existsSync(at('metrics.jsonl')) ? readRows('metrics.jsonl', metricsSchema) : [])
   const amend = async (change: Partial<Manifest>) => {
@@ -94,7 +95,10 @@ function open(folder: string, first: Manifest, release: () => Promise<void>): Ru
     path,
     has: (name) => existsSync(at(name)),
     write,
-    read: async (name, schema) => parse(at(name), await readText(name), schema),
+    async read(name, schema) {
+      mustHold(name)
+      return fitted(at(name), await readJson(at(name), z.unknown(), broken), schema)
+    },
     writeRows,
     readRows,
     async appendMetrics(row) {
@@ -117,23 +121,9 @@ function open(folder: string, first: Manifest, release: () => Promise<void>): Ru
   }
 }
 
-/** The complete lines: what follows the last line break was cut off while it was written. */
-function lines(text: string): string[] {
-  return text
-    .split('\n')
-    .slice(0, -1)
-    .filter((line) => line !== '')
-}
+const broken = 'was the file edited or cut off?'
 
-function parse<T>(where: string, text: string, schema: z.ZodType<T>): T {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (error) {
-    throw new UserError(`${where}: must be JSON, got ${JSON.stringify(text.slice(0, 60))}; was the file edited or cut off?`, {
-      cause: error,
-    })
-  }
+function fitted<T>(where: string, value: unknown, schema: z.ZodType<T>): T {
   const result = schema.safeParse(value)
   if (result.success) return result.data
   const issue = result.error.issues[0]!

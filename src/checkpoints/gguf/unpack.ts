@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { cacheFolder } from '../../files/cache-folder.ts'
-import { writeFolder } from '../../files/write-folder.ts'
+import { writeFolder } from '../../files/write.ts'
 import type { Tensor } from '../../graph/tensor.ts'
 import { readGguf } from './read.ts'
 

@@ -1,5 +1,5 @@
 import { GGUFValueType as Kind, serializeGgufMetadata } from '@huggingface/gguf'
-import { writeFileAtomically } from '../../files/write-folder.ts'
+import { writeAtomic } from '../../files/write.ts'
 import type { Shape, Tensor } from '../../graph/tensor.ts'
 import { encodings } from '../encode.ts'
 import { writeAll, writeEncoded } from '../safetensors.ts'
@@ -29,7 +29,7 @@ const aligned = (n: number) => Math.ceil(n / alignment) * alignment
 /** Writes a GGUF file, version 3, tensor by tensor, atomically. */
 export async function writeGguf(file: string, metadata: ReadonlyMap<string, Typed>, tensors: readonly Planned[]): Promise<void> {
   const head = Buffer.concat([keys(metadata, tensors.length), infos(tensors)])
-  await writeFileAtomically(file, async (handle) => {
+  await writeAtomic(file, async (handle) => {
     await writeAll(handle, head)
     await writeAll(handle, new Uint8Array(aligned(head.length) - head.length))
     for (const planned of tensors) {

@@ -1,11 +1,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { appendFile } from 'node:fs/promises'
-import { createInterface } from 'node:readline'
+import { appendFile, mkdir } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { linesOf, onDisk, parseJsonObject } from '../../files/index.ts'
 import { UserError } from '../../graph/errors.ts'
 import { type Judge, type JudgedPair, keyOf, parseVotes, type Votes } from './judge.ts'
-import { parseJson, readVotes } from './votes-file.ts'
+import { readVotes } from './votes-file.ts'
 
 /**
  * A command of the user's as the judge. It reads one pair a line on stdin, `{"prompt", "a", "b"}`, and writes for each, in the same
@@ -21,6 +22,10 @@ export function commandJudge(command: string, { keep }: { keep: string }): Judge
     name: command,
     kind: 'command',
     about: `votes by the command ${command}`,
+    async prepare() {
+      await remembered(keep)
+      await append(keep, '')
+    },
     async votes(pairs, seed) {
       const before = await remembered(keep)
       const unknown = distinct(pairs).filter(({ a, b }) => !before(a.prompt, a.text, b.text))
@@ -46,18 +51,15 @@ async function ask(command: string, pairs: readonly JudgedPair[], seed: number, 
 
   let read = 0
   try {
-    for await (const line of createInterface({ input: child.stdout })) {
-      if (line.trim() === '') continue
+    for await (const { bytes } of linesOf(child.stdout)) {
+      if (bytes.toString('latin1').trim() === '') continue
       const pair = pairs[read]
       if (!pair)
         throw new UserError(
           `judge ${command}: must answer ${pairs.length} pairs, got more; write one line per pair and nothing else on stdout`,
         )
-      await remember(
-        keep,
-        pair,
-        parseVotes(`judge ${command}, line ${read + 1}`, parseJson(`judge ${command}, line ${read + 1}`, line).votes),
-      )
+      const where = `judge ${command}, line ${read + 1}`
+      await remember(keep, pair, parseVotes(where, parseJsonObject(where, bytes).votes))
       read++
     }
   } catch (error) {
@@ -82,5 +84,12 @@ function kept(read: number, asked: number, keep: string): string {
 }
 
 function remember(keep: string, { a, b }: JudgedPair, votes: Votes): Promise<void> {
-  return appendFile(keep, `${JSON.stringify({ prompt: a.prompt, a: a.text, b: b.text, votes })}\n`)
+  return append(keep, `${JSON.stringify({ prompt: a.prompt, a: a.text, b: b.text, votes })}\n`)
+}
+
+function append(file: string, text: string): Promise<void> {
+  return onDisk(file, text.length, async () => {
+    await mkdir(dirname(resolve(file)), { recursive: true })
+    await appendFile(file, text)
+  })
 }

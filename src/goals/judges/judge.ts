@@ -16,6 +16,12 @@ export interface Judge {
   readonly about: string
   /** One entry per pair, in the order of the pairs. A judge that draws its votes draws them from the seed alone. */
   votes(pairs: readonly JudgedPair[], seed: number): Promise<Votes[]>
+  /**
+   * Makes sure that it can vote, before anything is asked of it.
+   *
+   * throws  UserError for a file that cannot be read or written
+   */
+  prepare?(): Promise<void>
   /** Simulated voters only: the hidden utility in log-odds, for the report to say whether it rose. */
   utility?(sample: Sample): number
   /** The words the judge looks for, if it has a lexicon. */

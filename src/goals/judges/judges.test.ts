@@ -99,8 +99,17 @@ describe('a file of votes', () => {
     await expect(votes).rejects.toThrow(message)
   })
 
+  it('is read before anything is asked of it, whatever a text holds', async () => {
+    const path = file('marked.jsonl', `\ufeff${line('one\u2028two', 'y', [1, 0])}\r`)
+    await votesFile(path).prepare!()
+    expect(await votesFile(path).votes([pair('one\u2028two', 'y')], 0)).toEqual([[1, 0]])
+    await expect(votesFile(file('bad.jsonl', '[]', '{}')).prepare!()).rejects.toThrow(/bad.jsonl:1: must be a JSON object/)
+  })
+
   it('refuses a file that is not there', async () => {
-    await expect(votesFile(join(folder, 'none.jsonl')).votes([], 0)).rejects.toThrow(/must be a readable votes file/)
+    await expect(votesFile(join(folder, 'none.jsonl')).votes([], 0)).rejects.toThrow(
+      /none.jsonl: must exist, got no such file; check the path/,
+    )
   })
 })
 
@@ -114,6 +123,18 @@ describe('a command as the judge', () => {
   const longer = 'const { a, b } = JSON.parse(line); console.log(JSON.stringify({ votes: a.length > b.length ? [1, 0] : [0, 1] }));'
   let keeps = 0
   const keep = () => join(folder, `keep-${keeps++}.jsonl`)
+
+  it('makes the folder of its votes before anything is asked of it, or says that it cannot', async () => {
+    const keep = join(folder, 'not', 'there', 'yet.jsonl')
+    await commandJudge('true', { keep }).prepare!()
+    expect(readFileSync(keep, 'utf8')).toBe('')
+    const through = join(keep, 'votes.jsonl')
+    await expect(commandJudge('true', { keep: through }).prepare!()).rejects.toThrow(
+      /votes\.jsonl: must be writable, got (ENOTDIR|EEXIST); choose a path whose parents are folders/,
+    )
+    writeFileSync(keep, 'no votes\n')
+    await expect(commandJudge('true', { keep }).prepare!()).rejects.toThrow(/yet\.jsonl:1: must be a JSON object/)
+  })
 
   it('reads pairs and writes votes, many of them, with the seed in its environment', async () => {
     const command = script('seeded.cjs', reader('console.log(JSON.stringify({ votes: [Number(process.env.INNATE_SEED), line.length] }))'))

@@ -1,6 +1,4 @@
-import { readFile } from 'node:fs/promises'
-import { promisify } from 'node:util'
-import { gunzip } from 'node:zlib'
+import { readJsonObjects } from '../../files/index.ts'
 import { UserError } from '../../graph/errors.ts'
 import { type Judge, keyOf, parseVotes, type Votes } from './judge.ts'
 
@@ -15,6 +13,9 @@ export function votesFile(file: string): Judge {
     name: file,
     kind: 'votes',
     about: `votes from the file ${file}`,
+    async prepare() {
+      await readVotes(file)
+    },
     async votes(pairs) {
       const known = await readVotes(file)
       const found = pairs.map(({ a, b }) => known(a.prompt, a.text, b.text))
@@ -41,13 +42,11 @@ export type KnownVotes = (prompt: string, a: string, b: string) => Votes | undef
  */
 export async function readVotes(file: string, { swapped = true }: { swapped?: boolean } = {}): Promise<KnownVotes> {
   const tally = new Map<string, Votes>()
-  const lines = (await contents(file)).split('\n')
-  lines.forEach((line, i) => {
-    if (line.trim() === '') return
-    const { prompt, a, b, votes } = parseLine(`${file}:${i + 1}`, line)
+  for await (const { line, value } of readJsonObjects(file)) {
+    const { prompt, a, b, votes } = votesRow(`${file}:${line}`, value)
     add(keyOf(prompt, a, b), votes)
     if (swapped && a !== b) add(keyOf(prompt, b, a), [votes[1], votes[0]])
-  })
+  }
   return (prompt, a, b) => tally.get(keyOf(prompt, a, b))
 
   function add(key: string, [forA, forB]: Votes) {
@@ -56,32 +55,9 @@ export async function readVotes(file: string, { swapped = true }: { swapped?: bo
   }
 }
 
-async function contents(file: string): Promise<string> {
-  try {
-    const bytes = await readFile(file)
-    return (file.endsWith('.gz') ? await promisify(gunzip)(bytes) : bytes).toString('utf8')
-  } catch (cause) {
-    throw new UserError(`${file}: must be a readable votes file, got ${(cause as Error).message}; check the path`, { cause })
-  }
-}
-
-function parseLine(where: string, line: string) {
-  const row = parseJson(where, line)
+function votesRow(where: string, row: Readonly<Record<string, unknown>>) {
   for (const field of ['prompt', 'a', 'b'] as const)
     if (typeof row[field] !== 'string')
       throw new UserError(`${where}: ${field} must be a text, got ${JSON.stringify(row[field])}; mend the line`)
   return { ...(row as { prompt: string; a: string; b: string }), votes: parseVotes(where, row.votes) }
-}
-
-/**
- * Reads one line of JSON that must be an object.
- *
- * throws  UserError with the place and the line's beginning
- */
-export function parseJson(where: string, line: string): Record<string, unknown> {
-  try {
-    const row = JSON.parse(line)
-    if (typeof row === 'object' && row !== null && !Array.isArray(row)) return row
-  } catch {}
-  throw new UserError(`${where}: must be a JSON object on one line, got ${JSON.stringify(line.slice(0, 80))}; mend the line`)
 }
