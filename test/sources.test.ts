@@ -3,12 +3,17 @@ import { dirname, join, relative } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { goals } from '../src/goals/index.ts'
 import { objectives } from '../src/objectives/index.ts'
+import { optimizers } from '../src/train/index.ts'
 
 const src = join(import.meta.dirname, '..', 'src')
 
 describe('sources', () => {
   it.each(Object.entries(goals))('the goal %s says where it comes from', (_, goal) => {
     expect(goal.source).toMatch(citation)
+  })
+
+  it.each(Object.entries(optimizers))('the optimizer %s says where it comes from', (_, { definition }) => {
+    expect(definition.source).toMatch(citation)
   })
 
   it.each(Object.entries(objectives))('the objective %s says where it comes from', (_, { definition }) => {

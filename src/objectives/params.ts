@@ -9,6 +9,8 @@ export interface NumberParam {
   readonly above?: number
   /** The value must be this or larger. */
   readonly atLeast?: number
+  /** The value must be smaller than this. */
+  readonly below?: number
 }
 
 export interface ChoiceParam {
@@ -17,7 +19,7 @@ export interface ChoiceParam {
   readonly choices: readonly string[]
 }
 
-/** What can be set about an objective, as its file declares it. */
+/** What can be set about an objective or an optimizer, as its file declares it. */
 export type Params = Readonly<Record<string, NumberParam | ChoiceParam>>
 
 /** The values of declared parameters: one of the choices, or a number. */
@@ -26,20 +28,23 @@ export type Settings<P extends Params> = {
 }
 
 /**
- * Fills in the defaults of what was not given.
+ * Fills in the defaults of what was not given; `where` leads the error and is the owner's name unless told.
  *
  * throws  UserError naming the field and its bound when a value is out of bounds, of another type, or has a name that is not declared
  */
-export function settle<P extends Params>(owner: string, params: P, given: Readonly<Record<string, unknown>>): Settings<P> {
+export function settle<P extends Params>(owner: string, params: P, given: Readonly<Record<string, unknown>>, where = owner): Settings<P> {
   for (const name of Object.keys(given)) {
     if (Object.hasOwn(params, name)) continue
     const known = Object.keys(params)
     const near = closestMatch(name, known, { maxDistance: Math.min(3, Math.ceil(name.length / 2)) })
     throw new UserError(
-      `${owner}.${name}: must be a parameter of ${owner}, got ${show(given[name])}; ${near ? `did you mean ${near}?` : `choose from ${known.join(', ') || 'none, it has no parameter'}`}`,
+      `${where}.${name}: must be a parameter of ${owner}, got ${show(given[name])}; ${near ? `did you mean ${near}?` : `choose from ${known.join(', ') || 'none, it has no parameter'}`}`,
     )
   }
-  const settled = Object.entries(params).map(([name, param]) => [name, checked(`${owner}.${name}`, param, given[name] ?? param.default)])
+  const settled = Object.entries(params).map(([name, param]) => [
+    name,
+    checked(`${where}.${name}`, param, given[name] === undefined ? param.default : given[name]),
+  ])
   return Object.fromEntries(settled)
 }
 
@@ -50,15 +55,16 @@ function checked(where: string, param: NumberParam | ChoiceParam, value: unknown
 
 function holds(param: NumberParam | ChoiceParam, value: unknown): boolean {
   if ('choices' in param) return typeof value === 'string' && param.choices.includes(value)
-  const { above = Number.NEGATIVE_INFINITY, atLeast = Number.NEGATIVE_INFINITY } = param
-  return typeof value === 'number' && Number.isFinite(value) && value > above && value >= atLeast
+  const { above = Number.NEGATIVE_INFINITY, atLeast = Number.NEGATIVE_INFINITY, below = Number.POSITIVE_INFINITY } = param
+  return typeof value === 'number' && Number.isFinite(value) && value > above && value >= atLeast && value < below
 }
 
 /** `a number above 0 (1/nat)`, `perToken or sums`: as it stands in messages and docs. */
 export function bound(param: NumberParam | ChoiceParam): string {
   if ('choices' in param) return param.choices.join(' or ')
-  const edge = param.above !== undefined ? ` above ${param.above}` : param.atLeast !== undefined ? ` of at least ${param.atLeast}` : ''
-  return `a number${edge}${param.unit === '' ? '' : ` (${param.unit})`}`
+  const least = param.above !== undefined ? ` above ${param.above}` : param.atLeast !== undefined ? ` of at least ${param.atLeast}` : ''
+  const most = param.below === undefined ? '' : `${least && ' and'} below ${param.below}`
+  return `a number${least}${most}${param.unit === '' ? '' : ` (${param.unit})`}`
 }
 
 function show(value: unknown): string {

@@ -81,9 +81,18 @@ describe('a recipe', () => {
     [{ ...file, objective: { name: 'dpo', bta: 1 } }, /dpo\.bta: must be a parameter of dpo, got 1; did you mean beta\?$/],
     [{ ...file, objective: 'dpo' }, /^objective: must be an objective, or an object with name, got "dpo"$/],
     [{ ...file, train: { optimiser: {} } }, /^train: must have no other fields .* got optimiser; did you mean optimizer\?$/],
-    [{ ...file, train: { optimizer: { name: 'sgd' } } }, /^train.optimizer.name: must be an optimizer, got "sgd"; choose from adamw$/],
-    [{ ...file, train: { optimizer: { name: 'adamw', Lr: 1 } } }, /^train.optimizer: .* got Lr; did you mean lr\?$/],
-    [{ ...file, train: { optimizer: { name: 'adamw', lr: '1' } } }, /^train.optimizer.lr: must be a number, got "1"/],
+    [
+      { ...file, train: { optimizer: { name: 'adam' } } },
+      /^train.optimizer.name: must be an optimizer, got "adam"; choose from adamw, sgd, lion$/,
+    ],
+    [
+      { ...file, train: { optimizer: { name: 'adamw', Lr: 1 } } },
+      /^train.optimizer.Lr: must be a parameter of adamw, got 1; did you mean lr\?$/,
+    ],
+    [
+      { ...file, train: { optimizer: { name: 'adamw', lr: '1' } } },
+      /^train.optimizer.lr: must be a number above 0 \(per step\), got "1"; the default is/,
+    ],
     [{ ...file, train: { batch: 0 } }, /^train.batch: must be above 0, got 0$/],
     [{ ...file, train: { batch: 1.5 } }, /^train.batch: must be a whole number, got 1.5$/],
     [{ ...file, train: { lora: { rank: 8 } } }, /^train.lora.alpha: must be a number, got nothing; add it$/],

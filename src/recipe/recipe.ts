@@ -3,7 +3,7 @@ import { UserError } from '../graph/index.ts'
 import type { Lora } from '../models/index.ts'
 import { type CustomLoss, type Objective, objectiveFrom, objectives } from '../objectives/index.ts'
 import type { Bound } from '../runs/index.ts'
-import { adamw, type Course, type Optimizer, scheduleFrom } from '../train/index.ts'
+import { type Course, type Optimizer, optimizerFrom, scheduleFrom } from '../train/index.ts'
 import { didYouMean, recipeError } from './recipe-error.ts'
 import { type ParsedRecipe, type RecipeInput, recipeSchema } from './schema.ts'
 
@@ -253,17 +253,6 @@ function trainOf({ optimizer, schedule, seed, lora, batchGrowth, ...rest }: Pars
     schedule: scheduleFrom(withoutUndefined(typeof schedule === 'string' ? { name: schedule } : schedule)),
     seed: seed ?? fallback,
   }
-}
-
-function optimizerFrom({ name, ...params }: { name: string }): Optimizer {
-  if (name !== 'adamw') throw new UserError(`train.optimizer.name: must be an optimizer, got ${JSON.stringify(name)}; choose from adamw`)
-  const known = Object.keys(adamw().params)
-  for (const [key, value] of Object.entries(params)) {
-    if (!known.includes(key))
-      throw new UserError(`train.optimizer: must have no other fields than name, ${known.join(', ')}, got ${key}${didYouMean(key, known)}`)
-    if (typeof value !== 'number') throw new UserError(`train.optimizer.${key}: must be a number, got ${JSON.stringify(value)}`)
-  }
-  return adamw(params)
 }
 
 function goalOf(given: Goal | keyof typeof goals): Goal {

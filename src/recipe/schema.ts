@@ -77,7 +77,9 @@ const trainSchema = z.strictObject({
     .union([value<Optimizer>(({ update }) => typeof update === 'function', 'an optimizer'), named])
     .default(() => ({ name: 'adamw' })),
   schedule: z.union([z.string(), z.strictObject({ name: z.string(), warmup: z.int().min(0).optional() })]).default('constant'),
-  clip: above0.default(1),
+  clip: z
+    .union([above0, z.strictObject({ norm: above0 }), z.strictObject({ value: above0 }), z.strictObject({ perGroup: above0 })])
+    .default(1),
   batch: whole.default(8),
   batchGrowth: z.number().min(0).max(1).optional(),
   epochs: whole.default(1),

@@ -2,7 +2,8 @@ import { readSafetensors, writeSafetensors } from '../checkpoints/index.ts'
 import type { Engine, Resident, Update } from '../engine/index.ts'
 import { graph, input, type Tensor, tensor, UserError } from '../graph/index.ts'
 import type { Policy } from '../policy/index.ts'
-import { type Optimizer, traceUpdate } from './adamw.ts'
+import { type Clip, clipFactors } from './clip.ts'
+import { type Optimizer, traceUpdate } from './optimizer.ts'
 import { trainableInputs } from './step.ts'
 
 /** What training changes, all of it in the engine's memory: parameters, gradients and the optimizer's arrays. */
@@ -15,8 +16,10 @@ export interface TrainState {
   addMore(): Promise<void>
   /** The norm of the whole gradient. */
   gradNorm(): Promise<number>
-  /** Changes every parameter in place. */
-  update(step: number, lr: number, clip: number): Promise<void>
+  /** Changes every parameter in place, by the gradient clipped. */
+  update(step: number, lr: number): Promise<void>
+  /** A step of an optimizer whose step is not one elementwise update; `backward` takes the gradient again. */
+  wholeStep(step: number, lr: number, backward: () => Promise<void>): Promise<void>
   /** Everything a resumed run needs, in one file, written atomically. */
   save(file: string, step: number): Promise<void>
   /** Reads such a file and returns its step. */
@@ -25,22 +28,44 @@ export interface TrainState {
 }
 
 /** Allocates gradients and the optimizer's arrays for what a policy trains. */
-export async function openTrainState(policy: Policy, optimizer: Optimizer): Promise<TrainState> {
+export async function openTrainState(policy: Policy, optimizer: Optimizer, clip: Clip): Promise<TrainState> {
   const { engine } = policy
   const trainable = trainableInputs(policy, policy.given)
   const names = Object.keys(trainable)
   const like = (prefix: string) => allocateLike(engine, trainable, prefix)
   const grads = await like('grad.')
   const moments = Object.fromEntries(await Promise.all(optimizer.state.map(async (key) => [key, await like('')] as const)))
-  const { inputs, outputs } = traceUpdate(optimizer)
+  const limited = 'value' in clip
+  const { inputs, outputs } = traceUpdate(optimizer, { limited })
   const kernel = await engine.compileUpdate(graph(inputs, outputs))
   let extra: Record<string, Resident> | undefined
   let adder: Update | undefined
+  /** Of the gradient as it now is, once they were asked for. */
+  let squares: Map<string, number> | undefined
 
   const saved = () => [
     ...names.map((name) => [`param.${name}`, trainable[name]!] as const),
     ...optimizer.state.flatMap((key) => names.map((name) => [`${key}.${name}`, moments[key]![name]!] as const)),
   ]
+  const squaresOf = async () => {
+    const squares = await kernel.sumOfSquares(names.map((name) => grads[`grad.${name}`]!))
+    return new Map(names.map((name, i) => [name, squares[i]!]))
+  }
+  const arraysOf = (name: string) => ({
+    param: trainable[name]!,
+    grad: grads[`grad.${name}`]!,
+    ...Object.fromEntries(optimizer.state.map((key) => [key, moments[key]![name]!])),
+  })
+  async function update(step: number, lr: number) {
+    const scalars = { lr, ...optimizer.scalars(step), ...(limited ? { limit: clip.value } : {}) }
+    if (limited) return kernel.apply(names.map(arraysOf), scalars)
+    const factors = clipFactors(clip, squares ?? (await squaresOf()))
+    squares = undefined
+    for (const factor of new Set(factors.values())) {
+      const alike = names.filter((name) => factors.get(name) === factor)
+      await kernel.apply(alike.map(arraysOf), { ...scalars, clip: factor })
+    }
+  }
   return {
     trainable,
     grads,
@@ -56,18 +81,20 @@ export async function openTrainState(policy: Policy, optimizer: Optimizer): Prom
       )
     },
     async gradNorm() {
-      const squares = await kernel.sumOfSquares(Object.values(grads))
-      return Math.sqrt(squares.reduce((a, b) => a + b, 0))
+      squares = await squaresOf()
+      return Math.sqrt([...squares.values()].reduce((a, b) => a + b, 0))
     },
-    update: (step, lr, clip) =>
-      kernel.apply(
-        names.map((name) => ({
-          param: trainable[name]!,
-          grad: grads[`grad.${name}`]!,
-          ...Object.fromEntries(optimizer.state.map((key) => [key, moments[key]![name]!])),
-        })),
-        { lr, clip, ...optimizer.scalars(step) },
-      ),
+    update,
+    wholeStep: (step, lr, backward) =>
+      optimizer.step!({
+        ...{ engine, step, lr, params: trainable, state: moments },
+        grads: Object.fromEntries(names.map((name) => [name, grads[`grad.${name}`]!])),
+        async backward() {
+          squares = undefined
+          await backward()
+        },
+        update: () => update(step, lr),
+      }),
     async save(file, step) {
       const tensors: [string, Tensor][] = [['step', tensor(Int32Array.of(step), [1])]]
       for (const [name, resident] of saved()) tensors.push([name, await engine.read(resident)])

@@ -3,10 +3,11 @@ import { UserError } from '../graph/index.ts'
 import type { CustomLoss, Example, Objective } from '../objectives/index.ts'
 import type { Policy, Tree } from '../policy/index.ts'
 import type { Metrics } from '../runs/index.ts'
-import type { Optimizer } from './adamw.ts'
 import { backward, type Measured, type Stepping } from './backward.ts'
+import { type Clip, clipFrom } from './clip.ts'
 import { packingOf } from './micro-batch.ts'
 import { findNotFinite } from './not-finite.ts'
+import type { Optimizer } from './optimizer.ts'
 import { type Planned, planSteps } from './plan.ts'
 import { rateAt, type Schedule } from './schedule.ts'
 import { openTrainState } from './state.ts'
@@ -16,8 +17,8 @@ import { openTeacher } from './teacher.ts'
 export interface Course {
   readonly optimizer: Optimizer
   readonly schedule: Schedule
-  /** Largest norm of the gradient; a longer one is scaled down to it. */
-  readonly clip: number
+  /** How the gradient is kept small; a plain number is the largest norm, to which a longer one is scaled down. */
+  readonly clip: number | Clip
   /** Examples a step. */
   readonly batch: number
   readonly epochs: number
@@ -77,7 +78,7 @@ export async function train(training: Training): Promise<Trained> {
     ...(loss ? { loss } : {}),
     ...(teacher ? { teacher } : {}),
   }
-  const state = await openTrainState(policy, optimizer)
+  const state = await openTrainState(policy, optimizer, clipFrom(training.clip))
   try {
     let step = training.resume && checkpoint && existsSync(checkpoint.file) ? await state.restore(checkpoint.file) : 0
     await training.onStart?.({ step, steps })
@@ -94,8 +95,9 @@ export async function train(training: Training): Promise<Trained> {
         const kept = checkpoint ? `the parameters of step ${step - 1} are kept in ${checkpoint.file}` : 'nothing was changed by this step'
         throw await findNotFinite(stepping, { now, step, asked: [] }, kept)
       }
-      const lr = optimizer.params.lr! * rateAt(training.schedule, step, steps)
-      await state.update(step, lr, Math.min(1, training.clip / (gradNorm + 1e-6)))
+      const lr = Number(optimizer.params.lr) * rateAt(training.schedule, step, steps)
+      if (optimizer.step) await state.wholeStep(step, lr, async () => void (await backward(stepping, state, now, step)))
+      else await state.update(step, lr)
       const tokensPerSecond = (1000 * measured.tokens) / (performance.now() - started)
       const more = await training.measure?.({ step, steps })
       await training.onStep?.(
