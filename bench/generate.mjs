@@ -3,9 +3,10 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { loadCheckpoint, saveCheckpoint, saveGguf, saveOnnx } from '../dist/checkpoints/index.js'
+import { loadCheckpoint, saveCheckpoint, saveGguf } from '../dist/checkpoints/index.js'
 import { cacheFolder } from '../dist/files/index.js'
 import { freshParams, readConfig } from '../dist/models/index.js'
+import { saveOnnx } from '../dist/policy/index.js'
 import { openPeer } from './peer.mjs'
 
 const TOKENS = 128

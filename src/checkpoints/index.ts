@@ -2,6 +2,5 @@ export { type Checkpoint, loadCheckpoint, models, saveCheckpoint } from './check
 export { type GgufType, saveGguf } from './gguf/save.ts'
 export { hubFolder, hubId } from './hub.ts'
 export { loadAdapters } from './load-peft.ts'
-export { saveOnnx } from './onnx.ts'
 export { saveAdapters } from './peft.ts'
 export { readSafetensors, writeSafetensors } from './safetensors.ts'

@@ -1,5 +1,6 @@
-import { type Checkpoint, type GgufType, loadCheckpoint, saveCheckpoint, saveGguf, saveOnnx } from '../checkpoints/index.ts'
+import { type Checkpoint, type GgufType, loadCheckpoint, saveCheckpoint, saveGguf } from '../checkpoints/index.ts'
 import { UserError } from '../graph/errors.ts'
+import { saveOnnx } from '../policy/index.ts'
 import { command, integer, oneOf, text } from './command.ts'
 
 interface Format {

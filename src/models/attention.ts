@@ -2,6 +2,7 @@ import {
   concat,
   matmul,
   maximum,
+  tap as nameTap,
   reshape,
   sizeOf,
   softmax,
@@ -17,7 +18,7 @@ import { attendCache } from './attend-cache.ts'
 import { capped } from './capped.ts'
 import type { DecoderConfig, RopeScaling } from './config.ts'
 import type { DecoderInputs, DecoderOptions, Dense } from './decoder-inputs.ts'
-import { norm } from './norm.ts'
+import { norm, type ScaleTap } from './norm.ts'
 import type { DecoderBlock } from './params.ts'
 import { type Angles, rotate, rotations, tableLength } from './rotary.ts'
 
@@ -88,7 +89,7 @@ function gathered(
 /**
  * Attention of one block, without the residual: x f32[R, T, d] → f32[R, T, d].
  *
- * shape   taps attn.q f32[R, heads, T, headDim], attn.k, attn.v f32[R, kvHeads, T, headDim], attn.pattern f32[R, heads, T, keys]
+ * Its taps are those of taps.ts, where attention takes rows. What it has of segments is named for the file alone: `attn.segments.q`.
  */
 export function attention(
   x: Value,
@@ -97,10 +98,12 @@ export function attention(
   inputs: AttentionInputs,
   config: DecoderConfig,
   options: DecoderOptions,
-  tap: Tap,
+  outerTap: Tap,
   dense: Dense,
 ): Value {
   const { segments } = inputs
+  const tap: Tap = segments ? (name, x) => nameTap(`blocks.${block}.${name.replace('attn', 'attn.segments')}`, x) : outerTap
+  const asked = (name: string) => !segments && (options.asks?.(`blocks.${block}.${name}`) ?? false)
   const [R, T] = (segments?.queries ?? x).shape as [number, number]
   const { heads: H, kvHeads: KV, headDim, queryScale = 1 / Math.sqrt(headDim), scoreCap } = config
   const split = (value: Value, n: number, of: 'queries' | 'keys') => {
@@ -109,15 +112,16 @@ export function attention(
   }
   const placed = (value: Value, weight: Value | undefined, n: number, of: 'queries' | 'keys') => {
     const whole = config.qkNorm === 'whole'
-    const heads = split(whole ? norm(value, weight, undefined, config) : value, n, of)
-    const normed = whole ? heads : norm(heads, weight, undefined, config)
+    const name = `attn.${of === 'queries' ? 'q' : 'k'}Norm.scale`
+    const scale: ScaleTap | undefined = asked(name) ? (root) => tap(name, root) : undefined
+    const heads = split(whole ? norm(value, weight, undefined, config, scale) : value, n, of)
+    const normed = whole ? heads : norm(heads, weight, undefined, config, scale)
     return inputs.angles ? rotate(normed, inputs.angles[of]) : normed
   }
   const q = tap('attn.q', placed(dense(x, attn.q, attn.qBias, 'attn.q'), attn.qNorm, H, 'queries'))
   const k = tap('attn.k', placed(dense(x, attn.k, attn.kBias, 'attn.k'), attn.kNorm, KV, 'keys'))
   const v = tap('attn.v', split(dense(x, attn.v, attn.vBias, 'attn.v'), KV, 'keys'))
-  const mixed = mixedValues()
-  const turned = transpose(reshape(mixed, [R, H, T, headDim]), [0, 2, 1, 3])
+  const turned = transpose(tap('attn.z', reshape(mixedValues(), [R, H, T, headDim])), [0, 2, 1, 3])
   const joined = segments ? takeKnownRows(reshape(turned, [R * T, H * headDim]), segments.queryOf, segments.positionOf) : turned
   return dense(reshape(joined, x.shape.with(-1, H * headDim)), attn.o, attn.oBias, 'attn.o')
 
@@ -133,13 +137,15 @@ export function attention(
     const S = k.shape[2]!
     // The queries that share a key's head stand side by side, so grouped attention is one plain product.
     const grouped = reshape(q.mul(queryScale), [R, KV, (H / KV) * T, headDim])
-    const scores = capped(reshape(matmul(grouped, transpose(k)), [R, H, T, S]), scoreCap).add(inputs.mask)
+    const raw = capped(reshape(matmul(grouped, transpose(k)), [R, H, T, S]), scoreCap)
+    const scores = tap('attn.scores', raw.add(inputs.mask))
     return matmul(reshape(tap('attn.pattern', softmax(scores)), [R, KV, (H / KV) * T, S]), v)
   }
 
   function inPlace(keys: Value, values: Value, lengths: Value): Value {
     const more = { ...(scoreCap ? { cap: scoreCap } : {}), ...(inputs.window ? { window: inputs.window } : {}) }
-    const attended = attendCache({ q, k, v, keys, values, lengths }, { scale: queryScale, ...more })
+    const inside = asked('attn.scores') || asked('attn.pattern') ? tap : undefined
+    const attended = attendCache({ q, k, v, keys, values, lengths }, { scale: queryScale, ...more }, inside)
     options.onKeysValues?.(block, attended.keys, attended.values)
     return attended.mixed
   }

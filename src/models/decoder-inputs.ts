@@ -17,6 +17,11 @@ export interface DecoderInputs {
 export interface DecoderOptions {
   /** Names values on the way, and may replace them. */
   readonly tap?: Tap
+  /**
+   * Whether somebody looks at a tap that lies inside a kernel, or replaces it: what the kernel computes is then written out. Default: nobody.
+   * Where attention takes segments it has no tap inside.
+   */
+  readonly asks?: (tap: string) => boolean
   readonly adapters?: Adapters<Value>
   /** Tokens before those of each row, one entry per block: keys and values f32[R, kvHeads, S, headDim]. */
   readonly past?: PastInPlace | PastInFront
@@ -28,7 +33,7 @@ interface Past {
   readonly blocks: readonly { readonly keys: Value; readonly values: Value }[]
 }
 
-/** Row r has used the first lengths[r] columns, and its one token takes the next. The mask is not read, and there is no pattern to tap. */
+/** Row r has used the first lengths[r] columns, and its one token takes the next. The mask is not read, and scores and pattern are tapped where somebody asks. */
 interface PastInPlace extends Past {
   readonly lengths: Value
 }

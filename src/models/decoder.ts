@@ -3,16 +3,13 @@ import { adapted } from './adapters.ts'
 import { attention, attentionInputs } from './attention.ts'
 import type { DecoderConfig } from './config.ts'
 import type { DecoderInputs, DecoderOptions, Dense } from './decoder-inputs.ts'
-import { norm } from './norm.ts'
+import { norm, type ScaleTap } from './norm.ts'
 import type { DecoderBlock, DecoderParams } from './params.ts'
 
 /**
  * A decoder up to its last norm: a function of its parameters. One for all families; the config says which parts it has.
  *
- * Taps, by name and shape the same in every family: embed (what the first block reads), blocks.i.attn.{in,q,k,v,pattern,out}, blocks.i.mid,
- * blocks.i.mlp.{in,act,out}, blocks.i.out, final. Queries and keys are tapped as they meet, normed and rotated; attn.out and mlp.out are
- * what is added to the residual stream, after their norm where there is one. Where attention and MLP are parallel, mlp.in is not of mid.
- * Where attention takes segments, q, k, v and pattern are theirs.
+ * Its taps are in the table of taps.ts, by name and shape the same in every family.
  *
  * shape   tokens i32[R, T]; positions i32[R or 1, T], below S + T with a past of S in place; mask f32[R, 1, T, T], or f32[P, 1, Q, L] with
  *         segments → f32[R, T, d]
@@ -28,14 +25,21 @@ export function decoder(params: DecoderParams<Value>, inputs: DecoderInputs, con
       const y = adapted(value, weight, options.adapters, `blocks.${i}.${path}`)
       return bias ? y.add(bias) : y
     }
-    const normed = named('attn.in', norm(x, block.attnNorm, block.attnNormBias, config))
+    const scaled = (name: string) => scaleTap(`blocks.${i}.${name}`)
+    const normed = named('attn.in', norm(x, block.attnNorm, block.attnNormBias, config, scaled('attnNorm.scale')))
     const attended = attention(normed, block, i, attends(i), config, options, named, dense)
-    const mid = named('mid', x.add(named('attn.out', norm(attended, block.attnPostNorm, undefined, config))))
-    const read = named('mlp.in', norm(config.parallel ? x : mid, block.mlpNorm, block.mlpNormBias, config))
-    const written = dense(named('mlp.act', activated(read, block, config, dense)), block.mlp.down, block.mlp.downBias, 'mlp.down')
-    x = named('out', mid.add(named('mlp.out', norm(written, block.mlpPostNorm, undefined, config))))
+    const added = named('attn.out', norm(attended, block.attnPostNorm, undefined, config, scaled('attnPostNorm.scale')))
+    const mid = named('mid', x.add(added))
+    const read = named('mlp.in', norm(config.parallel ? x : mid, block.mlpNorm, block.mlpNormBias, config, scaled('mlpNorm.scale')))
+    const neurons = named('mlp.act', activated(read, block, config, dense, named))
+    const written = dense(neurons, block.mlp.down, block.mlp.downBias, 'mlp.down')
+    x = named('out', mid.add(named('mlp.out', norm(written, block.mlpPostNorm, undefined, config, scaled('mlpPostNorm.scale')))))
   })
-  return tap('final', norm(x, params.norm, params.normBias, config))
+  return tap('final', norm(x, params.norm, params.normBias, config, scaleTap('norm.scale')))
+
+  function scaleTap(name: string): ScaleTap | undefined {
+    return options.asks?.(name) ? (scale) => tap(name, scale) : undefined
+  }
 }
 
 function embedded(params: DecoderParams<Value>, { tokens, positions }: DecoderInputs, { embedScale }: DecoderConfig): Value {
@@ -46,8 +50,8 @@ function embedded(params: DecoderParams<Value>, { tokens, positions }: DecoderIn
 
 const activations = { silu, gelu, geluTanh }
 
-function activated(x: Value, { mlp }: DecoderBlock<Value>, { activation = 'silu' }: DecoderConfig, dense: Dense): Value {
+function activated(x: Value, { mlp }: DecoderBlock<Value>, { activation = 'silu' }: DecoderConfig, dense: Dense, tap: Tap): Value {
   const act = activations[activation]
-  const up = () => dense(x, mlp.up, mlp.upBias, 'mlp.up')
-  return mlp.gate ? act(dense(x, mlp.gate, mlp.gateBias, 'mlp.gate')).mul(up()) : act(up())
+  const up = () => tap('mlp.up', dense(x, mlp.up, mlp.upBias, 'mlp.up'))
+  return mlp.gate ? act(tap('mlp.gate', dense(x, mlp.gate, mlp.gateBias, 'mlp.gate'))).mul(up()) : act(up())
 }

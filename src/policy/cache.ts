@@ -1,24 +1,11 @@
-import { type Blocks, type Program, part, type Resident, sharedTensor } from '../engine/index.ts'
-import {
-  argMax,
-  concat,
-  constant,
-  graph,
-  input,
-  logSumExp,
-  reshape,
-  sameShape,
-  sizeOf,
-  softmax,
-  type Tensor,
-  takeRows,
-  tensor,
-  type Value,
-} from '../graph/index.ts'
-import { decoder } from '../models/decoder.ts'
+import { type Blocks, part, type Resident } from '../engine/index.ts'
+import { concat, constant, graph, input, reshape, sizeOf, type Tensor, takeRows, tensor, type Value } from '../graph/index.ts'
 import { logits } from '../models/head.ts'
+import { fedTo } from './edit.ts'
+import { forward } from './forward.ts'
 import { freeze } from './freeze.ts'
-import { type Policy, policyInputs } from './policy.ts'
+import { type NextTokens, openNextTokens } from './next-token.ts'
+import type { Policy } from './policy.ts'
 
 /** A completion that is being written. */
 export interface Writing {
@@ -29,20 +16,6 @@ export interface Writing {
   /** Tokens in the cache. */
   length: number
   readonly most: number
-}
-
-/** What may come next in each row; it holds until the next is asked for. */
-export interface NextTokens {
-  at(row: number): NextToken
-}
-
-export interface NextToken {
-  /** The likeliest token, at temperature 0; else `weights`. */
-  readonly likeliest?: number
-  /** Probability of every token at the temperature that is sampled with; every token's logit, where logits are asked for. */
-  readonly weights: Float32Array
-  /** Log-probability of a token at temperature 1, nats; at temperature 0 of the likeliest alone. */
-  logp(id: number): number
 }
 
 /** What a cache must hold: how many rows at once, and of how many tokens at most. */
@@ -60,7 +33,6 @@ interface Layout {
 }
 
 const HIDDEN = -1e9
-const none = new Float32Array()
 const ROOM = 256
 const SIZES = [1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256]
 
@@ -78,7 +50,7 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
   let frozen: ReturnType<typeof freeze> | undefined
   let read: { kv: Resident; rows: number; length: number } | undefined
   const held = new Set<Resident>()
-  const buffers: Record<string, Tensor> = {}
+  const next = openNextTokens(temperature, vocabSize)
   const planes = layers * 2
 
   const allocate = async (shape: readonly number[]) => {
@@ -117,54 +89,16 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
     capacity = width
   }
 
-  /** Runs a program for what may come next; numbers of the last time are written over. */
-  async function nextTokens(
-    program: Program,
-    inputs: Parameters<Program['run']>[0],
-    into: Readonly<Record<string, Resident>>,
-  ): Promise<NextTokens> {
-    for (const name of ['weights', 'logps', 'likeliest']) {
-      const type = program.graph.outputs[name]
-      const known = buffers[name]
-      if (!type) delete buffers[name]
-      else if (!known || !sameShape(known.shape, type.shape)) buffers[name] = sharedTensor(type)
-    }
-    await program.run(inputs, { ...into, ...buffers })
-    const weights = buffers.weights?.data as Float32Array
-    const logps = buffers.logps?.data as Float32Array | undefined
-    const likeliest = buffers.likeliest?.data as Int32Array | undefined
-    if (likeliest) return { at: (row) => ({ likeliest: likeliest[row]! % vocabSize, weights: none, logp: () => logps![row]! }) }
-    return {
-      at: (row) => ({
-        weights: weights.subarray(row * vocabSize, (row + 1) * vocabSize),
-        logp: (id) => logps?.[row * vocabSize + id] ?? Math.log(weights[row * vocabSize + id]!),
-      }),
-    }
-  }
-  const kind = temperature
-  // Hot sampling takes tokens whose own probability is 0 in f32, so their log-probability cannot be its logarithm.
-  const distribution = (scores: Value): Record<string, Value> => {
-    if (kind === 0) {
-      const likeliest = argMax(scores)
-      const [rows] = likeliest.shape as [number]
-      const highest = takeRows(reshape(scores, [rows * vocabSize]), likeliest)
-      return { likeliest, logps: highest.sub(reshape(logSumExp(scores), [rows])) }
-    }
-    if (kind === 1) return { weights: softmax(scores) }
-    return { weights: kind === 'logits' ? scores : softmax(scores.div(kind)), logps: scores.sub(logSumExp(scores)) }
-  }
-
   return {
     size: () => size,
     active: () => active().length,
     free: () => size - active().length,
 
-    /** Reads prompts; their keys and values wait for `start`. */
-    async read(prompts: readonly (readonly number[])[]): Promise<NextTokens> {
+    /** Reads prompts, `texts` by their numbers; their keys and values wait for `start`. */
+    async read(prompts: readonly (readonly number[])[], texts: readonly number[]): Promise<NextTokens> {
       const R = SIZES.find((n) => n >= prompts.length) ?? prompts.length
       const T = Math.min(config.contextLength, Math.ceil(Math.max(...prompts.map((p) => p.length)) / 16) * 16)
-      const program = await policy.program(`read ${R} ${T} ${kind}`, () => {
-        const { params, adapters, inputs } = policyInputs(policy)
+      const program = await policy.program(`read ${R} ${T} ${temperature}`, () => {
         const given = {
           tokens: input('tokens', [R, T], 'i32'),
           positions: input('positions', [T], 'i32'),
@@ -172,13 +106,10 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
           last: input('last', [R], 'i32'),
         }
         const kv: Value[] = []
-        const positions = given.positions
-        const hidden = decoder(params, { tokens: given.tokens, positions: reshape(positions, [1, T]), mask: given.mask }, config, {
-          ...(adapters ? { adapters } : {}),
-          onKeysValues: (_, k, v) => kv.push(k, v),
-        })
+        const rows = { tokens: given.tokens, positions: reshape(given.positions, [1, T]), mask: given.mask }
+        const { params, hidden, inputs } = forward(policy, rows, { path: 'read', onKeysValues: (_, k, v) => kv.push(k, v) })
         const scores = logits(params, takeRows(reshape(hidden, [R * T, config.hiddenSize]), given.last), config)
-        return graph({ ...inputs, ...given }, { ...distribution(scores), kv: stacked(kv) })
+        return graph({ ...inputs, ...given }, { ...next.outputs(scores), kv: stacked(kv) })
       })
       const kv = await allocate([planes, R, kvHeads * T * headDim])
       const tokens = new Int32Array(R * T)
@@ -187,17 +118,17 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
       })
       const last = Int32Array.from({ length: R }, (_, r) => r * T + (prompts[r]?.length ?? 1) - 1)
       const mask = Float32Array.from({ length: T * T }, (_, i) => (i % T <= Math.floor(i / T) ? 0 : HIDDEN))
-      const following = await nextTokens(
+      const places = Int32Array.from({ length: T }, (_, t) => t)
+      const following = await next.run(
         program,
         {
           ...policy.given,
+          ...fedTo(policy),
           tokens: tensor(tokens, [R, T]),
-          positions: tensor(
-            Int32Array.from({ length: T }, (_, t) => t),
-            [T],
-          ),
+          positions: tensor(places, [T]),
           mask: tensor(mask, [T, T]),
           last: tensor(last, [R]),
+          ...(policy.edits ? promptSites(prompts, texts, R, T) : {}),
         },
         { kv },
       )
@@ -225,8 +156,7 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
       await arrange(Math.max(...active().map((w) => w.length)))
       const [B, S] = [size, capacity]
       const writer = await (frozen ??= freeze(policy, B))
-      const program = await writer.program(`step ${B} ${S} ${kind}`, () => {
-        const { params, adapters, inputs } = policyInputs(writer)
+      const program = await writer.program(`step ${B} ${S} ${temperature}`, () => {
         const given = { tokens: input('tokens', [B, 1], 'i32'), lengths: input('lengths', [B], 'i32') }
         const past = Array.from({ length: layers }, (_, l) => ({
           keys: input(`past.${l}.keys`, [B, kvHeads, S, headDim]),
@@ -234,8 +164,8 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
         }))
         const present: Record<string, Value> = {}
         const last = { tokens: given.tokens, positions: reshape(given.lengths, [B, 1]), mask: constant(0) }
-        const hidden = decoder(params, last, config, {
-          ...(adapters ? { adapters } : {}),
+        const { params, hidden, inputs } = forward(writer, last, {
+          path: 'step',
           past: { blocks: past, lengths: given.lengths },
           onKeysValues(l, keys, values) {
             present[`present.${l}.keys`] = keys
@@ -247,7 +177,7 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
         )
         return graph(
           { ...inputs, ...given, ...pastInputs },
-          { ...distribution(logits(params, reshape(hidden, [B, config.hiddenSize]), config)), ...present },
+          { ...next.outputs(logits(params, reshape(hidden, [B, config.hiddenSize]), config)), ...present },
         )
       })
       const plane = B * kvHeads * S * headDim
@@ -259,17 +189,21 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
           ]),
         )
       const lengths = Int32Array.from(writings, (w) => w?.length ?? 1)
-      const following = await nextTokens(
+      const each = (of: (w: Writing) => number) => Int32Array.from(writings, (w) => (w ? of(w) : 0))
+      const site = {
+        'site.text': tensor(
+          each(({ prompt }) => prompt),
+          [B, 1],
+        ),
+        'site.real': tensor(Float32Array.from(each(() => 1)), [B, 1]),
+      }
+      const tokens = tensor(
+        each(({ ids }) => ids.at(-1)!),
+        [B, 1],
+      )
+      const following = await next.run(
         program,
-        {
-          ...writer.given,
-          ...planesOf('past'),
-          tokens: tensor(
-            Int32Array.from(writings, (w) => w?.ids.at(-1) ?? 0),
-            [B, 1],
-          ),
-          lengths: tensor(lengths, [B]),
-        },
+        { ...writer.given, ...fedTo(writer), ...planesOf('past'), tokens, lengths: tensor(lengths, [B]), ...site },
         planesOf('present'),
       )
       for (const w of writings) if (w) w.length++
@@ -298,6 +232,20 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
       await (await frozen)?.close()
       for (const resident of held) await engine.release(resident)
     },
+  }
+}
+
+/** What edits know of the tokens of prompts that are read. */
+function promptSites(prompts: readonly (readonly number[])[], texts: readonly number[], R: number, T: number): Record<string, Tensor> {
+  const at = (r: number, t: number) => t < (prompts[r]?.length ?? 0)
+  const whole = <A extends Int32Array | Float32Array>(data: A, of: (r: number, t: number) => number) => {
+    for (let i = 0; i < R * T; i++) data[i] = at(Math.floor(i / T), i % T) ? of(Math.floor(i / T), i % T) : 0
+    return tensor(data, [R, T])
+  }
+  return {
+    'site.positions': whole(new Int32Array(R * T), (_, t) => t),
+    'site.text': whole(new Int32Array(R * T), (r) => texts[r]!),
+    'site.real': whole(new Float32Array(R * T), () => 1),
   }
 }
 

@@ -13,6 +13,7 @@ import { decoder } from '../models/decoder.ts'
 import { families } from '../models/families/index.ts'
 import { logits, tokenLogps } from '../models/head.ts'
 import { freshAdapters, mergeAdapters } from '../models/lora.ts'
+import { tapNames, tapOf } from '../models/taps.ts'
 import { fileTensors, pack } from '../models/tensor-names.ts'
 import { openPolicy, policyInputs } from './policy.ts'
 import { rowInputs, rowTensors, shapeOf } from './row-inputs.ts'
@@ -68,16 +69,21 @@ describe.each(Object.keys(families))('%s against transformers (fixtures/family-*
     for (let i = 0; i < config.layers; i++)
       expectClose(got[`blocks.${i}.attn.pattern`]!.data, golden.get(`attention.${i}`)!.data, tolerances.golden, `pattern of block ${i}`)
 
-    const shapes = Object.fromEntries(Object.entries(taps).map(([at, { shape }]) => [at, shape]))
-    const [d, f] = [config.hiddenSize, config.intermediateSize]
-    const head = (n: number) => [R, n, T, config.headDim]
-    const block = {
-      ...{ 'attn.in': [R, T, d], 'attn.q': head(config.heads), 'attn.k': head(config.kvHeads), 'attn.v': head(config.kvHeads) },
-      ...{ 'attn.pattern': [R, config.heads, T, T], 'attn.out': [R, T, d], mid: [R, T, d] },
-      ...{ 'mlp.in': [R, T, d], 'mlp.act': [R, T, f], 'mlp.out': [R, T, d], out: [R, T, d] },
+    const inNorms = tapNames(config).filter((at) => at.endsWith('.scale'))
+    expect(Object.keys(taps)).toEqual(tapNames(config).filter((at) => !inNorms.includes(at)))
+    const all: string[] = []
+    const noted = (at: string, value: Value) => {
+      all.push(`${at} [${value.shape}]`)
+      return value
     }
-    const blocks = Array.from({ length: config.layers }, (_, i) => Object.entries(block).map(([at, shape]) => [`blocks.${i}.${at}`, shape]))
-    expect(shapes).toEqual({ embed: [R, T, d], ...Object.fromEntries(blocks.flat()), final: [R, T, d] })
+    decoder(p, rows, config, { asks: () => true, tap: noted })
+    const { heads, kvHeads, headDim, hiddenSize: d, intermediateSize: f } = config
+    const sizes: Record<string, number> = { R, T, heads, kvHeads, headDim, d, f, keys: T, 1: 1 }
+    const shape = (at: string) => {
+      const [first, whole] = [...tapOf(at)!.shape.matchAll(/\[([^\]]*)\]/g)].map(([, axes]) => axes!.split(', ').map((axis) => sizes[axis]))
+      return `${at} [${whole && config.qkNorm === 'whole' ? whole : first}]`
+    }
+    expect(all).toEqual(tapNames(config).map(shape))
 
     if (!wantsGradient) return
     let compared = 0
@@ -128,7 +134,7 @@ describe.each(Object.keys(families))('%s against transformers (fixtures/family-*
         {
           a,
           b: tensor(
-            b.data.map((_, i) => Math.sin(i) / 9),
+            b.data.map((_, i) => Math.sin(i) / 3),
             b.shape,
           ),
         },

@@ -2,6 +2,7 @@ import type { Resident } from '../engine/index.ts'
 import { graph, mapNested, type Nested, sizeOf } from '../graph/index.ts'
 import { adaptedWeight } from '../models/adapters.ts'
 import { byPath, type DecoderParams } from '../models/params.ts'
+import { underEditsOf } from './edit.ts'
 import { type Policy, policyInputs, policyOf } from './policy.ts'
 
 /** A policy as it was at one time, for many small steps. */
@@ -14,9 +15,15 @@ export interface Frozen extends Policy {
  * are multiplied with. It costs the memory of the weights once more, and does not see what is written to them later. Of a fixed policy it is
  * kept from one call to the next, in one form at a time; that of several rows also serves one.
  *
+ * Edits act in it as in the policy, and what is kept of a fixed one serves all that differ in edits alone.
+ *
  * limits  a policy of more than `most` bytes, 1 GiB unless told, stays as it is
  */
 export async function freeze(policy: Policy, rows: number, most = 2 ** 30): Promise<Frozen> {
+  if (policy.unedited) {
+    const { close, ...frozen } = await freeze(policy.unedited, rows, most)
+    return { ...underEditsOf(policy, frozen), close }
+  }
   const bytes = Object.values(policy.given).reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0)
   if (bytes > most) return { ...policy, close: async () => {} }
   const hold = rows > 1 ? 'packed' : 'plain'

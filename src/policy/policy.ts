@@ -1,9 +1,10 @@
 import type { Checkpoint } from '../checkpoints/checkpoint.ts'
 import { type Engine, type Program, place, type Resident } from '../engine/index.ts'
-import { type graph, input, type Tensor, type Value } from '../graph/index.ts'
+import { type Graph, input, type Shape, type Tensor, type Value } from '../graph/index.ts'
 import type { Adapter, Adapters } from '../models/adapters.ts'
 import type { DecoderConfig } from '../models/config.ts'
 import { byPath, type DecoderParams, decoderParams, paramInputs } from '../models/params.ts'
+import type { PlacedEdit } from './edit.ts'
 
 /** A model in the engine: its parameters lie there, and what is run with them is compiled once for each shape. */
 export interface Policy {
@@ -13,8 +14,15 @@ export interface Policy {
   readonly adapters?: Adapters<Resident>
   /** Nothing is written to its parameters as long as it is used, so what is made of them is kept from one call to the next. */
   readonly fixed?: boolean
-  /** The program for a key, compiled the first time it is asked for. */
-  program(key: string, make: () => ReturnType<typeof graph>): Promise<Program>
+  /** What is done to values on the way; see `edited`. */
+  readonly edits?: readonly PlacedEdit[]
+  /** The same policy without edits. */
+  readonly unedited?: Policy
+  /**
+   * The program for a key, compiled the first time it is asked for. Functions that are traced into it are part of the key by their identity,
+   * never by their text: two closures of one factory are two programs. The first word of the key names the place that asks.
+   */
+  program(key: string, make: () => Graph, of?: readonly (object | undefined)[]): Promise<Program>
   /** Closes its programs: together they hold the memory of their largest run, and compiling one again takes a tenth of a second. */
   rest(): Promise<void>
   /** Parameters and adapters by the names that graphs know them under, for `Program.run`. */
@@ -57,13 +65,17 @@ export function policyOf(
 ): Policy {
   const given = { ...named(params), ...Object.fromEntries(adapterLeaves(adapters)) }
   const programs = new Map<string, Promise<Program>>()
+  const noted = recompilationNote()
   return {
     engine,
     config,
     params,
     ...(adapters ? { adapters } : {}),
     ...(fixed ? { fixed } : {}),
-    program(key, make) {
+    program(name, make, of = []) {
+      const functions = of.map((one) => (one ? identityOf(one) : 0)).join()
+      const key = `${name} ${functions}`
+      if (of.length > 0 && !programs.has(key)) noted(name, functions)
       const known = programs.get(key) ?? engine.compile(make(), hold ? { held: given, pack: hold === 'packed' } : {})
       programs.delete(key)
       programs.set(key, known)
@@ -83,8 +95,47 @@ export function policyOf(
   }
 }
 
+/** A number for a function or an object, another for every other; it does not keep it alive. */
+function identityOf(one: object): number {
+  const known = identities.get(one) ?? ++lastIdentity
+  identities.set(one, known)
+  return known
+}
+const identities = new WeakMap<object, number>()
+let lastIdentity = 0
+
+/** Notes, once for each place, that programs were compiled for many functions there: most likely one function is made again and again. */
+function recompilationNote(): (key: string, functions: string) => void {
+  const places = new Map<string, Set<string>>()
+  return (key, functions) => {
+    const place = key.split(' ', 1)[0]!
+    const seen = places.get(place) ?? new Set()
+    places.set(place, seen)
+    const before = seen.size
+    if (before < MANY && seen.add(functions).size === MANY && before !== MANY)
+      process.emitWarning(
+        `"${place}" was compiled for ${MANY} different functions; define an edit or a loss once, outside of loops, and feed it what changes`,
+        { code: 'INNATE_RECOMPILED' },
+      )
+  }
+}
+const MANY = 8
+
+/** What a graph is traced from: shapes of parameters, and edits. */
+export interface Traceable extends Pick<Policy, 'config' | 'edits'> {
+  readonly params: DecoderParams<Shaped>
+  readonly adapters?: Adapters<Shaped>
+}
+interface Shaped {
+  readonly shape: Shape
+}
+
 /** The policy's parameters as inputs of a new graph. */
-export function policyInputs(policy: Policy): { params: DecoderParams<Value>; adapters?: Adapters<Value>; inputs: Record<string, Value> } {
+export function policyInputs(policy: Traceable): {
+  params: DecoderParams<Value>
+  adapters?: Adapters<Value>
+  inputs: Record<string, Value>
+} {
   const params = paramInputs(policy.params, (path, shape) => input(`params.${path}`, shape))
   const inputs: Record<string, Value> = Object.fromEntries(Object.entries(byPath(params)).map(([path, value]) => [`params.${path}`, value]))
   if (!policy.adapters) return { params, inputs }

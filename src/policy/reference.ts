@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto'
 import { appendFile, mkdir, readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { cacheFolder } from '../files/index.ts'
+import { show } from '../graph/index.ts'
+import { fedTo } from './edit.ts'
 import { joinTrees, LONGEST_JOINED } from './join-trees.ts'
 import type { Policy } from './policy.ts'
 import type { Tree } from './rows.ts'
@@ -18,37 +20,53 @@ export interface Reference {
 /**
  * The reference's log-probabilities, kept in a file per model: the key of an entry is a hash of the prompt's and the completion's ids.
  * A file that is torn or lost costs time, never correctness.
+ *
+ * limits  a policy with edits has no file: what an edit is does not outlive the process. It remembers, by what is fed to its edits
  */
 export async function openReference(policy: Policy, modelHash: string, folder = join(cacheFolder(), 'reference')): Promise<Reference> {
-  const file = join(folder, `${modelHash.slice(0, 16)}.jsonl`)
+  const file = policy.edits ? undefined : join(folder, `${modelHash.slice(0, 16)}.jsonl`)
   const known = new Map<string, number>()
-  for (const line of (await readFile(file, 'utf8').catch(() => '')).split('\n')) {
+  for (const line of (file === undefined ? '' : await readFile(file, 'utf8').catch(() => '')).split('\n')) {
     const [, key, logp] = /^\["([0-9a-f]{40})",(-?[\d.e+-]+)\]$/.exec(line) ?? []
     if (key) known.set(key, Number(logp))
   }
-  const keep = async (trees: readonly Tree[], logps: readonly number[]) => {
-    const keys = trees.flatMap(({ prompt, completions }) => completions.map((completion) => keyOf(prompt, completion)))
+  const keep = async (fed: string, trees: readonly Tree[], logps: readonly number[]) => {
+    const keys = trees.flatMap(({ prompt, completions }) => completions.map((completion) => keyOf(fed, prompt, completion)))
     const fresh = keys.flatMap((key, i) => (known.has(key) ? [] : [[key, logps[i]!] as const]))
     for (const [key, logp] of fresh) known.set(key, logp)
+    if (file === undefined) return
     await mkdir(dirname(file), { recursive: true }).catch(() => {})
     await appendFile(file, fresh.map((entry) => `${JSON.stringify(entry)}\n`).join('')).catch(() => {})
   }
   return {
-    remember: keep,
+    remember: async (trees, logps) => keep(await fedHash(policy), trees, logps),
     async logps(trees, onBatch) {
-      const keys = trees.map(({ prompt, completions }) => completions.map((completion) => keyOf(prompt, completion)))
+      const fed = await fedHash(policy)
+      const keys = trees.map(({ prompt, completions }) => completions.map((completion) => keyOf(fed, prompt, completion)))
       const missing = trees.filter((_, i) => keys[i]!.some((key) => !known.has(key)))
       if (missing.length > 0) {
         const shared = joinTrees(missing, LONGEST_JOINED).map(({ tree }) => tree)
         const scores = await scoreTrees(policy, shared, {}, onBatch)
         await policy.rest()
-        await keep(shared, scores)
+        await keep(fed, shared, scores)
       }
       return keys.flat().map((key) => known.get(key)!)
     },
   }
 }
 
-function keyOf(prompt: readonly number[], completion: readonly number[]): string {
-  return createHash('sha1').update(Int32Array.from(prompt)).update('|').update(Int32Array.from(completion)).digest('hex')
+/** What is fed to a policy's edits, as a hash; nothing without edits. */
+async function fedHash(policy: Policy): Promise<string> {
+  const fed = Object.entries(fedTo(policy))
+  if (fed.length === 0) return ''
+  const hash = createHash('sha1')
+  for (const [name, one] of fed) {
+    const { data } = 'slot' in one ? await policy.engine.read(one) : one
+    hash.update(`${name} ${show(one)} `).update(data as Float32Array)
+  }
+  return hash.digest('hex')
+}
+
+function keyOf(fed: string, prompt: readonly number[], completion: readonly number[]): string {
+  return createHash('sha1').update(fed).update(Int32Array.from(prompt)).update('|').update(Int32Array.from(completion)).digest('hex')
 }

@@ -14,6 +14,8 @@ export interface Packing {
   readonly lengths?: number | readonly number[]
   /** N is rounded up to a multiple of this. Default 64. */
   readonly wantedMultiple?: number
+  /** Attention takes rows whole, never segments: some look inside it. Default false. */
+  readonly whole?: boolean
   /** Q and L are rounded up to a multiple of this. Default 16. */
   readonly segmentMultiple?: number
   /** The model's context: no branch may read more positions than this. */
@@ -205,13 +207,13 @@ function needOf(trees: readonly Tree[], length: number, bin: Bin): Need {
   return { rows: bin.length, length, wanted, completions: completions.length, segments }
 }
 
-function roundUp({ segments, ...shape }: Need, { wantedMultiple = 64, segmentMultiple = 16 }: Packing): RowShape {
+function roundUp({ segments, ...shape }: Need, { wantedMultiple = 64, segmentMultiple = 16, whole }: Packing): RowShape {
   const up = (n: number, multiple: number) => Math.max(1, Math.ceil(n / multiple)) * multiple
   const { queries, keys } = segments
   return {
     ...shape,
     wanted: up(shape.wanted, wantedMultiple),
-    segments: { ...segments, queries: up(queries, segmentMultiple), keys: up(keys, segmentMultiple) },
+    ...(whole ? {} : { segments: { ...segments, queries: up(queries, segmentMultiple), keys: up(keys, segmentMultiple) } }),
   }
 }
 

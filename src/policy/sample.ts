@@ -2,8 +2,9 @@ import { UserError } from '../graph/index.ts'
 import { type Completion, checkSampling, type DecodedText, decodedText, type Sampling } from '../models/sampling.ts'
 import { random } from '../random/index.ts'
 import type { Follower } from '../text/index.ts'
-import { type NextToken, openCache, type Writing } from './cache.ts'
+import { openCache, type Writing } from './cache.ts'
 import { drawToken } from './draw-token.ts'
+import type { NextToken } from './next-token.ts'
 import { penalise } from './penalise.ts'
 import type { Policy } from './policy.ts'
 import { checkIds } from './score.ts'
@@ -99,7 +100,10 @@ export async function sampleCompletions(
       const quarter = run.size() / 4
       if (fits > 0 && (fits >= Math.min(waiting.length, quarter / perPrompt) || run.active() === 0)) {
         const next = waiting.splice(0, Math.min(fits, Math.ceil(quarter)))
-        const rows = await run.read(next.map((i) => prompts[i]!))
+        const rows = await run.read(
+          next.map((i) => prompts[i]!),
+          next,
+        )
         const started = next.flatMap((prompt, from) => Array.from({ length: perPrompt }, (_, k) => ({ from, writing: begin(prompt, k) })))
         await follow(started.map(({ writing }) => writing))
         await run.start(started.filter(({ from, writing }) => append(writing, rows.at(from))))

@@ -1,9 +1,10 @@
 import { graph, UserError } from '../graph/index.ts'
 import type { DecoderConfig } from '../models/config.ts'
-import { decoder } from '../models/decoder.ts'
 import { completionLogps, tokenLogps } from '../models/head.ts'
-import { type Policy, policyInputs } from './policy.ts'
-import { rowInputs, rowTensors, shapeOf } from './row-inputs.ts'
+import { asksInAttention } from './edit.ts'
+import { forward, runInputs } from './forward.ts'
+import type { Policy } from './policy.ts'
+import { rowInputs, shapeOf } from './row-inputs.ts'
 import { type Batch, type Packing, packTrees, type Tree } from './rows.ts'
 
 /**
@@ -22,7 +23,12 @@ export async function scoreTrees(
     for (const ids of [prompt, ...completions]) checkIds(`score: ids of tree ${i}`, ids, policy.config)
   })
   const scores: number[] = new Array(trees.reduce((n, tree) => n + tree.completions.length, 0)).fill(0)
-  const batches = packTrees(trees, { contextLength: policy.config.contextLength, tokenBudget: 1024, ...packing })
+  const batches = packTrees(trees, {
+    contextLength: policy.config.contextLength,
+    tokenBudget: 1024,
+    whole: asksInAttention(policy),
+    ...packing,
+  })
   for (const [i, batch] of batches.entries()) {
     const logps = await scoreBatch(policy, batch)
     batch.slots.forEach((slot, local) => {
@@ -42,12 +48,11 @@ export function checkIds(where: string, ids: readonly number[], { vocabSize }: D
   )
 }
 
-async function scoreBatch(policy: Policy, { rows }: Batch): Promise<ArrayLike<number>> {
-  const shape = shapeOf(rows)
+async function scoreBatch(policy: Policy, batch: Batch): Promise<ArrayLike<number>> {
+  const shape = shapeOf(batch.rows)
   const program = await policy.program(`score ${JSON.stringify(shape)}`, () => {
-    const { params, adapters, inputs } = policyInputs(policy)
     const given = rowInputs(shape)
-    const hidden = decoder(params, given, policy.config, adapters ? { adapters } : {})
+    const { params, hidden, inputs } = forward(policy, given, { path: 'rows' })
     const logps = completionLogps(
       tokenLogps(params, hidden, given.wanted, given.targets, policy.config),
       given.completion,
@@ -56,6 +61,6 @@ async function scoreBatch(policy: Policy, { rows }: Batch): Promise<ArrayLike<nu
     )
     return graph({ ...inputs, ...given }, { logps })
   })
-  const { logps } = await program.run({ ...policy.given, ...rowTensors(rows) })
+  const { logps } = await program.run(runInputs(policy, batch))
   return logps!.data
 }

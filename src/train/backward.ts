@@ -1,7 +1,7 @@
 import type { Program } from '../engine/index.ts'
 import { tensor } from '../graph/index.ts'
 import type { CustomLoss, Example, Objective } from '../objectives/index.ts'
-import { type Packing, type Policy, rowTensors, scoreTrees, shapeOf, type Tree } from '../policy/index.ts'
+import { type Packing, type Policy, runInputs, scoreTrees, shapeOf, type Tree } from '../policy/index.ts'
 import { dropoutMasks } from './dropout.ts'
 import { type MicroBatch, microBatches } from './micro-batch.ts'
 import type { TrainState } from './state.ts'
@@ -83,23 +83,11 @@ function stepProgram(stepping: Stepping, now: readonly Example[], micro: MicroBa
   const { policy, objective, loss } = stepping
   const plan = planOf(stepping, now, micro)
   const { shape, examples, slots, shared } = plan
-  const program = policy.program(
-    `step ${identityOf(objective)} ${loss ? identityOf(loss) : ''} ${JSON.stringify(shape)} ${examples} ${slots} ${shared}`,
-    () => traceStep(plan).graph,
-  )
+  const key = `train ${JSON.stringify(shape)} ${examples} ${slots} ${shared}`
+  const program = policy.program(key, () => traceStep(plan).graph, [objective, loss])
   // It may be asked for before its turn; that it failed is heard when it is awaited.
   program.catch(() => {})
   return program
-}
-
-const identities = new WeakMap<object, number>()
-let known = 0
-
-/** A number for an objective or a function: two closures of one text are two. */
-function identityOf(value: object): number {
-  const identity = identities.get(value) ?? ++known
-  identities.set(value, identity)
-  return identity
 }
 
 /** The tensors that a micro-batch feeds. */
@@ -111,11 +99,10 @@ export async function microInputs(stepping: Stepping, { now, step, asked }: Step
   const size = { examples: examples.length, slots: sides.length, tokens: part.rows.wanted.shape[0]! }
   const weight = now.reduce((sum, example) => sum + kind.weight(example), 0)
   return {
-    ...policy.given,
-    ...rowTensors(part.rows),
+    ...runInputs(policy, part),
     ...(shared ? { sides: tensor(sides, [sides.length], 'i32') } : {}),
     ...kind.given(examples, size, asked),
-    ...(teacher && objective.needs.includes('teacher') ? { teacher: await teacher.scores(part.rows) } : {}),
+    ...(teacher && objective.needs.includes('teacher') ? { teacher: await teacher.scores(part) } : {}),
     share: tensor([share], []),
     unit: tensor([1 / (weight * share)], []),
     ...dropoutMasks(policy.adapters, part, { seed, step }),

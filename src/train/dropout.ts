@@ -4,7 +4,10 @@ import type { Batch, RowShape } from '../policy/index.ts'
 import { philox } from '../random/index.ts'
 
 /** Masks of a step as inputs, by the path of the layer whose adapter reads through them; none without dropout. */
-export function maskInputs(adapters: Adapters<Value> | undefined, { rows, length }: RowShape): Record<string, Value> {
+export function maskInputs(
+  adapters: Adapters<{ readonly shape: readonly number[] }> | undefined,
+  { rows, length }: RowShape,
+): Record<string, Value> {
   if (!adapters?.dropout) return {}
   const widths = Object.entries(adapters.layers).map(([path, { a }]) => [path, a.shape[1]!] as const)
   return Object.fromEntries(widths.map(([path, width]) => [path, input(maskName(path), [rows, length, width])]))

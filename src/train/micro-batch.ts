@@ -1,5 +1,15 @@
 import type { Example, Objective } from '../objectives/index.ts'
-import { type Batch, type JoinedTree, joinTrees, LONGEST_JOINED, type Packing, type Policy, packTrees, type Tree } from '../policy/index.ts'
+import {
+  asksInAttention,
+  type Batch,
+  type JoinedTree,
+  joinTrees,
+  LONGEST_JOINED,
+  type Packing,
+  type Policy,
+  packTrees,
+  type Tree,
+} from '../policy/index.ts'
 
 /** A part of a step that is computed at once: its rows, its examples by their index in the step, and which of the rows' completions are theirs. */
 export interface MicroBatch {
@@ -11,12 +21,13 @@ export interface MicroBatch {
 }
 
 /** Each micro-batch in the shape that fits it best, since shapes share one program; a run is as dear as some hundred positions. */
-export function packingOf({ config }: Policy, tokenBudget = 1024): Packing {
-  const { vocabSize, hiddenSize, contextLength, layers, intermediateSize, heads, headDim } = config
+export function packingOf(policy: Policy, tokenBudget = 1024): Packing {
+  const { vocabSize, hiddenSize, contextLength, layers, intermediateSize, heads, headDim } = policy.config
   const perToken = layers * hiddenSize * (3 * intermediateSize + 4 * heads * headDim)
   return {
     contextLength,
     tokenBudget,
+    whole: asksInAttention(policy),
     lengths: 16,
     wantedMultiple: 32,
     tight: true,

@@ -1,21 +1,7 @@
-import {
-  type Graph,
-  gradient,
-  graph,
-  input,
-  isValue,
-  leaves,
-  tap as plainTap,
-  reshape,
-  sizeOf,
-  slice,
-  sum,
-  takeRows,
-  type Value,
-} from '../graph/index.ts'
-import { completionLogps, decoder, logits, tokenLogps } from '../models/index.ts'
+import { type Graph, gradient, graph, input, isValue, leaves, reshape, sizeOf, slice, sum, takeRows, type Value } from '../graph/index.ts'
+import { completionLogps, logits, tokenLogps } from '../models/index.ts'
 import { among, type CustomLoss, type LossTerms, type Objective, type Taps, traceLoss } from '../objectives/index.ts'
-import { type Policy, policyInputs, type RowShape, rowInputs } from '../policy/index.ts'
+import { forward, type Policy, type RowShape, rowInputs } from '../policy/index.ts'
 import { maskInputs } from './dropout.ts'
 
 /** What one micro-batch of a step is traced from. */
@@ -51,20 +37,12 @@ export interface TracedStep {
 export function traceStep(plan: StepPlan): TracedStep {
   const { policy, objective, examples, shape } = plan
   const size = { examples, slots: plan.slots ?? examples * objective.kind.sides!, tokens: shape.wanted }
-  const { params, adapters, inputs } = policyInputs(policy)
   const rows = rowInputs(shape)
   const [share, unit] = [input('share', []), input('unit', [])]
   const given = objective.kind.inputs(size)
-  const masks = maskInputs(adapters, shape)
+  const masks = maskInputs(policy.adapters, shape)
   const taps = new Map<string, Value>()
-  const hidden = decoder(params, rows, policy.config, {
-    ...(adapters ? { adapters: { ...adapters, masks } } : {}),
-    tap(name, x) {
-      const tapped = plainTap(name, x)
-      taps.set(name, tapped)
-      return tapped
-    },
-  })
+  const { params, hidden, inputs } = forward(policy, rows, { path: 'train', masks, look: (name, x) => taps.set(name, x) })
   const tokens = tokenLogps(params, hidden, rows.wanted, rows.targets, policy.config)
   const said = completionLogps(tokens, rows.completion, rows.weights, shape.completions)
   const sides = plan.shared ? { sides: input('sides', [size.slots], 'i32') } : undefined
@@ -108,9 +86,9 @@ function byName(masks: Readonly<Record<string, Value>>): Record<string, Value> {
   return Object.fromEntries(Object.values(masks).map((mask) => [mask.attrs.name as string, mask]))
 }
 
-/** With adapters only they are trained, else every parameter. */
+/** Of the inputs of a policy's graphs, those that are trained: with adapters only they, else every parameter. */
 export function trainableInputs<T>(policy: Policy, inputs: Readonly<Record<string, T>>): Record<string, T> {
-  return Object.fromEntries(Object.entries(inputs).filter(([name]) => !policy.adapters || name.startsWith('lora.')))
+  return Object.fromEntries(Object.entries(inputs).filter(([name]) => name.startsWith(policy.adapters ? 'lora.' : 'params.')))
 }
 
 /** The same step, asking instead which of its taps hold a number that is not finite: 0 where all are, NaN where not. */

@@ -1,12 +1,12 @@
 import type { Resident } from '../engine/index.ts'
 import { graph, reshape, sizeOf, takeRows, UserError } from '../graph/index.ts'
-import { decoder, logits } from '../models/index.ts'
-import { type Policy, policyInputs, type Rows, rowInputs, rowTensors, shapeOf } from '../policy/index.ts'
+import { logits } from '../models/index.ts'
+import { type Batch, forward, type Policy, rowInputs, runInputs, shapeOf } from '../policy/index.ts'
 
 /** A policy whose scores of every next token another one learns. */
 export interface Teacher {
   /** The scores at the tokens that rows ask for, in the engine; the next call writes over them. shape f32[N, V] */
-  scores(rows: Rows): Promise<Resident>
+  scores(batch: Batch): Promise<Resident>
   close(): Promise<void>
 }
 
@@ -24,12 +24,11 @@ export function openTeacher(teacher: Policy, student: Policy): Teacher {
     )
   let place: Resident | undefined
   return {
-    async scores(rows) {
-      const shape = shapeOf(rows)
+    async scores(batch) {
+      const shape = shapeOf(batch.rows)
       const program = await teacher.program(`teacher ${JSON.stringify(shape)}`, () => {
-        const { params, adapters, inputs } = policyInputs(teacher)
         const { targets: _, completion: __, weights: ___, ...given } = rowInputs(shape)
-        const hidden = decoder(params, given, config, adapters ? { adapters } : {})
+        const { params, hidden, inputs } = forward(teacher, given, { path: 'rows' })
         const at = takeRows(reshape(hidden, [sizeOf(hidden.shape) / hiddenSize, hiddenSize]), given.wanted)
         return graph({ ...inputs, ...given }, { scores: logits(params, at, config) })
       })
@@ -37,8 +36,7 @@ export function openTeacher(teacher: Policy, student: Policy): Teacher {
         if (place) await engine.release(place)
         place = await engine.allocate({ dtype: 'f32', shape: [shape.wanted, vocabSize] })
       }
-      const { targets: _, completion: __, weights: ___, ...tensors } = rowTensors(rows)
-      await program.run({ ...teacher.given, ...tensors }, { scores: place })
+      await program.run(runInputs(teacher, batch), { scores: place })
       return place
     },
     async close() {

@@ -88,7 +88,7 @@ export async function train(training: Training): Promise<Trained> {
       const now = plan[step]!
       step++
       const measured = await backward(stepping, state, now, step)
-      if (step === 1) checkStart(objective, now, measured)
+      if (step === 1 && !policy.edits) checkStart(objective, now, measured)
       const gradNorm = await state.gradNorm()
       if (!Number.isFinite(measured.loss + gradNorm)) {
         if (checkpoint) await state.save(checkpoint.file, step - 1)
@@ -119,7 +119,7 @@ export async function train(training: Training): Promise<Trained> {
   }
 }
 
-/** Before the first update policy and reference are one model, so the objective must have the value it has there. */
+/** Before the first update policy and reference are one model, unless one is edited, so the objective must have the value it has there. */
 function checkStart(objective: Objective, now: readonly Example[], measured: Measured) {
   const expected = objective.atStart(now)
   if (expected === undefined || Math.abs(measured.objective - expected) <= 1e-3 * (1 + Math.abs(expected))) return

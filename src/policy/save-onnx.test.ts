@@ -3,11 +3,11 @@ import { cp, mkdir, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
+import { loadCheckpoint } from '../checkpoints/checkpoint.ts'
 import { tensor, UserError } from '../graph/index.ts'
 import { readConfig } from '../models/config.ts'
 import { decoderParams } from '../models/params.ts'
-import { loadCheckpoint } from './checkpoint.ts'
-import { decoderOnnx, saveOnnx } from './onnx.ts'
+import { decoderOnnx, saveOnnx } from './save-onnx.ts'
 
 // What the file computes is in test/transformers-js.test.ts.
 

@@ -1,5 +1,6 @@
 import { mkdir, open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { type Checkpoint, writeCompanions } from '../checkpoints/checkpoint.ts'
 import { MOST_PROTOBUF_BYTES, type OnnxFile, openOnnx, primesBeside } from '../engine/index.ts'
 import { writeFolder } from '../files/write.ts'
 import { UserError } from '../graph/errors.ts'
@@ -19,11 +20,12 @@ import {
   type Value,
 } from '../graph/index.ts'
 import type { DecoderConfig } from '../models/config.ts'
-import { decoder } from '../models/decoder.ts'
 import { logits } from '../models/head.ts'
-import { byPath, type DecoderParams, paramInputs } from '../models/params.ts'
+import type { DecoderParams } from '../models/params.ts'
 import type { Tokenizer } from '../text/index.ts'
-import { type Checkpoint, writeCompanions } from './checkpoint.ts'
+import { fedTo, type PlacedEdit } from './edit.ts'
+import { forward } from './forward.ts'
+import type { Policy, Traceable } from './policy.ts'
 
 /** The sizes that the file leaves open, by the names that transformers.js looks for (the batch) and optimum gives. */
 type Name = 'batch_size' | 'sequence_length' | 'past_sequence_length' | 'total_sequence_length'
@@ -37,15 +39,18 @@ const MOST_TRACED = 1024
  * Saves a model as a folder that transformers.js loads: onnx/model.onnx in f32, with a cache of keys and values, beside config.json,
  * generation_config.json and the tokenizer's files. The file has operators of the ONNX standard alone, and every tap by its name.
  *
- * throws  UserError for weights beyond what one ONNX file holds, and as saveCheckpoint
+ * With `under` the file computes under that policy's edits, and what is fed to them now is part of it.
+ *
+ * throws  UserError for weights beyond what one ONNX file holds, for an edit that asks which text a token is of, and as saveCheckpoint
  * limits  f32; padding on the left alone; weights below 2 GiB
  */
 export async function saveOnnx(
   folder: string,
   checkpoint: Pick<Checkpoint, 'name' | 'folder' | 'config' | 'params' | 'tokenizer' | 'eosIds'>,
-  { params = checkpoint.params }: { readonly params?: DecoderParams<Tensor> } = {},
+  { params = checkpoint.params, under }: { readonly params?: DecoderParams<Tensor>; readonly under?: Policy } = {},
 ): Promise<void> {
-  const { pieces } = decoderOnnx(checkpoint.name, checkpoint.config, params)
+  const edits = under?.edits ? { edits: under.edits, fed: await fedNow(under) } : {}
+  const { pieces } = decoderOnnx(checkpoint.name, checkpoint.config, params, edits)
   await writeFolder(folder, async (temporary) => {
     await writeCompanions(temporary, checkpoint)
     await writeTokenizerConfig(temporary, checkpoint.tokenizer)
@@ -68,9 +73,15 @@ export async function saveOnnx(
  * throws  UserError for weights beyond what one ONNX file holds
  * source  transformers.js 4, src/models/modeling_utils.js: decoder_forward, addPastKeyValues
  */
-export function decoderOnnx(name: string, config: DecoderConfig, params: DecoderParams<Tensor>): OnnxFile {
+export function decoderOnnx(
+  name: string,
+  config: DecoderConfig,
+  params: DecoderParams<Tensor>,
+  { edits, fed = {} }: { readonly edits?: readonly PlacedEdit[]; readonly fed?: Readonly<Record<string, Tensor>> } = {},
+): OnnxFile {
   const weights = Object.fromEntries(leaves(params as unknown as Nested<Tensor>, isTensor).map(([path, x]) => [`params.${path}`, x]))
-  const file = openOnnx((sizes: Sizes) => traced(config, params, sizes), tracedSizes(config, weights), weights)
+  const all = { ...weights, ...fed }
+  const file = openOnnx((sizes: Sizes) => traced({ config, params, ...(edits ? { edits } : {}) }, sizes), tracedSizes(config, all), all)
   if (file.byteLength > MOST_PROTOBUF_BYTES)
     throw new UserError(
       `${name}: an ONNX file must be below 2 GiB, got ${(file.byteLength / 2 ** 30).toFixed(1)} GiB; choose a smaller model, or another format`,
@@ -78,13 +89,20 @@ export function decoderOnnx(name: string, config: DecoderConfig, params: Decoder
   return file
 }
 
+/** What is fed to a policy's edits at this moment. */
+async function fedNow(policy: Policy): Promise<Record<string, Tensor>> {
+  const found: Record<string, Tensor> = {}
+  for (const [name, one] of Object.entries(fedTo(policy))) found[name] = 'slot' in one ? await policy.engine.read(one) : one
+  return found
+}
+
 function isTensor(x: Nested<Tensor>): x is Tensor {
   return ArrayBuffer.isView((x as Partial<Tensor>).data)
 }
 
-function traced(config: DecoderConfig, shapes: DecoderParams<Tensor>, sizes: Sizes): Graph {
+function traced(model: Traceable, sizes: Sizes): Graph {
+  const { config } = model
   const { batch_size: B, sequence_length: T, past_sequence_length: P, total_sequence_length: S } = sizes
-  const params = paramInputs(shapes, (path, shape) => input(`params.${path}`, shape))
   const tokens = input('input_ids', [B, T], 'i32')
   const attended = input('attention_mask', [B, S], 'i32')
   const positions = input('position_ids', [B, T], 'i32')
@@ -103,13 +121,30 @@ function traced(config: DecoderConfig, shapes: DecoderParams<Tensor>, sizes: Siz
   const windowed = config.window ? mask.add(maximum(query.sub(key).sub(config.window.size - 1), 0).mul(HIDDEN)) : mask
 
   const present: [string, Value][] = []
-  const hidden = decoder(params, { tokens, positions, mask }, config, {
-    // transformers.js counts the positions of Gemma 3 from 1.
-    past: { blocks, windowed, longest: config.contextLength + 1 },
-    onKeysValues: (i, k, v) => present.push([`present.${i}.key`, k], [`present.${i}.value`, v]),
-  })
+  const {
+    params,
+    hidden,
+    inputs: read,
+  } = forward(
+    model,
+    { tokens, positions, mask },
+    {
+      path: 'read',
+      site: {
+        get real() {
+          return takeRows(table(tensor([0, 1], [2])), slice(attended, 1, P, S))
+        },
+        get text(): Value {
+          throw new UserError('onnx: an edit in a file must not ask which text a token is of, got one that does; leave it out')
+        },
+      },
+      // transformers.js counts the positions of Gemma 3 from 1.
+      past: { blocks, windowed, longest: config.contextLength + 1 },
+      onKeysValues: (i, k, v) => present.push([`present.${i}.key`, k], [`present.${i}.value`, v]),
+    },
+  )
   const past = blocks.flatMap(({ keys, values }) => [keys, values])
-  const inputs = [tokens, attended, positions, ...past, ...Object.values(byPath(params))]
+  const inputs = [tokens, attended, positions, ...past, ...Object.values(read)]
   return graph(Object.fromEntries(inputs.map((value) => [String(value.attrs.name), value])), {
     logits: logits(params, hidden, config),
     ...Object.fromEntries(present),
