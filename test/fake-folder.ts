@@ -27,7 +27,7 @@ export const alignJson = {
   prior: { goals: ['length'], strength: 5 },
   preferences: { prompts: 'prompts.jsonl', perPrompt: 2, promptsPerRound: 8, maxTokens: 100, judge: { goals: { length: 1 } } },
   train: { batch: 8 },
-  accept: { lengthRatio: { between: [0.1, 10] } },
+  accept: { shareEnded: { between: [0, 1] } },
   look: { development: 4, sealed: 4 },
   rounds: 1,
 }

@@ -1,6 +1,8 @@
+import { normalQuantile } from '../goals/special-functions.ts'
 import { UserError } from '../graph/errors.ts'
 import { edges, sayBound } from '../runs/bound.ts'
 import type { Bound, Criterion, Estimate } from '../runs/schema.ts'
+import { tail } from './mean-interval.ts'
 
 /** Demands that a measure is x or more, with its whole 95 % interval. */
 export const atLeast = (x: number): Bound => ({ atLeast: x })
@@ -37,12 +39,27 @@ function judge(name: string, measured: Estimate, bound: Bound): { met: boolean; 
   const [from, to] = edges(bound)
   const seen = `${name} is ${show(estimate, unit)} [${show(low, unit)}, ${show(high, unit)}]`
   const demand = `must be ${sayBound(bound, unit)}`
+  if (estimate < from || estimate > to) return { met: false, why: `${seen} but ${demand}: missed` }
   if (measured.cannotTell !== undefined) return { met: false, why: `${seen} and ${demand}: cannot tell, because ${measured.cannotTell}` }
   if (low >= from && high <= to) return { met: true, why: `${seen} and ${demand}: met` }
-  if (estimate < from || estimate > to) return { met: false, why: `${seen} but ${demand}: missed` }
-  const needed = Math.ceil(n * Math.max(((estimate - low) / (estimate - from)) ** 2, ((high - estimate) / (to - estimate)) ** 2))
-  const more = Number.isFinite(needed) ? `; if the estimate holds, about ${needed} prompts would settle it` : ''
+  const needed = promptsToSettle(measured, [from, to])
+  const more = Number.isFinite(needed) ? `; if the estimate holds, about ${needed} prompts in each look would settle it` : ''
   return { met: false, why: `${seen} and ${demand}: the interval crosses the bound with ${n} prompts${more}` }
+}
+
+/**
+ * The number of prompts a look at which a bound is met in both looks with probability 0.8, if the truth is the estimate.
+ *
+ * A look is passed with probability √0.8 when the estimate lies (1.96 + Φ⁻¹(√0.8))/1.96 = 1.64 half-widths inside the bound, and half-widths
+ * shrink with √n: so 2.68 times n where the interval now ends at the bound (one look alone: 2.04).
+ *
+ * limits  infinite where the estimate is at the bound
+ */
+export function promptsToSettle({ estimate, low, high, n }: Estimate, [from, to]: readonly [number, number]): number {
+  const once = normalQuantile(1 - tail)
+  const margin = (once + normalQuantile(Math.sqrt(0.8))) / once
+  const ratio = Math.max((estimate - low) / (estimate - from), (high - estimate) / (to - estimate))
+  return Math.ceil(n * (margin * ratio) ** 2)
 }
 
 function show(x: number, unit: string): string {

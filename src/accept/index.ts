@@ -1,4 +1,6 @@
-export { bootstrap, type Resampling } from './bootstrap.ts'
+export { boundedMean } from './bounded-mean.ts'
+export { correlation, ranks } from './correlation.ts'
 export { atLeast, atMost, between, judgeCriteria } from './criteria.ts'
+export { meanInterval } from './mean-interval.ts'
 export * from './metrics.ts'
 export { type Decision, decide, type StopRules } from './verdict.ts'

@@ -110,9 +110,12 @@ function stall(rounds: readonly Evaluation[], { patience }: StopRules): string |
   return `The last ${count(patience, 'round')} brought no gain: a win rate of ${number(recent)} at best, after ${number(best)} before.`
 }
 
-/** Whether every criterion that is not met is one whose interval is not to be relied on. */
+/** Whether every criterion that is not met has its estimate within the bound, and an interval that is not to be relied on. */
 function onlyUntold({ criteria }: Evaluation): boolean {
-  return criteria.every((c) => c.met || c.cannotTell !== undefined)
+  return criteria.every(({ met, cannotTell, estimate, bound }) => {
+    const [from, to] = edges(bound)
+    return met || (cannotTell !== undefined && from <= estimate && estimate <= to)
+  })
 }
 
 function missed(evaluation: Evaluation): string[] {

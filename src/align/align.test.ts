@@ -59,7 +59,7 @@ function tiny(name: string, more: Partial<RecipeInput> = {}, judge: Judge = vote
   })
 }
 
-const anything = { klFromReference: atMost(1e6) }
+const anything = { shareEnded: atMost(1) }
 
 describe('align', () => {
   it('samples, asks, trains and looks, round after round, and says no when the rounds are used up', async () => {
@@ -101,13 +101,13 @@ describe('align', () => {
     const look = { development: 4, sealed: 6, perPrompt: 3, scored: 5 }
     const { criteria, run } = await align(tiny('several', { accept: { ...anything, winRate: atLeast(0) }, look }))
     expect(criteria.map(({ name, n }) => [name, n])).toEqual([
-      ['klFromReference', 5],
+      ['shareEnded', 6],
       ['winRate', 6],
     ])
     const opened = await openRun(run)
     const { measures, prompts: asked } = await opened.read('sealed/evaluation.json', evaluationSchema)
     const rows = await opened.readRows('sealed/samples.jsonl', sampleSchema)
-    expect([asked, rows.length]).toEqual([6, 18])
+    expect([asked, rows.length, measures.klFromReference!.n]).toEqual([6, 18, 5])
     // First every prompt once, then again; the measures are means over prompts of means over their completions.
     const texts = rows.map(({ prompt }) => prompt)
     expect(new Set(texts.slice(0, 6)).size).toBe(6)
@@ -207,7 +207,14 @@ describe('align', () => {
   })
 
   it('rejects by a stop rule, and keeps the round but no model', async () => {
-    const { verdict, reasons, model, run } = await align(tiny('rejected', { accept: { winRate: atLeast(1) }, stop: { klBudget: 1e-9 } }))
+    const { verdict, reasons, model, run } = await align(
+      tiny('rejected', {
+        accept: { winRate: atLeast(0.39) },
+        stop: { klBudget: 1e-9 },
+        train: { batch: 8, optimizer: { name: 'adamw', lr: 1e-2 } },
+        look: { development: 16, sealed: 4 },
+      }),
+    )
     expect({ verdict, model }).toEqual({ verdict: 'rejected', model: undefined })
     expect(reasons[0]).toMatch(/KL from the reference in round \d is .* above the budget/)
     expect(await readdir(run)).not.toContain('model')

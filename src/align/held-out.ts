@@ -1,11 +1,11 @@
 import { z } from 'zod'
-import { bootstrap, meanOf } from '../accept/index.ts'
+import { meanOf } from '../accept/index.ts'
 import { scoreTrees } from '../policy/index.ts'
 import { type Labelled, type Pair, pairTree } from '../preferences/index.ts'
 import { estimateSchema } from '../runs/index.ts'
 import type { Models } from './open-models.ts'
 
-/** What held-out pairs say of a trained policy: the share whose margin is above 0, and both log-ratios; prompts are resampled. */
+/** What held-out pairs say of a trained policy: the share whose margin is above 0, and both log-ratios; every prompt counts once. */
 export const heldOutSchema = z.object({
   pairs: z.int(),
   accuracy: estimateSchema,
@@ -28,10 +28,9 @@ export async function heldOutAccuracy({ trainee, reference }: Models, rows: read
   const ratio = (i: number, side: 0 | 1) => mine[2 * i + side]! - theirs[2 * i + side]!
   const byPrompt = (f: (i: number) => number) => [...prompts.values()].map((group) => group.map(f))
   const right = byPrompt((i) => (ratio(i, 0) > ratio(i, 1) ? 1 : ratio(i, 0) === ratio(i, 1) ? 0.5 : 0))
-  const mean = (drawn: readonly (readonly number[])[]) => drawn.flat().reduce((a, b) => a + b, 0) / drawn.flat().length
   return {
     pairs: pairs.length,
-    accuracy: bootstrap('accuracy', right, mean, 'share'),
+    accuracy: meanOf('accuracy', right, 'share', [0, 1]),
     chosenLogRatio: meanOf(
       'chosenLogRatio',
       byPrompt((i) => ratio(i, 0)),

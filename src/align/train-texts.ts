@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { bootstrap } from '../accept/index.ts'
+import { ratioOf } from '../accept/index.ts'
 import { hashFile } from '../files/index.ts'
 import { UserError } from '../graph/index.ts'
 import { type Policy, scoreTrees, type Tree } from '../policy/index.ts'
@@ -14,7 +14,7 @@ import type { TrainingSource } from './train-run.ts'
 import { shownPrompts } from './train-samples.ts'
 import type { Watch } from './watch.ts'
 
-/** Texts that were not trained on, before and after: nats of their tokens over ln 2 over their UTF-8 bytes; texts are resampled. */
+/** Texts that were not trained on, before and after: nats of their tokens over ln 2 over their UTF-8 bytes. */
 export const heldOutTextsSchema = z.object({ texts: z.int(), bytes: z.int(), before: estimateSchema, bitsPerByte: estimateSchema })
 export type HeldOutTexts = Readonly<z.infer<typeof heldOutTextsSchema>>
 
@@ -64,7 +64,13 @@ export async function openTexts(from: FromTexts, recipe: Recipe, models: Models,
     async heldOut() {
       if (!measured) return undefined
       const [before, after] = [await textNats(referencePolicy, kept), await textNats(trainee.policy, kept)]
-      const estimate = (costs: readonly Cost[]) => bootstrap('bitsPerByte', costs, bitsPerByte, 'bits')
+      const estimate = (costs: readonly Cost[]) =>
+        ratioOf(
+          'bitsPerByte',
+          costs.map(({ nats }) => nats / Math.LN2),
+          costs.map(({ bytes }) => bytes),
+          'bits',
+        )
       return {
         texts: kept.length,
         bytes: kept.reduce((sum, { bytes }) => sum + bytes, 0),

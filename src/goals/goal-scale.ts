@@ -1,4 +1,5 @@
 import { UserError } from '../graph/errors.ts'
+import { isConstant } from './constant.ts'
 import type { Goal, Sample } from './goal.ts'
 
 /** The scale of each goal: mean and standard deviation over samples of the reference model. */
@@ -21,7 +22,7 @@ export function goalScale(goals: readonly Goal[], samples: readonly Sample[]): G
   const mean = columns.map((values) => values.reduce((sum, v) => sum + v, 0) / values.length)
   const sd = columns.map((values, k) => Math.sqrt(values.reduce((sum, v) => sum + (v - mean[k]!) ** 2, 0) / (values.length - 1)))
   goals.forEach((goal, k) => {
-    if (sd[k]! > 1e-12) return
+    if (samples.length > 1 && !isConstant(columns[k]!)) return
     const came = samples.length < 2 ? `${samples.length} sample(s)` : `${mean[k]} on all ${samples.length}`
     throw new UserError(
       `goal ${goal.name}: must vary on the reference model's samples, got ${came}; sample more or longer, or drop this goal`,

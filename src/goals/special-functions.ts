@@ -9,6 +9,9 @@ export const normalCdf = ndtr
 /** Φ⁻¹(p). */
 export const normalQuantile = ndtri
 
+/** The quantile of Beta(a, b): a, b, then p. */
+export const betaQuantile = incbi
+
 /** ln B(a, b). */
 export const logBeta = lbeta
 

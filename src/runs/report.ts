@@ -44,7 +44,7 @@ ${sentences !== '' && html`<p>${sentences}</p>`}
 ${content}
 </section>`
 })}
-<footer>Written by Innate ${manifest.versions.innate} from what is in the run folder. Intervals are 95 % and resample prompts, not completions.</footer>
+<footer>Written by Innate ${manifest.versions.innate} from what is in the run folder. Intervals are 95 %; what they count as independent are prompts, not completions.</footer>
 </main>
 </body>
 </html>
