@@ -152,6 +152,11 @@ describe('loadCheckpoint', () => {
       rewrite((t) => t.set('model.norm.weight', zeros([64], 'i32'))),
       'model.norm.weight must be f32[64] by config.json, got i32[64]',
     ],
+    [
+      'more layers than tensors',
+      edit('config.json', (c) => (c.num_hidden_layers = 9000)),
+      'model.safetensors: 9000 layers must have tensors, got 20 tensors in all',
+    ],
     ['a tokenizer of another model', edit('config.json', (c) => (c.vocab_size = 32)), 'model.embed_tokens.weight must be f32[32, 64]'],
     [
       'no end token',
@@ -216,6 +221,15 @@ const config: fc.Arbitrary<DecoderConfig> = fc
     ...{ normEps: 1e-5, ropeTheta: 10_000, contextLength: 16 },
     ...shape,
   }))
+
+describe('fresh parameters', () => {
+  it('are refused where the memory cannot hold them', async () => {
+    cpSync(tied.folder, folder, { recursive: true })
+    const json = jsonOf(join(folder, 'config.json'))
+    writeFileSync(join(folder, 'config.json'), JSON.stringify({ ...json, intermediate_size: 2 ** 40 }))
+    await expect(loadCheckpoint(folder, { fresh: 1 })).rejects.toThrow('fresh parameters must fit the memory of')
+  })
+})
 
 describe('saveCheckpoint', () => {
   it('saves what loadCheckpoint reads, bit for bit', async () => {

@@ -1,24 +1,26 @@
 import { createHash } from 'node:crypto'
-import { access, copyFile, readdir, rm, stat, writeFile } from 'node:fs/promises'
+import { access, copyFile, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { totalmem } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { z } from 'zod'
 import { hashText } from '../files/hash.ts'
 import { readJson } from '../files/json.ts'
 import { writeFolder } from '../files/write.ts'
 import { UserError } from '../graph/errors.ts'
-import { leaves, type Nested, type Shape, sameShape, show, type Tensor } from '../graph/tensor.ts'
+import { leaves, type Nested, type Shape, sameShape, show, sizeOf, type Tensor } from '../graph/tensor.ts'
 import { type DecoderConfig, familyOf, readConfig, writeConfig } from '../models/config.ts'
 import { freshParams } from '../models/fresh.ts'
 import { type DecoderParams, decoderParams } from '../models/params.ts'
-import type { Sampling } from '../models/sampling.ts'
 import { type FileTensor, fileTensors, pack, unpack } from '../models/tensor-names.ts'
 import { loadTokenizer, type Tokenizer, tokenizerFiles } from '../text/tokenizer.ts'
+import { type Generation, readGeneration } from './generation.ts'
 import { type UnpackedGguf, unpackGguf } from './gguf/unpack.ts'
 import { hubFolder, hubId } from './hub.ts'
 import { type FloatType, readSafetensors } from './safetensors.ts'
 import { writeShards } from './shards.ts'
 import { stories5m } from './stories5m.ts'
 import { stories15m } from './stories15m.ts'
+import { writeConfigFile } from './write-config.ts'
 
 /** A model as it lies in a folder that transformers loads too. */
 export interface Checkpoint {
@@ -30,7 +32,10 @@ export interface Checkpoint {
   /** Ids that end a completion. */
   readonly eosIds: readonly number[]
   /** How its generation_config.json says that it is sampled. */
-  readonly sampling?: Pick<Sampling, 'temperature' | 'topK' | 'topP' | 'minP' | 'repetitionPenalty'>
+  readonly sampling?: Generation['sampling']
+  readonly saysHow?: boolean
+  /** What it asks for that is not done here, a sentence each. */
+  readonly notes?: readonly string[]
   /** sha256 of the weights file, or of its shards one after the other. */
   readonly hash: string
 }
@@ -42,7 +47,6 @@ export const models: Record<string, { readonly folder: (onProgress: (line: strin
 }
 
 const remedy = 'a model folder holds config.json, model.safetensors and tokenizer.json as transformers saves them'
-const ids = z.union([z.int().nonnegative(), z.array(z.int().nonnegative())]).nullish()
 const anyObject = z.looseObject({})
 
 /**
@@ -65,7 +69,7 @@ export async function loadCheckpoint(
   const configFile = join(folder, 'config.json')
   const json = await readJson(configFile, anyObject, remedy)
   const told = readConfig(configFile, json)
-  const { eosIds, sampling } = await readGeneration(folder, configFile, json)
+  const generation = await readGeneration(folder, configFile, json)
   // Side by side: one waits for the disk. What is wrong with the weights is said first.
   const reading = loadTokenizer(folder, { rows: told.vocabSize })
   reading.catch(() => {})
@@ -77,8 +81,7 @@ export async function loadCheckpoint(
     config,
     params,
     tokenizer,
-    eosIds,
-    sampling,
+    ...generation,
     hash,
   }
 }
@@ -92,28 +95,6 @@ async function existingFolder(path: string, onProgress?: (line: string) => void)
   throw new UserError(
     `model: must be ${Object.keys(models).join(', ')} or a folder, got ${JSON.stringify(path)}, which is neither; ${remedy}; a .gguf file and owner/name on the Hub will do too`,
   )
-}
-
-const number = z.number().nullish()
-const generationSchema = z.looseObject({
-  ...{ eos_token_id: ids, do_sample: z.boolean().nullish() },
-  ...{ temperature: number, top_k: number, top_p: number, min_p: number, repetition_penalty: number },
-})
-
-async function readGeneration(
-  folder: string,
-  configFile: string,
-  json: object,
-): Promise<{ eosIds: number[]; sampling: NonNullable<Checkpoint['sampling']> }> {
-  const generationFile = join(folder, 'generation_config.json')
-  const generation = (await exists(generationFile)) ? await readJson(generationFile, generationSchema, remedy) : {}
-  const eos = generation.eos_token_id ?? z.looseObject({ eos_token_id: ids }).parse(json).eos_token_id
-  if (eos == null || (Array.isArray(eos) && eos.length === 0))
-    throw new UserError(`${configFile}: eos_token_id must say which token ends a text, got none; add it`)
-  const { do_sample, temperature, top_k, top_p, min_p, repetition_penalty } = generation
-  const said = { temperature, topK: top_k || undefined, topP: top_p, minP: min_p, repetitionPenalty: repetition_penalty }
-  const sampling = do_sample ? Object.fromEntries(Object.entries(said).filter(([, value]) => value != null)) : {}
-  return { eosIds: [eos].flat(), sampling }
 }
 
 interface Weights {
@@ -138,6 +119,10 @@ async function readWeights(folder: string, told: DecoderConfig, gguf?: UnpackedG
       `${where}: ${name} must be ${show({ dtype: 'f32', shape })} by config.json, got ${show(tensor)}; is config.json of another model?`,
     )
   }
+  if (told.layers > found.size)
+    throw new UserError(
+      `${where}: ${told.layers} layers must have tensors, got ${found.size} tensors in all; is config.json of another model?`,
+    )
   const { base, ignored } = familyOf(told)
   const ownHead = told.tied && hasOwnHead(told, found)
   const config = ownHead ? { ...told, tied: false } : told
@@ -197,6 +182,12 @@ async function refuseOthers(folder: string, wanted: string): Promise<void> {
 }
 
 function freshWeights(config: DecoderConfig, seed: number): Weights {
+  let bytes = 0
+  decoderParams(config, (_, shape) => (bytes += 4 * sizeOf(shape)))
+  if (bytes > totalmem())
+    throw new UserError(
+      `${config.family}: fresh parameters must fit the memory of ${totalmem()} bytes, got ${bytes} by config.json; make the model smaller`,
+    )
   return { config, params: freshParams(config, seed), hash: hashText(JSON.stringify({ config, seed, drawn: 'Philox by seed and name' })) }
 }
 
@@ -245,18 +236,14 @@ export async function writeCompanions(
 ): Promise<void> {
   const eos = eosIds.length === 1 ? eosIds[0] : eosIds
   const { model_type, architectures, ...shape } = writeConfig(config)
+  const [before, generation] = await Promise.all(['config.json', 'generation_config.json'].map((name) => textOf(join(source, name))))
   const { rope_parameters: _, dtype: __, ...kept } = await jsonOf(join(source, 'config.json'))
-  const generation = await jsonOf(join(source, 'generation_config.json'))
-  const write = (name: string, json: object) => writeFile(join(folder, name), `${withPoints(JSON.stringify(json, null, 2))}\n`)
-  await write('config.json', { model_type, architectures, ...kept, ...shape, torch_dtype: dtypes[dtype], eos_token_id: eos })
-  await write('generation_config.json', { ...generation, eos_token_id: eos })
+  const told = { model_type, architectures, ...kept, ...shape, torch_dtype: dtypes[dtype], eos_token_id: eos }
+  await writeConfigFile(join(folder, 'config.json'), told, before)
+  const how = { ...(await jsonOf(join(source, 'generation_config.json'))), eos_token_id: eos }
+  await writeConfigFile(join(folder, 'generation_config.json'), how, generation)
   for (const name of tokenizerFiles)
     if (name === 'tokenizer.json' || (await exists(join(source, name)))) await copyTokenizer(join(source, name), join(folder, name))
-}
-
-/** transformers refuses or complains about 30 for a field that is a float, and JavaScript writes 30.0 as 30. */
-function withPoints(json: string): string {
-  return json.replace(/("(?:\w*(?:softcapping|range|eps|epsilon|theta|factor|freq|mscale)|beta_fast|beta_slow)": \d+)(?=[,\s])/g, '$1.0')
 }
 
 const dtypes: Record<FloatType, string> = { f32: 'float32', f16: 'float16', bf16: 'bfloat16' }
@@ -285,6 +272,10 @@ export function namedWeights(config: DecoderConfig, params: DecoderParams<Tensor
     if (tensor && sameShape(tensor.shape, shape)) return tensor
     throw new Error(`internal: ${path} must be ${show({ dtype: 'f32', shape })}, got ${tensor ? show(tensor) : 'nothing'}`)
   }
+}
+
+function textOf(file: string): Promise<string | undefined> {
+  return readFile(file, 'utf8').catch(() => undefined)
 }
 
 async function jsonOf(file: string): Promise<Record<string, unknown>> {

@@ -10,6 +10,9 @@ import { verbs } from './verbs.ts'
 let close: () => Promise<void>
 beforeAll(async () => {
   close = await fakeFolder()
+  await cp('models/tiny', 'models/unsaid', { recursive: true })
+  const file = 'models/tiny/generation_config.json'
+  await writeFile(file, JSON.stringify({ ...JSON.parse(await readFile(file, 'utf8')), do_sample: true, top_k: 0 }))
   await cp('models/tiny', 'models/base', { recursive: true })
   await rm('models/base/chat_template.jinja')
   await cp('models/tiny', 'models/strict', { recursive: true })
@@ -37,6 +40,17 @@ describe('innate chat', () => {
     ])
     expect((await talk('models/tiny --max-tokens 6', 'Hello', 'And then?')).rows).toEqual(rows)
     expect((await talk('models/tiny --max-tokens 6 --seed 9', 'Hello', 'And then?')).rows).not.toEqual(rows)
+  })
+
+  it('says first that tokens are drawn where the model does not say so, and what it asks for in vain', async () => {
+    const first = async (line: string) => (await innate(`chat ${line} --max-tokens 2`, undefined, 'Hello\n')).err
+    expect(await first('models/unsaid')).toMatch(/^unsaid: drawn at temperature 1; its generation_config\.json does not say do_sample/)
+    expect(await first('models/unsaid --temperature 0')).toBe('')
+    expect(await first('models/tiny')).toBe('')
+    const file = 'models/unsaid/generation_config.json'
+    const json = JSON.parse(await readFile(file, 'utf8'))
+    await writeFile(file, JSON.stringify({ ...json, do_sample: false, no_repeat_ngram_size: 2 }))
+    expect(await first('models/unsaid')).toBe('unsaid: generation_config.json: no_repeat_ngram_size is not honoured, 2\n')
   })
 
   it('remembers the talk until /reset, and leaves at /exit', async () => {
@@ -133,8 +147,9 @@ describe('innate complete', () => {
     await write({ do_sample: true, top_k: 1 })
     expect(await say('models/sure')).toEqual(greedy)
     expect(await say('models/sure --top-k 320')).toEqual(free)
-    await write({ do_sample: false, top_k: 1 })
-    expect(await say('models/sure')).toEqual(free)
+    await write({ do_sample: false, top_k: 0 })
+    expect(await say('models/sure')).toEqual(greedy)
+    expect(await say('models/sure --temperature 1')).toEqual(free)
     await write({ do_sample: true, top_p: 'much' })
     expect((await innate('complete models/sure Once')).err).toMatch(/^innate: models\/sure\/generation_config\.json: top_p/)
   })

@@ -27,6 +27,9 @@ export const chat = command({
     const sampling = samplingOf(flags)
     try {
       for (const name of other ? [model, other] : [model]) talkers.push(await openTalker(name, screen, { system, jsonSchema }))
+      for (const { name, speaker } of talkers)
+        if (sampling.temperature === undefined && speaker.checkpoint.saysHow === false)
+          screen.note(`${name}: drawn at temperature 1; its generation_config.json does not say do_sample, and transformers is greedy then`)
       if (screen.source.isTTY) screen.note('/reset begins anew, /exit leaves; Ctrl-C stops an answer')
       for (let turn = 0; ; ) {
         const words = (await lines.next())?.trim()

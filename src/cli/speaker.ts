@@ -28,6 +28,7 @@ interface Speaking {
 /** Loads a model into an engine of its own, so that two can speak at once. */
 export async function openSpeaker(model: string, screen: Screen, { moreEnds, jsonSchema }: Speaking): Promise<Speaker> {
   const checkpoint = await loadCheckpoint(model, { onProgress: screen.note })
+  for (const note of checkpoint.notes ?? []) screen.note(`${checkpoint.name}: ${note}`)
   const eosIds = [...new Set([...checkpoint.eosIds, ...((await moreEnds?.(checkpoint)) ?? [])])]
   const constraint = await constraintOf(jsonSchema, checkpoint.tokenizer, eosIds)
   const engine = openEngine()

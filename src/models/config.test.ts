@@ -221,6 +221,11 @@ describe('readConfig', () => {
     ['heads that do not divide', { num_key_value_heads: 2 }, 'num_key_value_heads must divide the 9 attention heads, got 2'],
     ['an odd head', { num_attention_heads: 576, num_key_value_heads: 576 }, 'head_dim must be an even whole number, got 1'],
     ['a size that is text', { hidden_size: '576' }, 'hidden_size: expected number, got "576"'],
+    [
+      'more layers than any model has',
+      { num_hidden_layers: 20_000_000 },
+      'num_hidden_layers: Too big: expected number to be <=10000, got 20000000',
+    ],
     ['no layers', { num_hidden_layers: 0 }, 'num_hidden_layers: Too small: expected number to be >0, got 0'],
   ])('refuses %s', (_, change, says) => {
     const refused = () => readConfig('config.json', { ...smol, ...change })

@@ -43,6 +43,15 @@ describe('log-probabilities are those of a teacher-forced pass', () => {
     await expectTeacherForced(policy, given, said)
   })
 
+  it.each([1e-38, 1e-30])('at temperature %d the likeliest tokens, whatever is done to logits besides', async (temperature) => {
+    const given = prompts.slice(0, 3)
+    const how = { maxTokens: 8, seed: 4, eosIds }
+    for (const more of [{}, { repetitionPenalty: 1.3 }, { topP: 0.9 }])
+      expect(await sampleCompletions(policy, given, { ...how, ...more, temperature })).toEqual(
+        await sampleCompletions(policy, given, { ...how, ...more, temperature: 0 }),
+      )
+  })
+
   it('even for a token so unlikely that its probability is 0 in f32', async () => {
     const { norm } = model.params
     const sharp = { ...norm, data: (norm.data as Float32Array).map((x) => 150 * x) }

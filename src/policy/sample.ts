@@ -21,13 +21,11 @@ import { checkIds } from './score.ts'
  * throws  UserError for a prompt that does not fit the model, a setting that cannot be, and a model that has diverged
  * limits  how many rows are read at once decides the last bits of a probability; 96 stories were the same in batches of 8 and of 32
  */
-export async function sampleCompletions(
-  policy: Policy,
-  prompts: readonly (readonly number[])[],
-  options: Sampling,
-): Promise<Completion[][]> {
+export async function sampleCompletions(policy: Policy, prompts: readonly (readonly number[])[], given: Sampling): Promise<Completion[][]> {
+  checkSampling(given)
+  // So near to 0 logits overflow when they are divided, and only equal ones could both be drawn.
+  const options = (given.temperature ?? 1) < 1e-20 ? { ...given, temperature: 0 } : given
   const { perPrompt = 1, batch = 64 } = options
-  checkSampling(options)
   const context = policy.config.contextLength
   for (const [i, prompt] of prompts.entries()) {
     if (prompt.length === 0 || prompt.length >= context)

@@ -25,7 +25,7 @@ const remedy = 'a model folder holds tokenizer.json as Hugging Face tokenizers w
 const id = z
   .int()
   .nonnegative()
-  .max(2 ** 24)
+  .max(2 ** 20)
 const tokenizerFile = z.looseObject({
   model: z.looseObject({
     type: z.enum(['BPE', 'Unigram', 'WordPiece']).optional(),

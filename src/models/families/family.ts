@@ -35,6 +35,9 @@ export interface ConfigQuestions {
 
 export const count = z.int().positive()
 
+/** How many blocks: far more than any model has, and few enough that lists of them are made in no time. */
+export const layerCount = count.max(10_000)
+
 /** Numbers that config.json may leave out. */
 export interface Defaults {
   readonly contextLength: number
@@ -53,7 +56,7 @@ const fields = ropeFields.extend({
   vocab_size: count,
   hidden_size: count,
   intermediate_size: count,
-  num_hidden_layers: count,
+  num_hidden_layers: layerCount,
   num_attention_heads: count,
   num_key_value_heads: count.nullish(),
   head_dim: count.nullish(),
@@ -134,7 +137,7 @@ export function activationName({ activation = 'silu' }: DecoderConfig): string {
 }
 
 const windowFields = z.looseObject({
-  num_hidden_layers: count,
+  num_hidden_layers: layerCount,
   sliding_window: count.nullish(),
   layer_types: z.array(z.enum(['full_attention', 'sliding_attention'])).nullish(),
 })

@@ -1,12 +1,12 @@
 import { z } from 'zod'
-import { activationName, count, type Family, readActivation } from './family.ts'
+import { activationName, count, type Family, layerCount, readActivation } from './family.ts'
 import { readRope, ropeFields, writeScaling } from './rope.ts'
 
 const fields = ropeFields.extend({
   vocab_size: count,
   hidden_size: count,
   intermediate_size: count,
-  num_hidden_layers: count,
+  num_hidden_layers: layerCount,
   num_attention_heads: count,
   layer_norm_eps: z.number().positive().default(1e-5),
   max_position_embeddings: count.default(2048),

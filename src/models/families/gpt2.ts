@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { count, type Family, readActivation } from './family.ts'
+import { count, type Family, layerCount, readActivation } from './family.ts'
 
 const fields = z.looseObject({
   vocab_size: count,
   n_embd: count,
-  n_layer: count,
+  n_layer: layerCount,
   n_head: count,
   n_inner: count.nullish(),
   n_positions: count.default(1024),

@@ -1,9 +1,9 @@
 import { z } from 'zod'
-import { count, type Family, llamaTensors, readShared, writeShared } from './family.ts'
+import { count, type Family, layerCount, llamaTensors, readShared, writeShared } from './family.ts'
 import { readUsedWindow, writeUsedWindow } from './qwen2.ts'
 
 const fields = z.looseObject({
-  num_hidden_layers: count,
+  num_hidden_layers: layerCount,
   no_rope_layers: z.array(z.int()).nullish(),
   no_rope_layer_interval: count.nullish(),
 })
