@@ -145,7 +145,7 @@ function table({ cells }) {
   const old = cells.filter(({ method }) => method === 'before')
   const starting = now.filter(({ development, sealed }) => development !== sealed)
   const over = now.filter(({ within }) => !within)
-  const worst = (rows) => rows.reduce((all, row) => all.falselyAccepted.map((x, r) => Math.max(x, row.falselyAccepted[r])), [0, 0, 0])
+  const worst = (rows) => roundsTried.map((_, r) => Math.max(...rows.map(({ falselyAccepted }) => falselyAccepted[r])))
   return [
     '### False acceptances, in %, after 1 / 3 / 10 rounds',
     '',

@@ -204,10 +204,11 @@ describe('the verdict', () => {
       'out of budget',
       /All 3 rounds were used/,
     ],
-    ['a measure that cannot be told, before the last round', [look(1, untold)], 'round', undefined],
+    ['a measure that cannot be told, and crosses its bound', [look(1, { ...untold, low: 0.5 })], 'round', undefined],
+    ['a measure that cannot be told, within its bound', [look(1, untold)], 'sealed look', undefined],
     [
       'a measure that cannot be told, in the last round',
-      [look(1, weak), look(2, of(0.57, 0.5, 0.7)), look(3, { ...untold, estimate: 0.76 })],
+      [look(1, weak), look(2, of(0.57, 0.5, 0.7)), look(3, { ...untold, low: 0.5, estimate: 0.76 })],
       'stop',
       'cannot tell',
       /winRate is 0.760 .*: cannot tell, because 3 prompts are too few/,

@@ -1,5 +1,5 @@
 import { edges, sayBound } from '../runs/bound.ts'
-import type { Bound, Evaluation, Verdict } from '../runs/schema.ts'
+import type { Bound, Criterion, Evaluation, Verdict } from '../runs/schema.ts'
 
 /** When to stop. Each rule is checked after every round, on the development slice. */
 export interface StopRules {
@@ -26,7 +26,8 @@ export type Decision =
  * the same verdict, and the reasons are sentences made from the numbers.
  *
  * Development looks only choose the round that goes to the sealed look, because what was looked at while training never confirms.
- * The sealed look is taken once, at the first round that meets every criterion on the development slice; what it says is final.
+ * The sealed look is taken once, at the first round whose every interval lies within its bound on the development slice, relied on or not;
+ * what it says is final, and there only intervals to be relied on count.
  * A run that lacks nothing but intervals to be relied on ends *cannot tell*, which accepts nothing.
  */
 export function decide(evaluations: readonly Evaluation[], rules: StopRules): Decision {
@@ -38,7 +39,7 @@ export function decide(evaluations: readonly Evaluation[], rules: StopRules): De
 
   const alarms = alarm(last, rules)
   if (alarms.length > 0) return stop(rounds.length, last, 'rejected', alarms)
-  if (last.criteria.every((c) => c.met)) return { next: 'sealed look', round: last.round }
+  if (last.criteria.every(inside)) return { next: 'sealed look', round: last.round }
   const stalled = stall(rounds, rules)
   if (stalled) return stop(rounds.length, last, 'rejected', [stalled, ...missed(last)])
   if (rounds.length < rules.rounds) return { next: 'round' }
@@ -70,7 +71,7 @@ function confirm(sealed: Evaluation, rules: StopRules): [Verdict['verdict'], str
   return [
     'rejected',
     [
-      `Round ${sealed.round} met every criterion on the development slice, but the one look at ${count(sealed.prompts, 'sealed prompt')} does not confirm it.`,
+      `Round ${sealed.round} was within every bound on the development slice, but the one look at ${count(sealed.prompts, 'sealed prompt')} does not confirm it.`,
       ...alarms,
       ...failed,
     ],
@@ -108,6 +109,11 @@ function stall(rounds: readonly Evaluation[], { patience }: StopRules): string |
   const recent = Math.max(...rates.slice(-patience))
   if (!(recent <= best)) return undefined
   return `The last ${count(patience, 'round')} brought no gain: a win rate of ${number(recent)} at best, after ${number(best)} before.`
+}
+
+function inside({ bound, low, high }: Criterion): boolean {
+  const [from, to] = edges(bound)
+  return low >= from && high <= to
 }
 
 /** Whether every criterion that is not met has its estimate within the bound, and an interval that is not to be relied on. */
