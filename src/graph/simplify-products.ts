@@ -13,8 +13,9 @@ export const productRules: readonly Rule[] = [
     at: ['matmul'],
     rewrite(value, facts) {
       const move = factorMove(value)
-      const alone = move && everyUse(move.scaled, facts, (user, read) => factorMove(user)?.read === read)
-      return alone ? move.moved() : undefined
+      const all = move && movesOf(move.scaled, facts)
+      const less = all && all.reduce((sum, { numbers }) => sum + numbers, 0) < sizeOf(move.scaled.shape)
+      return less ? move.moved() : undefined
     },
   },
   {
@@ -37,6 +38,7 @@ export const productRules: readonly Rule[] = [
       const x = value.inputs.x!
       if (!turnsMatrix(value) || x.op !== matmulOp || users(x).length > 1 || isOutput(x)) return undefined
       const { a, b } = x.inputs as { a: Value; b: Value }
+      if (users(value).some(turnsMatrix)) return undefined // what is turned back is needed as it is
       const narrower = turnsMatrix(a) && b.op.name !== 'transpose' && b.shape.length === 2 && b.shape[1]! < a.shape[0]!
       return narrower ? matmul(transpose(b), a.inputs.x!) : undefined
     },
@@ -65,10 +67,13 @@ export const productRules: readonly Rule[] = [
   },
 ]
 
-/** A product with a factor per row on one side: what it reads, what is scaled there, and the product with the factor on the other side. */
+/** A product with a factor per row on one side, and with the factor on the other side. */
 interface FactorMove {
+  /** What the product reads, and where in it the factor stands: there, or in what is turned there. */
   readonly read: Value
   readonly scaled: Value
+  /** How many numbers are scaled then. */
+  readonly numbers: number
   readonly moved: () => Value
 }
 
@@ -76,14 +81,28 @@ function factorMove({ op, inputs, shape }: Value): FactorMove | undefined {
   const { a, b } = inputs as { a: Value; b: Value }
   if (op !== matmulOp || a === b || a.shape.length !== 2 || b.shape.length !== 2) return undefined
   const rows = perRow(a)
-  if (rows && sizeOf(a.shape) > sizeOf(shape)) return { read: a, scaled: a, moved: () => matmul(rows.matrix, b).mul(rows.factor) }
+  if (rows && sizeOf(a.shape) > sizeOf(shape))
+    return { read: a, scaled: a, numbers: sizeOf(shape), moved: () => matmul(rows.matrix, b).mul(rows.factor) }
   if (!turnsMatrix(a)) return undefined
-  const [inner, right] = [perRow(a.inputs.x!), perRow(b)]
+  const [x, inner, right] = [a.inputs.x!, perRow(a.inputs.x!), perRow(b)]
   if (inner && sizeOf(a.shape) > sizeOf(b.shape))
-    return { read: a, scaled: a.inputs.x!, moved: () => matmul(transpose(inner.matrix), b.mul(inner.factor)) }
+    return { read: a, scaled: x, numbers: sizeOf(b.shape), moved: () => matmul(transpose(inner.matrix), b.mul(inner.factor)) }
   if (right && sizeOf(b.shape) > sizeOf(a.shape))
-    return { read: b, scaled: b, moved: () => matmul(transpose(a.inputs.x!.mul(right.factor)), right.matrix) }
+    return { read: b, scaled: b, numbers: sizeOf(a.shape), moved: () => matmul(transpose(x.mul(right.factor)), right.matrix) }
   return undefined
+}
+
+/** The moves of all products that read a scaled matrix, turned or not; undefined where anything else reads it, so that it is needed anyway. */
+function movesOf(scaled: Value, facts: Facts): FactorMove[] | undefined {
+  if (facts.isOutput(scaled)) return undefined
+  const found: FactorMove[] = []
+  for (const user of facts.users(scaled)) {
+    const move = factorMove(user)
+    const more = turnsMatrix(user) ? movesOf(user, facts) : move?.read === scaled ? [move] : undefined
+    if (!more) return undefined
+    found.push(...more)
+  }
+  return found
 }
 
 /** x = factor · matrix with factor [m, 1] and matrix [m, n], n > 1. */
@@ -93,12 +112,6 @@ function perRow(x: Value): { readonly factor: Value; readonly matrix: Value } | 
   const fits = (factor: Value, matrix: Value) => sameShape(factor.shape, [x.shape[0]!, 1]) && sameShape(matrix.shape, x.shape)
   if (fits(a, b)) return { factor: a, matrix: b }
   return fits(b, a) ? { factor: b, matrix: a } : undefined
-}
-
-/** Whether a matrix is read, turned or not, only where the test holds, so that nobody needs it afterwards. */
-function everyUse(value: Value, facts: Facts, holds: (user: Value, read: Value) => boolean): boolean {
-  if (facts.isOutput(value)) return false
-  return facts.users(value).every((user) => (turnsMatrix(user) ? everyUse(user, facts, holds) : holds(user, value)))
 }
 
 type Side = 'a' | 'b'
