@@ -20,6 +20,7 @@ MAKERS = {  # fixture: module, then what make() takes besides the folder
     "llama-tiny-untied": ("llama_tiny_untied",),
     "adamw20": ("adamw20",),
     "optimizers": ("optimizers",),
+    "curvature": ("curvature",),
     "next-token": ("next_token",),
     "stories15m": ("stories15m",),
     "trl-sigmoid": ("trl_dpo", "sigmoid"),

@@ -60,6 +60,12 @@ export const tolerances = {
     relative: 2e-6,
     why: 'log-probabilities of stories15m as above; off by 7.6e-5 of 200 nats with AVX-512, tokens by 7.1e-5 and sums of 22 by 1.1e-4 with AVX2',
   },
+  curvature: {
+    absolute: 0,
+    relative: 1e-4,
+    why: 'of the norm of what is wanted: gradients and Hessian-vector products of llama-tiny in f32 against PyTorch in f64',
+  },
+  curvatureSums: { absolute: 1e-4, relative: 1e-5, why: 'gradients of size 10 in f32, of texts alone and of batches' },
 } as const satisfies Readonly<Record<string, Tolerance>>
 
 /** An op's own tolerance, where it states one. */

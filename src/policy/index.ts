@@ -1,5 +1,5 @@
 export { asksInAttention, type Edit, type EditOptions, edited, type Feeds, fedTo, type Site } from './edit.ts'
-export { type Forward, forward, type Pass, runInputs } from './forward.ts'
+export { type Forward, forward, type Pass, runInputs, siteTensors } from './forward.ts'
 export { type JoinedTree, joinTrees, LONGEST_JOINED } from './join-trees.ts'
 export { adapterLeaves, openPolicy, type Policy, placeAdapters, policyInputs, policyOf, readAdapters, readParams } from './policy.ts'
 export { rowInputs, rowTensors, shapeOf } from './row-inputs.ts'

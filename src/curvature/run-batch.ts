@@ -1,0 +1,69 @@
+import { ancestors, type Graph, graph, type Tensor, UserError, type Value } from '../graph/index.ts'
+import type { Batch, Tree } from '../policy/index.ts'
+import { type Risk, trained } from './risk.ts'
+import { riskInputs, sizeOfBatch, type TracedRisk, traceRisk } from './trace-risk.ts'
+
+/** A quantity of one batch: a name for its program, what it is of the traced losses, and what it reads besides. */
+export interface Quantity {
+  readonly name: string
+  /** Outputs by the name of the parameter that they belong to. */
+  readonly make?: (traced: TracedRisk) => {
+    readonly outputs: Readonly<Record<string, Value>>
+    readonly inputs?: Readonly<Record<string, Value>>
+  }
+  readonly feeds?: Readonly<Record<string, Tensor>>
+}
+
+/** What a batch gave. */
+export interface BatchResult {
+  /** One for each tree. */
+  readonly losses: readonly number[]
+  readonly outputs: Readonly<Record<string, Tensor>>
+  readonly marks: readonly string[]
+}
+
+/**
+ * Computes a quantity of one batch.
+ *
+ * throws  UserError for a gradient mark between losses and parameters that was not allowed, and as traceRisk
+ */
+export async function runBatch(
+  risk: Risk,
+  batch: Batch,
+  trees: readonly Tree[],
+  { name, make, feeds = {} }: Quantity,
+): Promise<BatchResult> {
+  const size = sizeOfBatch(batch)
+  const trace = () => {
+    const traced = traceRisk(risk, size)
+    const { outputs, inputs } = make?.(traced) ?? { outputs: {} }
+    const renamed = Object.entries(outputs).map(([parameter, value]) => [`of.${parameter}`, value] as const)
+    return graph({ ...traced.inputs, ...inputs }, { ...Object.fromEntries(renamed), [LOSSES]: traced.losses })
+  }
+  const program = await risk.policy.program(`risk.${name} ${JSON.stringify(size)}`, trace, [risk.loss, risk.wrt])
+  const marks = marksOf(program.graph, risk)
+  if (marks.length > 0 && risk.marks !== 'allow')
+    throw new UserError(
+      `risk: no gradient mark may lie between the loss and the parameters, got ${marks.join('; ')}; what is measured there is no derivative of the loss: say marks: 'allow' to measure it all the same`,
+    )
+  const { [LOSSES]: losses, ...outputs } = await program.run({ ...riskInputs(risk, batch, trees), ...feeds })
+  return {
+    losses: [...losses!.data],
+    outputs: Object.fromEntries(Object.entries(outputs).map(([name, value]) => [name.slice(3), value])),
+    marks,
+  }
+}
+
+const LOSSES = 'the losses'
+
+/** Why the chain rule does not hold somewhere between the losses and the parameters asked for. */
+function marksOf({ inputs, outputs }: Graph, { policy, wrt = trained(policy) }: Risk): string[] {
+  const leads = new Set(Object.entries(inputs).flatMap(([name, value]) => (name in policy.given && wrt(name) ? [value] : [])))
+  const found = new Set<string>()
+  for (const value of ancestors([outputs[LOSSES]!])) {
+    if (!Object.values(value.inputs).some((from) => leads.has(from))) continue
+    leads.add(value)
+    if (value.op.mark) found.add(`${value.op.name} (${value.op.mark})`)
+  }
+  return [...found]
+}
