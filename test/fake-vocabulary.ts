@@ -11,12 +11,13 @@ export function fakeVocabulary(merges: readonly string[] = [], contextLength = 6
     id === 1 ? '<s>' : id === 2 ? '</s>' : id < base ? String.fromCodePoint(id) : (merges[id - base] ?? `<id ${id}>`)
   return {
     tokenizer: {
-      encode(text) {
-        const ids = [1]
+      encode(text, { special = true } = {}) {
+        const ids = special ? [1] : []
         for (let at = 0; at < text.length; ) {
+          const written = [1, 2].find((id) => text.startsWith(piece(id), at))
           const merge = merges.findIndex((m) => text.startsWith(m, at))
-          ids.push(text.startsWith('</s>', at) ? 2 : merge < 0 ? latin(text.charCodeAt(at)) : base + merge)
-          at += text.startsWith('</s>', at) ? 4 : merge < 0 ? 1 : merges[merge]!.length
+          ids.push(written ?? (merge < 0 ? latin(text.charCodeAt(at)) : base + merge))
+          at += written ? piece(written).length : merge < 0 ? 1 : merges[merge]!.length
         }
         return ids
       },

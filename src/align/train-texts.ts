@@ -92,12 +92,18 @@ interface Cost {
   readonly bytes: number
 }
 
-/** Nats of each text's tokens; the end, which stands for no byte, is left out. */
+/** Nats of each text's tokens; ends, which stand for no byte, are left out. */
 export async function textNats(policy: Policy, texts: readonly Text[]): Promise<Cost[]> {
-  const trees = texts.flatMap(({ trees }) => trees.map((tree, i) => (i === trees.length - 1 ? endless(tree) : tree)))
-  const scores = await scoreTrees(policy, trees)
-  let slot = 0
-  return texts.map(({ trees, bytes }) => ({ nats: -trees.reduce((sum) => sum + scores[slot++]!, 0), bytes }))
+  const scored = texts.flatMap(({ trees, ended }, text) =>
+    trees.map((tree, i) => ({ text, tree: ended[i] ? endless(tree) : tree })).filter(({ tree }) => tree.completions[0]!.length > 0),
+  )
+  const scores = await scoreTrees(
+    policy,
+    scored.map(({ tree }) => tree),
+  )
+  const costs = texts.map(({ bytes }) => ({ nats: 0, bytes }))
+  for (const [i, { text }] of scored.entries()) costs[text]!.nats -= scores[i]!
+  return costs
 }
 
 function endless({ prompt, completions }: Tree): Tree {

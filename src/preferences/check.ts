@@ -2,6 +2,7 @@ import type { Loaded } from './load.ts'
 import { nearDuplicates } from './near-duplicates.ts'
 import type { Labelled, Pair } from './pair.ts'
 import type { Reason } from './quarantine.ts'
+import { frameOf } from './special-tokens.ts'
 import type { Vocabulary } from './tokenise.ts'
 
 /** Smallest, middle and largest of some lengths, in tokens. */
@@ -36,6 +37,8 @@ export interface Check {
   readonly boundary: { readonly prefix: number; readonly trimmed: number; readonly setAside: number }
   /** The token appended to text completions, to how many, and how many had one. */
   readonly end: { readonly id: number | undefined; readonly piece: string; readonly added: number; readonly there: number }
+  /** What texts wrote that is put there anyway, and stands there once; and rows of ids, left as they are, that begin or end twice. */
+  readonly doubled: { readonly begins: number; readonly ends: number; readonly ids: number }
   /** Rows that repeat an earlier one, rows that share an earlier prompt, and pairs that an earlier pair contradicts: the same sides, swapped. */
   readonly duplicates: {
     readonly rows: number
@@ -80,6 +83,7 @@ export function checkPreferences(loaded: Loaded<Pair> | Loaded<Labelled>, { toke
       added: loaded.endTokens,
       there: sides.filter((side) => eosIds.includes(side.at(-1)!)).length - loaded.endTokens,
     },
+    doubled: { begins: loaded.begins, ends: loaded.ends, ids: examples.filter((row) => isDoubled(row, tokenizer, eosIds)).length },
     duplicates: {
       rows: repeats(examples.map(({ prompt }, i) => JSON.stringify([prompt, parts[i]]))),
       prompts: repeats(examples.map(({ prompt }) => prompt.join(' '))),
@@ -95,6 +99,13 @@ export function checkPreferences(loaded: Loaded<Pair> | Loaded<Labelled>, { toke
     }),
     example: truthOf(examples[0]!, tokenizer),
   }
+}
+
+/** Ids that begin as the tokenizer begins, twice over, or a completion with more than one end. Of texts none does. */
+function isDoubled(example: Pair | Labelled, tokenizer: Vocabulary['tokenizer'], eosIds: readonly number[]): boolean {
+  const { begin } = frameOf(tokenizer)
+  const twice = begin.length > 0 && [...begin, ...begin].every((id, i) => example.prompt[i] === id)
+  return twice || Object.values(sidesOf(example)).some((ids) => ids.filter((id) => eosIds.includes(id)).length > 1)
 }
 
 function isPair(example: Pair | Labelled): example is Pair {

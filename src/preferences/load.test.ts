@@ -43,11 +43,12 @@ describe('loadPairs', () => {
       ['empty prompt', { prompt_ids: [], chosen_ids: [1], rejected_ids: [2] }],
       ['empty completion', { ...good, chosen: '' }],
       ['not a token prefix', { prompt: 'ab', chosen: 'c', rejected: 'd' }],
+      ['text after an end', { ...good, chosen: 'x</s>y' }],
       ['identical sides', { ...good, rejected: 'x' }],
       ['too long', { ...good, chosen: 'x'.repeat(100) }],
     ]
-    // Bytes that are no UTF-8 have a test of their own below.
-    expect(reasons.filter((reason) => !bad.some(([r]) => r === reason))).toEqual(['not UTF-8'])
+    // Bytes that are no UTF-8 have a test of their own below, talks theirs beside texts.ts.
+    expect(reasons.filter((reason) => !bad.some(([r]) => r === reason))).toEqual(['not UTF-8', 'refused by the template'])
     const rows = bad.map(([, row]) => row)
     const path = await file('bad.jsonl', jsonl(good, ...rows, { ...good, votes: [2, 5] }))
     const loaded = await loadPairs(path, vocabulary)
@@ -70,10 +71,28 @@ describe('loadPairs', () => {
       'the prompt must have at least one token, got none',
       'chosen must have text, got none',
       "with chosen the prompt's tokens change from token 2 of 3 on: ‹b› becomes ‹bc›",
+      'chosen must stop at its end token, got more after it: "y"',
       'chosen and rejected must differ, got the same 2 tokens',
       'prompt and longer completion must have at most 64 tokens, got 103',
     ])
     expect(Object.values(loaded.counts).reduce((a, b) => a + b) + loaded.examples.length).toBe(loaded.rows)
+  })
+
+  it.each([
+    [{ messages: [{ role: 'user', content: 'a' }] }, 'messages: this is a talk; name the file under texts'],
+    [
+      { conversations: [] },
+      'conversations: these are turns as ShareGPT writes them; write messages with role and content, and name the file under texts',
+    ],
+    [{ text: 'a' }, 'text: this is a text; name the file under texts'],
+    [
+      { chosen: [{ role: 'user', content: 'a' }], rejected: [] },
+      "prompt: missing; chosen: must be text, got a list of messages; write it out with the model's chat template; rejected: must be text, got a list of messages; write it out with the model's chat template",
+    ],
+  ])('names the form of %j', async (row, detail) => {
+    expect((await loadPairs(await file('forms.jsonl', jsonl(good, row)), vocabulary)).quarantined).toMatchObject([
+      { reason: 'wrong shape', detail },
+    ])
   })
 
   it('reads the same from plain and gzipped files, with a byte-order mark, Windows line ends, blank lines and no last line end', async () => {

@@ -18,6 +18,10 @@ export interface Loaded<T extends Pair | Labelled> {
   readonly trimmed: number
   /** Completions that got the end token; the others had one, or came as ids. */
   readonly endTokens: number
+  /** Usable rows whose text wrote the beginning that the tokenizer adds; it stands there once. */
+  readonly begins: number
+  /** Completions whose text wrote more than one end, or blanks after it; one end stands there. */
+  readonly ends: number
 }
 
 export interface Loading extends Tokenising {
@@ -64,6 +68,8 @@ async function load<T extends Pair | Labelled>(
   let verbatim = 0
   let trimmed = 0
   let endTokens = 0
+  let begins = 0
+  let ends = 0
   for await (const read of readRows(file)) {
     const { line, raw } = read
     const done =
@@ -85,11 +91,13 @@ async function load<T extends Pair | Labelled>(
     if ('row' in read && read.row.form === 'pairIds') verbatim++
     if (done.trimmed > 0) trimmed++
     endTokens += done.endTokens
+    begins += done.begins
+    ends += done.ends
   }
   const counts = countReasons(quarantined)
   if (examples.length === 0)
     throw new UserError(`${file}: at least one ${wanted} must be usable, got none of ${rows} rows${whyNot(counts, quarantined)}`)
-  return { file, rows, examples, quarantined, counts, verbatim, trimmed, endTokens }
+  return { file, rows, examples, quarantined, counts, verbatim, trimmed, endTokens, begins, ends }
 }
 
 function whyNot(counts: Partial<Record<Reason, number>>, quarantined: readonly Quarantined[]): string {

@@ -11,6 +11,8 @@ export const reasons = [
   'empty prompt',
   'empty completion',
   'not a token prefix',
+  'text after an end',
+  'refused by the template',
   'identical sides',
   'too long',
 ] as const

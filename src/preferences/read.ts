@@ -49,9 +49,25 @@ export async function* readRowsAs<Row>(file: string, formOf: (row: object) => z.
   }
 }
 
+/** A row of another form, by its name: its columns would only be said to be missing. */
+function otherForm(row: object): z.ZodType<never> | undefined {
+  const named: readonly (readonly [column: string, what: string])[] = [
+    ['messages', 'messages: this is a talk; name the file under texts'],
+    [
+      'conversations',
+      'conversations: these are turns as ShareGPT writes them; write messages with role and content, and name the file under texts',
+    ],
+    ['text', 'text: this is a text; name the file under texts'],
+  ]
+  const found = named.find(([column]) => column in row)
+  return found && z.never({ error: found[1] })
+}
+
 function formOf(row: object): z.ZodType<PreferenceRow> {
   if ('prompt_ids' in row || 'chosen_ids' in row || 'rejected_ids' in row) return pairIds
-  return 'completion' in row || 'label' in row ? labelledText : pairText
+  if ('completion' in row || 'label' in row) return labelledText
+  if ('chosen' in row || 'rejected' in row) return pairText
+  return otherForm(row) ?? pairText
 }
 
 function problem(row: object) {
@@ -60,7 +76,8 @@ function problem(row: object) {
     const name = path.join('.')
     if (got === undefined) return `${name}: missing`
     // TRL's conversational rows; they become text through the model's chat template.
-    if (Array.isArray(got) && !name.endsWith('_ids'))
+    if (name === '') return message
+    if (Array.isArray(got) && ['prompt', 'chosen', 'rejected', 'completion'].includes(name))
       return `${name}: must be text, got a list of messages; write it out with the model's chat template`
     return `${name}: ${message.replace('Invalid input: ', '').replace('received', 'got')}`
   }

@@ -17,6 +17,7 @@ export function renderCheck(check: Check): string[] {
     '',
     ...item('boundary', boundary(check)),
     ...item('end token', endToken(check)),
+    ...doubled(check),
     ...item('duplicates', duplicates(check)),
     ...item('votes', votes(check)),
     ...(check.chosenLonger === undefined ? [] : item('length', `chosen is the longer side in ${percent(check.chosenLonger)} of the pairs`)),
@@ -38,6 +39,16 @@ function endToken({ end, verbatim }: Check): string {
   const asIds = verbatim > 0 ? `; ${count(verbatim)} rows came as ids and stay as they are` : ''
   if (end.id === undefined) return `the model has none, so nothing was appended${asIds}`
   return `${visible(end.piece)} (id ${end.id}) appended to ${count(end.added)} completions, ${count(end.there)} had it${asIds}`
+}
+
+function doubled({ doubled: { begins, ends, ids } }: Check): string[] {
+  const texts = [
+    begins > 0 ? `${count(begins)} prompts wrote the beginning` : '',
+    ends > 0 ? `${count(ends)} completions wrote more than one end` : '',
+  ]
+  const written = texts.filter((text) => text !== '').join(' and ')
+  const asIds = ids > 0 ? `${count(ids)} rows of ids begin or end twice, and stay as they are` : ''
+  return [written && `${written}; each stands there once`, asIds].filter((text) => text !== '').flatMap((text) => item('doubled', text))
 }
 
 function duplicates({ duplicates: { rows, prompts, swapped, nearPrompts } }: Check): string {

@@ -5,7 +5,7 @@ import { array, assert, asyncProperty, integer, string } from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { fakeVocabulary } from '../../test/fake-vocabulary.ts'
 import { treeLength } from '../policy/rows.ts'
-import { loadChatTemplate, loadTokenizer } from '../text/index.ts'
+import { loadChatTemplate, loadTokenizer, readChatTemplate } from '../text/index.ts'
 import { loadTexts } from './texts.ts'
 import type { Vocabulary } from './tokenise.ts'
 
@@ -19,7 +19,7 @@ const vocabulary = fakeVocabulary(['bc'])
 /** A tokenizer that adds nothing of its own, as GPT-2's. */
 const bare: Vocabulary = {
   ...vocabulary,
-  tokenizer: { ...vocabulary.tokenizer, encode: (text) => vocabulary.tokenizer.encode(text).slice(1) },
+  tokenizer: { ...vocabulary.tokenizer, encode: (text) => vocabulary.tokenizer.encode(text, { special: false }) },
 }
 
 async function load(rows: readonly object[], options = {}, from = vocabulary) {
@@ -31,7 +31,7 @@ async function load(rows: readonly object[], options = {}, from = vocabulary) {
 describe('texts in tokens', () => {
   it('learn every token of a text after its beginning, and the end', async () => {
     const { texts } = await load([{ text: 'abc' }, { text: 'a</s>' }])
-    expect(texts[0]).toEqual({ row: 0, prompt: 'abc', trees: [{ prompt: [1], completions: [[97, 256, 2]] }], bytes: 3 })
+    expect(texts[0]).toEqual({ row: 0, prompt: 'abc', trees: [{ prompt: [1], completions: [[97, 256, 2]] }], ended: [true], bytes: 3 })
     expect(texts[1]!.trees).toEqual([{ prompt: [1], completions: [[97, 2]] }])
   })
 
@@ -40,9 +40,19 @@ describe('texts in tokens', () => {
     expect(texts[0]!.trees).toEqual([{ prompt: [2], completions: [[97, 256, 2]] }])
   })
 
+  it('have their special tokens once, though they write them, and count no bytes for them', async () => {
+    const rows = ['<s>abc</s>', 'abc</s></s>', 'abc</s>\n', '<s>abc'].map((text) => ({ text }))
+    const once = { trees: [{ prompt: [1], completions: [[97, 256, 2]] }], ended: [true], bytes: 3 }
+    for (const text of (await load(rows)).texts) expect(text).toMatchObject(once)
+    const own = { ...once, trees: [{ prompt: [1], completions: [[97, 2]] }], bytes: 1 }
+    expect((await load([{ text: '<s>a</s>' }], {}, bare)).texts[0]).toMatchObject(own)
+    expect((await load([{ text: 'a</s>b' }])).texts[0]).toMatchObject({ trees: [{ completions: [[97, 2, 98, 2]] }], bytes: 6 })
+    expect((await load([{ prompt: 'a', completion: 'b</s>' }])).texts[0]).toMatchObject({ trees: [{ completions: [[98, 2]] }], bytes: 1 })
+  })
+
   it('learn a completion’s tokens after its prompt', async () => {
     const { texts } = await load([{ prompt: 'a', completion: 'bcé' }])
-    expect(texts[0]).toEqual({ row: 0, prompt: 'a', trees: [{ prompt: [1, 97], completions: [[256, 233, 2]] }], bytes: 4 })
+    expect(texts[0]).toEqual({ row: 0, prompt: 'a', trees: [{ prompt: [1, 97], completions: [[256, 233, 2]] }], ended: [true], bytes: 4 })
   })
 
   it('are set aside with the reason', async () => {
@@ -120,5 +130,97 @@ describe('talks', async () => {
     const rows = [{ messages: talk }, { messages: talk.slice(0, 1) }]
     expect((await load(rows, { template }, own as never)).counts).toEqual({ 'empty completion': 1 })
     expect((await load([{ text: 'a' }, ...rows], {}, own as never)).counts).toEqual({ 'wrong shape': 2 })
+  })
+  it('are split by what stands before the first answer', async () => {
+    const said = (system: string, user: string, ...rest: object[]) => ({
+      messages: [{ role: 'system', content: system }, { role: 'user', content: user }, ...rest],
+    })
+    const answer = { role: 'assistant', content: 'Yes' }
+    const rows = [said('S', 'a', answer), said('S', 'b', answer), said('S', 'a', { ...answer, content: 'No' }), said('T', 'a', answer)]
+    const keys = (await load(rows, { template }, own as never)).texts.map(({ prompt }) => prompt)
+    expect(new Set(keys).size).toBe(3)
+    expect(keys[0]).toBe(keys[2])
+  })
+
+  it('do not learn a turn with weight 0', async () => {
+    const weighed = talk.map((message, i) => (i === 1 ? { ...message, content: ' ', weight: 0 } : { ...message, weight: 1 }))
+    const { texts } = await load([{ messages: weighed }], { template }, own as never)
+    expect([texts[0]!.trees.length, texts[0]!.bytes]).toEqual([1, 'See you'.length])
+    expect(tokenizer.decode(texts[0]!.trees[0]!.completions[0]!)).toContain('See you')
+    const all = { messages: talk.map((message) => ({ ...message, weight: 0 })) }
+    expect((await load([{ messages: talk }, all], { template }, own as never)).counts).toEqual({ 'empty completion': 1 })
+  })
+
+  const strict = readChatTemplate('strict', "{% for m in messages %}{% if (m.role == 'user') != (loop.index0 % 2 == 0) %}{{ raise_exception('roles must alternate') }}{% endif %}{{ m.role + ':' + m.content }}{% if m.role == 'assistant' %}</s>{% endif %}{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}", {}) // biome-ignore format: one template
+  const plain = (...messages: readonly [role: string, content: unknown, more?: object][]) => ({
+    messages: messages.map(([role, content, more]) => ({ role, content, ...more })),
+  })
+  const fine = plain(['user', 'a'], ['assistant', 'b'])
+  it.each<[string, object, string, RegExp]>([
+    [
+      'what the template refuses',
+      plain(['user', 'a'], ['user', 'b'], ['assistant', 'c']),
+      'refused by the template',
+      /up to message 2: .*roles must alternate/,
+    ],
+    ['a blank answer', plain(['user', 'a'], ['assistant', ' \n']), 'empty completion', /message 1 must say something, got blanks/],
+    [
+      'text after an end',
+      plain(['user', 'a'], ['assistant', 'b</s> more']),
+      'text after an end',
+      /message 1 must stop at its end token, got more after it: " more"/,
+    ],
+    [
+      'content parts',
+      plain(['user', [{ type: 'text', text: 'a' }]], ['assistant', 'b']),
+      'wrong shape',
+      /messages\.0\.content: must be text, got a list of content parts/,
+    ],
+    ['no content', plain(['user', 'a'], ['assistant', null]), 'wrong shape', /messages\.1\.content: must be text, got null/],
+    [
+      'a developer',
+      plain(['developer', 'a'], ['assistant', 'b']),
+      'wrong shape',
+      /messages\.0\.role: must be system, user, assistant, got developer, which is not supported/,
+    ],
+    ['a tool', plain(['user', 'a'], ['tool', 'b'], ['assistant', 'c']), 'wrong shape', /messages\.1\.role: .* got tool/],
+    [
+      'calls of tools',
+      plain(['user', 'a'], ['assistant', 'b', { tool_calls: [{}] }]),
+      'wrong shape',
+      /messages\.1\.tool_calls: tool_calls are not supported/,
+    ],
+    ['tools', { ...fine, tools: [{}] }, 'wrong shape', /tools: tools are not supported/],
+    [
+      'a weight of a half',
+      plain(['user', 'a'], ['assistant', 'b', { weight: 0.5 }]),
+      'wrong shape',
+      /messages\.1\.weight: must be 0 \(not learned\) or 1/,
+    ],
+    [
+      'ShareGPT',
+      { conversations: [{ from: 'human', value: 'a' }] },
+      'wrong shape',
+      /conversations: these are turns as ShareGPT writes them; write messages/,
+    ],
+    ['messages that are text', { messages: JSON.stringify(fine.messages) }, 'wrong shape', /messages: must be a list, got a text/],
+    [
+      'a pair',
+      { chosen: fine.messages, rejected: fine.messages },
+      'wrong shape',
+      /chosen: this is a pair; name the file under preferences\.pairs/,
+    ],
+    [
+      'a prompt of messages',
+      { prompt: fine.messages, completion: fine.messages },
+      'wrong shape',
+      /prompt: must be text, got a list of messages/,
+    ],
+  ])('name %s', async (_, row, reason, detail) => {
+    const { texts, quarantined } = await load([fine, row], { template: strict })
+    expect(texts.length).toBe(1)
+    expect(texts[0]!.trees).toEqual([{ prompt: [...'user:aassistant:'].map((c) => c.charCodeAt(0)), completions: [[98, 2]] }])
+    expect(quarantined).toMatchObject([{ line: 2, reason }])
+    expect(quarantined[0]!.detail).toMatch(detail)
   })
 })

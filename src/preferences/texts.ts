@@ -1,9 +1,11 @@
 import { z } from 'zod'
 import { UserError } from '../graph/errors.ts'
 import { type Tree, treeLength } from '../policy/rows.ts'
-import { type ChatTemplate, chatIds, type Message, type Tokenizer } from '../text/index.ts'
+import type { ChatTemplate } from '../text/index.ts'
 import { countReasons, type Quarantined, type Reason } from './quarantine.ts'
 import { readRowsAs } from './read.ts'
+import { beginningIds, endedOnce, frameOf, withoutEnds } from './special-tokens.ts'
+import { talkRow, talkText } from './talk.ts'
 import { type Boundary, tokenise, type Vocabulary } from './tokenise.ts'
 
 /** A row to learn token by token: a text, or a completion after its prompt. */
@@ -14,7 +16,9 @@ export interface Text {
   readonly prompt: string
   /** What the tokens to learn are after; a text that is longer than a row may be goes on in another tree, after the last token of the one before. */
   readonly trees: readonly Tree[]
-  /** UTF-8 bytes of what is learned; its last token, the end, stands for none of them. */
+  /** Of each tree, whether its last token is an end. */
+  readonly ended: readonly boolean[]
+  /** UTF-8 bytes of what is learned; ends stand for none of them. */
   readonly bytes: number
 }
 
@@ -28,9 +32,20 @@ export interface LoadedTexts {
 
 const text = z.object({ text: z.string() }).transform((row) => ({ form: 'text' as const, ...row }))
 const completion = z.object({ prompt: z.string(), completion: z.string() }).transform((row) => ({ form: 'completion' as const, ...row }))
-const message = z.object({ role: z.enum(['system', 'user', 'assistant']), content: z.string() })
-const talk = z.object({ messages: z.array(message).min(1) }).transform((row) => ({ form: 'talk' as const, ...row }))
-type TextRow = z.infer<typeof text> | z.infer<typeof completion> | z.infer<typeof talk>
+type TextRow = z.infer<typeof text> | z.infer<typeof completion> | z.infer<typeof talkRow>
+
+/** The form a row's columns show. Forms of others are named, since their columns would only be said to be missing. */
+function formOf(row: object): z.ZodType<TextRow> {
+  if ('messages' in row) return talkRow
+  if ('text' in row) return text
+  if ('conversations' in row) return other('conversations: these are turns as ShareGPT writes them; write messages with role and content')
+  if ('chosen' in row || 'rejected' in row) return other('chosen: this is a pair; name the file under preferences.pairs')
+  return completion
+}
+
+function other(what: string): z.ZodType<never> {
+  return z.never({ error: what })
+}
 
 /**
  * Reads a file of texts and puts them into tokens, in file order. Of `{ text }` every token is learned, the first one after the
@@ -47,14 +62,14 @@ export async function loadTexts(
   const texts: Text[] = []
   const quarantined: Quarantined[] = []
   let rows = 0
-  for await (const read of readRowsAs<TextRow>(file, (row) => ('messages' in row ? talk : 'text' in row ? text : completion))) {
+  for await (const read of readRowsAs<TextRow>(file, formOf)) {
     const made =
       'bad' in read
         ? read.bad
         : read.row.form === 'text'
           ? whole(read.row.text, rows, vocabulary, options)
           : read.row.form === 'talk'
-            ? turns(read.row.messages, rows, vocabulary, options)
+            ? talkText(read.row.messages, rows, vocabulary, options)
             : after(read.row, rows, vocabulary, options)
     if ('reason' in made) quarantined.push({ line: read.line, reason: made.reason, detail: made.detail, raw: read.raw })
     else texts.push(made)
@@ -69,27 +84,32 @@ export async function loadTexts(
 
 type Refused = { readonly reason: Reason; readonly detail: string }
 
-function whole(
-  said: string,
-  row: number,
-  { tokenizer, eosIds, config }: Vocabulary,
-  { maxLength }: { maxLength?: number },
-): Text | Refused {
-  if (said === '') return { reason: 'empty completion', detail: 'text must have text, got none' }
-  const ids = tokenizer.encode(said)
-  const unknown = ids.find((id) => id >= config.vocabSize)
+function whole(said: string, row: number, vocabulary: Vocabulary, { maxLength }: { maxLength?: number }): Text | Refused {
+  const { tokenizer, eosIds, config } = vocabulary
+  const own = withoutEnds(said, vocabulary)
+  if (own === '') return { reason: 'empty completion', detail: 'text must have text, got none' }
+  const begun = beginningIds(tokenizer, said)
+  const unknown = begun.ids.find((id) => id >= config.vocabSize)
   if (unknown !== undefined)
     return { reason: 'unknown ids', detail: `ids must be below the vocabulary's ${config.vocabSize}, got ${unknown}` }
-  // A tokenizer that begins texts by itself also begins the empty one.
-  const [own] = tokenizer.encode('')
-  const [end] = eosIds as [number]
-  const begun = own !== undefined && ids[0] === own ? ids : [end, ...ids]
-  const all = eosIds.includes(begun.at(-1)!) ? begun : [...begun, end]
+  const { ids } = endedOnce(begun.ids, vocabulary)
+  // A text that the tokenizer does not begin may begin itself with a special token; else it begins after an end.
+  const begin = frameOf(tokenizer).begin.length
+  const special = begin === 0 && tokenizer.decode([ids[0]!]) === '' && said.startsWith(tokenizer.pieces([ids[0]!]).join(''))
+  const given = begin > 0 ? begin : special ? 1 : 0
+  const [prompt, learned] = given > 0 ? [ids.slice(0, given), ids.slice(given)] : [[eosIds[0]!], ids]
   const most = Math.min(config.contextLength, maxLength ?? Number.POSITIVE_INFINITY)
   const trees: Tree[] = []
-  for (let from = 0; from < all.length - 1; from += most)
-    trees.push({ prompt: [all[from]!], completions: [all.slice(from + 1, from + 1 + most)] })
-  return { row, prompt: said, trees, bytes: Buffer.byteLength(said) }
+  // Of a row's completion all tokens but the last take a position, after those of its prompt.
+  for (let from = 0; from < learned.length; ) {
+    const before = from === 0 ? prompt : [learned[from - 1]!]
+    const to = from + Math.max(1, most - before.length + 1)
+    trees.push({ prompt: before, completions: [learned.slice(from, to)] })
+    from = to
+  }
+  const written = begun.written || special ? tokenizer.pieces(prompt).join('') : ''
+  const bytes = Buffer.byteLength(own) - (own.startsWith(written) ? Buffer.byteLength(written) : 0)
+  return { row, prompt: said, trees, ended: trees.map((_, i) => i === trees.length - 1), bytes }
 }
 
 function after(
@@ -105,35 +125,5 @@ function after(
   const most = options.maxLength ?? vocabulary.config.contextLength
   if (treeLength(tree) > most)
     return { reason: 'too long', detail: `prompt and completion must take at most ${most} positions, got ${treeLength(tree)}` }
-  return { row, prompt, trees: [tree], bytes: Buffer.byteLength(completion) }
-}
-
-/** One tree for each turn of the assistant, up to its end token. */
-function turns(
-  messages: readonly Message[],
-  row: number,
-  { tokenizer, eosIds, config }: Vocabulary,
-  { maxLength, template }: { readonly maxLength?: number; readonly template?: ChatTemplate | undefined },
-): Text | Refused {
-  if (!template)
-    return { reason: 'wrong shape', detail: 'messages must have a chat template to be written with, got a model that has none' }
-  const most = maxLength ?? config.contextLength
-  const trees: Tree[] = []
-  for (const [i, { role, content }] of messages.entries()) {
-    if (role !== 'assistant') continue
-    if (content === '') return { reason: 'empty completion', detail: `message ${i} must say something, got none` }
-    const prompt = chatIds(template, tokenizer as Tokenizer, messages.slice(0, i))
-    const all = (tokenizer as Tokenizer).encode(template.render(messages.slice(0, i + 1), { answer: false }), { special: false })
-    if (prompt.length === 0 || prompt.some((id, k) => id !== all[k]))
-      return { reason: 'not a token prefix', detail: `the talk before message ${i} must be the beginning of the talk with it, in tokens` }
-    const said = all.slice(prompt.length)
-    const end = said.findIndex((id) => eosIds.includes(id))
-    const tree = { prompt, completions: [end < 0 ? [...said, eosIds[0]!] : said.slice(0, end + 1)] }
-    if (treeLength(tree) > most)
-      return { reason: 'too long', detail: `the talk up to message ${i} must take at most ${most} positions, got ${treeLength(tree)}` }
-    trees.push(tree)
-  }
-  if (trees.length === 0) return { reason: 'empty completion', detail: 'the assistant must say something, got no message of its' }
-  const own = messages.filter(({ role }) => role === 'assistant')
-  return { row, prompt: JSON.stringify(messages[0]), trees, bytes: own.reduce((n, { content }) => n + Buffer.byteLength(content), 0) }
+  return { row, prompt, trees: [tree], ended: [true], bytes: Buffer.byteLength(withoutEnds(completion, vocabulary)) }
 }

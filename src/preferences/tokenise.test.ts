@@ -32,11 +32,39 @@ describe('tokenise', () => {
       },
       trimmed: 0,
       endTokens: 2,
+      begins: 0,
+      ends: 0,
     })
   })
 
   it('adds no end token where one stands', () => {
     expect(tokenise(pair('ab', 'c</s>', 'de'), 0, fakeVocabulary())).toMatchObject({ example: { chosen: [99, 2] }, endTokens: 1 })
+  })
+
+  it.each<[string, ReturnType<typeof pair>, object]>([
+    ['a beginning in the text', pair('<s>ab', 'c', 'd'), { example: { prompt: [1, 97, 98], chosen: [99, 2] }, begins: 1, ends: 0 }],
+    ['several ends', pair('ab', 'c</s></s>', 'd</s>'), { example: { chosen: [99, 2], rejected: [100, 2] }, ends: 1, endTokens: 0 }],
+    ['blanks after the end', pair('ab', 'c</s>\n ', 'd</s> </s>'), { example: { chosen: [99, 2], rejected: [100, 2] }, ends: 2 }],
+    ['blanks before the end', pair('ab', 'c \n</s>', 'd'), { example: { chosen: [99, 32, 10, 2], rejected: [100, 2] }, ends: 0 }],
+    ['an end in the prompt', pair('a</s>b', 'c', 'd'), { example: { prompt: [1, 97, 2, 98], chosen: [99, 2] }, begins: 0 }],
+  ])('puts special tokens there once: %s', (_, row, made) => {
+    expect(tokenise(row, 0, fakeVocabulary())).toMatchObject(made)
+  })
+
+  it('takes the end that a tokenizer adds off prompts', () => {
+    const { tokenizer, ...rest } = fakeVocabulary()
+    const closing = { ...tokenizer, encode: (text: string, how = {}) => closed(tokenizer.encode(text, how), how) }
+    const closed = (ids: number[], { special = true }: { special?: boolean }) => (special ? [...ids, 2] : ids)
+    expect(tokenise(pair('ab', 'c', 'de'), 0, { tokenizer: closing, ...rest })).toMatchObject({
+      example: { prompt: [1, 97, 98], chosen: [99, 2], rejected: [100, 101, 2] },
+    })
+  })
+
+  it('sets aside a completion that goes on after its end', () => {
+    expect(tokenise(pair('ab', 'c', 'd</s> e'), 0, fakeVocabulary())).toEqual({
+      reason: 'text after an end',
+      detail: 'rejected must stop at its end token, got more after it: " e"',
+    })
   })
 
   it('adds none when the model has none', () => {
@@ -50,6 +78,8 @@ describe('tokenise', () => {
       example: { row: 0, prompt: [5, 6], chosen: [7], rejected: [8, 2], votes: [3, 4] },
       trimmed: 0,
       endTokens: 0,
+      begins: 0,
+      ends: 0,
     })
   })
 

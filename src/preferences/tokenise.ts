@@ -2,6 +2,7 @@ import type { Tokenizer } from '../text/tokenizer.ts'
 import type { Labelled, Pair } from './pair.ts'
 import type { Reason } from './quarantine.ts'
 import type { PreferenceRow } from './read.ts'
+import { beginningIds, endedOnce, textAfterEnd } from './special-tokens.ts'
 
 /** What tokenising needs of a model; a Checkpoint is one. */
 export interface Vocabulary {
@@ -23,7 +24,13 @@ export interface Tokenising {
 
 /** A row in tokens and what was done to it, or why it can not be used. */
 export type Tokenised =
-  | { readonly example: Pair | Labelled; readonly trimmed: number; readonly endTokens: number }
+  | {
+      readonly example: Pair | Labelled
+      readonly trimmed: number
+      readonly endTokens: number
+      readonly begins: number
+      readonly ends: number
+    }
   | { readonly reason: Reason; readonly detail: string }
 
 /**
@@ -48,9 +55,9 @@ export function tokenise(row: PreferenceRow, number: number, vocabulary: Vocabul
   if ('reason' in cut) return cut
   const problem = problemWith(cut, vocabulary, options)
   if (problem) return problem
-  const { prompt, sides, trimmed, endTokens } = cut
+  const { prompt, sides, trimmed, endTokens, begins, ends } = cut
   const example = build(row, number, prompt, sides, votes)
-  return { example, trimmed, endTokens }
+  return { example, trimmed, endTokens, begins, ends }
 }
 
 interface Cut {
@@ -60,10 +67,14 @@ interface Cut {
   readonly trimmed: number
   /** End tokens appended. */
   readonly endTokens: number
+  /** 1 where the text itself wrote the beginning that the tokenizer adds. */
+  readonly begins: number
+  /** Sides whose text wrote more than one end, or blanks after it. */
+  readonly ends: number
 }
 
 function verbatim(row: PreferenceRow & { form: 'pairIds' }): Cut {
-  return { prompt: row.prompt_ids, sides: [row.chosen_ids, row.rejected_ids], trimmed: 0, endTokens: 0 }
+  return { prompt: row.prompt_ids, sides: [row.chosen_ids, row.rejected_ids], trimmed: 0, endTokens: 0, begins: 0, ends: 0 }
 }
 
 function cutText(
@@ -75,8 +86,16 @@ function cutText(
   const names = row.form === 'pairText' ? ['chosen', 'rejected'] : ['completion']
   const empty = texts.indexOf('')
   if (empty >= 0) return { reason: 'empty completion', detail: `${names[empty]} must have text, got none` }
-  const prompt = tokenizer.encode(row.prompt)
-  const wholes = texts.map((text) => tokenizer.encode(row.prompt + text))
+  for (const [i, text] of texts.entries()) {
+    const rest = textAfterEnd(text, { tokenizer, eosIds })
+    if (rest !== undefined)
+      return {
+        reason: 'text after an end',
+        detail: `${names[i]} must stop at its end token, got more after it: ${JSON.stringify(rest.slice(0, 60))}`,
+      }
+  }
+  const { ids: prompt, written } = beginningIds(tokenizer, row.prompt)
+  const wholes = texts.map((text) => beginningIds(tokenizer, row.prompt + text).ids)
   const kept = Math.min(...wholes.map((whole) => commonPrefix(prompt, whole)))
   const trimmed = prompt.length - kept
   if (trimmed > 0 && boundary === 'strict') {
@@ -86,12 +105,18 @@ function cutText(
       detail: `with ${names[side]} the prompt's tokens change from token ${kept} of ${prompt.length} on: ${shown(tokenizer, prompt, kept)} becomes ${shown(tokenizer, wholes[side]!, kept)}`,
     }
   }
-  const end = eosIds[0]
   const sides = wholes.map((whole) => whole.slice(kept))
   const bare = sides.findIndex((side) => side.length === 0)
   if (bare >= 0) return { reason: 'empty completion', detail: `${names[bare]} must add a token to the prompt, got none` }
-  const ended = sides.map((side) => (end === undefined || eosIds.includes(side.at(-1)!) ? side : [...side, end]))
-  return { prompt: prompt.slice(0, kept), sides: ended, trimmed, endTokens: ended.filter((side, i) => side !== sides[i]).length }
+  const ended = sides.map((side) => endedOnce(side, { tokenizer, eosIds }))
+  return {
+    prompt: prompt.slice(0, kept),
+    sides: ended.map(({ ids }) => ids),
+    trimmed,
+    endTokens: ended.filter(({ added }) => added).length,
+    begins: written ? 1 : 0,
+    ends: ended.filter(({ doubled }) => doubled).length,
+  }
 }
 
 function problemWith(
