@@ -50,7 +50,7 @@ function tiny(name: string, more: Partial<RecipeInput> = {}, judge: Judge = vote
       ...asked,
     }),
     train: { optimizer: { name: 'adamw', lr: 1e-3 }, batch: 8 },
-    accept: { shareEnded: atLeast(0.99) },
+    accept: { shareEnded: atLeast(0.3) },
     gold: letters,
     look: { development: 4, sealed: 4 },
     rounds: 2,
@@ -65,7 +65,7 @@ describe('align', () => {
   it('samples, asks, trains and looks, round after round, and says no when the rounds are used up', async () => {
     const { verdict, rounds, reasons, model } = await align(tiny('budget'))
     expect({ verdict, rounds, model }).toEqual({ verdict: 'out of budget', rounds: 2, model: undefined })
-    expect(reasons[1]).toMatch(/^shareEnded is 0\.000 .* but must be ≥ 0\.99: missed\.$/)
+    expect(reasons[1]).toMatch(/^shareEnded is 0\.000 .* but must be ≥ 0\.3: missed\.$/)
     expect(await readdir(join(folder, 'budget'))).toEqual([
       'manifest.json',
       'metrics.jsonl',
@@ -261,6 +261,13 @@ describe('align', () => {
     const { measures } = await (await openRun(run)).read('rounds/01/evaluation.json', evaluationSchema)
     expect([measures.utility!.low > 0, measures.lengthRatio!.low > 1, measures.gold!.high < 0]).toEqual([true, true, true])
     expect(reasons[0]).toMatch(/^The gold measure fell in round 1/)
+  })
+
+  it('demands something before it opens a model', async () => {
+    const lax = tiny('lax', { model: 'no-such-model', accept: {} })
+    await expect(align(lax)).rejects.toThrow(
+      /^accept: must demand something, got nothing, .* winRate, klFromReference, .*, vowels, gold, for/,
+    )
   })
 
   const poor: [string, Judge['votes'], RegExp][] = [

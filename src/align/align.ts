@@ -1,6 +1,7 @@
 import { cp } from 'node:fs/promises'
 import { decide } from '../accept/index.ts'
 import { writeFolder } from '../files/write.ts'
+import { checkDemands } from '../recipe/bounds.ts'
 import type { Recipe } from '../recipe/recipe.ts'
 import { type Evaluation, evaluationSchema, type Run, roundFolder, type Verdict, verdictSchema, writeReport } from '../runs/index.ts'
 import { collectPairs } from './collect-pairs.ts'
@@ -38,6 +39,7 @@ export interface Aligned extends Verdict {
  */
 export async function align(recipe: Recipe, options: AlignOptions = {}): Promise<Aligned> {
   const { watch = {}, signal, resume, command = 'align(recipe)' } = options
+  checkDemands(recipe)
   const models = await openModels(recipe, watch)
   let run: Run | undefined
   try {

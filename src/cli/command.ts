@@ -205,7 +205,10 @@ function help(
     examples.length > 1 ? 'Examples' : 'Example',
     ...examples.map((example) => `  innate ${example}`),
     '',
-    wrap('Exit codes: 0 done or accepted, 2 a mistake in what was given, 3 rejected, 4 out of budget, 130 interrupted, 1 our bug.', width),
+    wrap(
+      'Exit codes: 0 done or accepted, 2 a mistake in what was given, 3 rejected, 4 out of budget or cannot tell, 130 interrupted, 1 our bug.',
+      width,
+    ),
   ].join('\n')
 }
 

@@ -25,6 +25,8 @@ export async function keepingRun<T>(
   } catch (error) {
     if (kept === '') throw error
     if (signal.aborted) screen.warn(`stopped; ${resumeLine(verb, recipe, kept)}`)
+    else if (error instanceof UserError && error.inRecipe)
+      throw new UserError(`${error.message}\nWhat was done is kept in ${kept}. A changed recipe needs a new run`, { cause: error })
     else if (error instanceof UserError)
       throw new UserError(
         `${error.message}\nWhat was done is kept. A changed recipe needs a new run; with this one ${resumeLine(verb, recipe, kept)}`,

@@ -76,8 +76,14 @@ async function votesOf(judge: Judge, pairs: readonly JudgedPair[], seed: number)
   if (!Array.isArray(votes) || votes.length !== pairs.length)
     throw new UserError(
       `judge ${judge.name}: must vote on each of ${pairs.length} pairs, got ${Array.isArray(votes) ? votes.length : typeof votes}; mend the judge`,
+      { inRecipe: inRecipe(judge) },
     )
-  return votes.map((vote, i) => parseVotes(`judge ${judge.name}, pair ${i + 1}`, vote))
+  return votes.map((vote, i) => parseVotes(`judge ${judge.name}, pair ${i + 1}`, vote, { inRecipe: inRecipe(judge) }))
+}
+
+/** Whether a judge is a function of the recipe; a command or a file can be mended beside it. */
+function inRecipe({ kind }: Judge): boolean {
+  return kind === 'simulated' || kind === 'goals'
 }
 
 async function said(judge: Judge, pairs: readonly JudgedPair[], seed: number): Promise<unknown> {
@@ -85,6 +91,6 @@ async function said(judge: Judge, pairs: readonly JudgedPair[], seed: number): P
     return await judge.votes(pairs, seed)
   } catch (cause) {
     if (cause instanceof UserError) throw cause
-    throw new UserError(`judge ${judge.name}: must vote, but it threw ${cause}; mend the judge`, { cause })
+    throw new UserError(`judge ${judge.name}: must vote, but it threw ${cause}; mend the judge`, { cause, inRecipe: inRecipe(judge) })
   }
 }

@@ -26,6 +26,7 @@ export function goalScale(goals: readonly Goal[], samples: readonly Sample[]): G
     const came = samples.length < 2 ? `${samples.length} sample(s)` : `${mean[k]} on all ${samples.length}`
     throw new UserError(
       `goal ${goal.name}: must vary on the reference model's samples, got ${came}; sample more or longer, or drop this goal`,
+      { inRecipe: true },
     )
   })
   return { goals, mean, sd, samples: samples.length }
@@ -58,7 +59,7 @@ function measure(goal: Goal, sample: Sample): number {
   const wrong = (got: unknown, cause?: unknown) =>
     new UserError(
       `goal ${goal.name}: must measure a finite number, got ${got} on ${JSON.stringify(sample.text.slice(0, 60))}; mend its measure`,
-      { cause },
+      { cause, inRecipe: true },
     )
   let value: number
   try {

@@ -9,6 +9,13 @@ export class ShapeError extends Error {
  */
 export class UserError extends Error {
   override name = 'UserError'
+  /** Whether the mistake is in the recipe itself: the same recipe meets it again, so a run that it stopped can not go on. */
+  readonly inRecipe: boolean
+
+  constructor(message: string, { inRecipe = false, ...options }: ErrorOptions & { inRecipe?: boolean } = {}) {
+    super(message, options)
+    this.inRecipe = inRecipe
+  }
 }
 
 /** Throws a ShapeError unless the condition holds; the message is only built when it is needed. */

@@ -73,6 +73,32 @@ describe('a recipe', () => {
       /^accept: must name what is measured \(.*\), got winrate; did you mean winRate\?$/,
     ],
     [{ ...asked(), prior, accept: { utility: { atLeast: 0 } } }, /^accept: must name what is measured \(winRate, .* kind\), got utility/],
+    [
+      { ...asked(), prior, accept: {}, stop: { guards: { winRat: { atLeast: 0 } } } },
+      /^stop\.guards: must name .* got winRat; did you mean winRate\?$/,
+    ],
+    [{ ...asked(), prior, accept: { toString: { atLeast: 0 } } }, /^accept: must name what is measured .* got toString$/],
+    [
+      { ...asked({ judge: { votes: 'v.jsonl' } }), prior, stop: { patience: 2 } },
+      /^stop\.patience: must be left out where no win rate is measured/,
+    ],
+    [
+      { ...asked(), prior, accept: { winRate: { between: [0.8, 0.5] } } },
+      /^accept\.winRate: between must go from low to high, got 0\.8 and 0\.5; write between\(0\.5, 0\.8\)$/,
+    ],
+    [{ ...asked(), prior, accept: { winRate: { atLeast: 1.2 } } }, /^accept\.winRate: .* got ≥ 1\.2; the measure lies from 0 to 1$/],
+    [{ ...asked(), prior, accept: { klFromReference: { atMost: -1 } } }, /got ≤ -1; the measure lies at 0 or above$/],
+    [{ ...asked(), prior, accept: { lengthRatio: { between: [-2, -1] } } }, /^accept\.lengthRatio: .* the measure lies at 0 or above$/],
+    [{ ...asked(), prior, stop: { guards: { shareEnded: { atLeast: 2 } } } }, /^stop\.guards\.shareEnded: .* from 0 to 1$/],
+    [
+      { ...asked(), prior, accept: { winRate: { atLeast: 0.9 } }, look: { development: 24, sealed: 76 } },
+      /^accept\.winRate: must be a bound that a look at 24 prompts can meet, got ≥ 0\.9, where 24 of 24 has its lower end at 0\.858; move the bound, or look at 36 prompts$/,
+    ],
+    [
+      { ...asked(), prior, accept: { shareEnded: { atMost: 0.1 } }, look: { development: 24, sealed: 24 } },
+      /where 0 of 24 has its upper end at 0\.142; move the bound, or look at 36 prompts$/,
+    ],
+    [{ ...asked(), prior, accept: { winRate: { atLeast: 1 } } }, /where 96 of 96 has its lower end at 0\.962; move the bound$/],
     [{ ...asked(), prior, gold: 'kind' }, /^gold: must share no word with kind, got .*; what was trained on cannot certify itself/],
     [
       { ...file, objective: { name: 'dpoo' } },

@@ -4,6 +4,7 @@ import type { Lora } from '../models/index.ts'
 import { type CustomLoss, type Objective, objectiveFrom, objectives } from '../objectives/index.ts'
 import type { Bound } from '../runs/index.ts'
 import { type Course, type Optimizer, optimizerFrom, scheduleFrom } from '../train/index.ts'
+import { checkBounds } from './bounds.ts'
 import { didYouMean, recipeError } from './recipe-error.ts'
 import { type ParsedRecipe, type RecipeInput, recipeSchema } from './schema.ts'
 
@@ -156,17 +157,6 @@ export function judgeByGoals(weights: Readonly<Record<string, number>>): JudgeBy
   return { kind: 'byGoals', weights }
 }
 
-/** What can be measured of a policy beside its reference, and so be demanded under `accept`. */
-export function measuresOf({ prior, gold }: Recipe, { judge }: OnPolicy): string[] {
-  return [
-    ...(judge.kind === 'votes' ? [] : ['winRate']),
-    ...['klFromReference', 'perplexityRise', 'lengthRatio', 'shareEnded'],
-    ...(judge.kind !== 'byGoals' && judge.utility !== undefined ? ['utility'] : []),
-    ...(prior?.goals ?? []).map(({ name }) => name),
-    ...(gold ? ['gold'] : []),
-  ]
-}
-
 /** Texts are learned token by token, preferences are not. */
 function checkKinds({ preferences, objective, prior, fresh, train }: Recipe) {
   const texts = preferences.kind === 'texts'
@@ -191,7 +181,7 @@ function checkKinds({ preferences, objective, prior, fresh, train }: Recipe) {
 
 /** What fields say of each other, so that a run does not find it out after its first round. */
 function checkOnPolicy(made: Recipe, preferences: OnPolicy) {
-  const { objective, accept, prior, gold } = made
+  const { objective, prior, gold } = made
   if (objective.kind.sides !== 2)
     throw new UserError(
       `objective.name: must be an objective of pairs for preferences from votes, got ${objective.name}; choose from ${pairObjectives().join(', ')}`,
@@ -203,7 +193,7 @@ function checkOnPolicy(made: Recipe, preferences: OnPolicy) {
         `${where}: must name ${what} (${known.join(', ') || 'none: the recipe has no prior'}), got ${strange}${didYouMean(strange, known)}`,
       )
   }
-  must('accept', Object.keys(accept), measuresOf(made, preferences), 'what is measured')
+  checkBounds(made, preferences)
   const { judge } = preferences
   const goalNames = (prior?.goals ?? []).map(({ name }) => name)
   if (judge.kind === 'byGoals') must('preferences.judge.goals', Object.keys(judge.weights), goalNames, 'goals of the prior')

@@ -33,11 +33,12 @@ export interface Judge {
  *
  * throws  UserError unless they are two finite numbers ≥ 0 that are not both 0
  */
-export function parseVotes(where: string, votes: unknown): Votes {
+export function parseVotes(where: string, votes: unknown, from: { inRecipe?: boolean } = {}): Votes {
   const fine = Array.isArray(votes) && votes.length === 2 && votes.every((v) => Number.isFinite(v) && v >= 0) && votes[0] + votes[1] > 0
   if (fine) return [votes[0], votes[1]]
   throw new UserError(
     `${where}: votes must be two numbers ≥ 0, not both 0, got ${JSON.stringify(votes)}; write for example "votes": [1, 0]`,
+    from,
   )
 }
 

@@ -1,0 +1,112 @@
+import { shareEnded, winRate } from '../accept/index.ts'
+import { UserError } from '../graph/index.ts'
+import { type Bound, type Estimate, edges, sayBound } from '../runs/index.ts'
+import type { OnPolicy, Recipe } from './recipe.ts'
+import { didYouMean } from './recipe-error.ts'
+
+/** What can be measured of a policy beside its reference, and so be bounded. */
+interface Measurable {
+  /** What the measure can be at all. */
+  readonly range: readonly [low: number, high: number]
+  /** A share: its interval when all of so many prompts, with so many completions each, say the same. */
+  readonly unanimous?: (prompts: number, perPrompt: number, yes: boolean) => Estimate
+}
+
+const anything: Measurable = { range: [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY] }
+const above0: Measurable = { range: [0, Number.POSITIVE_INFINITY] }
+
+/** Everything that a run of a recipe measures, by name. */
+export function measurable({ prior, gold }: Recipe, { judge }: OnPolicy): Readonly<Record<string, Measurable>> {
+  const all = <T>(prompts: number, perPrompt: number, one: T) => Array.from({ length: prompts }, () => Array<T>(perPrompt).fill(one))
+  const utility = judge.kind !== 'byGoals' && judge.utility !== undefined
+  return {
+    ...(judge.kind === 'votes'
+      ? {}
+      : {
+          winRate: {
+            range: [0, 1],
+            unanimous: (prompts, perPrompt, yes) => winRate(all(prompts, perPrompt, yes ? ([1, 0] as const) : ([0, 1] as const))),
+          },
+        }),
+    klFromReference: above0,
+    perplexityRise: { range: [-1, Number.POSITIVE_INFINITY] },
+    lengthRatio: above0,
+    shareEnded: { range: [0, 1], unanimous: (prompts, perPrompt, yes) => shareEnded(all(prompts, perPrompt, yes)) },
+    ...(utility ? { utility: anything } : {}),
+    ...Object.fromEntries((prior?.goals ?? []).map(({ name }) => [name, anything])),
+    ...(gold ? { gold: anything } : {}),
+  }
+}
+
+/**
+ * Makes sure that what `accept` and `stop` bound is measured, and that some result can meet each bound.
+ *
+ * throws  UserError with the nearest name, or with what could be met
+ */
+export function checkBounds(recipe: Recipe, preferences: OnPolicy): void {
+  const known = measurable(recipe, preferences)
+  const names = Object.keys(known)
+  for (const [field, bounds] of [
+    ['accept', recipe.accept],
+    ['stop.guards', recipe.stop.guards ?? {}],
+  ] as const)
+    for (const [name, bound] of Object.entries(bounds)) {
+      const measure = Object.hasOwn(known, name) ? known[name]! : undefined
+      if (!measure) throw new UserError(`${field}: must name what is measured (${names.join(', ')}), got ${name}${didYouMean(name, names)}`)
+      checkRange(`${field}.${name}`, bound, measure.range)
+      if (field === 'accept') checkUnanimous(`accept.${name}`, bound, measure, recipe)
+    }
+  if (recipe.stop.patience !== undefined && !known.winRate)
+    throw new UserError(
+      'stop.patience: must be left out where no win rate is measured, got a file of votes as the judge, which can not be asked; bound the rounds by rounds',
+    )
+}
+
+/**
+ * Makes sure that a recipe demands something of the model that it aligns; training and audits demand nothing.
+ *
+ * throws  UserError with what can be demanded
+ */
+export function checkDemands(recipe: Recipe): void {
+  const { preferences, accept } = recipe
+  if (preferences.kind !== 'onPolicy' || Object.keys(accept).length > 0) return
+  throw new UserError(
+    `accept: must demand something, got nothing, which every model meets; bound one or more of ${Object.keys(measurable(recipe, preferences)).join(', ')}, for example { "shareEnded": { "atLeast": 0.7 } }`,
+  )
+}
+
+function checkRange(where: string, bound: Bound, [low, high]: Measurable['range']): void {
+  const [from, to] = edges(bound)
+  if (from > to) throw new UserError(`${where}: between must go from low to high, got ${from} and ${to}; write between(${to}, ${from})`)
+  if (from <= high && to >= low) return
+  const lies = Number.isFinite(high) ? `from ${low} to ${high}` : `at ${low} or above`
+  throw new UserError(`${where}: must be a bound that a result can meet, got ${sayBound(bound)}; the measure lies ${lies}`)
+}
+
+/** A share's interval is never narrower than where all prompts agree. */
+function checkUnanimous(where: string, bound: Bound, { unanimous }: Measurable, { look }: Recipe): void {
+  if (!unanimous) return
+  const prompts = Math.min(look.development, look.sealed)
+  const [from, to] = edges(bound)
+  const fits = (n: number) => unanimous(n, look.perPrompt, true).low >= from && unanimous(n, look.perPrompt, false).high <= to
+  if (fits(prompts)) return
+  const [best, least] = [unanimous(prompts, look.perPrompt, true).low, unanimous(prompts, look.perPrompt, false).high]
+  const end =
+    best < from
+      ? `${prompts} of ${prompts} has its lower end at ${best.toFixed(3)}`
+      : `0 of ${prompts} has its upper end at ${least.toFixed(3)}`
+  const enough = [...doubled(prompts)].find(fits)
+  const more = enough === undefined ? 'move the bound' : `move the bound, or look at ${smallest(prompts, enough, fits)} prompts`
+  throw new UserError(`${where}: must be a bound that a look at ${prompts} prompts can meet, got ${sayBound(bound)}, where ${end}; ${more}`)
+}
+
+function* doubled(n: number): Generator<number> {
+  for (let m = 2 * n; m <= 4096; m *= 2) yield m
+}
+
+/** The smallest number above `no` at which something holds that holds at `yes` and from then on. */
+function smallest(no: number, yes: number, holds: (n: number) => boolean): number {
+  if (yes - no <= 1) return yes
+  const middle = Math.floor((no + yes) / 2)
+  return holds(middle) ? smallest(no, middle, holds) : smallest(middle, yes, holds)
+}
