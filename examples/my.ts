@@ -22,6 +22,6 @@ export default recipe({
   // 4. Backpropagation, from the original model in every round.
   train: { optimizer: adamw({ lr: 2e-4 }), schedule: 'linear', batch: 8, epochs: 1, lora: { rank: 16, alpha: 32 } },
   // 5. What must hold, with its whole 95 % interval, on sealed prompts that are looked at once; otherwise another round.
-  accept: { winRate: atLeast(0.55), klFromReference: atMost(20), perplexityRise: atMost(0.2) },
+  accept: { winRate: atLeast(0.55), klFromReference: atMost(20), forwardKl: atMost(0.15) },
   rounds: 3,
 })

@@ -85,6 +85,7 @@ function located(given: Recipe, folder: string): Recipe {
   return {
     ...given,
     model,
+    look: given.look.texts ? { ...given.look, texts: find(given.look.texts) } : given.look,
     preferences: {
       ...preferences,
       prompts: typeof prompts === 'string' ? find(prompts) : prompts,

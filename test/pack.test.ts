@@ -38,7 +38,7 @@ describe.skipIf(!built)(`the package${built ? '' : ' (not run here: dist is olde
       ...['LICENSE', 'README.md', 'package.json', 'examples/my.ts', 'docs/examples.md', 'docs/recipe.md', 'docs/sources.md'],
       ...['gold.ts', 'prompts.jsonl', 'recipe.ts', 'voter.ts'].map((name) => `examples/stories/${name}`),
       ...['config', 'generation_config', 'measured', 'tokenizer', 'tokenizer_config'].map((name) => `box/stories5m/${name}.json`),
-      ...['README.md', 'model.safetensors'].map((name) => `box/stories5m/${name}`),
+      ...['README.md', 'model.safetensors', 'texts.jsonl'].map((name) => `box/stories5m/${name}`),
       ...modules.flatMap((module) => [`dist/${module}.js`, `dist/${module}.d.ts`]),
     ]
     expect(paths).toEqual(wanted.toSorted())

@@ -37,11 +37,11 @@ export const stories = {
     gold: atLeast(0), //             and so did a measure that nothing was trained on
     shareEnded: atLeast(0.7),
     lengthRatio: between(0.6, 1.3),
-    perplexityRise: atMost(0.2), //  on the reference's own stories
+    perplexityRise: atMost(0.2), //  on stories by another model
     klFromReference: atMost(20), //  nats per completion
   },
   gold,
-  look: { development: 44, sealed: 76, perPrompt: 2, scored: 24 },
+  look: { development: 44, sealed: 76, perPrompt: 2, scored: 24, texts: '../../box/stories5m/texts.jsonl' },
   rounds: 3,
 } satisfies RecipeInput
 

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -12,6 +12,7 @@ import { onPolicy, type Recipe, type RecipeInput, recipe } from '../recipe/recip
 import { evaluationSchema, openRun, roundFolder, sampleSchema } from '../runs/index.ts'
 import { type AlignOptions, align } from './align.ts'
 import { look } from './look.ts'
+import { openLookTexts } from './look-texts.ts'
 import { openModels } from './open-models.ts'
 import type { Watch } from './watch.ts'
 
@@ -78,7 +79,7 @@ describe('align', () => {
     const run = await openRun(join(folder, 'budget'))
     const { measures, correlations, contribution } = await run.read('rounds/02/evaluation.json', evaluationSchema)
     expect(Object.keys(measures).sort()).toEqual(
-      ['gold', 'klFromReference', 'lengthRatio', 'perplexityRise', 'shareEnded', 'utility', 'vowels', 'winRate'].sort(),
+      ['gold', 'klFromReference', 'lengthRatio', 'forwardKl', 'shareEnded', 'utility', 'vowels', 'winRate'].sort(),
     )
     expect(correlations.map(({ with: other }) => other)).toEqual(['vowels', 'the judge’s utility'])
     // Both rounds' pairs were labelled: five votes on each.
@@ -199,10 +200,13 @@ describe('align', () => {
       before,
       prompts: asked,
     }
-    const { evaluation } = await look({ ...given, maxTokens: 10, seed: 2 }, { round: 1, look: 'development' })
+    await writeFile(join(folder, 'texts.jsonl'), ['Once there was', 'a', 'b c d'].map((text) => `${JSON.stringify({ text })}\n`).join(''))
+    const { texts } = await openLookTexts(join(folder, 'texts.jsonl'), checkpoint, {})
+    const { evaluation } = await look({ ...given, texts, maxTokens: 10, seed: 2 }, { round: 1, look: 'development' })
     await models.engine.close()
-    const { klFromReference, perplexityRise, lengthRatio } = evaluation.measures
-    for (const { low, high } of [klFromReference!, perplexityRise!]) expect(Math.max(-low, high)).toBeLessThan(1e-5)
+    const { klFromReference, forwardKl, perplexityRise, lengthRatio } = evaluation.measures
+    expect(perplexityRise!.n).toBe(3)
+    for (const { low, high } of [klFromReference!, forwardKl!, perplexityRise!]) expect(Math.max(-low, high)).toBeLessThan(1e-5)
     expect(lengthRatio!.estimate).toBeCloseTo(1, 0)
   })
 
@@ -254,7 +258,7 @@ describe('align', () => {
       gold: goal('ends', ({ ended }) => Number(ended), { about: 'comes to its end' }),
       train: { optimizer: { name: 'adamw', lr: 3e-3 }, batch: 8, epochs: 3 },
       accept: { winRate: atLeast(0.5), lengthRatio: atLeast(1) },
-      look: { development: 60, sealed: 4 },
+      look: { development: 60, sealed: 20 },
     }
     const { verdict, reasons, run } = await align(tiny('gamed', gamed))
     expect(verdict).toBe('rejected')

@@ -52,6 +52,7 @@ export function alignWork(
   preferences: OnPolicy,
   { train: prompts }: Pick<PromptParts, 'train'>,
   { contextLength }: DecoderConfig,
+  textTokens = 0,
 ): { round: Work; all: Work } {
   const { perPrompt, compare, trainOn, sampling } = preferences
   const before = prompts.reduce((sum, { ids }) => sum + ids.length, 0) / prompts.length
@@ -62,7 +63,11 @@ export function alignWork(
   const read = (n: number) => ({ positions: n * before, wanted: 0 })
   const lookAt = (n: number) => {
     const scored = Math.min(look.scored ?? n, n)
-    return add(read(2 * n), { positions: 2 * scored * (before + look.perPrompt * after), wanted: 2 * scored * look.perPrompt * after })
+    const texts = { positions: textTokens, wanted: textTokens }
+    return [read(2 * n), texts].reduce(add, {
+      positions: 2 * scored * (before + look.perPrompt * after),
+      wanted: 2 * scored * look.perPrompt * after,
+    })
   }
   // Pairs of a prompt share its tree where that is not too long; else each has its own.
   const shared = before + perPrompt * after <= LONGEST_JOINED

@@ -40,6 +40,7 @@ export async function lookAtRound(
       gold: recipe.gold,
       before: referenceTexts[which],
       prompts,
+      ...(rounds.texts ? { texts: rounds.texts } : {}),
       ...limits,
       seed: seedFor(recipe.seed, `after/${which}/${round}`),
     },

@@ -1,5 +1,6 @@
 import {
   correlation,
+  forwardKl,
   judgeCriteria,
   klFromReference,
   lengthRatio,
@@ -15,9 +16,11 @@ import { logpOf, type SampledText, sampleTexts, treeOf } from '../collect/sample
 import { type Goal, type GoalScale, type Judge, scores } from '../goals/index.ts'
 import { type Policy, scoreTrees } from '../policy/index.ts'
 import type { Reference } from '../policy/reference.ts'
+import type { Text } from '../preferences/index.ts'
 import type { OnPolicy, Recipe } from '../recipe/recipe.ts'
 import type { Correlation, Estimate, Evaluation, SampleRow } from '../runs/index.ts'
 import { alarmsOf } from './alarms.ts'
+import { textNlls } from './look-texts.ts'
 import { placeOf } from './place.ts'
 
 /** What a look needs: who is compared, by whom, on which prompts. */
@@ -31,9 +34,11 @@ export interface Look {
   /** Goals of the prior and, last, the gold measure where there is one, on the scale of the reference's samples. */
   readonly goalScale: GoalScale | undefined
   readonly gold: Goal | undefined
-  /** Completions of each prompt by the reference at temperature 1: the other side, and the held-out text. */
+  /** Completions of each prompt by the reference at temperature 1: the other side, and what the forward KL is taken on. */
   readonly before: readonly (readonly SampledText[])[]
   readonly prompts: readonly Prompt[]
+  /** Real text, for the perplexity. */
+  readonly texts?: readonly Text[]
   readonly maxTokens?: number
   readonly seed: number
   readonly onCompletion?: () => void
@@ -47,7 +52,7 @@ export async function look(
   given: Look,
   at: { round: number; look: Evaluation['look'] },
 ): Promise<{ evaluation: Evaluation; rows: SampleRow[] }> {
-  const { policy, checkpoint, prompts, judge, before, seed, recipe } = given
+  const { policy, checkpoint, prompts, judge, before, seed, recipe, texts } = given
   const perPrompt = before[0]!.length
   const after = await sampleTexts(policy, checkpoint, prompts, {
     seed,
@@ -71,18 +76,18 @@ export async function look(
   const [scoredAfter, scoredBefore] = [after.slice(0, scored), before.slice(0, scored)]
   const referenceOfAfter = grouped(await given.reference.logps(scoredAfter.map(treeOf)))
   const policyOfBefore = grouped(await scoreTrees(policy, scoredBefore.map(treeOf)))
-  await policy.rest()
 
   const measures: Record<string, Estimate> = {
     ...(answers ? { winRate: winRate(answers.map((group) => group.map(({ votes }) => votes))) } : {}),
     klFromReference: klFromReference(scoredAfter.map((group, i) => group.map((one, k) => logpOf(one) - referenceOfAfter[i]![k]!))),
-    perplexityRise: perplexityRise(
+    forwardKl: forwardKl(
       scoredBefore.map((group, i) => ({
         tokens: total(group, ({ completion }) => completion.ids.length),
         policy: -total(policyOfBefore[i]!, (logp) => logp),
         reference: -total(group, logpOf),
       })),
     ),
+    ...(texts ? { perplexityRise: perplexityRise(await textNlls(policy, given.reference, texts)) } : {}),
     lengthRatio: lengthRatio(
       column(after, ({ tokens }) => tokens),
       column(before, ({ tokens }) => tokens),
@@ -92,6 +97,7 @@ export async function look(
       ? { utility: meanDifference('utility', column(after, judge.utility), column(before, judge.utility), 'log-odds') }
       : {}),
   }
+  await policy.rest()
   const standings = standingsOf(given.goalScale, before, after)
   for (const [name, { after: now, before: then }] of standings)
     measures[name === given.gold?.name ? 'gold' : name] = meanDifference(name, now, then, 'sd')

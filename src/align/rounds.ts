@@ -5,9 +5,11 @@ import { dealPrompts, type Prompt, type PromptParts } from '../collect/prompts.t
 import type { SampledText } from '../collect/sample-texts.ts'
 import { hashFile, hashText } from '../files/index.ts'
 import { UserError } from '../graph/index.ts'
+import type { Text } from '../preferences/index.ts'
 import type { OnPolicy, Recipe } from '../recipe/recipe.ts'
 import { type DataFile, type Evaluation, type Parts, type Run, roundFolder } from '../runs/index.ts'
 import { alignWork, estimate, type Needs, type Work } from './estimate.ts'
+import { openLookTexts } from './look-texts.ts'
 import type { Models } from './open-models.ts'
 import { throughputOf } from './throughput.ts'
 import type { begin, Watch } from './watch.ts'
@@ -21,6 +23,8 @@ export interface Rounds {
   /** How many prompts each rollout of a round samples; a round trains on one rollout before it samples the next. */
   readonly rollouts: readonly number[]
   readonly data: readonly DataFile[]
+  /** Real text that every look measures the perplexity on. */
+  readonly texts?: readonly Text[]
   readonly watch: Watch
   readonly signal?: AbortSignal
   /** All pairs with their votes, by round. */
@@ -44,6 +48,7 @@ export async function openRounds(recipe: Recipe, models: Models, watch: Watch, s
       `preferences: align collects its own preferences from prompts and a judge, got a file of ${preferences.kind === 'file' ? 'pairs' : 'texts'}; use onPolicy({ prompts, judge }), or run: innate train`,
     )
   const prompts = await dealPrompts(recipe, preferences, models.checkpoint)
+  const texts = recipe.look.texts === undefined ? undefined : await openLookTexts(recipe.look.texts, models.checkpoint, watch)
   if (preferences.judge.kind !== 'byGoals') await preferences.judge.prepare?.()
   return {
     recipe,
@@ -51,7 +56,8 @@ export async function openRounds(recipe: Recipe, models: Models, watch: Watch, s
     models,
     prompts,
     rollouts: rolloutsOf(prompts.train.length, preferences),
-    data: [await promptData(preferences, prompts)],
+    data: [await promptData(preferences, prompts), ...(texts ? [texts.data] : [])],
+    ...(texts ? { texts: texts.texts } : {}),
     watch,
     ...(signal ? { signal } : {}),
     voted: [],
@@ -73,10 +79,17 @@ export async function keepParts({ prompts, watch }: Rounds, run: Run): Promise<v
 }
 
 /** What one round and all of them will take; measures the machine for a moment. */
-export async function needsOf({ recipe, preferences, models, prompts }: Rounds): Promise<{ round: Needs; all: Needs; rounds: number }> {
+export async function needsOf({
+  recipe,
+  preferences,
+  models,
+  prompts,
+  texts,
+}: Rounds): Promise<{ round: Needs; all: Needs; rounds: number }> {
   const { config } = models.checkpoint
   const speed = await throughputOf(models.engine)
-  const { round, all } = alignWork(recipe, preferences, prompts, config)
+  const textTokens = (texts ?? []).flatMap(({ trees }) => trees).reduce((sum, { completions }) => sum + completions[0]!.length, 0)
+  const { round, all } = alignWork(recipe, preferences, prompts, config, textTokens)
   const needed = (work: Work) => estimate(config, recipe.train, work, speed)
   return { round: needed(round), all: needed(all), rounds: recipe.rounds }
 }

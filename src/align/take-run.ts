@@ -30,10 +30,11 @@ function announced(run: Run, watch: Watch): Run {
 
 /** What decides the numbers of a run. Files may have moved, so they are compared by their content. */
 function begunWith({ kind, recipe, model, data = [] }: Pick<Manifest, 'kind' | 'recipe' | 'model'> & Pick<NewManifest, 'data'>) {
-  const { run: _, model: __, keepRounds: ___, preferences, train, ...rest } = JSON.parse(JSON.stringify(recipe))
+  const { run: _, model: __, keepRounds: ___, preferences, train, look, ...rest } = JSON.parse(JSON.stringify(recipe))
   const { checkpointSeconds: ____, ...settings } = train ?? {}
   const { pairs: _____, prompts: ______, file: _______, ...how } = preferences ?? {}
-  return { kind, ...rest, train: settings, preferences: how, model: model.sha256, data: data.map(({ sha256 }) => sha256) }
+  const { texts: ________, ...looks } = look ?? {}
+  return { kind, ...rest, look: looks, train: settings, preferences: how, model: model.sha256, data: data.map(({ sha256 }) => sha256) }
 }
 
 type Difference = [field: string, a: unknown, b: unknown]

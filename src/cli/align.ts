@@ -1,4 +1,5 @@
 import { align as alignRecipe } from '../align/index.ts'
+import type { Recipe } from '../recipe/index.ts'
 import { command, exitCodes, integer, text, toggle } from './command.ts'
 import { keepingRun } from './keeping-run.ts'
 import { recipeFor } from './recipe-for.ts'
@@ -24,7 +25,7 @@ export const align = command({
     )
     const { verdict, round: _, look: __, ...beside } = result
     screen.emit({ verdict, ...beside })
-    for (const line of verdictLines(result, screen)) screen.line(line)
+    for (const line of verdictLines(result, screen, maxTokensOf(recipe))) screen.line(line)
     return {
       accepted: exitCodes.done,
       rejected: exitCodes.rejected,
@@ -33,3 +34,7 @@ export const align = command({
     }[verdict]
   },
 })
+
+function maxTokensOf({ preferences }: Recipe): number | undefined {
+  return preferences.kind === 'onPolicy' ? preferences.sampling.maxTokens : undefined
+}

@@ -7,6 +7,7 @@ import { columns, wrap } from './screen.ts'
 export function verdictLines(
   { verdict, reasons, criteria, look, run, model, gold, place, alarms = [] }: Aligned,
   { colour, width }: Pick<Screen, 'colour' | 'width'>,
+  maxTokens?: number,
 ): string[] {
   const paint = { accepted: colour.green, rejected: colour.red, 'out of budget': colour.yellow, 'cannot tell': colour.yellow }[verdict]
   const rows = criteria.map(({ name, bound, unit, met, ...measured }) => row(met ? '✓' : '✗', name, measured, sayBound(bound, unit)))
@@ -21,6 +22,7 @@ export function verdictLines(
     '',
     `${look === 'sealed' ? 'sealed prompts' : 'development prompts'}, estimates with 95 % intervals:`,
     columns(rows, width),
+    ...(maxTokens === undefined ? [] : [wrap(`KL and length are of completions of at most ${maxTokens} tokens.`, width)]),
     '',
     ...alarms.flatMap(({ alarm, why, remedy }) => [wrap(`${colour.yellow(`ALARM ${alarm}`)}: ${why}; ${remedy}`, width), '']),
     columns([...(model ? [['model', model]] : []), ['run', run], ['report', `${run}/report.html`]], width),

@@ -16,7 +16,7 @@ const anything: Measurable = { range: [Number.NEGATIVE_INFINITY, Number.POSITIVE
 const above0: Measurable = { range: [0, Number.POSITIVE_INFINITY] }
 
 /** Everything that a run of a recipe measures, by name. */
-export function measurable({ prior, gold }: Recipe, { judge }: OnPolicy): Readonly<Record<string, Measurable>> {
+export function measurable({ prior, gold, look }: Recipe, { judge }: OnPolicy): Readonly<Record<string, Measurable>> {
   const all = <T>(prompts: number, perPrompt: number, one: T) => Array.from({ length: prompts }, () => Array<T>(perPrompt).fill(one))
   const utility = judge.kind !== 'byGoals' && judge.utility !== undefined
   return {
@@ -29,7 +29,8 @@ export function measurable({ prior, gold }: Recipe, { judge }: OnPolicy): Readon
           },
         }),
     klFromReference: above0,
-    perplexityRise: { range: [-1, Number.POSITIVE_INFINITY] },
+    forwardKl: above0,
+    ...(look.texts ? { perplexityRise: { range: [-1, Number.POSITIVE_INFINITY] } } : {}),
     lengthRatio: above0,
     shareEnded: { range: [0, 1], unanimous: (prompts, perPrompt, yes) => shareEnded(all(prompts, perPrompt, yes)) },
     ...(utility ? { utility: anything } : {}),
@@ -52,6 +53,10 @@ export function checkBounds(recipe: Recipe, preferences: OnPolicy): void {
   ] as const)
     for (const [name, bound] of Object.entries(bounds)) {
       const measure = Object.hasOwn(known, name) ? known[name]! : undefined
+      if (!measure && name === 'perplexityRise')
+        throw new UserError(
+          `${field}.perplexityRise: must have look.texts, a file of real text, got none; name one, or bound forwardKl (nats per token), which is taken on the reference's own samples`,
+        )
       if (!measure) throw new UserError(`${field}: must name what is measured (${names.join(', ')}), got ${name}${didYouMean(name, names)}`)
       checkRange(`${field}.${name}`, bound, measure.range)
       if (field === 'accept') checkUnanimous(`accept.${name}`, bound, measure, recipe)

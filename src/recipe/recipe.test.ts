@@ -77,6 +77,10 @@ describe('a recipe', () => {
       { ...asked(), prior, accept: {}, stop: { guards: { winRat: { atLeast: 0 } } } },
       /^stop\.guards: must name .* got winRat; did you mean winRate\?$/,
     ],
+    [
+      { ...asked(), prior, accept: { perplexityRise: { atMost: 0.2 } } },
+      /^accept\.perplexityRise: must have look\.texts, a file of real text, got none; name one, or bound forwardKl \(nats per token\)/,
+    ],
     [{ ...asked(), prior, accept: { toString: { atLeast: 0 } } }, /^accept: must name what is measured .* got toString$/],
     [
       { ...asked({ judge: { votes: 'v.jsonl' } }), prior, stop: { patience: 2 } },

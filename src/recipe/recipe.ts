@@ -68,8 +68,10 @@ export interface Looks {
   readonly sealed: number
   /** Completions of each prompt on both sides. */
   readonly perPrompt: number
-  /** How many of the prompts the models score, for the KL and the perplexity; all unless told. */
+  /** How many of the prompts the models score, for both KLs; all unless told. */
   readonly scored?: number
+  /** A file of real text, on which the rise of the perplexity is measured. */
+  readonly texts?: string
 }
 
 /** A recipe, read and checked: the five steps in order. */

@@ -108,6 +108,7 @@ export const recipeSchema = z.strictObject({
       sealed: z.int().min(2).default(256),
       perPrompt: whole.default(1),
       scored: z.int().min(2).optional(),
+      texts: z.string().optional(),
     })
     .prefault({}),
   rounds: whole.default(3),

@@ -7,6 +7,7 @@ const flipped = stories.prior.goals.map(({ name, measure, direction, about, sour
 )
 export default recipe({
   ...stories,
+  look: { ...stories.look, texts: '../../../box/stories5m/texts.jsonl' },
   prior: goalPrior({ goals: flipped, strength: 20 }),
   preferences: { ...stories.preferences, prompts: '../prompts.jsonl' },
   rounds: 1,

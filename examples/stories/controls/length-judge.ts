@@ -6,6 +6,7 @@ const judge = simulatedVoter({ about: 'likes long completions, whatever they say
 const { lengthRatio: _, ...accept } = stories.accept
 export default recipe({
   ...stories,
+  look: { ...stories.look, texts: '../../../box/stories5m/texts.jsonl' },
   preferences: { ...stories.preferences, prompts: '../prompts.jsonl', judge },
   accept,
   stop: { guards: { shareEnded: atLeast(0.7) } },

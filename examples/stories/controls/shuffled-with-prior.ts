@@ -6,6 +6,7 @@ import { voter } from '../voter.ts'
 const { utility: _, ...accept } = stories.accept
 export default recipe({
   ...stories,
+  look: { ...stories.look, texts: '../../../box/stories5m/texts.jsonl' },
   kappa: 5,
   preferences: { ...stories.preferences, prompts: '../prompts.jsonl', judge: shuffled(voter) },
   accept,

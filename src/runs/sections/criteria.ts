@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import { edges, sayBound } from '../bound.ts'
 import { type Html, html } from '../html.ts'
 import { together } from '../numbers.ts'
@@ -16,7 +17,9 @@ export const criteria: Section = {
       lookOf(data) === 'sealed'
         ? 'the sealed prompts, looked at once'
         : 'the development slice; only a look at sealed prompts can confirm them'
-    return `Measured on ${prompts}. The shaded side is allowed; a criterion is met when its whole interval lies there.`
+    const limit = limitOf(data)
+    const upTo = limit === undefined ? '' : ` KL and length are of completions of at most ${limit} tokens.`
+    return `Measured on ${prompts}. The shaded side is allowed; a criterion is met when its whole interval lies there.${upTo}`
   },
   render(data) {
     const { verdict, evaluations, manifest } = data
@@ -25,6 +28,12 @@ export const criteria: Section = {
     return html`${found.map((criterion) => row(criterion, manifest.judge?.kind === 'simulated', manifest.gold?.about))}${besideCriteria(data)}`
   },
 }
+
+/** `preferences.maxTokens`, on which KL and length depend. */
+function limitOf({ manifest: { recipe } }: ReportData): number | undefined {
+  return limited.safeParse(recipe).data?.preferences.sampling.maxTokens
+}
+const limited = z.object({ preferences: z.object({ sampling: z.object({ maxTokens: z.number() }) }) })
 
 function lookOf({ verdict, evaluations }: ReportData) {
   return verdict?.look ?? evaluations.at(-1)?.look

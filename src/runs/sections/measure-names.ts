@@ -1,10 +1,11 @@
 /** What a measure is called and what it says, where its own name is too short. */
 const measures: Readonly<Record<string, readonly [name: string, about: string]>> = {
   winRate: ['Win rate', 'share of comparisons with the original model that the judge decides for the trained one, ties ½'],
-  klFromReference: ['KL from the original', 'how far it moved, nats per completion'],
+  klFromReference: ['KL from the original', 'how far it moved, nats per completion up to its limit of tokens'],
   utility: ['Hidden utility', 'what the simulated voter really wants, log-odds against the original'],
-  perplexityRise: ['Perplexity rise', 'on held-out text, 0.05 is 5 %'],
-  lengthRatio: ['Length ratio', 'mean tokens against the original'],
+  forwardKl: ['Forward KL', 'what the original model’s own completions cost more, nats per token'],
+  perplexityRise: ['Perplexity rise', 'on real text, 0.05 is 5 %'],
+  lengthRatio: ['Length ratio', 'mean tokens against the original, up to the limit of tokens'],
   shareEnded: ['Share that end', 'completions that come to an end by themselves'],
   gold: ['Gold measure', 'what nothing was trained on, rise in standard deviations'],
 }

@@ -1,0 +1,47 @@
+import type { TextNll } from '../accept/index.ts'
+import type { Checkpoint } from '../checkpoints/index.ts'
+import { hashFile } from '../files/index.ts'
+import { type Policy, scoreTrees } from '../policy/index.ts'
+import type { Reference } from '../policy/reference.ts'
+import { loadTexts, type Text } from '../preferences/index.ts'
+import type { DataFile } from '../runs/index.ts'
+import { loadChatTemplate } from '../text/index.ts'
+import type { Watch } from './watch.ts'
+
+/** The real text that looks measure the perplexity on, in tokens, with what the manifest says of it. */
+export interface LookTexts {
+  readonly texts: readonly Text[]
+  readonly data: DataFile
+}
+
+/**
+ * Reads the file of `look.texts`.
+ *
+ * throws  UserError as loadTexts
+ */
+export async function openLookTexts(file: string, checkpoint: Checkpoint, watch: Watch): Promise<LookTexts> {
+  const { rows, texts, quarantined, counts } = await loadTexts(file, checkpoint, { template: await loadChatTemplate(checkpoint.folder) })
+  if (quarantined.length > 0)
+    watch.note?.(`${file}: ${quarantined.length} of ${rows} texts can not be used (${Object.keys(counts).join(', ')})`)
+  return {
+    texts,
+    data: { role: 'look.texts', path: file, sha256: await hashFile(file), rows, used: texts.length, quarantined: { ...counts } },
+  }
+}
+
+/** What each text costs policy and reference, summed over its tokens. */
+export async function textNlls(policy: Policy, reference: Reference, texts: readonly Text[]): Promise<TextNll[]> {
+  const trees = texts.flatMap((text) => text.trees)
+  const [mine, theirs] = [await scoreTrees(policy, trees), await reference.logps(trees)]
+  let slot = 0
+  return texts.map((text) => {
+    const cost = { tokens: 0, policy: 0, reference: 0 }
+    for (const { completions } of text.trees) {
+      cost.tokens += completions[0]!.length
+      cost.policy -= mine[slot]!
+      cost.reference -= theirs[slot]!
+      slot++
+    }
+    return cost
+  })
+}
