@@ -27,10 +27,10 @@ export async function collectPairs(rounds: Rounds, run: Run, round: number, roll
   voted[round - 1] = all.filter((row) => row.rollout <= rollout)
 }
 
-/** The very first completions are the reference's own, and the first of them is shown. */
+/** The very first completions are the reference's own, unless an edit tells it from the policy, and the first of them is shown. */
 async function samplePairs(rounds: Rounds, run: Run, round: number, rollout: number): Promise<AskedRow[]> {
   const { recipe, preferences, models, watch } = rounds
-  const { checkpoint, referencePolicy, reference, trainee } = models
+  const { checkpoint, referencePolicy, reference, trainee, startsAsReference } = models
   const file = `${roundFolder(round)}/asked.jsonl`
   if (run.has(file)) return run.readRows(file, askedSchema)
   const prompts = promptsOf(round, rounds.prompts.train, preferences)[rollout - 1]!
@@ -38,7 +38,8 @@ async function samplePairs(rounds: Rounds, run: Run, round: number, rollout: num
   const first = round === 1 && rollout === 1
   const bar = begin(watch, `round ${round}: sampling`, prompts.length * perPrompt)
   let shown = !first
-  const groups = await sampleTexts(first ? referencePolicy : trainee.policy, checkpoint, prompts, {
+  const ofReference = first && startsAsReference
+  const groups = await sampleTexts(ofReference ? referencePolicy : trainee.policy, checkpoint, prompts, {
     ...sampling,
     perPrompt,
     seed: seedFor(recipe.seed, `sample/${streamOf(round, rollout)}`),
@@ -50,7 +51,7 @@ async function samplePairs(rounds: Rounds, run: Run, round: number, rollout: num
     },
   })
   bar.done()
-  if (first) await reference.remember(groups.map(treeOf), groups.flat().map(logpOf))
+  if (ofReference) await reference.remember(groups.map(treeOf), groups.flat().map(logpOf))
   const rows = pairUp(groups, compare)
   await run.writeRows(file, rows)
   return rows

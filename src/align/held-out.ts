@@ -15,7 +15,7 @@ export const heldOutSchema = z.object({
 export type HeldOut = Readonly<z.infer<typeof heldOutSchema>>
 
 /** Preference accuracy on pairs that were not trained on: the trained policy prefers the chosen side more than the reference does. */
-export async function heldOutAccuracy({ trainee, reference }: Models, rows: readonly (Pair | Labelled)[]): Promise<HeldOut | undefined> {
+export async function heldOutAccuracy({ lookPolicy, reference }: Models, rows: readonly (Pair | Labelled)[]): Promise<HeldOut | undefined> {
   const pairs = rows.filter((row): row is Pair => 'chosen' in row)
   const prompts = new Map<string, number[]>()
   pairs.forEach(({ prompt }, i) => {
@@ -24,7 +24,7 @@ export async function heldOutAccuracy({ trainee, reference }: Models, rows: read
   })
   if (prompts.size < 2) return undefined
   const trees = pairs.map(pairTree)
-  const [mine, theirs] = [await scoreTrees(trainee.policy, trees), await reference.logps(trees)]
+  const [mine, theirs] = [await scoreTrees(lookPolicy, trees), await reference.logps(trees)]
   const ratio = (i: number, side: 0 | 1) => mine[2 * i + side]! - theirs[2 * i + side]!
   const byPrompt = (f: (i: number) => number) => [...prompts.values()].map((group) => group.map(f))
   const right = byPrompt((i) => (ratio(i, 0) > ratio(i, 1) ? 1 : ratio(i, 0) === ratio(i, 1) ? 0.5 : 0))

@@ -15,7 +15,7 @@ export async function lookAtRound(
 ): Promise<Evaluation> {
   await restoreRound(rounds, run, round)
   const { recipe, preferences, models, referenceTexts, watch } = rounds
-  const { checkpoint, referencePolicy, reference, trainee } = models
+  const { checkpoint, referencePolicy, reference, lookPolicy } = models
   const prompts = rounds.prompts[which]
   const { maxTokens } = preferences.sampling
   const { perPrompt } = recipe.look
@@ -32,7 +32,7 @@ export async function lookAtRound(
     {
       recipe,
       checkpoint,
-      policy: trainee.policy,
+      policy: lookPolicy,
       reference,
       judge,
       order: preferences.order,

@@ -1,6 +1,6 @@
 import { type Checkpoint, loadCheckpoint } from '../checkpoints/index.ts'
 import { type Engine, openEngine } from '../engine/index.ts'
-import { openPolicy, openTrainee, type Policy, type Trainee } from '../policy/index.ts'
+import { edited, openPolicy, openTrainee, type Policy, type Trainee } from '../policy/index.ts'
 import { openReference, type Reference } from '../policy/reference.ts'
 import { seedFor } from '../random/index.ts'
 import type { Recipe } from '../recipe/recipe.ts'
@@ -13,6 +13,10 @@ export interface Models {
   readonly referencePolicy: Policy
   readonly reference: Reference
   readonly trainee: Trainee
+  /** What is looked at: the trainee's policy, under the recipe's edit or not. */
+  readonly lookPolicy: Policy
+  /** Whether what is trained and the reference are one function before the first step; not where only one of them is edited. */
+  readonly startsAsReference: boolean
 }
 
 /** Loads the model once and puts it into the engine twice: as the reference, and to be trained. */
@@ -20,7 +24,18 @@ export async function openModels(recipe: Recipe, watch: Watch = {}, checkpoint?:
   const fresh = recipe.fresh ? { fresh: seedFor(recipe.seed, 'fresh') } : {}
   const loaded = checkpoint ?? (await loadCheckpoint(recipe.model, { onProgress: (line) => watch.note?.(line), ...fresh }))
   const engine = openEngine()
-  const referencePolicy = await openPolicy(engine, loaded)
-  const trainee = await openTrainee(referencePolicy, loaded, recipe.train)
-  return { engine, checkpoint: loaded, referencePolicy, reference: await openReference(referencePolicy, loaded.hash), trainee }
+  const { edit } = recipe
+  const under = (holds: boolean | undefined, policy: Policy) => (edit && holds ? edited(policy, edit.apply, edit) : policy)
+  const plain = await openPolicy(engine, loaded)
+  const trainee = await openTrainee(plain, loaded, recipe.train)
+  const referencePolicy = under(edit?.reference, plain)
+  return {
+    engine,
+    checkpoint: loaded,
+    referencePolicy,
+    reference: await openReference(referencePolicy, loaded.hash),
+    trainee: { ...trainee, policy: under(edit?.policy, trainee.policy) },
+    lookPolicy: under(edit?.looks, trainee.policy),
+    startsAsReference: edit?.policy === edit?.reference,
+  }
 }

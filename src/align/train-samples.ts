@@ -28,7 +28,7 @@ export function shownPrompts(
 
 /** Each prompt completed by the model as it was and as it is, at temperature 1 with the same random numbers. */
 export async function trainSamples(
-  { checkpoint, referencePolicy, trainee }: Models,
+  { checkpoint, referencePolicy, lookPolicy }: Models,
   { slice, prompts }: ShownPrompts,
   seed: number,
   { watch = {}, signal }: { watch?: Watch; signal?: AbortSignal },
@@ -41,7 +41,7 @@ export async function trainSamples(
   }
   const sampling = { seed: seedFor(seed, 'samples of the report'), maxTokens: longest, onCompletion }
   const before = await sampleTexts(referencePolicy, checkpoint, prompts, sampling)
-  const after = await sampleTexts(trainee.policy, checkpoint, prompts, sampling)
+  const after = await sampleTexts(lookPolicy, checkpoint, prompts, sampling)
   bar?.done()
   return prompts.map(({ text: prompt }, i) => ({ prompt, slice, reference: told(before[i]![0]!), policy: told(after[i]![0]!) }))
 }

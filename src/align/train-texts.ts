@@ -25,7 +25,7 @@ export type HeldOutTexts = Readonly<z.infer<typeof heldOutTextsSchema>>
  */
 export async function openTexts(from: FromTexts, recipe: Recipe, models: Models, watch: Watch): Promise<TrainingSource> {
   const { file, boundary, heldOut, measureEvery, maxLength = Number.POSITIVE_INFINITY } = from
-  const { checkpoint, trainee, referencePolicy } = models
+  const { checkpoint, lookPolicy, referencePolicy } = models
   const most = Math.min(maxLength, checkpoint.config.contextLength, recipe.train.tokenBudget)
   const { rows, texts, quarantined, counts } = await loadTexts(file, checkpoint, {
     boundary,
@@ -57,13 +57,13 @@ export async function openTexts(from: FromTexts, recipe: Recipe, models: Models,
       ? {
           async measure({ step, steps }) {
             if (step % measureEvery !== 0 && step !== steps) return {}
-            return { bitsPerByte: bitsPerByte(await textNats(trainee.policy, kept)) }
+            return { bitsPerByte: bitsPerByte(await textNats(lookPolicy, kept)) }
           },
         }
       : {}),
     async heldOut() {
       if (!measured) return undefined
-      const [before, after] = [await textNats(referencePolicy, kept), await textNats(trainee.policy, kept)]
+      const [before, after] = [await textNats(referencePolicy, kept), await textNats(lookPolicy, kept)]
       const estimate = (costs: readonly Cost[]) =>
         ratioOf(
           'bitsPerByte',

@@ -44,7 +44,10 @@ describe('a recipe', () => {
 
   const mistakes: [unknown, RegExp][] = [
     [5, /^recipe: must be an object with model, got 5$/],
-    [{ ...file, modell: 'M' }, /^recipe: must have no other fields than model, fresh, prior, .* run, got modell; did you mean model\?$/],
+    [
+      { ...file, modell: 'M' },
+      /^recipe: must have no other fields than model, fresh, edit, prior, .* run, got modell; did you mean model\?$/,
+    ],
     [{ preferences: file.preferences }, /^model: must be text, got nothing; add it$/],
     [{ model: 'M' }, /^preferences: must be an object with pairs, or an object with prompts and judge, got nothing; add it, or texts$/],
     [{ model: 'M', preferences: 'x.jsonl' }, /^preferences: must be an object with pairs, or .* got "x\.jsonl"$/],
@@ -140,6 +143,9 @@ describe('a recipe', () => {
     ],
     [{ ...file, prior: { goals: ['kind'], strength: -5 } }, /^prior.strength: must be a number of votes ≥ 0, got -5/],
     [{ ...file, loss: 'x' }, /^loss: must be a function from terms to a Value, got "x"$/],
+    [{ ...file, edit: 'x' }, /^edit: must be a function \(name, x, at\) => Value/],
+    [{ ...file, edit: { at: 'final' } }, /^edit.apply: must be a function \(name, x, at\) => Value/],
+    [{ ...file, edit: { apply: () => 1, aat: 'final' } }, /^edit: .* got aat; did you mean at\?$/],
     [{ ...file, texts: { file: 'x' } }, /^texts: must be left out where there are preferences, got both/],
     [
       { ...file, objective: { name: 'nextToken' } },

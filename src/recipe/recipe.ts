@@ -2,6 +2,7 @@ import { commandJudge, type Goal, type GoalPrior, goalPrior, goals, type Judge, 
 import { UserError } from '../graph/index.ts'
 import type { Lora } from '../models/index.ts'
 import { type CustomLoss, type Objective, objectiveFrom, objectives } from '../objectives/index.ts'
+import type { Edit, EditOptions } from '../policy/index.ts'
 import type { Bound } from '../runs/index.ts'
 import { type Course, type Optimizer, optimizerFrom, scheduleFrom } from '../train/index.ts'
 import { checkBounds } from './bounds.ts'
@@ -79,6 +80,8 @@ export interface Recipe {
   readonly model: string
   /** Begin with fresh parameters instead of the model's. */
   readonly fresh?: boolean
+  /** What is done to values inside the model, and where it holds. */
+  readonly edit?: RecipeEdit
   /** 1. */
   readonly prior?: GoalPrior
   /** How many votes the posterior's opinion of a pair is worth beside the pair's own votes. */
@@ -102,6 +105,14 @@ export interface Recipe {
   readonly run?: string
 }
 
+/** An edit of the model, and which of the policy that is trained, the reference and the looks at the policy are under it. */
+export interface RecipeEdit extends EditOptions {
+  readonly apply: Edit
+  readonly policy: boolean
+  readonly reference: boolean
+  readonly looks: boolean
+}
+
 export interface TrainSettings extends Course {
   readonly tokenBudget: number
   /** In round n, which has n times the pairs, a step takes batch · n^batchGrowth: more steps at 0, the default, as many steps at 1. */
@@ -121,7 +132,7 @@ export function recipe(input: RecipeInput): Recipe {
   if (typeof input === 'object' && input !== null && checked in input) return input as unknown as Recipe
   const parsed = recipeSchema.safeParse(input)
   if (!parsed.success) throw recipeError(input, parsed.error)
-  const { prior, preferences, texts, objective, train, loss, gold, run, look, stop, fresh, ...rest } = parsed.data
+  const { prior, preferences, texts, objective, train, loss, gold, run, look, stop, fresh, edit, ...rest } = parsed.data
   if (preferences && texts)
     throw new UserError('texts: must be left out where there are preferences, got both; train on the texts first, in a recipe of their own')
   if (!preferences && !texts)
@@ -129,6 +140,7 @@ export function recipe(input: RecipeInput): Recipe {
   const made: Recipe = {
     ...rest,
     ...(fresh ? { fresh } : {}),
+    ...(edit ? { edit: editOf(edit) } : {}),
     ...(prior ? { prior: priorOf(prior) } : {}),
     preferences: sourceOf(preferences, texts),
     objective: objectiveOf(objective ?? { name: texts ? 'nextToken' : 'dpo' }),
@@ -234,6 +246,10 @@ function judgeOf(given: Extract<ParsedRecipe['preferences'], { prompts: unknown 
   if ('goals' in given) return judgeByGoals(given.goals)
   if ('kind' in given) return given
   return votesFile(given.votes)
+}
+
+function editOf(edit: NonNullable<ParsedRecipe['edit']>): RecipeEdit {
+  return typeof edit === 'function' ? { apply: edit, policy: true, reference: false, looks: true } : withoutUndefined(edit)
 }
 
 function trainOf({ optimizer, schedule, seed, lora, batchGrowth, ...rest }: ParsedRecipe['train'], fallback: number): TrainSettings {

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { type Goal, type GoalPrior, goals, type Judge } from '../goals/index.ts'
 import type { CustomLoss, Objective } from '../objectives/index.ts'
+import type { Edit, Feeds } from '../policy/index.ts'
 import { boundSchema } from '../runs/index.ts'
 import type { Optimizer } from '../train/index.ts'
 
@@ -89,10 +90,22 @@ const trainSchema = z.strictObject({
   checkpointSeconds: above0.default(60),
 })
 
+const edit = z.custom<Edit>((x) => typeof x === 'function', 'a function (name, x, at) => Value')
+
+const editSchema = z.strictObject({
+  apply: edit,
+  at: z.union([z.string(), z.array(z.string()).min(1)]).optional(),
+  feeds: z.custom<Feeds>((x) => typeof x === 'function', 'a function that returns tensors by name').optional(),
+  policy: z.boolean().default(true),
+  reference: z.boolean().default(false),
+  looks: z.boolean().default(true),
+})
+
 /** A recipe as one writes it, TypeScript values or plain JSON; the fields stand in the order of the five steps. */
 export const recipeSchema = z.strictObject({
   model: z.string().min(1),
   fresh: z.boolean().optional(),
+  edit: z.union([edit, editSchema]).optional(),
   prior: z.union([value<GoalPrior>((x) => 'bits' in x, 'goalPrior(…)'), priorSchema]).optional(),
   kappa: z.number().min(0).default(1),
   preferences: z.union([fromFile, fromPolicy]).optional(),
