@@ -393,6 +393,9 @@ describe('a run that was stopped and resumed equals one that was not', () => {
     await expect(changed({ train: { optimizer: { name: 'adamw', lr: 1e-4 }, batch: 8 } })).rejects.toThrow(
       /got another train.optimizer.params.lr/,
     )
+    await changed({ train: { optimizer: { name: 'adamw', lr: 1e-3 }, batch: 8, tokenBudget: 512 } })
+    const { manifest } = await openRun(tiny('changed').run!)
+    expect(manifest.budgets).toMatchObject([{ tokenBudget: 512 }])
     await expect(changed({ keepRounds: 5 })).resolves.toMatchObject({ verdict: 'out of budget' })
     await expect(align(tiny('changed'))).rejects.toThrow(/a new run needs a new or empty folder/)
   })

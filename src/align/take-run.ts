@@ -3,7 +3,8 @@ import { createRun, type Manifest, type NewManifest, openRun, type Run } from '.
 import type { Watch } from './watch.ts'
 
 /**
- * A new run folder, or with `resume` the one that is there. What a run began with it also ends with, so that its manifest stays true.
+ * A new run folder, or with `resume` the one that is there. What a run began with it also ends with, so that its manifest stays true; only
+ * `train.tokenBudget` may change, which the manifest then notes, since it moves losses by rounding alone (1e-5).
  *
  * throws  UserError when the folder is taken, another process writes to it, or recipe, model or data are no longer those it began with
  */
@@ -16,7 +17,13 @@ export async function takeRun(
   if (folder === undefined) throw new UserError('run: must name the run folder to go on with, got none; add run to the recipe')
   const run = await openRun(folder, { resume: true })
   const [field, began, now] = firstDifference(begunWith(run.manifest), begunWith(manifest)) ?? []
-  if (field === undefined) return announced(run, watch)
+  if (field === undefined) {
+    const budgets = [run.manifest, manifest].map(({ recipe }) => budgetOf(recipe))
+    const [before, budget] = [run.manifest.budgets?.at(-1)?.tokenBudget ?? budgets[0], budgets[1]]
+    if (budget !== undefined && before !== budget)
+      await run.amend({ budgets: [...(run.manifest.budgets ?? []), { at: new Date().toISOString(), tokenBudget: budget }] })
+    return announced(run, watch)
+  }
   await run.close()
   throw new UserError(
     `${folder}: a run must go on with what it began with, got another ${field} (${short(began)} before, ${short(now)} now); put it back, or begin a new run in another folder`,
@@ -28,13 +35,27 @@ function announced(run: Run, watch: Watch): Run {
   return run
 }
 
+function budgetOf(recipe: unknown): number | undefined {
+  return (recipe as { train?: { tokenBudget?: number } }).train?.tokenBudget
+}
+
 /** What decides the numbers of a run. Files may have moved, so they are compared by their content. */
 function begunWith({ kind, recipe, model, data = [] }: Pick<Manifest, 'kind' | 'recipe' | 'model'> & Pick<NewManifest, 'data'>) {
   const { run: _, model: __, keepRounds: ___, preferences, train, look, ...rest } = JSON.parse(JSON.stringify(recipe))
-  const { checkpointSeconds: ____, ...settings } = train ?? {}
+  const { checkpointSeconds: ____, tokenBudget, ...settings } = train ?? {}
   const { pairs: _____, prompts: ______, file: _______, ...how } = preferences ?? {}
   const { texts: ________, ...looks } = look ?? {}
-  return { kind, ...rest, look: looks, train: settings, preferences: how, model: model.sha256, data: data.map(({ sha256 }) => sha256) }
+  // Where texts are cut to the budget, another one makes other texts.
+  const cut = preferences?.kind === 'texts' && preferences.maxLength === undefined ? { tokenBudget } : {}
+  return {
+    kind,
+    ...rest,
+    look: looks,
+    train: { ...settings, ...cut },
+    preferences: how,
+    model: model.sha256,
+    data: data.map(({ sha256 }) => sha256),
+  }
 }
 
 type Difference = [field: string, a: unknown, b: unknown]

@@ -210,7 +210,6 @@ describe('packTrees', () => {
 
   it.each<[string, Tree, Packing, string]>([
     ['longer than the context', { prompt: [1, 2, 3], completions: [[4], [5, 6, 7]] }, { contextLength: 4 }, 'fit the context of 4'],
-    ['longer than the budget', { prompt: Array(70).fill(1), completions: [] }, { tokenBudget: 64 }, 'at most 64 positions, got one of 70'],
     ['longer than every length', { prompt: Array(70).fill(1), completions: [] }, { lengths: [32, 64] }, 'at most 64 positions'],
     ['without a prompt', { prompt: [], completions: [[1]] }, {}, 'at least one token'],
     [
@@ -228,6 +227,20 @@ describe('packTrees', () => {
   ])('refuses a tree %s', (_, given, options, says) => {
     expect(() => packTrees([given], options)).toThrow(UserError)
     expect(() => packTrees([given], options)).toThrow(says)
+  })
+
+  it('a tree that is longer than the budget is a batch by itself, and the others are packed as before', () => {
+    const short = { prompt: [1, 2], completions: [[3, 4], [5]] }
+    const long = { prompt: Array<number>(70).fill(1), completions: [[2]] }
+    for (const tight of [false, true]) {
+      const packing = { tokenBudget: 64, lengths: 32, tight }
+      const [first, ...others] = packTrees([short, long, short, long], packing)
+      expect(first).toEqual({ ...packTrees([short, short], packing)[0], trees: [0, 2], slots: [0, 1, 3, 4] })
+      expect(others.map(({ trees, slots, rows }) => [trees, slots, rows.rows, rows.length])).toEqual([
+        [[1], [2], 1, 96],
+        [[3], [5], 1, 96],
+      ])
+    }
   })
 
   it('takes a branch that reads exactly the context: the last token is only a target', () => {

@@ -8,7 +8,7 @@ export type { SegmentShape, Segments } from './segments.ts'
 export { type Tree, textTree, treeLength } from './tree.ts'
 
 export interface Packing {
-  /** The most input positions R·T of one batch. Default 2048. */
+  /** The most input positions R·T of one batch, unless a single tree takes more. Default 2048. */
   readonly tokenBudget?: number
   /** Lengths T may take: a list, or the number they are multiples of. Default 64. */
   readonly lengths?: number | readonly number[]
@@ -41,16 +41,39 @@ export interface RowCost {
  * All batches of a call have one shape, since every distinct shape is traced, unless they are to be tight; an epoch of calls shares `shapes`
  * from rowShapes.
  *
- * throws  UserError when a tree is longer than the context, the budget or every length allowed, or fits no shape given
+ * A tree that is longer than the budget is a batch by itself.
+ *
+ * throws  UserError when a tree is longer than the context or every length allowed, or fits no shape given
  * limits  padding is 1 − Σ used / Σ R·T: under 1 % for a call of a thousand dialogue pairs, about 20 % for steps of eight that share two shapes
  */
 export function packTrees(trees: readonly Tree[], packing: Packing = {}): Batch[] {
   if (trees.length === 0) return []
   checkTrees(trees, packing.contextLength)
-  const { shapes, tight } = packing
-  const ways = tight && !shapes ? tightly(trees, packing) : fitting(trees, shapes ?? rowShapes([trees], packing, 1))
+  const { shapes, tight, tokenBudget = 2048, lengths = 64 } = packing
   const firstSlot = firstSlots(trees)
-  return cheapest(ways, (bins) => total(bins, packing)).map(({ bin, shape }) => layOut(trees, bin, shape, firstSlot))
+  const packed = (indices: readonly number[], how: Packing) => {
+    const here = indices.map((i) => trees[i]!)
+    const ways = tight && !shapes ? tightly(here, how) : fitting(here, shapes ?? rowShapes([here], how, 1))
+    const bins = cheapest(ways, (way) => total(way, how))
+    return bins.map(({ bin, shape }) =>
+      layOut(
+        trees,
+        bin.map((row) => row.map((i) => indices[i]!)),
+        shape,
+        firstSlot,
+      ),
+    )
+  }
+  // With a list of lengths it is for the list to say what is too long.
+  const step = typeof lengths === 'number' ? lengths : 1
+  const room = trees.map((tree) => Math.ceil(treeLength(tree) / step) * step)
+  const isLong = (i: number) => !shapes && room[i]! > tokenBudget
+  const all = trees.map((_, i) => i)
+  const fit = all.filter((i) => !isLong(i))
+  return [
+    ...(fit.length > 0 ? packed(fit, packing) : []),
+    ...all.filter(isLong).flatMap((i) => packed([i], { ...packing, tokenBudget: room[i]! })),
+  ]
 }
 
 /** Every length and every number of rows to a batch: rows about as full lie together, and each batch is as long as its fullest row. */

@@ -5,7 +5,7 @@ import { asksInAttention } from './edit.ts'
 import { forward, runInputs } from './forward.ts'
 import type { Policy } from './policy.ts'
 import { rowInputs, shapeOf } from './row-inputs.ts'
-import { type Batch, type Packing, packTrees, type Tree } from './rows.ts'
+import { type Batch, type Packing, packTrees, type Tree, treeLength } from './rows.ts'
 
 /**
  * Log-probabilities of every completion of every tree, in the order of trees and completions.
@@ -23,9 +23,11 @@ export async function scoreTrees(
     for (const ids of [prompt, ...completions]) checkIds(`score: ids of tree ${i}`, ids, policy.config)
   })
   const scores: number[] = new Array(trees.reduce((n, tree) => n + tree.completions.length, 0)).fill(0)
-  const batches = packTrees(trees, {
+  const { tokenBudget = 1024 } = packing
+  const parts = trees.flatMap((tree) => splitTree(tree, tokenBudget))
+  const batches = packTrees(parts, {
     contextLength: policy.config.contextLength,
-    tokenBudget: 1024,
+    tokenBudget,
     whole: asksInAttention(policy),
     ...packing,
   })
@@ -37,6 +39,17 @@ export async function scoreTrees(
     onBatch?.(i + 1, batches.length)
   }
   return scores
+}
+
+/** A tree as trees of fewer completions, in their order, each no longer than a budget; one of a single completion stays as it is. */
+export function splitTree({ prompt, completions }: Tree, longest: number): Tree[] {
+  const parts: { prompt: Tree['prompt']; completions: Tree['completions'][number][] }[] = []
+  for (const completion of completions) {
+    const last = parts.at(-1)
+    if (last && treeLength({ prompt, completions: [...last.completions, completion] }) <= longest) last.completions.push(completion)
+    else parts.push({ prompt, completions: [completion] })
+  }
+  return parts
 }
 
 /** Makes sure that the embedding has a row for every id; `where` leads the error. */

@@ -220,9 +220,14 @@ export const manifestSchema = z.object({
   seeds: z.record(z.string(), z.int()),
   versions: z.object({ innate: z.string(), node: z.string(), onnxruntime: z.string() }),
   started: z.iso.datetime(),
+  /** Other token budgets that the run was gone on with, and when. */
+  budgets: z
+    .array(z.object({ at: z.iso.datetime(), tokenBudget: z.int() }))
+    .readonly()
+    .optional(),
   ended: z.iso.datetime().optional(),
 })
 export type Manifest = Readonly<z.infer<typeof manifestSchema>>
 
 /** What the maker of a run has to say; name, schema and start are filled in when the folder is made. */
-export type NewManifest = Omit<z.input<typeof manifestSchema>, 'schema' | 'name' | 'started' | 'ended'>
+export type NewManifest = Omit<z.input<typeof manifestSchema>, 'schema' | 'name' | 'started' | 'budgets' | 'ended'>

@@ -91,7 +91,7 @@ function stepProgram(stepping: Stepping, now: readonly Example[], micro: MicroBa
 }
 
 /** The tensors that a micro-batch feeds. */
-export async function microInputs(stepping: Stepping, { now, step, asked }: Step, { part, mine, sides, shared }: MicroBatch) {
+export async function microInputs(stepping: Stepping, { now, step, asked }: Step, { part, trees, mine, sides, shared }: MicroBatch) {
   const { policy, objective, seed, teacher } = stepping
   const { kind } = objective
   const examples = mine.map((index) => now[index]!)
@@ -105,6 +105,6 @@ export async function microInputs(stepping: Stepping, { now, step, asked }: Step
     ...(teacher && objective.needs.includes('teacher') ? { teacher: await teacher.scores(part) } : {}),
     share: tensor([share], []),
     unit: tensor([1 / (weight * share)], []),
-    ...dropoutMasks(policy.adapters, part, { seed, step }),
+    ...dropoutMasks(policy.adapters, { part, trees }, { seed, step }),
   }
 }

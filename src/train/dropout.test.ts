@@ -6,7 +6,7 @@ import { loadCheckpoint } from '../checkpoints/index.ts'
 import { openEngine } from '../engine/index.ts'
 import { type Adapters, freshAdapters } from '../models/index.ts'
 import { dpo, type Example } from '../objectives/index.ts'
-import { openPolicy, packTrees, readAdapters, scoreTrees, textTree } from '../policy/index.ts'
+import { openPolicy, packTrees, readAdapters, scoreTrees, type Tree, textTree } from '../policy/index.ts'
 import { loadPairs, pairTree } from '../preferences/index.ts'
 import type { Metrics } from '../runs/index.ts'
 import { adamw } from './adamw.ts'
@@ -22,7 +22,10 @@ describe('the masks of a step', () => {
   const adapters = freshAdapters(checkpoint.config, { ...lora, dropout: 0.25 })
   const trees = Array.from({ length: 6 }, (_, i) => textTree(Array.from({ length: 20 + i }, (_, k) => k + 2)))
   const masksOf = (tokenBudget: number, at = { seed: 3, step: 1 }, given: Adapters<{ readonly shape: readonly number[] }> = adapters) =>
-    packTrees(trees, { tokenBudget, lengths: 32, wantedMultiple: 1 }).map((batch) => ({ batch, masks: dropoutMasks(given, batch, at) }))
+    packTrees(trees, { tokenBudget, lengths: 32, wantedMultiple: 1 }).map((batch) => ({
+      batch,
+      masks: dropoutMasks(given, { part: batch, trees: batch.trees.map((tree) => trees[tree]!) }, at),
+    }))
   /** What each example's tokens are multiplied by at one layer, in the order of examples. */
   const byTree = (parts: ReturnType<typeof masksOf>, path: string) =>
     trees.map((_, tree) => {
@@ -64,16 +67,43 @@ describe('the masks of a step', () => {
     for (const path of Object.keys(adapters.layers)) expect(byTree(parts, path)).toEqual(byTree(whole, path))
   })
 
+  it('are a prompt’s own and a completion’s own, whatever else is beside them', () => {
+    const prompt = [3, 4, 5, 6]
+    const [one, other, third] = [
+      [7, 8, 9, 10, 11],
+      [12, 13, 14, 15],
+      [16, 17],
+    ]
+    const maskOf = (tree: Tree, at = 0) => {
+      const [part] = packTrees([{ prompt: [9, 9, 9], completions: [[2]] }, tree].slice(at), {
+        tokenBudget: 64,
+        lengths: 32,
+        wantedMultiple: 1,
+      })
+      const here = part!.trees.map((index) => [{ prompt: [9, 9, 9], completions: [[2]] }, tree].slice(at)[index]!)
+      const mask = dropoutMasks(adapters, { part: part!, trees: here }, { seed: 3, step: 1 })['mask.blocks.0.attn.q']!
+      const { at: start, length } = part!.starts.at(-1)!
+      const width = mask.shape[2]!
+      return Array.from({ length }, (_, i) => Array.from(mask.data.subarray((start + i) * width, (start + i + 1) * width)))
+    }
+    const both = maskOf({ prompt, completions: [one, other] })
+    expect(maskOf({ prompt, completions: [one] })).toEqual(both.slice(0, 8))
+    expect(maskOf({ prompt, completions: [other] }, 1).slice(4)).toEqual(both.slice(8))
+    const shared = maskOf({ prompt, completions: [third, other, one] })
+    expect([shared.slice(0, 4), shared.slice(5, 8), shared.slice(8)]).toEqual([both.slice(0, 4), both.slice(8), both.slice(4, 8)])
+    expect(maskOf({ prompt: [3, 4, 5, 7], completions: [one] })[0]).not.toEqual(both[0])
+  })
+
   it('are none without dropout', () => {
     expect(masksOf(512, { seed: 0, step: 1 }, freshAdapters(checkpoint.config, lora)).map(({ masks }) => masks)).toEqual([{}])
   })
 })
 
 /** Some steps of DPO on TRL's pairs with adapters. */
-async function trained(more: Partial<Training>, dropout: number, dora = false) {
+async function trained(more: Partial<Training>, dropout: number, dora = false, given?: readonly Tree[]) {
   const { examples: pairs } = await loadPairs('fixtures/trl-sigmoid/pairs.jsonl', checkpoint)
   const policy = await openPolicy(engine, checkpoint, freshAdapters(checkpoint.config, { ...lora, dropout, dora }, checkpoint.params))
-  const trees = pairs.map(pairTree)
+  const trees = given ?? pairs.map(pairTree)
   const reference = await scoreTrees(policy, trees)
   const steps: Metrics[] = []
   await train({
@@ -115,6 +145,23 @@ describe('training with dropout', () => {
     const second = await trained({ maxSteps: 6, ...checkpointing }, 0.3, dora)
     expect([...told(first.steps), ...told(second.steps)]).toEqual(told(straight.steps))
     expect(second.adapters).toEqual(straight.adapters)
+  })
+
+  it('examples that share a prompt and a completion have the gradient that they have apart', async () => {
+    const { examples: pairs } = await loadPairs('fixtures/trl-sigmoid/pairs.jsonl', checkpoint)
+    const [a, b, c] = pairs.slice(0, 3).flatMap(({ chosen, rejected }) => [chosen, rejected])
+    const trees = [
+      [a, b],
+      [b, c],
+      [a, c],
+    ].map(([one, other]) => ({ prompt: pairs[0]!.prompt, completions: [one!, other!] }))
+    const run = async (tokenBudget: number) =>
+      (await trained({ maxSteps: 2, tokenBudget, batch: 3, together: true }, 0.3, false, trees)).steps
+    const [joined, apart] = [await run(1024), await run(1)]
+    for (const [i, { gradNorm, loss }] of joined.entries()) {
+      expect(Math.abs(apart[i]!.loss - loss)).toBeLessThan(1e-6)
+      expect(Math.abs(apart[i]!.gradNorm / gradNorm - 1)).toBeLessThan(1e-5)
+    }
   })
 
   it('accumulation over micro-batches equals the big batch', async () => {

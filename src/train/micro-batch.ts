@@ -14,6 +14,8 @@ import {
 /** A part of a step that is computed at once: its rows, its examples by their index in the step, and which of the rows' completions are theirs. */
 export interface MicroBatch {
   readonly part: Batch
+  /** Its trees, in the order of the part's starts. */
+  readonly trees: readonly Tree[]
   readonly mine: readonly number[]
   readonly sides: readonly number[]
   /** Whether examples have completions in common, so that `sides` is not simply 0, 1, 2, … */
@@ -51,7 +53,13 @@ export function microBatches({ kind }: Objective, now: readonly Example[], packi
       first += tree.completions.length
       return sides.flat().map((side) => from + side)
     })
-    return { part, mine: here.flatMap(({ members }) => members), sides, shared: sides.some((side, i) => side !== i) }
+    return {
+      part,
+      trees: here.map(({ tree }) => tree),
+      mine: here.flatMap(({ members }) => members),
+      sides,
+      shared: sides.some((side, i) => side !== i),
+    }
   })
 }
 

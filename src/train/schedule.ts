@@ -26,3 +26,15 @@ export function rateAt({ name, warmup }: Schedule, step: number, steps: number):
   const done = (step - 1 - warmup) / Math.max(1, steps - warmup)
   return name === 'linear' ? 1 - done : (1 + Math.cos(Math.PI * done)) / 2
 }
+
+/**
+ * Makes sure that the rate is reached.
+ *
+ * throws  UserError when the warmup is longer than the run
+ */
+export function checkWarmup({ warmup }: Schedule, steps: number) {
+  if (warmup > steps)
+    throw new UserError(
+      `train.schedule.warmup: must be at most the run's ${steps} steps, so that the learning rate is reached, got ${warmup}; lower it, or train longer`,
+    )
+}

@@ -9,7 +9,7 @@ import { packingOf } from './micro-batch.ts'
 import { findNotFinite } from './not-finite.ts'
 import type { Optimizer } from './optimizer.ts'
 import { type Planned, planSteps } from './plan.ts'
-import { rateAt, type Schedule } from './schedule.ts'
+import { checkWarmup, rateAt, type Schedule } from './schedule.ts'
 import { openTrainState } from './state.ts'
 import { openTeacher } from './teacher.ts'
 
@@ -66,6 +66,7 @@ export interface Trained {
 export async function train(training: Training): Promise<Trained> {
   const { policy, objective, loss, seed, referenceOf, optimizer, checkpoint, tokenBudget, maxSteps, signal } = training
   const { plan, steps } = planSteps(training)
+  checkWarmup(training.schedule, steps)
   const teacher = training.teacher && openTeacher(training.teacher, policy)
   if (!teacher && objective.needs.includes('teacher'))
     throw new UserError(`train: must have a teacher for ${objective.name}, got none; give one beside the policy`)
