@@ -4,7 +4,7 @@ import {
   features,
   type GoalPrior,
   type GoalScale,
-  predict,
+  predictLeftOut,
   type Sample,
   softLabel,
 } from '../goals/index.ts'
@@ -26,7 +26,7 @@ export interface Labels {
 
 /**
  * Soft labels q = (votes for a + κ·p) / (votes + κ), where p is what the posterior of the goals predicts for the pair, given the prior
- * and all votes. Without a prior they are the votes as they are.
+ * and the votes on all other pairs. Without a prior they are the votes as they are.
  */
 export function labelPairs(
   voted: readonly Voted[],
@@ -36,7 +36,8 @@ export function labelPairs(
   if (!prior) return { soft: voted.map(({ votes }) => softLabel(votes, 0.5, 0)) }
   const rows = voted.map(({ a, b, votes }) => ({ x: features(prior.scale, a, b), votes, cluster: a.prompt }))
   const { posterior, contribution: found } = contribution(prior.prior, rows)
-  const soft = rows.map(({ x, votes }) => softLabel(votes, predict(posterior, x), kappa))
+  const others = predictLeftOut(prior.prior, rows, posterior)
+  const soft = rows.map(({ votes }, i) => softLabel(votes, others[i]!, kappa))
   return { soft, contribution: row(prior.prior, found) }
 }
 

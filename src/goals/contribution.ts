@@ -1,6 +1,6 @@
 import { dataBits, type Posterior, posteriorOf, type VotedPair } from './posterior.ts'
 import { type GoalPrior, referencePrior } from './prior.ts'
-import { normalQuantile } from './special-functions.ts'
+import { studentQuantile } from './special-functions.ts'
 
 /** Votes that carry no preference at all make some goal fight in at most this share of runs, whatever the number of goals. */
 export const falseAlarms = 0.01
@@ -42,18 +42,20 @@ export interface Contribution {
 /**
  * Tells apart what the prior and what the votes contributed, and names every goal that is fighting the data.
  *
- * A goal fights when the votes alone put its weight on the other side of zero: z·direction < Φ⁻¹(1 %/goals), one-sided, with z the
- * reference posterior's mean over its cluster-robust deviation. A goal that is merely weaker or stronger than stated does not fight.
+ * A goal fights when the votes alone put its weight on the other side of zero: z·direction below Student's quantile of 1 %/goals, one-sided,
+ * with z the reference posterior's mean over its cluster-robust deviation. That deviation is too small by about √((C − d)/C) with C clusters
+ * and d goals, and known to C − d degrees of freedom. A goal that is merely weaker or stronger than stated does not fight.
  *
  * units   bits; weights in log-odds per standard deviation
- * limits  below some 20 clusters the deviation is too small and false alarms more frequent
+ * limits  with no more clusters than goals nothing fights, because nothing can be told
+ * source  Bell and McCaffrey 2002 and Cameron and Miller 2015 on few clusters
  */
 export function contribution(prior: GoalPrior, pairs: readonly VotedPair[]): { posterior: Posterior; contribution: Contribution } {
   const posterior = posteriorOf(prior, pairs)
   const alone = posteriorOf(referencePrior(prior), pairs)
   const votes = pairs.reduce((sum, pair) => sum + pair.votes[0] + pair.votes[1], 0)
   const { bits: data, moved, sharpened } = dataBits(posterior, prior)
-  const threshold = normalQuantile(falseAlarms / prior.goals.length)
+  const threshold = fightsBelow(pairs, prior.goals.length)
   const weights = prior.goals.map((goal, k): Weight => {
     const z = alone.mean[k]! / alone.sd[k]!
     const mean = posterior.mean[k]!
@@ -81,4 +83,12 @@ export function contribution(prior: GoalPrior, pairs: readonly VotedPair[]): { p
       fighting: weights.filter((weight) => weight.fighting).map((weight) => weight.goal),
     },
   }
+}
+
+/** The z below which a weight contradicts its stated direction. */
+function fightsBelow(pairs: readonly VotedPair[], goals: number): number {
+  const clusters = new Set(pairs.map(({ cluster }, i) => cluster ?? i)).size
+  const freedom = clusters - goals
+  if (freedom < 1) return Number.NEGATIVE_INFINITY
+  return studentQuantile(falseAlarms / goals, freedom) * Math.sqrt(clusters / freedom)
 }

@@ -38,15 +38,18 @@ export function posteriorOf({ mean: m0, variance }: Pick<GoalPrior, 'mean' | 'va
 
   let w = start
   let value = logPosterior(w)
+  const votes = pairs.reduce((sum, pair) => sum + pair.votes[0] + pair.votes[1], 0)
   for (let round = 0; ; round++) {
     const { score, curvature } = derivatives(w)
     const step = solve(curvature, score)
     const gain = dot(score, step)
-    if (gain < 1e-20) break
+    // The decrement is a squared distance in posterior deviations; the rounding of it grows with the votes.
+    if (gain < 1e-20 + 1e-27 * votes) break
     if (round === 100) throw new Error(`internal: posterior: Newton must settle within 100 rounds, got a decrement of ${gain}`)
     // The log posterior is concave, so halving a step that overshoots always ends; close to the top a step no longer overshoots.
     let next = Matrix.add(w, step)
-    while (gain > 1e-6 && logPosterior(next) < value) next = Matrix.add(w, step.mul(1 / 2))
+    const rounding = 1e-12 * Math.abs(value)
+    while (gain > 1e-6 && logPosterior(next) < value - rounding) next = Matrix.add(w, step.mul(1 / 2))
     w = next
     value = logPosterior(w)
   }
@@ -74,9 +77,10 @@ export function posteriorOf({ mean: m0, variance }: Pick<GoalPrior, 'mean' | 'va
   }
 
   function derivatives(w: Matrix) {
-    const chances = x.mmul(w).to1DArray().map(sigmoid)
-    const surprise = pairs.map(({ votes: [a, b] }, i) => a - (a + b) * chances[i]!)
-    const spread = pairs.map(({ votes: [a, b] }, i) => Math.sqrt((a + b) * chances[i]! * (1 - chances[i]!)))
+    const margins = x.mmul(w).to1DArray()
+    const found = pairs.map((pair, i) => surpriseOf(pair, margins[i]!))
+    const surprise = found.map(({ push }) => push)
+    const spread = found.map(({ information }) => Math.sqrt(information))
     const scaled = x.clone().mulColumnVector(spread)
     const score = precision0.mmul(Matrix.sub(start, w)).add(xT.mmul(Matrix.columnVector(surprise)))
     const curvature = Matrix.add(precision0, scaled.transpose().mmul(scaled))
@@ -104,14 +108,27 @@ export function posteriorOf({ mean: m0, variance }: Pick<GoalPrior, 'mean' | 'va
 }
 
 /**
+ * The first derivative of a pair's log-likelihood in its margin, for a − n·p, and minus the second, n·p(1 − p). Nothing cancels where the votes
+ * are many and the margin is large.
+ */
+export function surpriseOf({ votes: [a, b] }: VotedPair, margin: number): { push: number; information: number } {
+  const [won, lost] = [sigmoid(margin), sigmoid(-margin)]
+  return { push: a * lost - b * won, information: (a + b) * won * lost }
+}
+
+/**
  * The predictive probability that a beats b, the weights integrated out: σ(μ/√(1 + πv/8)) with μ and v the mean and variance of w·x.
  *
  * source  MacKay 1992, the probit-style approximation; V-LAPLACE-1
  */
 export function predict({ mean, covariance }: Pick<Posterior, 'mean' | 'covariance'>, x: readonly number[]): number {
   const column = Matrix.columnVector([...x])
-  const variance = dot(column, covariance.mmul(column))
-  return sigmoid(dot(column, Matrix.columnVector([...mean])) / Math.sqrt(1 + (Math.PI * variance) / 8))
+  return predictMargin(dot(column, Matrix.columnVector([...mean])), dot(column, covariance.mmul(column)))
+}
+
+/** σ(μ/√(1 + πv/8)): the probability that a beats b whose margin has mean μ and variance v. */
+export function predictMargin(mean: number, variance: number): number {
+  return sigmoid(mean / Math.sqrt(1 + (Math.PI * variance) / 8))
 }
 
 /** What data taught about the weights, in bits: KL(posterior‖prior)/ln 2. */
