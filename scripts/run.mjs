@@ -88,7 +88,12 @@ function node(...args) {
 }
 
 function nodeIn(cwd, ...args) {
-  return spawnSync(process.execPath, args, { cwd, stdio: 'inherit' }).status ?? 1
+  // Ctrl-C goes to the command too, which saves and says how it ended; this process waits for it.
+  const wait = () => {}
+  process.on('SIGINT', wait)
+  const { status, signal } = spawnSync(process.execPath, args, { cwd, stdio: 'inherit' })
+  process.off('SIGINT', wait)
+  return status ?? (signal === 'SIGINT' ? 130 : 1)
 }
 
 /** npm, whose words all go to stderr, so that stdout is the command's alone. */

@@ -40,7 +40,7 @@ export interface Aligned extends Verdict {
 export async function align(recipe: Recipe, options: AlignOptions = {}): Promise<Aligned> {
   const { watch = {}, signal, resume, command = 'align(recipe)' } = options
   checkDemands(recipe)
-  const models = await openModels(recipe, watch)
+  const models = await openModels(recipe, watch, { signal })
   let run: Run | undefined
   try {
     const rounds = await openRounds(recipe, models, watch, signal)

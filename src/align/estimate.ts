@@ -92,18 +92,23 @@ export function alignWork(
   return { round, all }
 }
 
-/** What training on a file has to do, the reference's scoring included. */
+/** What training on a file has to do, the reference's scoring included: from the step after `done` to step `until`, or to the last. */
 export function trainWork(
-  { epochs }: TrainSettings,
+  { epochs, batch }: TrainSettings,
   trees: readonly { prompt: readonly number[]; completions: readonly (readonly number[])[] }[],
+  { done = 0, until }: { done?: number; until?: number | undefined } = {},
 ): Work {
+  const perEpoch = Math.ceil(trees.length / batch)
+  const steps = Math.min(until ?? epochs * perEpoch, epochs * perEpoch)
+  const taken = Math.max(0, steps - done) / perEpoch
+  const seen = Math.max(0, Math.min(1, steps / perEpoch) - Math.min(1, done / perEpoch))
   const wanted = trees.reduce((sum, { completions }) => sum + completions.reduce((n, { length }) => n + length, 0), 0)
   const positions = wanted + trees.reduce((sum, { prompt }) => sum + prompt.length, 0)
   return {
     length: positions / trees.length,
     sampled: 0,
-    scored: { positions, wanted },
-    trained: { positions: epochs * positions, wanted: epochs * wanted },
+    scored: { positions: seen * positions, wanted: seen * wanted },
+    trained: { positions: taken * positions, wanted: taken * wanted },
   }
 }
 

@@ -3,7 +3,7 @@ import { meanOf } from '../accept/index.ts'
 import { scoreTrees } from '../policy/index.ts'
 import { type Labelled, type Pair, pairTree } from '../preferences/index.ts'
 import { estimateSchema } from '../runs/index.ts'
-import type { Models } from './open-models.ts'
+import { heeding, type Models } from './open-models.ts'
 
 /** What held-out pairs say of a trained policy: the share whose margin is above 0, and both log-ratios; every prompt counts once. */
 export const heldOutSchema = z.object({
@@ -15,7 +15,9 @@ export const heldOutSchema = z.object({
 export type HeldOut = Readonly<z.infer<typeof heldOutSchema>>
 
 /** Preference accuracy on pairs that were not trained on: the trained policy prefers the chosen side more than the reference does. */
-export async function heldOutAccuracy({ lookPolicy, reference }: Models, rows: readonly (Pair | Labelled)[]): Promise<HeldOut | undefined> {
+export async function heldOutAccuracy(models: Models, rows: readonly (Pair | Labelled)[]): Promise<HeldOut | undefined> {
+  const { lookPolicy, reference } = models
+  const heard = heeding(models)
   const pairs = rows.filter((row): row is Pair => 'chosen' in row)
   const prompts = new Map<string, number[]>()
   pairs.forEach(({ prompt }, i) => {
@@ -24,7 +26,7 @@ export async function heldOutAccuracy({ lookPolicy, reference }: Models, rows: r
   })
   if (prompts.size < 2) return undefined
   const trees = pairs.map(pairTree)
-  const [mine, theirs] = [await scoreTrees(lookPolicy, trees), await reference.logps(trees)]
+  const [mine, theirs] = [await scoreTrees(lookPolicy, trees, {}, heard), await reference.logps(trees, heard)]
   const ratio = (i: number, side: 0 | 1) => mine[2 * i + side]! - theirs[2 * i + side]!
   const byPrompt = (f: (i: number) => number) => [...prompts.values()].map((group) => group.map(f))
   const right = byPrompt((i) => (ratio(i, 0) > ratio(i, 1) ? 1 : ratio(i, 0) === ratio(i, 1) ? 0.5 : 0))

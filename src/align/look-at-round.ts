@@ -2,7 +2,8 @@ import { sampleTexts } from '../collect/sample-texts.ts'
 import { seedFor } from '../random/index.ts'
 import { type ContributionRow, type Evaluation, type Run, roundFolder } from '../runs/index.ts'
 import { look } from './look.ts'
-import { countCompletion, type Rounds, restoreRound, scaleOfRounds } from './rounds.ts'
+import { heeding } from './open-models.ts'
+import { asking, countCompletion, type Rounds, restoreRound, scaleOfRounds } from './rounds.ts'
 import { begin } from './watch.ts'
 
 /** Looks at a round's policy, on the development prompts or once on the sealed ones, and keeps what was seen. */
@@ -42,6 +43,8 @@ export async function lookAtRound(
       prompts,
       ...(rounds.texts ? { texts: rounds.texts } : {}),
       ...limits,
+      onBatch: heeding(models),
+      asking: asking(rounds, `${which === 'sealed' ? 'the sealed look' : `round ${round}`}: judging`),
       seed: seedFor(recipe.seed, `after/${which}/${round}`),
     },
     { round, look: which },

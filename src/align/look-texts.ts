@@ -30,9 +30,9 @@ export async function openLookTexts(file: string, checkpoint: Checkpoint, watch:
 }
 
 /** What each text costs policy and reference, summed over its tokens. */
-export async function textNlls(policy: Policy, reference: Reference, texts: readonly Text[]): Promise<TextNll[]> {
+export async function textNlls(policy: Policy, reference: Reference, texts: readonly Text[], onBatch?: () => void): Promise<TextNll[]> {
   const trees = texts.flatMap((text) => text.trees)
-  const [mine, theirs] = [await scoreTrees(policy, trees), await reference.logps(trees)]
+  const [mine, theirs] = [await scoreTrees(policy, trees, {}, onBatch), await reference.logps(trees, onBatch)]
   let slot = 0
   return texts.map((text) => {
     const cost = { tokens: 0, policy: 0, reference: 0 }

@@ -10,7 +10,7 @@ import {
   winRate,
 } from '../accept/index.ts'
 import type { Checkpoint } from '../checkpoints/index.ts'
-import { type Answer, askJudge } from '../collect/ask-judge.ts'
+import { type Answer, type AskingOrder, askJudge } from '../collect/ask-judge.ts'
 import type { Prompt } from '../collect/prompts.ts'
 import { logpOf, type SampledText, sampleTexts, treeOf } from '../collect/sample-texts.ts'
 import { type Goal, type GoalScale, type Judge, scores } from '../goals/index.ts'
@@ -42,6 +42,8 @@ export interface Look {
   readonly maxTokens?: number
   readonly seed: number
   readonly onCompletion?: () => void
+  readonly onBatch?: () => void
+  readonly asking?: Pick<AskingOrder, 'progress' | 'signal'>
 }
 
 /**
@@ -69,13 +71,13 @@ export async function look(
           await askJudge(
             judge,
             after.flat().map((one, i) => ({ a: one.sample, b: beside[i]!.sample })),
-            { seed, order: given.order },
+            { seed, order: given.order, ...given.asking },
           ),
         )
   const scored = Math.min(recipe.look.scored ?? prompts.length, prompts.length)
   const [scoredAfter, scoredBefore] = [after.slice(0, scored), before.slice(0, scored)]
-  const referenceOfAfter = grouped(await given.reference.logps(scoredAfter.map(treeOf)))
-  const policyOfBefore = grouped(await scoreTrees(policy, scoredBefore.map(treeOf)))
+  const referenceOfAfter = grouped(await given.reference.logps(scoredAfter.map(treeOf), given.onBatch))
+  const policyOfBefore = grouped(await scoreTrees(policy, scoredBefore.map(treeOf), {}, given.onBatch))
 
   const measures: Record<string, Estimate> = {
     ...(answers ? { winRate: winRate(answers.map((group) => group.map(({ votes }) => votes))) } : {}),
@@ -87,7 +89,7 @@ export async function look(
         reference: -total(group, logpOf),
       })),
     ),
-    ...(texts ? { perplexityRise: perplexityRise(await textNlls(policy, given.reference, texts)) } : {}),
+    ...(texts ? { perplexityRise: perplexityRise(await textNlls(policy, given.reference, texts, given.onBatch)) } : {}),
     lengthRatio: lengthRatio(
       column(after, ({ tokens }) => tokens),
       column(before, ({ tokens }) => tokens),

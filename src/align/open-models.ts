@@ -17,10 +17,16 @@ export interface Models {
   readonly lookPolicy: Policy
   /** Whether what is trained and the reference are one function before the first step; not where only one of them is edited. */
   readonly startsAsReference: boolean
+  /** Aborted, scoring and sampling end after the batch they are at, by throwing the signal's reason. */
+  readonly signal?: AbortSignal
 }
 
 /** Loads the model once and puts it into the engine twice: as the reference, and to be trained. */
-export async function openModels(recipe: Recipe, watch: Watch = {}, checkpoint?: Checkpoint): Promise<Models> {
+export async function openModels(
+  recipe: Recipe,
+  watch: Watch = {},
+  { checkpoint, signal }: { checkpoint?: Checkpoint; signal?: AbortSignal | undefined } = {},
+): Promise<Models> {
   const fresh = recipe.fresh ? { fresh: seedFor(recipe.seed, 'fresh') } : {}
   const loaded = checkpoint ?? (await loadCheckpoint(recipe.model, { onProgress: (line) => watch.note?.(line), ...fresh }))
   const engine = openEngine()
@@ -37,5 +43,11 @@ export async function openModels(recipe: Recipe, watch: Watch = {}, checkpoint?:
     trainee: { ...trainee, policy: under(edit?.policy, trainee.policy) },
     lookPolicy: under(edit?.looks, trainee.policy),
     startsAsReference: edit?.policy === edit?.reference,
+    ...(signal ? { signal } : {}),
   }
+}
+
+/** What a batch of scores is followed by, so that Ctrl-C is heard there. */
+export function heeding({ signal }: Pick<Models, 'signal'>): () => void {
+  return () => signal?.throwIfAborted()
 }

@@ -1,4 +1,5 @@
-import { type AskedRow, rolloutsOf, type VotedRow, votedSchema } from '../collect/collect.ts'
+import type { AskingOrder } from '../collect/ask-judge.ts'
+import { type AskedRow, pairsOf, rolloutsOf, type VotedRow, votedSchema } from '../collect/collect.ts'
 import { type DecodeSide, decodeSides } from '../collect/decode-sides.ts'
 import { type Scale, scaleOf } from '../collect/goal-scale.ts'
 import { dealPrompts, type Prompt, type PromptParts } from '../collect/prompts.ts'
@@ -8,11 +9,11 @@ import { UserError } from '../graph/index.ts'
 import type { Text } from '../preferences/index.ts'
 import type { OnPolicy, Recipe } from '../recipe/recipe.ts'
 import { type DataFile, type Evaluation, type Parts, type Run, roundFolder } from '../runs/index.ts'
-import { alignWork, estimate, type Needs, type Work } from './estimate.ts'
+import { alignWork, estimate, type Work } from './estimate.ts'
 import { openLookTexts } from './look-texts.ts'
 import type { Models } from './open-models.ts'
 import { throughputOf } from './throughput.ts'
-import type { begin, Watch } from './watch.ts'
+import { begin, type Watch } from './watch.ts'
 
 /** What the steps of align share: the recipe and its models, the prompts in parts, and what was collected so far. */
 export interface Rounds {
@@ -85,13 +86,24 @@ export async function needsOf({
   models,
   prompts,
   texts,
-}: Rounds): Promise<{ round: Needs; all: Needs; rounds: number }> {
+}: Rounds): Promise<Parameters<NonNullable<Watch['needs']>>[0]> {
   const { config } = models.checkpoint
   const speed = await throughputOf(models.engine)
   const textTokens = (texts ?? []).flatMap(({ trees }) => trees).reduce((sum, { completions }) => sum + completions[0]!.length, 0)
   const { round, all } = alignWork(recipe, preferences, prompts, config, textTokens)
   const needed = (work: Work) => estimate(config, recipe.train, work, speed)
-  return { round: needed(round), all: needed(all), rounds: recipe.rounds }
+  const { judge, perPrompt, compare, promptsPerRound, order } = preferences
+  const orders = order === 'both' ? 2 : 1
+  const asked = orders * Math.min(promptsPerRound, prompts.train.length) * pairsOf(perPrompt, compare).length
+  const looked = (part: 'development' | 'sealed') => orders * prompts[part].length * recipe.look.perPrompt
+  const perRound = asked + looked('development')
+  const judged = { round: perRound, all: recipe.rounds * perRound + looked('sealed') }
+  return {
+    round: needed(round),
+    all: needed(all),
+    rounds: recipe.rounds,
+    ...(judge.kind === 'command' ? { judged } : {}),
+  }
 }
 
 /** Reads what an earlier process did up to the end of a round: its votes, and the policy as it was then. */
@@ -118,6 +130,11 @@ export function scaleOfRounds(rounds: Rounds, first?: readonly AskedRow[]): Scal
 export function countCompletion({ signal }: Rounds, bar: ReturnType<typeof begin>): void {
   signal?.throwIfAborted()
   bar.advance()
+}
+
+/** How a judge that takes long is shown, and how it hears Ctrl-C. */
+export function asking({ signal, watch }: Rounds, label: string): Pick<AskingOrder, 'progress' | 'signal'> {
+  return { progress: (total) => begin(watch, label, total), ...(signal ? { signal } : {}) }
 }
 
 async function promptData({ prompts }: OnPolicy, { read, nearDuplicates, train, development, sealed }: PromptParts): Promise<DataFile> {

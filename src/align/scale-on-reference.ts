@@ -1,7 +1,7 @@
 import { sampleTexts } from '../collect/sample-texts.ts'
 import { type Goal, type GoalScale, goalScale } from '../goals/index.ts'
 import { random, seedFor } from '../random/index.ts'
-import type { Models } from './open-models.ts'
+import { heeding, type Models } from './open-models.ts'
 
 /** How many completions of the reference the scale of goals is taken from. */
 const enough = 128
@@ -10,9 +10,10 @@ const enough = 128
 export async function scaleOnReference(
   goals: readonly Goal[],
   prompts: readonly (readonly number[])[],
-  { referencePolicy, checkpoint }: Models,
+  models: Models,
   seed: number,
 ): Promise<GoalScale> {
+  const { referencePolicy, checkpoint } = models
   const distinct = [...new Map(prompts.map((ids) => [ids.join(' '), ids])).values()].filter(
     (ids) => ids.length < checkpoint.config.contextLength,
   )
@@ -21,7 +22,7 @@ export async function scaleOnReference(
     referencePolicy,
     checkpoint,
     chosen.map((ids) => ({ ids, text: checkpoint.tokenizer.decode(ids) })),
-    { seed: seedFor(seed, 'standard'), perPrompt: Math.ceil(enough / chosen.length) },
+    { seed: seedFor(seed, 'standard'), perPrompt: Math.ceil(enough / chosen.length), onCompletion: heeding(models) },
   )
   return goalScale(
     goals,

@@ -22,6 +22,20 @@ function batchOf({ batch, batchGrowth = 0 }: Pick<TrainSettings, 'batch' | 'batc
   return Math.round(batch * Math.max(1, round) ** batchGrowth)
 }
 
+/** What decides which examples a step of a round takes. */
+export function orderOf(
+  { preferences, train }: Recipe,
+  round: number,
+): Pick<Training, 'batch' | 'epochs' | 'seed' | 'shuffle' | 'together'> {
+  return {
+    batch: batchOf(train, round),
+    epochs: train.epochs,
+    seed: round === 0 ? train.seed : seedFor(train.seed, `order/${round}`),
+    shuffle: preferences.kind === 'onPolicy' || preferences.shuffle,
+    together: preferences.kind === 'onPolicy',
+  }
+}
+
 /** Trains what is trained of a models as a recipe says, into a run folder: metrics step by step, and a checkpoint to go on from. */
 export async function trainInto(
   run: Run,
@@ -30,21 +44,18 @@ export async function trainInto(
   [examples = [], ...later]: readonly (readonly Example[])[],
   { round, folder, watch, signal, maxSteps, toCome, measure }: TrainingInto,
 ): Promise<Trained> {
-  const { preferences, objective, loss } = recipe
+  const { objective, loss } = recipe
   let bar: ReturnType<typeof begin> | undefined
   const trained = await train({
     ...recipe.train,
-    batch: batchOf(recipe.train, round),
+    ...orderOf(recipe, round),
     policy: trainee.policy,
     objective,
     ...(loss ? { loss } : {}),
     examples,
     later,
     ...(toCome ? { toCome } : {}),
-    seed: round === 0 ? recipe.train.seed : seedFor(recipe.train.seed, `order/${round}`),
     round,
-    shuffle: preferences.kind === 'onPolicy' || preferences.shuffle,
-    together: preferences.kind === 'onPolicy',
     referenceOf: reference.logps,
     checkpoint: { file: await run.path(`${folder}/state.safetensors`), everySeconds: recipe.train.checkpointSeconds },
     resume: true,
@@ -53,8 +64,7 @@ export async function trainInto(
     ...(measure ? { measure } : {}),
     async onStart({ step, steps }) {
       await run.truncateMetrics({ round, step })
-      bar = begin(watch, round === 0 ? 'training' : `round ${round}: training`, steps)
-      bar.advance(step)
+      bar = begin(watch, round === 0 ? 'training' : `round ${round}: training`, steps, step)
     },
     async onStep(metrics, at) {
       await run.appendMetrics(metrics)

@@ -7,7 +7,7 @@ import type { Unscored } from '../objectives/index.ts'
 import { type Labelled, labelledTree, type Pair, pairTree, type Quarantined, splitByPrompt } from '../preferences/index.ts'
 import type { FromFile, Recipe } from '../recipe/recipe.ts'
 import { type ContributionRow, contributionSchema, type DataFile, type Run, writeReport } from '../runs/index.ts'
-import type { Example, Trained, Training } from '../train/index.ts'
+import { type Example, planSteps, type Trained, type Training } from '../train/index.ts'
 import { estimate, trainWork, type Work } from './estimate.ts'
 import { withReference } from './examples.ts'
 import { type HeldOut, heldOutAccuracy, heldOutSchema } from './held-out.ts'
@@ -17,7 +17,7 @@ import { type Models, openModels } from './open-models.ts'
 import { scaleOnReference } from './scale-on-reference.ts'
 import { takeRun } from './take-run.ts'
 import { throughputOf } from './throughput.ts'
-import { trainInto } from './train-into.ts'
+import { orderOf, trainInto } from './train-into.ts'
 import { type ShownPrompts, shownPrompts, trainSamples } from './train-samples.ts'
 import { type HeldOutTexts, heldOutTextsSchema, openTexts } from './train-texts.ts'
 import type { Watch } from './watch.ts'
@@ -50,8 +50,9 @@ export interface TrainingSource {
   readonly quarantined: readonly Quarantined[]
   /** What the report shows before and after. */
   readonly shown: ShownPrompts
-  work(): Promise<Work>
-  examples(): Promise<{ examples: readonly Example[]; contribution?: ContributionRow }>
+  work(steps: { done: number; until: number | undefined }): Promise<Work>
+  /** All of them; with `steps`, only those that so many steps take need the reference's scores. */
+  examples(steps?: number): Promise<{ examples: readonly Example[]; contribution?: ContributionRow }>
   /** Measures what is not trained on, after a step. */
   readonly measure?: NonNullable<Training['measure']>
   /** The same, once training is done. */
@@ -68,7 +69,7 @@ export async function trainRun(recipe: Recipe, options: TrainRunOptions = {}): P
   const { preferences } = recipe
   if (preferences.kind === 'onPolicy')
     throw new UserError('preferences: train needs a file of pairs, got prompts and a judge; use { pairs: FILE }, or run: innate align')
-  const models = await openModels(recipe, watch)
+  const models = await openModels(recipe, watch, { signal })
   const { checkpoint, trainee, engine } = models
   let run: Run | undefined
   try {
@@ -79,8 +80,10 @@ export async function trainRun(recipe: Recipe, options: TrainRunOptions = {}): P
     run = await takeRun(recipe.run, await manifestOf(recipe, 'train', models, [data], command), { resume, watch })
     if (run.manifest.ended !== undefined) return await said(run, watch)
     if (quarantined.length > 0) await run.writeRows('quarantine.jsonl', quarantined)
-    watch.needs?.({ all: estimate(checkpoint.config, recipe.train, await source.work(), await throughputOf(engine)) })
-    const { examples, contribution } = await source.examples()
+    const before = (await run.readMetrics()).at(-1)?.step ?? 0
+    const work = await source.work({ done: before, until: maxSteps })
+    watch.needs?.({ all: estimate(checkpoint.config, recipe.train, work, await throughputOf(engine)) })
+    const { examples, contribution } = await source.examples(maxSteps)
     if (contribution) await run.write('contribution.json', contribution)
     const { done, steps } = await trainInto(run, recipe, models, [examples], {
       round: 0,
@@ -135,16 +138,19 @@ async function openPreferences(from: FromFile, recipe: Recipe, models: Models, w
     data,
     quarantined,
     shown: shownPrompts(promptsOf(heldOut), promptsOf(trained), models),
-    async work() {
+    async work(steps) {
       const { labelled } = await labels()
       return trainWork(
         recipe.train,
         labelled.map(({ tree }) => tree),
+        steps,
       )
     },
-    async examples() {
+    async examples(steps) {
       const { labelled, ...rest } = await labels()
-      return { examples: await withReference(labelled, models.reference, watch), ...rest }
+      const unscored = labelled.map((example) => ({ ...example, reference: [] }))
+      const { plan } = planSteps({ objective: recipe.objective, examples: unscored, ...orderOf(recipe, 0), epochs: 1 })
+      return { examples: await withReference(unscored, models, watch, plan.slice(0, steps)), ...rest }
     },
     async heldOut() {
       const measured = heldOut.length > 0 ? await heldOutAccuracy(models, heldOut) : undefined

@@ -9,7 +9,7 @@ import { estimateSchema } from '../runs/index.ts'
 import { loadChatTemplate } from '../text/index.ts'
 import type { Example } from '../train/index.ts'
 import { trainWork } from './estimate.ts'
-import type { Models } from './open-models.ts'
+import { heeding, type Models } from './open-models.ts'
 import type { TrainingSource } from './train-run.ts'
 import { shownPrompts } from './train-samples.ts'
 import type { Watch } from './watch.ts'
@@ -45,10 +45,11 @@ export async function openTexts(from: FromTexts, recipe: Recipe, models: Models,
     quarantined,
     shown: shownPrompts(kept.map(beginning), train.map(beginning), models),
     data: { role: 'texts', path: file, sha256: await hashFile(file), rows, used: texts.length, quarantined: { ...counts } },
-    work: async () => ({
+    work: async (steps) => ({
       ...trainWork(
         recipe.train,
         examples.map(({ tree }) => tree),
+        steps,
       ),
       scored: { positions: 0, wanted: 0 },
     }),
@@ -63,7 +64,7 @@ export async function openTexts(from: FromTexts, recipe: Recipe, models: Models,
       : {}),
     async heldOut() {
       if (!measured) return undefined
-      const [before, after] = [await textNats(referencePolicy, kept), await textNats(lookPolicy, kept)]
+      const [before, after] = [await textNats(referencePolicy, kept, heeding(models)), await textNats(lookPolicy, kept, heeding(models))]
       const estimate = (costs: readonly Cost[]) =>
         ratioOf(
           'bitsPerByte',
@@ -93,13 +94,15 @@ interface Cost {
 }
 
 /** Nats of each text's tokens; ends, which stand for no byte, are left out. */
-export async function textNats(policy: Policy, texts: readonly Text[]): Promise<Cost[]> {
+export async function textNats(policy: Policy, texts: readonly Text[], onBatch?: () => void): Promise<Cost[]> {
   const scored = texts.flatMap(({ trees, ended }, text) =>
     trees.map((tree, i) => ({ text, tree: ended[i] ? endless(tree) : tree })).filter(({ tree }) => tree.completions[0]!.length > 0),
   )
   const scores = await scoreTrees(
     policy,
     scored.map(({ tree }) => tree),
+    {},
+    onBatch,
   )
   const costs = texts.map(({ bytes }) => ({ nats: 0, bytes }))
   for (const [i, { text }] of scored.entries()) costs[text]!.nats -= scores[i]!

@@ -6,18 +6,29 @@ export interface Watch {
   /** The run folder, as soon as this process has taken it. */
   run?(folder: string): void
   /** What the run will need, before it begins: one round of at most so many and all of them, or a training run. */
-  needs?(needs: { readonly all: Needs; readonly round?: Needs; readonly rounds?: number }): void
+  needs?(needs: { readonly all: Needs; readonly round?: Needs; readonly rounds?: number; readonly judged?: Judged }): void
   /** A line about what is going on. */
   note?(line: string): void
-  /** Something that takes a while; `advance` with how much of the total is done and a word on it. */
-  progress?(label: string, total: number): { advance(by?: number, about?: string): void; done(): void }
+  /** Something that takes a while, of which `before` was done before; `advance` with how much more is done and a word on it. */
+  progress?(label: string, total: number, before?: number): { advance(by?: number, about?: string): void; done(): void }
   /** The first completion of a run, as soon as it is there. */
   story?(prompt: string, text: string): void
   step?(metrics: Metrics, at: { steps: number }): unknown
   evaluation?(evaluation: Evaluation): void
 }
 
+/** How many pairs a judge of the user's is asked about at most; how long it takes is not known before. */
+export interface Judged {
+  readonly round: number
+  readonly all: number
+}
+
 /** Progress that nobody need listen to. */
-export function begin(watch: Watch, label: string, total: number): { advance(by?: number, about?: string): void; done(): void } {
-  return watch.progress?.(label, total) ?? { advance() {}, done() {} }
+export function begin(
+  watch: Watch,
+  label: string,
+  total: number,
+  before = 0,
+): { advance(by?: number, about?: string): void; done(): void } {
+  return watch.progress?.(label, total, before) ?? { advance() {}, done() {} }
 }

@@ -75,15 +75,25 @@ async function overview(verbs: Verbs, width = 100): Promise<string> {
   ].join('\n')
 }
 
-/** An abort signal that Ctrl-C sets once; a second Ctrl-C ends the process at once, which loses nothing that was saved before. */
+/**
+ * An abort signal that Ctrl-C sets once. A second Ctrl-C ends the process within a second, which loses nothing that was saved before: it
+ * dies of the signal, which a shell reports as 130. `process.exit` would end the engine's thread in the middle of its work, and that aborts.
+ */
 export function interruption(say: (line: string) => void): AbortSignal {
   const controller = new AbortController()
+  let pressed = 0 // again
   const stop = () => {
-    if (controller.signal.aborted) process.exit(exitCodes.interrupted)
-    say('stopping at the next step; Ctrl-C again stops at once, which loses nothing that was saved')
+    if (controller.signal.aborted) return pressed++ > 0 ? die() : void setTimeout(die, 1000).unref()
+    say('stopping at the next step; Ctrl-C again stops within a second, which loses nothing that was saved')
     controller.abort(new Error('interrupted'))
   }
   process.on('SIGINT', stop)
   process.on('SIGTERM', stop)
   return controller.signal
+}
+
+function die() {
+  if (process.platform === 'win32') process.exit(exitCodes.interrupted)
+  process.removeAllListeners('SIGINT')
+  process.kill(process.pid, 'SIGINT')
 }

@@ -34,7 +34,8 @@ export interface Screen {
   note(text: string): void
   /** What went other than expected; shown with `--quiet` too. */
   warn(text: string): void
-  progress(label: string, total: number): Progress
+  /** `before` of the total was done before, and says nothing of how long the rest takes. */
+  progress(label: string, total: number, before?: number): Progress
 }
 
 /** One thing that takes long. On a terminal it is a bar with the time left, elsewhere nothing. */
@@ -84,9 +85,9 @@ export function createScreen(options: ScreenOptions = {}): Screen {
     emit: (value) => json && print(out, JSON.stringify(value)),
     note: (text) => !quiet && print(err, tint.dim(wrap(text, width))),
     warn: (text) => print(err, tint.yellow(wrap(text, width))),
-    progress(label, total) {
+    progress(label, total, before = 0) {
       const began = performance.now()
-      let count = 0
+      let count = before
       let drawn = 0
       return {
         advance(by = 1, about = '') {
@@ -94,7 +95,7 @@ export function createScreen(options: ScreenOptions = {}): Screen {
           const now = performance.now()
           if (!live || (now - drawn < 100 && count < total)) return
           drawn = now
-          draw(barText(label, count, total, (now - began) / 1000, about, err.columns ?? width))
+          draw(barText(label, count, total, (now - began) / 1000, about, err.columns ?? width, before))
         },
         done() {
           if (live) draw('')
@@ -105,10 +106,11 @@ export function createScreen(options: ScreenOptions = {}): Screen {
 }
 
 /** `training ━━━━━━━━──────── 34/200 · 1 min 20 s left · loss 0.62`, cut to the width. */
-export function barText(label: string, count: number, total: number, seconds: number, about: string, width: number): string {
+export function barText(label: string, count: number, total: number, seconds: number, about: string, width: number, before = 0): string {
   const share = total > 0 ? Math.min(count / total, 1) : 1
   const filled = Math.round(share * 24)
-  const left = count >= total ? `took ${duration(seconds)}` : count > 0 ? `${duration((seconds / count) * (total - count))} left` : ''
+  const left =
+    count >= total ? `took ${duration(seconds)}` : count > before ? `${duration((seconds / (count - before)) * (total - count))} left` : ''
   const text = `${label} ${'━'.repeat(filled)}${'─'.repeat(24 - filled)} ${[`${count}/${total}`, left, about].filter(Boolean).join(' · ')}`
   return text.slice(0, width - 1)
 }

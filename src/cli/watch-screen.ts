@@ -1,8 +1,8 @@
 import { totalmem } from 'node:os'
 import type { Watch } from '../align/index.ts'
-import type { Evaluation, Metrics } from '../runs/index.ts'
+import { type Evaluation, type Metrics, sayBound } from '../runs/index.ts'
 import type { Screen } from './screen.ts'
-import { duration, wrap } from './screen.ts'
+import { columns, duration, wrap } from './screen.ts'
 
 /** Shows a run on a screen: bars while something takes long, a line when something is known. */
 export function watchOn(screen: Screen): Watch {
@@ -12,19 +12,20 @@ export function watchOn(screen: Screen): Watch {
   let most = 0 // rounds
   let looked = 0 // of them, in this process
   return {
-    needs({ all, round, rounds = 0 }) {
+    needs({ all, round, rounds = 0, judged }) {
       most = rounds
-      const whole = round ? ` a round, ${duration(all.seconds)} for all ${rounds} and the sealed look,` : ''
+      const whole = round ? ` a round, at most ${between(all.seconds)} for all ${rounds} and the sealed look` : ''
+      const judge = judged ? `, besides the judge, who is asked about up to ${judged.round} pairs a round, ${judged.all} in all` : ''
       const memory = `${(all.bytes / 1e9).toFixed(1)} GB of memory`
-      screen.note(`${at()}  about ${duration((round ?? all).seconds)}${whole} and ${memory}`)
+      screen.note(`${at()}  about ${between((round ?? all).seconds)}${whole}${judge}; ${memory}`)
       if (all.bytes > totalmem())
         screen.warn(`this machine has ${(totalmem() / 1e9).toFixed(1)} GB of memory; lora or a smaller train.tokenBudget takes less`)
     },
     note: (line) => screen.note(`${at()}  ${line}`),
-    progress(label, total) {
-      const bar = screen.progress(label, total)
+    progress(label, total, before = 0) {
+      const bar = screen.progress(label, total, before)
       const start = performance.now()
-      let count = 0
+      let count = before
       return {
         advance(by = 1, about) {
           count += by
@@ -32,7 +33,8 @@ export function watchOn(screen: Screen): Watch {
         },
         done() {
           bar.done()
-          const all = count < total ? `${count} of ${total}` : `${total}`
+          const done = count - before
+          const all = count < total ? `${count} of ${total}` : before > 0 ? `the last ${done} of ${total}` : `${total}`
           screen.note(`${at()}  ${label}: ${all} in ${duration((performance.now() - start) / 1000)}`)
         },
       }
@@ -43,13 +45,22 @@ export function watchOn(screen: Screen): Watch {
     },
     step(metrics, { steps: total }) {
       steps++
-      if (steps === 1) screen.note(`${at()}  the first step: loss ${metrics.loss.toFixed(4)}`)
+      if (steps === 1)
+        screen.note(`${at()}  ${metrics.step === 1 ? 'the first step' : `on with step ${metrics.step}`}: loss ${metrics.loss.toFixed(4)}`)
       if (steps % Math.max(1, Math.floor(total / 4)) === 0 || 'bitsPerByte' in metrics) screen.note(`${at()}  ${stepLine(metrics)}`)
     },
     evaluation({ look, round, criteria, contribution }) {
       const what = look === 'sealed' ? 'sealed prompts, looked at once' : `round ${round}, development prompts`
-      const marks = criteria.map(({ name, estimate, met }) => `${met ? '✓' : '✗'} ${name} ${Number(estimate.toPrecision(3))}`)
-      screen.note(`${at()}  ${what}: ${marks.join('  ')}`)
+      const short = (x: number) => String(Number(x.toPrecision(3)))
+      const rows = criteria.map(({ name, estimate, low, high, bound, unit, met }) => [
+        met ? '✓' : '✗',
+        name,
+        short(estimate),
+        `[${short(low)}, ${short(high)}]`,
+        sayBound(bound, unit),
+      ])
+      screen.note(`${at()}  ${what}${rows.length > 0 ? ', estimates with 95 % intervals:' : ''}`)
+      if (rows.length > 0) screen.note(columns(rows, screen.width - 10).replace(/^/gm, '          '))
       if (look === 'development' && round < most && criteria.some(({ met }) => !met)) {
         const left = ((performance.now() - began) / 1000 / ++looked) * (most - round)
         screen.note(`${at()}  at most ${most - round} more round${most - round === 1 ? '' : 's'}, about ${duration(left)}`)
@@ -57,6 +68,11 @@ export function watchOn(screen: Screen): Watch {
       if (contribution) screen.note(`${at()}  ${contributionLine(contribution)}`)
     },
   }
+}
+
+/** An estimate of time is within a factor of two on a quiet machine. */
+function between(seconds: number): string {
+  return `${duration(seconds)} (${duration(seconds / 2)} to ${duration(2 * seconds)})`
 }
 
 function stepLine(metrics: Metrics): string {

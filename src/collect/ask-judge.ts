@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Judge, JudgedPair, Votes } from '../goals/index.ts'
+import type { Heard, Judge, JudgedPair, Votes } from '../goals/index.ts'
 import { parseVotes } from '../goals/judges/judge.ts'
 import { UserError } from '../graph/index.ts'
 import { random } from '../random/index.ts'
@@ -35,7 +35,7 @@ export async function askJudge(judge: Judge, pairs: readonly JudgedPair[], how: 
   const votes = await votesOf(
     judge,
     places.map(({ pair, first }) => (first === 'a' ? pairs[pair]! : { a: pairs[pair]!.b, b: pairs[pair]!.a })),
-    how.seed,
+    how,
   )
   const askings = pairs.map((): Asking[] => [])
   places.forEach(({ pair, first }, i) => {
@@ -52,6 +52,9 @@ export async function askJudge(judge: Judge, pairs: readonly JudgedPair[], how: 
 export interface AskingOrder {
   readonly seed: number
   readonly order: OnPolicy['order']
+  /** Begins to show how far a judge is that takes long. */
+  readonly progress?: (total: number) => { advance(by?: number): void; done(): void }
+  readonly signal?: AbortSignal
 }
 
 interface Place {
@@ -71,8 +74,13 @@ function placesOf(judge: Judge, pairs: readonly JudgedPair[], { seed, order }: A
   return order === 'both' ? [...once, ...once.map(({ pair, first }): Place => ({ pair, first: first === 'a' ? 'b' : 'a' }))] : once
 }
 
-async function votesOf(judge: Judge, pairs: readonly JudgedPair[], seed: number): Promise<Votes[]> {
-  const votes = await said(judge, pairs, seed)
+async function votesOf(judge: Judge, pairs: readonly JudgedPair[], how: AskingOrder): Promise<Votes[]> {
+  const bar = judge.kind === 'command' ? how.progress?.(pairs.length) : undefined
+  const votes = await said(judge, pairs, how.seed, {
+    onVotes: (count) => bar?.advance(count),
+    ...(how.signal ? { signal: how.signal } : {}),
+  })
+  bar?.done()
   if (!Array.isArray(votes) || votes.length !== pairs.length)
     throw new UserError(
       `judge ${judge.name}: must vote on each of ${pairs.length} pairs, got ${Array.isArray(votes) ? votes.length : typeof votes}; mend the judge`,
@@ -86,10 +94,11 @@ function inRecipe({ kind }: Judge): boolean {
   return kind === 'simulated' || kind === 'goals'
 }
 
-async function said(judge: Judge, pairs: readonly JudgedPair[], seed: number): Promise<unknown> {
+async function said(judge: Judge, pairs: readonly JudgedPair[], seed: number, heard: Heard): Promise<unknown> {
   try {
-    return await judge.votes(pairs, seed)
+    return await judge.votes(pairs, seed, heard)
   } catch (cause) {
+    heard.signal?.throwIfAborted()
     if (cause instanceof UserError) throw cause
     throw new UserError(`judge ${judge.name}: must vote, but it threw ${cause}; mend the judge`, { cause, inRecipe: inRecipe(judge) })
   }

@@ -5,7 +5,7 @@ import { appendFile, mkdir } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { linesOf, onDisk, parseJsonObject } from '../../files/index.ts'
 import { UserError } from '../../graph/errors.ts'
-import { type Judge, type JudgedPair, keyOf, parseVotes, type Votes } from './judge.ts'
+import { type Heard, type Judge, type JudgedPair, keyOf, parseVotes, type Votes } from './judge.ts'
 import { readVotes } from './votes-file.ts'
 
 /**
@@ -26,10 +26,11 @@ export function commandJudge(command: string, { keep }: { keep: string }): Judge
       await remembered(keep)
       await append(keep, '')
     },
-    async votes(pairs, seed) {
+    async votes(pairs, seed, heard = {}) {
       const before = await remembered(keep)
       const unknown = distinct(pairs).filter(({ a, b }) => !before(a.prompt, a.text, b.text))
-      if (unknown.length > 0) await ask(command, unknown, seed, keep)
+      heard.onVotes?.(distinct(pairs).length - unknown.length)
+      if (unknown.length > 0) await ask(command, unknown, seed, keep, heard)
       const known = await remembered(keep)
       return pairs.map(({ a, b }) => known(a.prompt, a.text, b.text)!)
     },
@@ -43,11 +44,18 @@ function distinct(pairs: readonly JudgedPair[]): JudgedPair[] {
   return [...new Map(pairs.map((pair) => [keyOf(pair.a.prompt, pair.a.text, pair.b.text), pair])).values()]
 }
 
-async function ask(command: string, pairs: readonly JudgedPair[], seed: number, keep: string): Promise<void> {
+async function ask(command: string, pairs: readonly JudgedPair[], seed: number, keep: string, { onVotes, signal }: Heard): Promise<void> {
+  signal?.throwIfAborted()
   const child = spawn(command, { shell: true, stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, INNATE_SEED: `${seed}` } })
   const ended = once(child, 'close') as Promise<[code: number | null, signal: string | null]>
   child.stdin.on('error', () => {}) // a judge may stop reading before it has read everything; its exit says whether that was well
   child.stdin.end(pairs.map(({ a, b }) => `${JSON.stringify({ prompt: a.prompt, a: a.text, b: b.text })}\n`).join(''))
+
+  const stop = () => {
+    child.kill()
+    child.stdout.destroy() // what the command started in its turn may hold the pipe open
+  }
+  signal?.addEventListener('abort', stop)
 
   let read = 0
   try {
@@ -61,17 +69,20 @@ async function ask(command: string, pairs: readonly JudgedPair[], seed: number, 
       const where = `judge ${command}, line ${read + 1}`
       await remember(keep, pair, parseVotes(where, parseJsonObject(where, bytes).votes))
       read++
+      onVotes?.(1)
     }
   } catch (error) {
-    child.kill()
-    child.stdout.destroy()
+    stop()
     await ended
+    signal?.throwIfAborted()
     if (error instanceof UserError) throw new UserError(`${error.message}. ${kept(read, pairs.length, keep)}`, { cause: error })
     throw error
   }
-  const [code, signal] = await ended
+  const [code, killedBy] = await ended
+  signal?.removeEventListener('abort', stop)
+  signal?.throwIfAborted()
   if (code !== 0 || read < pairs.length) {
-    const how = signal ? `signal ${signal}` : `exit code ${code}`
+    const how = killedBy ? `signal ${killedBy}` : `exit code ${code}`
     throw new UserError(
       `judge ${command}: must answer ${pairs.length} pairs and exit with 0, got ${how} after line ${read}; ` +
         `mend the command and run again. ${kept(read, pairs.length, keep)}`,

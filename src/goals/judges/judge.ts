@@ -9,13 +9,20 @@ export interface JudgedPair {
 
 export type Votes = readonly [forA: number, forB: number]
 
+/** What a judge that takes long may heed: whom it tells of each vote, and when to stop. */
+export interface Heard {
+  /** So many pairs have their votes, found or cast. */
+  readonly onVotes?: (count: number) => void
+  readonly signal?: AbortSignal
+}
+
 /** Whoever casts votes between two completions of one prompt. */
 export interface Judge {
   readonly name: string
   readonly kind: 'simulated' | 'goals' | 'votes' | 'command'
   readonly about: string
   /** One entry per pair, in the order of the pairs. A judge that draws its votes draws them from the seed alone. */
-  votes(pairs: readonly JudgedPair[], seed: number): Promise<Votes[]>
+  votes(pairs: readonly JudgedPair[], seed: number, heard?: Heard): Promise<Votes[]>
   /**
    * Makes sure that it can vote, before anything is asked of it.
    *
