@@ -10,7 +10,7 @@ import { type ContributionRow, contributionSchema, type DataFile, type Run, writ
 import { type Example, planSteps, type Trained, type Training } from '../train/index.ts'
 import { estimate, trainWork, type Work } from './estimate.ts'
 import { withReference } from './examples.ts'
-import { type HeldOut, heldOutAccuracy, heldOutSchema } from './held-out.ts'
+import { type HeldOut, type HeldOutLabelled, heldOutLabelledSchema, heldOutSchema, measureHeldOut } from './held-out.ts'
 import { loadPreferences } from './load-preferences.ts'
 import { manifestOf } from './manifest.ts'
 import { type Models, openModels } from './open-models.ts'
@@ -37,7 +37,7 @@ export interface TrainedRun extends Trained {
   readonly run: string
   /** The trained model, once every step was taken. */
   readonly model?: string
-  readonly heldOut?: HeldOut | HeldOutTexts
+  readonly heldOut?: HeldOut | HeldOutLabelled | HeldOutTexts
   /** Rows of the file that could not be used, by reason; each is in quarantine.jsonl. */
   readonly quarantined: Readonly<Record<string, number>>
   /** With a prior: what it and what the votes put into the labels. */
@@ -56,7 +56,7 @@ export interface TrainingSource {
   /** Measures what is not trained on, after a step. */
   readonly measure?: NonNullable<Training['measure']>
   /** The same, once training is done. */
-  heldOut(): Promise<HeldOut | HeldOutTexts | undefined>
+  heldOut(): Promise<HeldOut | HeldOutLabelled | HeldOutTexts | undefined>
 }
 
 /**
@@ -114,7 +114,9 @@ export async function trainRun(recipe: Recipe, options: TrainRunOptions = {}): P
 async function said(run: Run, watch: Watch): Promise<TrainedRun> {
   watch.note?.(`this run has ended (${run.manifest.ended}); nothing is left to go on with`)
   const steps = (await run.readMetrics()).at(-1)?.step ?? 0
-  const heldOut = run.has('held-out.json') ? { heldOut: await run.read('held-out.json', z.union([heldOutSchema, heldOutTextsSchema])) } : {}
+  const heldOut = run.has('held-out.json')
+    ? { heldOut: await run.read('held-out.json', z.union([heldOutSchema, heldOutTextsSchema, heldOutLabelledSchema])) }
+    : {}
   const contribution = run.has('contribution.json') ? { contribution: await run.read('contribution.json', contributionSchema) } : {}
   const { quarantined } = run.manifest.data[0] ?? { quarantined: {} }
   return { done: steps, steps, run: run.folder, model: await run.path('model'), quarantined, ...heldOut, ...contribution }
@@ -153,10 +155,11 @@ async function openPreferences(from: FromFile, recipe: Recipe, models: Models, w
       return { examples: await withReference(unscored, models, watch, plan.slice(0, steps)), ...rest }
     },
     async heldOut() {
-      const measured = heldOut.length > 0 ? await heldOutAccuracy(models, heldOut) : undefined
-      if (!measured && from.heldOut > 0)
-        watch.note?.(`held-out accuracy needs pairs on at least 2 prompts, got ${heldOut.length} pairs held out; raise preferences.heldOut`)
-      return measured
+      if (from.heldOut === 0) return undefined
+      const measured = await measureHeldOut(models, heldOut)
+      if (!('tooFew' in measured)) return measured
+      watch.note?.(`a held-out figure needs ${measured.tooFew}; raise preferences.heldOut`)
+      return undefined
     },
   }
 }

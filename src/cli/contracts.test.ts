@@ -139,6 +139,7 @@ describe('innate train', () => {
     const estimate = (unit: string) => ({ estimate: number, low: number, high: number, n: number, unit })
     expect(rows.at(-1)!.heldOut).toEqual({
       pairs: number,
+      ties: 0,
       accuracy: estimate('share'),
       chosenLogRatio: { ...estimate('nats'), cannotTell },
       rejectedLogRatio: { ...estimate('nats'), cannotTell },

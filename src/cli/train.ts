@@ -67,8 +67,18 @@ function rowsOf({ run, heldOut }: TrainedRun, model: string): string[][] {
       ['after', `${interval(heldOut.bitsPerByte, 3)} bits a byte`],
       ...places,
     ]
+  if ('completions' in heldOut) {
+    const { completions, wanted, labelAccuracy, wantedLogRatio, unwantedLogRatio } = heldOut
+    return [
+      [`on ${completions} held-out completions, ${wanted} wanted`, 'with 95 % intervals over prompts'],
+      ['moved the way of the label', interval(labelAccuracy, 3)],
+      ...(wantedLogRatio ? [['wanted log-ratio', `${interval(wantedLogRatio, 2)} nats`]] : []),
+      ...(unwantedLogRatio ? [['unwanted log-ratio', `${interval(unwantedLogRatio, 2)} nats`]] : []),
+      ...places,
+    ]
+  }
   return [
-    [`on ${heldOut.pairs} held-out pairs`, 'with 95 % intervals over prompts'],
+    [`on ${heldOut.pairs} held-out pairs${heldOut.ties > 0 ? ` (${heldOut.ties} ties left out)` : ''}`, 'with 95 % intervals over prompts'],
     ['accuracy', interval(heldOut.accuracy, 3)],
     ['chosen log-ratio', `${interval(heldOut.chosenLogRatio, 2)} nats`],
     ['rejected log-ratio', `${interval(heldOut.rejectedLogRatio, 2)} nats`],

@@ -382,6 +382,24 @@ describe('kinds', () => {
     })
   })
 
+  it('pairs are measured by their labels, whatever the column', () => {
+    const longer = { prompt: [1], completions: [[2, 3, 4], [2]] }
+    const of = (label: number) => kinds.pairs.metrics([{ tree: longer, reference: [-2, -2], label }], [[-1, -5]], [])
+    const plain = { chosenLogRatio: 1, rejectedLogRatio: -3, margin: 4, accuracy: 1, kl: 2.5, chosenTokens: 3, rejectedTokens: 1 }
+    expect([of(1), of(0.7)]).toEqual([plain, plain])
+    const against = { chosenLogRatio: -3, rejectedLogRatio: 1, margin: -4, accuracy: 0, kl: 2.5, chosenTokens: 1, rejectedTokens: 3 }
+    expect([of(0), of(0.3)]).toEqual([against, against])
+    expect(of(0.5)).toEqual({
+      ...plain,
+      chosenLogRatio: -1,
+      rejectedLogRatio: -1,
+      margin: 0,
+      accuracy: 0.5,
+      chosenTokens: 2,
+      rejectedTokens: 2,
+    })
+  })
+
   it('are written into a manifest by their name', () => {
     for (const [name, kind] of Object.entries(kinds)) expect([kind.name, JSON.stringify(kind)]).toEqual([name, `"${name}"`])
   })

@@ -46,18 +46,23 @@ export const pairs: Kind = {
   inputs: ({ examples, slots }) => ({ ...sideInputs(slots), labels: input('labels', [examples]) }),
   given: (examples) => ({ ...sideTensors(examples), labels: column(examples.map(({ label }) => label)) }),
   metrics(examples, logps) {
-    const ratio = (side: 0 | 1) => examples.map(({ reference }, i) => logps[i]![side]! - reference[side]!)
-    const [chosen, rejected] = [ratio(0), ratio(1)]
+    // Chosen is the side that the label prefers, whatever its place; where it prefers none, both are half of each.
+    const better = examples.map(({ label }) => (Math.sign(label - 0.5) + 1) / 2)
+    const ofBetter = (numbers: readonly (readonly [number, number])[]) => numbers.map(([a, b], i) => a * better[i]! + b * (1 - better[i]!))
+    const both = (at: (i: number, side: 0 | 1) => number) => examples.map((_, i) => [at(i, 0), at(i, 1)] as const)
+    const swapped = (numbers: readonly (readonly [number, number])[]) => numbers.map(([a, b]) => [b, a] as const)
+    const ratios = both((i, side) => logps[i]![side]! - examples[i]!.reference[side]!)
+    const lengths = both((i, side) => examples[i]!.tree.completions[side]!.length)
+    const [chosen, rejected] = [ofBetter(ratios), ofBetter(swapped(ratios))]
     const margins = chosen.map((r, i) => r - rejected[i]!)
-    const tokens = (side: 0 | 1) => average(examples.map(({ tree }) => tree.completions[side]!.length))
     return present({
       chosenLogRatio: average(chosen),
       rejectedLogRatio: average(rejected),
       margin: average(margins),
       accuracy: average(margins.map((m) => (m > 0 ? 1 : m < 0 ? 0 : 0.5))),
-      kl: average([...chosen, ...rejected].map((r) => (r * r) / 2)),
-      chosenTokens: tokens(0),
-      rejectedTokens: tokens(1),
+      kl: average(ratios.flat().map((r) => (r * r) / 2)),
+      chosenTokens: average(ofBetter(lengths)),
+      rejectedTokens: average(ofBetter(swapped(lengths))),
     })
   },
   toJSON: () => 'pairs',
