@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { loadCheckpoint, saveCheckpoint } from 'innate/checkpoints'
 import { openEngine } from 'innate/engine'
-import { leaves, type Nested, type Tensor, tensor } from 'innate/graph'
+import { isTensor, leaves, type Tensor, tensor } from 'innate/graph'
 import { type DecoderParams, freshParams } from 'innate/models'
 import { openPolicy, readParams } from 'innate/policy'
 import { card, type Note, type Recipe } from './card.ts'
@@ -124,6 +124,5 @@ async function curve(name: string): Promise<Note[]> {
 }
 
 function parametersOf(params: DecoderParams<Tensor>): number {
-  const isTensor = (x: Nested<Tensor>): x is Tensor => 'data' in x && ArrayBuffer.isView(x.data)
-  return leaves(params as unknown as Nested<Tensor>, isTensor).reduce((n, [, { data }]) => n + data.length, 0)
+  return leaves(params, isTensor).reduce((n, [, { data }]) => n + data.length, 0)
 }

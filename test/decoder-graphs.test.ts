@@ -9,6 +9,7 @@ import {
   graph,
   hessianVectorProduct,
   input,
+  isTensor,
   leaves,
   simplify,
   type Tensor,
@@ -24,8 +25,7 @@ const engine = openEngine({ threads: 1 })
 afterAll(() => engine.close())
 const model = await loadCheckpoint('fixtures/llama-tiny')
 const policy = await openPolicy(engine, model)
-const isTensor = (x: object): x is Tensor => 'data' in x
-const weights = Object.fromEntries(leaves<Tensor>(model.params as never, isTensor as never).map(([path, x]) => [`params.${path}`, x]))
+const weights = Object.fromEntries(leaves(model.params, isTensor).map(([path, x]) => [`params.${path}`, x]))
 
 /** A DPO step of one pair in tokens, and what it reads. */
 function pairStep(policy: Policy) {

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { leaves, type Nested, type Tensor } from '../graph/index.ts'
+import { isTensor, leaves } from '../graph/index.ts'
 import { lossText } from '../objectives/index.ts'
 import type { Recipe } from '../recipe/recipe.ts'
 import type { DataFile, NewManifest } from '../runs/index.ts'
@@ -16,8 +16,7 @@ export async function manifestOf(
   const { preferences, objective, loss, prior, gold, seed, train } = recipe
   const judge = preferences.kind === 'onPolicy' ? preferences.judge : undefined
   const { checkpoint, trainee } = models
-  const isTensor = (x: Nested<Tensor>): x is Tensor => 'data' in x
-  const parameters = leaves<Tensor>(checkpoint.params as never, isTensor).reduce((n, [, { data: values }]) => n + values.length, 0)
+  const parameters = leaves(checkpoint.params, isTensor).reduce((n, [, { data: values }]) => n + values.length, 0)
   return {
     kind,
     command,

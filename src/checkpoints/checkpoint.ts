@@ -7,7 +7,7 @@ import { hashText } from '../files/hash.ts'
 import { readJson } from '../files/json.ts'
 import { writeFolder } from '../files/write.ts'
 import { UserError } from '../graph/errors.ts'
-import { leaves, type Nested, type Shape, sameShape, show, sizeOf, type Tensor } from '../graph/tensor.ts'
+import { isTensor, leaves, type Shape, sameShape, show, sizeOf, type Tensor } from '../graph/tensor.ts'
 import { type DecoderConfig, familyOf, readConfig, writeConfig } from '../models/config.ts'
 import { freshParams } from '../models/fresh.ts'
 import { type DecoderParams, decoderParams } from '../models/params.ts'
@@ -257,8 +257,7 @@ async function copyTokenizer(from: string, to: string) {
 
 /** Every tensor by its Hugging Face name, as it is stored. */
 export function namedWeights(config: DecoderConfig, params: DecoderParams<Tensor>): [string, Tensor][] {
-  const isTensor = (x: Nested<Tensor>): x is Tensor => 'data' in x && ArrayBuffer.isView(x.data)
-  const given = new Map(leaves(params as unknown as Nested<Tensor>, isTensor))
+  const given = new Map(leaves(params, isTensor))
   return fileTensors(config).map((stored) => [
     stored.name,
     pack(

@@ -32,9 +32,10 @@ import {
 } from '../graph/index.ts'
 import { ops } from '../graph/ops/index.ts'
 import { apply, op } from '../graph/value.ts'
-import { openEngine, sharedTensor } from './engine.ts'
+import { openEngine } from './engine.ts'
 import { toOnnx } from './lower.ts'
 import { ModelProto } from './onnx-proto.ts'
+import { sharedTensor } from './resident.ts'
 
 const engine = openEngine({ threads: 1 })
 afterAll(() => engine.close())

@@ -2,15 +2,13 @@ import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import { demand, type Graph, mapNested, type Nested, sameShape, show, sizeOf, type Tensor, type Type, UserError } from '../graph/index.ts'
-import { type Numbers, toOnnx } from './lower.ts'
-import type { Blocks, Request, Slot } from './protocol.ts'
+import { demand, type Graph, sameShape, show, sizeOf, type Tensor, type Type, UserError } from '../graph/index.ts'
+import { toOnnx } from './lower.ts'
+import type { Numbers } from './onnx-builder.ts'
+import type { Blocks, Request } from './protocol.ts'
+import type { Resident } from './resident.ts'
+import { sharedWriter } from './shared-writer.ts'
 import { toWasm } from './wasm.ts'
-
-/** An array that lives in the engine's memory: a parameter, a gradient, a moment, a cache. */
-export interface Resident extends Type {
-  readonly slot: Slot
-}
 
 /** Where outputs go, by name. */
 type Into = Readonly<Record<string, Resident | Tensor>>
@@ -203,7 +201,7 @@ export function openEngine({ threads = Number(process.env.INNATE_THREADS) || ava
     }
   }
 
-  const send = sender(ask)
+  const send = sharedWriter(ask)
   return {
     compile,
     compileUpdate,
@@ -227,38 +225,6 @@ export function openEngine({ threads = Number(process.env.INNATE_THREADS) || ava
   }
 }
 
-/**
- * Writes arrays through two pieces of shared memory that take turns, unless they lie in shared memory themselves: a message would copy
- * each array into memory of its own first, and touching new memory costs more than the copy.
- */
-function sender(ask: (request: Request) => Promise<void>) {
-  const pieces = [0, 1].map(() => ({ buffer: undefined as SharedArrayBuffer | undefined, free: Promise.resolve() }))
-  let turn = 0
-  return async (slot: Slot, data: Float32Array | Int32Array): Promise<void> => {
-    if ((data.buffer as ArrayBufferLike) instanceof SharedArrayBuffer) return ask({ kind: 'write', slot, data })
-    const parts: Promise<void>[] = []
-    for (let at = 0; at < data.length; at += PIECE) {
-      const piece = pieces[turn++ % 2]!
-      const before = piece.free
-      const part = data.subarray(at, at + PIECE)
-      const sent = before.then(() => {
-        piece.buffer ??= new SharedArrayBuffer(4 * PIECE)
-        const shared: Float32Array<ArrayBufferLike> | Int32Array<ArrayBufferLike> =
-          slot.dtype === 'i32' ? new Int32Array(piece.buffer, 0, part.length) : new Float32Array(piece.buffer, 0, part.length)
-        shared.set(part)
-        return ask({
-          kind: 'write',
-          slot: { ...slot, offset: slot.offset + 4 * at, size: part.length },
-          data: shared as Float32Array | Int32Array,
-        })
-      })
-      piece.free = sent.catch(() => {})
-      parts.push(sent)
-    }
-    await Promise.all(parts)
-  }
-}
-
 /** A number for each object that programs hold their inputs by. */
 const numbersOfHeld = new WeakMap<object, number>()
 let lastHeld = 0
@@ -268,44 +234,11 @@ function numberOf(held: object): number {
   return number
 }
 
-/** Numbers in a piece of shared memory. */
-const PIECE = 1 << 20
-
 /** A session in the engine's thread, and how many programs run on it. */
 interface Session {
   readonly id: number
   readonly ready: Promise<void>
   users: number
-}
-
-/** Part of a resident: `shape` numbers from `start`. */
-export function part(resident: Resident, start: number, shape: readonly number[]): Resident {
-  const { offset, dtype } = resident.slot
-  return { dtype, shape, slot: { offset: offset + start * 4, size: sizeOf(shape), dtype } }
-}
-
-/** Zeros in memory that this thread and the engine's share: an output written there, time and again, makes no garbage. */
-export function sharedTensor({ dtype, shape }: Type): Tensor {
-  const buffer = new SharedArrayBuffer(4 * sizeOf(shape))
-  return { dtype, shape, data: dtype === 'i32' ? new Int32Array(buffer) : new Float32Array(buffer) }
-}
-
-/** Puts a whole nested object of tensors into the engine's memory. */
-export async function place<N extends Nested<Tensor>>(engine: Engine, tensors: N): Promise<Nested<Resident>> {
-  const isTensor = (x: Nested<Tensor>): x is Tensor => 'data' in x && ArrayBuffer.isView(x.data)
-  const jobs: Promise<unknown>[] = []
-  const slots = new Map<Tensor, Resident>()
-  mapNested<Tensor, void>(tensors, isTensor, (tensor) => {
-    jobs.push(
-      engine.allocate(tensor).then(({ slot }) => {
-        const resident = { dtype: tensor.dtype, shape: tensor.shape, slot }
-        slots.set(tensor, resident)
-        return engine.write(resident, tensor)
-      }),
-    )
-  })
-  await Promise.all(jobs)
-  return mapNested(tensors as Nested<Tensor>, isTensor, (tensor) => slots.get(tensor)!)
 }
 
 // Under a TypeScript runner the thread still needs JavaScript, so it is taken from the build.

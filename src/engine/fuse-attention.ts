@@ -1,8 +1,8 @@
 import type { Value } from '../graph/index.ts'
 import type { Fusion } from './fuse.ts'
 import { rotated } from './fuse-rotation.ts'
-import type { Builder } from './lower.ts'
 import { bare, flat } from './match.ts'
+import type { Builder } from './onnx-builder.ts'
 
 /**
  * Attention of one new token a row to a cache, all results of one node: it reads a row no further than its length, and writes the new key

@@ -1,7 +1,7 @@
 import type { Lowering, Value } from '../graph/index.ts'
 import { cachedAttention } from './fuse-attention.ts'
 import { rotation } from './fuse-rotation.ts'
-import type { Builder } from './lower.ts'
+import type { Builder } from './onnx-builder.ts'
 
 /** A composite that ONNX Runtime has one kernel for: which values it needs and how it is written. */
 export interface Fusion {

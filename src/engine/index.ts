@@ -1,5 +1,6 @@
-export { type Engine, openEngine, type Program, part, place, type Resident, sharedTensor, type Update } from './engine.ts'
+export { type Engine, openEngine, type Program, type Update } from './engine.ts'
 export { type OnnxModel, toOnnx } from './lower.ts'
 export { MOST_PROTOBUF_BYTES, type OnnxFile, openOnnx } from './open-onnx.ts'
 export type { Blocks, Stride } from './protocol.ts'
+export { isResident, part, place, type Resident, sharedTensor } from './resident.ts'
 export { primesBeside } from './sizes.ts'

@@ -1,31 +1,13 @@
-import { create, type Message, toBinary } from '@bufbuild/protobuf'
-import { ancestors, demand, type Graph, type Lowering, type Shape, sameShape, simplify, type Tensor, type Value } from '../graph/index.ts'
+import { toBinary } from '@bufbuild/protobuf'
+import { ancestors, demand, type Graph, simplify, type Value } from '../graph/index.ts'
 import { type Fusion, fusionOf } from './fuse.ts'
 import { movesNothing } from './match.ts'
+import { INT32, type Open, onnxBuilder, type Written } from './onnx-builder.ts'
 import { ModelProto } from './onnx-proto.ts'
-import { inSizes, type Sizes } from './sizes.ts'
 
-export const FLOAT = 1
-const INT32 = 6
-const INT64 = 7
-
-/**
- * The first output of the running form, an empty sequence, which ONNX Runtime's Node binding refuses to return. It copies every output into a new
- * array, even those that were given their place (0.55 ms a MB); refusing the first one, it copies none.
- */
-export const STOP = '.stop'
-
-/** Inputs that belong to a program, not to a run. */
-export type Numbers = Readonly<Record<string, BigInt64Array | Float32Array>>
-
-/** An ONNX model's bytes and how many nodes of each type it has. */
-export interface OnnxModel {
+/** An ONNX model's bytes, and what is written of it. */
+export interface OnnxModel extends Omit<Written, 'model'> {
   readonly bytes: Uint8Array
-  readonly nodes: Readonly<Record<string, number>>
-  /** In the running form, numbers that are inputs too: axes, shapes and constants. So graphs that differ in sizes alone are one file. */
-  readonly numbers: Numbers
-  /** What the file holds of its inputs: which inputs, one below another, lie at each place that it names as external data. */
-  readonly held: Readonly<Record<string, readonly string[]>>
 }
 
 /**
@@ -43,19 +25,11 @@ export function toOnnx(graph: Graph, { portable = false, held }: { portable?: bo
   return { bytes: toBinary(ModelProto, model), ...more }
 }
 
-/** What the portable form of a graph leaves open. */
-export interface Open {
-  /** Sizes of the graph's inputs that the file reads from what it is given. */
-  readonly sizes: Sizes
-  /** Names of inputs that are no inputs of the file: it will hold their numbers. */
-  readonly held: ReadonlySet<string>
-}
-
 /** The form with sizes left open is portable, and its inputs of i32 are int64 in the file, as others have them. */
 export function lowered(
   written: Graph,
   { portable = false, held = new Set(), open }: { readonly portable?: boolean; readonly held?: ReadonlySet<string>; readonly open?: Open },
-): Omit<OnnxModel, 'bytes'> & { readonly model: Message } {
+): Written {
   const graph = simplify(written)
   const builder = onnxBuilder(graph, portable, open?.held ?? held, open)
   const names = new Map<Value, string>()
@@ -93,226 +67,3 @@ export function lowered(
   for (const [value, tap] of graph.taps) builder.rename(names.get(value), tap)
   return builder.finish(outputs)
 }
-
-/** What fusions are written with. */
-export interface Builder extends Lowering {
-  /** The same numbers in another shape; no node where they had that shape before. */
-  reshape(name: string, shape: Shape): string
-  /** What was reshaped to this, where its last axis is as long. */
-  before(name: string, width: number): { readonly name: string; readonly shape: Shape } | undefined
-  /** Notes the shape of what a node made. */
-  shaped(name: string, shape: Shape): string
-  /** Held inputs, one below another. */
-  joined(inputs: readonly string[]): string
-}
-
-function onnxBuilder(graph: Graph, portable: boolean, held: ReadonlySet<string>, open: Open | undefined) {
-  const nodes: { opType: string; inputs: readonly string[]; outputs: string[]; attrs: Readonly<Record<string, unknown>> }[] = []
-  const initializers: { name: string; dims: readonly number[]; dataType: number; rawData: Uint8Array }[] = []
-  const known = new Map<string, string[]>()
-  const finalNames = new Map<string, string>()
-  const inputs = Object.values(graph.inputs)
-  const taken = new Set(inputs.map(({ attrs }) => String(attrs.name)))
-  const produced = new Set<string>()
-  const numbers: Record<string, BigInt64Array | Float32Array> = {}
-  const shapes = new Map<string, Shape>()
-  const reshapedFrom = new Map<string, string>()
-  const places = new Map<string, readonly string[]>()
-  if (!open) for (const name of held) places.set(name, [name])
-
-  const nodeWith = (opType: string, inputs: readonly string[], outputs: number, attrs: Readonly<Record<string, unknown>>) => {
-    const key = `${opType}|${inputs.join(',')}|${JSON.stringify(attrs)}`
-    const before = known.get(key)
-    if (before) return before
-    const made = Array.from({ length: outputs }, (_, i) => `${opType}_${nodes.length}${outputs > 1 ? `_${i}` : ''}`)
-    nodes.push({ opType, inputs, outputs: made, attrs })
-    for (const name of made) produced.add(name)
-    known.set(key, made)
-    return made
-  }
-  const initializer = (key: string, dims: readonly number[], dataType: number, data: ArrayBufferView) => {
-    const before = known.get(key)
-    if (before) return before[0]!
-    const name = `const_${initializers.length}`
-    initializers.push({ name, dims, dataType, rawData: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) })
-    known.set(key, [name])
-    return name
-  }
-  const number = (key: string, dims: readonly number[], dataType: number, data: BigInt64Array | Float32Array) => {
-    if (portable) return initializer(key, dims, dataType, data)
-    const name = known.get(key)?.[0] ?? `.numbers_${known.size}`
-    known.set(key, [name])
-    numbers[name] = data
-    return name
-  }
-  /** A reshape that was written and then passed over is no part of the file. */
-  const dropUnread = (outputs: readonly string[]) => {
-    const read = new Set(outputs)
-    for (let i = nodes.length - 1; i >= 0; i--) {
-      const { inputs, outputs: made } = nodes[i]!
-      if (made.some((name) => read.has(name) || read.has(finalNames.get(name) ?? name))) for (const name of inputs) read.add(name)
-      else nodes.splice(i, 1)
-    }
-  }
-  const i64 = (values: readonly number[]) =>
-    number(`i64:${values.length}:${values}`, [values.length], INT64, BigInt64Array.from(values, BigInt))
-  /** Numbers that are made of sizes, read from the inputs at hand. */
-  const openNumbers = (values: readonly number[]) => {
-    const parts = values.map((n) => {
-      const { whole, of } = inSizes(n, open!.sizes)
-      const read = of.map((name) => sizeOfInput(open!.sizes[name]!))
-      return [...read, ...(whole === 1 && read.length > 0 ? [] : [i64([whole])])].reduce((a, b) => nodeWith('Mul', [a, b], 1, {})[0]!)
-    })
-    return parts.length === 1 ? parts[0]! : nodeWith('Concat', parts, 1, { axis: 0 })[0]!
-  }
-  const sizeOfInput = (size: number) => {
-    const from = inputs.find(({ shape }) => shape.includes(size))
-    if (!from) throw new Error(`internal: a size left open must be of an input, got ${size}`)
-    const axis = from.shape.indexOf(size)
-    return nodeWith('Shape', [String(from.attrs.name)], 1, { start: axis, end: axis + 1 })[0]!
-  }
-  const builder: Builder & {
-    rename(name: string | undefined, to: string): void
-    output(name: string, to: string): string
-    finish(outputs: readonly { name: string; value: Value }[]): ReturnType<typeof lowered>
-  } = {
-    node: (opType, inputs, attrs = {}) => nodeWith(opType, inputs, 1, attrs)[0]!,
-    nodes: (opType, inputs, outputs, attrs = {}) => nodeWith(opType, inputs, outputs, attrs),
-    i64: (values) => (open && values.some((n) => inSizes(n, open.sizes).of.length > 0) ? openNumbers(values) : i64(values)),
-    f32: (value) => number(`f32:${value}`, [], FLOAT, Float32Array.of(value)),
-    weights: ({ dtype, shape, data }: Tensor) =>
-      dtype === 'i32'
-        ? initializer(`table:${initializers.length}`, shape, INT32, Int32Array.from(data))
-        : initializer(`table:${initializers.length}`, shape, FLOAT, Float32Array.from(data)),
-    reshape(name, shape) {
-      const from = reshapedFrom.get(name) ?? name
-      const before = shapes.get(from)
-      if (before && sameShape(before, shape)) return from
-      const made = nodeWith('Reshape', [from, i64(shape)], 1, {})[0]!
-      reshapedFrom.set(made, from)
-      return builder.shaped(made, shape)
-    },
-    before(name, width) {
-      const from = reshapedFrom.get(name)
-      const shape = from === undefined ? undefined : shapes.get(from)
-      return from !== undefined && shape?.at(-1) === width ? { name: from, shape } : undefined
-    },
-    shaped(name, shape) {
-      if (!shapes.has(name)) shapes.set(name, shape)
-      return name
-    },
-    joined(parts) {
-      const name = parts.join('+')
-      places.set(name, parts)
-      return name
-    },
-    rename(name, to) {
-      if (name === undefined || finalNames.has(name) || taken.has(to) || !produced.has(name)) return
-      finalNames.set(name, to)
-      taken.add(to)
-    },
-    output(name, to) {
-      const own = produced.has(name)
-      if (own && !finalNames.has(name) && !taken.has(to)) {
-        finalNames.set(name, to)
-        taken.add(to)
-        return to
-      }
-      // A graph output that is an input, a constant, or another output as well needs a node of its own.
-      nodes.push({ opType: 'Identity', inputs: [name], outputs: [to], attrs: {} })
-      return to
-    },
-    finish(outputs) {
-      dropUnread(outputs.map(({ name }) => name))
-      const counts: Record<string, number> = {}
-      for (const { opType } of nodes) counts[opType] = (counts[opType] ?? 0) + 1
-      if (!portable) nodes.push({ opType: 'SequenceEmpty', inputs: [], outputs: [STOP], attrs: {} })
-      const consumed = new Set(nodes.flatMap(({ inputs }) => inputs))
-      for (const name of Object.keys(numbers)) if (!consumed.has(name)) delete numbers[name]
-      const ends = nodes.filter(({ outputs }) => !outputs.some((name) => consumed.has(name)))
-      // ONNX Runtime runs what the last node needs, then what the last but one needs, …: so the first gradient made is the first to run.
-      const ordered = [...nodes.filter((node) => !ends.includes(node)), ...ends.toReversed()]
-      const final = (name: string) => finalNames.get(name) ?? name
-      const external = [...places].filter(([name]) => consumed.has(name))
-      const model = create(ModelProto, {
-        irVersion: 10n,
-        producerName: 'innate',
-        opsetImport: [
-          { domain: '', version: 21n },
-          ...(nodes.some(({ opType }) => microsoft.has(opType)) ? [{ domain: 'com.microsoft', version: 1n }] : []),
-        ],
-        graph: {
-          name: 'innate',
-          input: [
-            ...inputs
-              .filter(({ attrs }) => !held.has(String(attrs.name)))
-              .map((value) => valueInfo(String(value.attrs.name), value, portable, open)),
-            ...Object.entries(numbers).map(([name, data]) =>
-              data instanceof Float32Array ? tensorInfo(name, FLOAT, []) : tensorInfo(name, INT64, [{}]),
-            ),
-          ],
-          output: [
-            ...(portable ? [] : [{ name: STOP, type: { value: { case: 'sequenceType', value: { elemType: anyFloats } } } }]),
-            ...outputs.map(({ name, value }) => valueInfo(name, value, portable, open)),
-          ],
-          initializer: [
-            ...initializers.map((x) => ({ name: x.name, dims: x.dims.map(BigInt), dataType: x.dataType, rawData: x.rawData })),
-            ...external.map(([name, parts]) =>
-              placed(
-                name,
-                parts.map((part) => inputs.find(({ attrs }) => attrs.name === part)!),
-              ),
-            ),
-          ],
-          node: ordered.map(({ opType, inputs, outputs: made, attrs }) => ({
-            opType,
-            name: final(made[0]!),
-            input: inputs.map(final),
-            output: made.map(final),
-            domain: microsoft.has(opType) ? 'com.microsoft' : '',
-            attribute: Object.entries(attrs).map(attribute),
-          })),
-        },
-      } as never)
-      return { model, nodes: counts, numbers, held: Object.fromEntries(external) }
-    },
-  }
-  return builder
-}
-
-/** Inputs one below another, as a constant whose numbers lie outside of the file. */
-function placed(name: string, parts: readonly Value[]) {
-  const rows = parts.reduce((sum, { shape }) => sum + (shape[0] ?? 1), 0)
-  const { dtype, shape } = parts[0]!
-  const dims = parts.length === 1 ? shape : shape.with(0, rows)
-  const externalData = [{ key: 'location', value: name }]
-  return { name, dims: dims.map(BigInt), dataType: dtype === 'i32' ? INT32 : FLOAT, externalData, dataLocation: 1 }
-}
-
-/** Node types of ONNX Runtime's own domain that fusions use. */
-const microsoft = new Set(['QuickGelu', 'FusedMatMul', 'RotaryEmbedding', 'GroupQueryAttention'])
-
-const anyFloats = { value: { case: 'tensorType', value: { elemType: FLOAT } } }
-
-function valueInfo(name: string, { dtype, shape }: Value, sized: boolean, open: Open | undefined) {
-  const dim = shape.map((n, i) => {
-    const { whole, of } = inSizes(n, open?.sizes ?? {})
-    if (of.length > 0) return { value: { case: 'dimParam', value: [...of, ...(whole === 1 ? [] : [whole])].join(' * ') } }
-    return { value: sized ? { case: 'dimValue', value: BigInt(n) } : { case: 'dimParam', value: `${name}.${i}` } }
-  })
-  return tensorInfo(name, dtype === 'i32' ? (open ? INT64 : INT32) : FLOAT, dim)
-}
-
-function tensorInfo(name: string, elemType: number, dim: readonly object[]) {
-  return { name, type: { value: { case: 'tensorType', value: { elemType, shape: { dim } } } } }
-}
-
-function attribute([name, value]: [string, unknown]) {
-  if (Array.isArray(value)) return { name, type: 7, ints: value.map(BigInt) }
-  if (typeof value === 'string') return { name, type: 3, s: new TextEncoder().encode(value) }
-  if (floats.has(name)) return { name, type: 1, f: value }
-  return { name, type: 2, i: BigInt(value as number) }
-}
-
-/** Attributes that ONNX wants as float even when the number is whole. */
-const floats = new Set(['alpha', 'epsilon', 'scale', 'softcap'])

@@ -1,7 +1,8 @@
 import { create, type Message, toBinary } from '@bufbuild/protobuf'
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import type { Graph, Tensor } from '../graph/index.ts'
-import { FLOAT, lowered } from './lower.ts'
+import { lowered } from './lower.ts'
+import { FLOAT } from './onnx-builder.ts'
 import { GraphProto, ModelProto, TensorProto } from './onnx-proto.ts'
 import type { Sizes } from './sizes.ts'
 

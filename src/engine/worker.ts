@@ -1,9 +1,8 @@
 import { parentPort } from 'node:worker_threads'
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { sizeOf } from '../graph/index.ts'
-import { STOP } from './lower.ts'
 import { openMemory } from './memory.ts'
-import type { Request, Slot } from './protocol.ts'
+import { type Request, type Slot, STOP } from './protocol.ts'
 
 // The engine's own thread: `session.run` blocks whoever calls it. It owns the memory, the sessions and the kernels, and does what it is
 // told in the order it is told.

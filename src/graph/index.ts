@@ -10,10 +10,11 @@ export { composite, stopGradient, straightThrough, type Tap, tap, withGradient }
 export { argMax, logSumExp, mean, softmax, sum } from './ops/reduce.ts'
 export { broadcastTo, concat, pad, reshape, slice, transpose } from './ops/shape.ts'
 export { printGraph } from './print.ts'
-export { type Simplified, simplify } from './simplify.ts'
+export { simplify } from './simplify.ts'
 export {
   type Data,
   type DType,
+  isTensor,
   leaves,
   type Nested,
   type Shape,

@@ -9,7 +9,7 @@ import { ops } from './ops/index.ts'
 import { input, table } from './ops/leaf.ts'
 import { sum } from './ops/reduce.ts'
 import { sizeOf, type Tensor } from './tensor.ts'
-import { apply, graph, type Op, type Sample, type Value } from './value.ts'
+import { apply, graph, type Op, type OpSample, type Value } from './value.ts'
 
 // For every op × sample: `infer` equals the shape that `eval` returns, and `grad` equals central differences in f64, first and
 // second order. Ops marked as declaring another gradient show the declared difference instead.
@@ -66,7 +66,7 @@ it('marked ops declare: stop passes nothing, straight-through passes all, step p
   })
 })
 
-function trace(op: Op, sample: Sample<string, Record<string, unknown>>): { value: Value; given: Record<string, Tensor> } {
+function trace(op: Op, sample: OpSample<string, Record<string, unknown>>): { value: Value; given: Record<string, Tensor> } {
   const { attrs = {}, ...given } = sample as unknown as Record<string, Tensor> & { attrs?: Record<string, unknown> }
   const inputs = Object.fromEntries(Object.entries(given).map(([name, x]) => [name, input(name, x.shape, x.dtype)]))
   return { value: apply(op, inputs, attrs), given }

@@ -18,8 +18,8 @@ export interface Tensor extends Type {
   readonly data: Data
 }
 
-/** A nested plain object whose leaves are all of one kind: a model is a function of Nested<Value>, a checkpoint a Nested<Tensor>. */
-export type Nested<T> = T | { readonly [name: string]: Nested<T> }
+/** Nested plain objects and lists whose leaves are all of one kind: a model is a function of Nested<Value>, a checkpoint a Nested<Tensor>. */
+export type Nested<T> = T | readonly Nested<T>[] | { readonly [name: string]: Nested<T> }
 
 /**
  * Makes a tensor from numbers.
@@ -54,8 +54,13 @@ export function sameShape(a: Shape, b: Shape): boolean {
   return a.length === b.length && a.every((n, i) => n === b[i])
 }
 
+/** Tells tensors from the plain objects that hold them. */
+export function isTensor(x: unknown): x is Tensor {
+  return typeof x === 'object' && x !== null && 'data' in x && ArrayBuffer.isView(x.data)
+}
+
 /** The leaves of a nested object with their dotted names, in the order they were written. */
-export function leaves<T>(nested: Nested<T>, isLeaf: (x: Nested<T>) => x is T, prefix = ''): [string, T][] {
+export function leaves<T>(nested: Nested<T>, isLeaf: (x: unknown) => x is T, prefix = ''): [string, T][] {
   if (isLeaf(nested)) return [[prefix, nested]]
   return Object.entries(nested as { readonly [name: string]: Nested<T> }).flatMap(([name, inner]) =>
     leaves(inner, isLeaf, prefix ? `${prefix}.${name}` : name),

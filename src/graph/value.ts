@@ -19,7 +19,7 @@ export interface Lowering {
 }
 
 /** Inputs for one row of the table test, with the op's attrs where it has some. */
-export type Sample<K extends string, A extends Attrs> = Named<K, Tensor> & { readonly attrs?: A }
+export type OpSample<K extends string, A extends Attrs> = Named<K, Tensor> & { readonly attrs?: A }
 
 /** Everything about a primitive in one place. A missing key in what `grad` returns means: no gradient flows there. */
 export interface OpRules<K extends string, A extends Attrs> {
@@ -28,7 +28,7 @@ export interface OpRules<K extends string, A extends Attrs> {
   eval(inputs: Named<K, Tensor>, attrs: A): Tensor
   grad?(context: Named<K, Value> & { readonly dy: Value; readonly y: Value }, attrs: A): Partial<Named<K, Value>>
   onnx(context: Named<K, string> & { readonly g: Lowering }, attrs: A, types: Named<K, Type> & { readonly y: Type }): string
-  samples(rng: SampleRng): Sample<K, A>[]
+  samples(rng: SampleRng): OpSample<K, A>[]
   /** Why the declared gradient is not the derivative of `eval`; `gradientMarks` lists every place that has one. */
   readonly mark?: string
   /** Largest difference between ONNX Runtime (f32) and `eval` (f64) on the samples, relative to 1 + |value|. */
@@ -140,12 +140,12 @@ export function graph(inputs: Readonly<Record<string, Value>>, outputs: Readonly
 /** Maps the leaves of a nested object, keeping its form. */
 export function mapNested<T, U>(
   nested: Nested<T>,
-  isLeaf: (x: Nested<T>) => x is T,
+  isLeaf: (x: unknown) => x is T,
   change: (leaf: T, name: string) => U,
   prefix = '',
 ): Nested<U> {
   if (isLeaf(nested)) return change(nested, prefix)
   const named = (name: string) => (prefix ? `${prefix}.${name}` : name)
-  if (Array.isArray(nested)) return nested.map((inner, i) => mapNested(inner, isLeaf, change, named(String(i)))) as unknown as Nested<U>
+  if (Array.isArray(nested)) return nested.map((inner: Nested<T>, i) => mapNested(inner, isLeaf, change, named(String(i))))
   return Object.fromEntries(Object.entries(nested as object).map(([name, inner]) => [name, mapNested(inner, isLeaf, change, named(name))]))
 }

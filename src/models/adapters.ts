@@ -13,7 +13,7 @@ export interface Adapters<T> {
 }
 
 /** shape a [rank, in], b [out, rank], magnitude [out] (DoRA) for a layer [out, in] */
-export interface Adapter<T> {
+export type Adapter<T> = {
   readonly a: T
   readonly b: T
   readonly magnitude?: T

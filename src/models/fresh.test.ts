@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { leaves, type Nested, type Tensor } from '../graph/index.ts'
+import { isTensor, leaves } from '../graph/index.ts'
 import { readConfig } from './config.ts'
 import { freshParams } from './fresh.ts'
 
@@ -12,8 +12,7 @@ const config = readConfig('config.json', {
   num_attention_heads: 4,
   tie_word_embeddings: false,
 })
-const isTensor = (x: Nested<Tensor>): x is Tensor => 'data' in x && ArrayBuffer.isView(x.data)
-const named = (seed: number) => leaves<Tensor>(freshParams(config, seed) as never, isTensor)
+const named = (seed: number) => leaves(freshParams(config, seed), isTensor)
 
 it('are normal with the deviation that GPT-2 gives each matrix, and norms are 1', () => {
   let norms = 0

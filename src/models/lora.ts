@@ -1,4 +1,4 @@
-import { leaves, mapNested, type Nested, type Tensor, tensor, UserError, zeros } from '../graph/index.ts'
+import { isTensor, leaves, mapNested, type Tensor, tensor, UserError, zeros } from '../graph/index.ts'
 import { random } from '../random/index.ts'
 import type { Adapter, Adapters } from './adapters.ts'
 import type { DecoderConfig } from './config.ts'
@@ -46,7 +46,7 @@ export function freshAdapters(config: DecoderConfig, lora: Lora, params?: Decode
   const { rank, alpha, targets = Object.keys(linearLayers), layers: blocks, dropout = 0, rslora = false, dora = false, seed } = lora
   const inBlock = new Set(targets.map((target) => linearLayers[target as keyof typeof linearLayers].path as string))
   const layers: Record<string, Adapter<Tensor>> = {}
-  const weights = new Map(dora && params ? leaves(params as unknown as Nested<Tensor>, isTensor) : [])
+  const weights = new Map(dora && params ? leaves(params, isTensor) : [])
   decoderParams(config, (path, [out, width]) => {
     const [, block, inner] = /^blocks\.(\d+)\.(.+)$/.exec(path) ?? []
     if (inner === undefined || !inBlock.has(inner)) return
@@ -137,10 +137,8 @@ function changed(
 ): DecoderParams<Tensor> {
   const at = (weight: Tensor, path: string) =>
     layers[path] ? tensor(Float32Array.from(change(weight, layers[path], path)), weight.shape) : weight
-  return mapNested(params as unknown as Nested<Tensor>, isTensor, at) as unknown as DecoderParams<Tensor>
+  return mapNested(params, isTensor, at) as DecoderParams<Tensor>
 }
-
-const isTensor = (x: Nested<Tensor>): x is Tensor => 'data' in x && ArrayBuffer.isView(x.data)
 
 function plus(weight: ArrayLike<number>, { a, b }: Adapter<Tensor>, scale: number): Float64Array {
   const [rank, width] = a.shape as [number, number]

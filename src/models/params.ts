@@ -1,8 +1,8 @@
-import { isValue, mapNested, type Shape, type Value } from '../graph/index.ts'
+import { isValue, leaves, mapNested, type Shape, type Value } from '../graph/index.ts'
 import type { DecoderConfig, LinearLayer } from './config.ts'
 
 /** The parameters of a decoder: linear layers are [out, in], queries and keys are laid out for rotating halves. */
-export interface DecoderParams<T> {
+export type DecoderParams<T> = {
   readonly embed: T
   /** A row for each position, where positions are learned. */
   readonly positions?: T
@@ -14,7 +14,7 @@ export interface DecoderParams<T> {
 }
 
 /** Norms and biases are there where the config has them. */
-export interface DecoderBlock<T> {
+export type DecoderBlock<T> = {
   readonly attnNorm?: T
   readonly attnNormBias?: T
   readonly attn: {
@@ -97,16 +97,10 @@ export function paramInputs(
   make: (path: string, shape: Shape) => Value,
 ): DecoderParams<Value> {
   const isLeaf = (x: unknown): x is { readonly shape: Shape } => typeof x === 'object' && x !== null && 'shape' in x
-  return mapNested(shapes as never, isLeaf as never, (leaf: { shape: Shape }, path: string) =>
-    make(path, leaf.shape),
-  ) as unknown as DecoderParams<Value>
+  return mapNested<{ readonly shape: Shape }, Value>(shapes, isLeaf, ({ shape }, path) => make(path, shape)) as DecoderParams<Value>
 }
 
 /** The parameters by path. */
 export function byPath(params: DecoderParams<Value>): Record<string, Value> {
-  const found: Record<string, Value> = {}
-  mapNested(params as never, isValue as never, (value: Value, path: string) => {
-    found[path] = value
-  })
-  return found
+  return Object.fromEntries(leaves(params, isValue))
 }

@@ -5,7 +5,7 @@ import { tolerances } from '../../test/tolerances.ts'
 import { loadCheckpoint } from '../checkpoints/checkpoint.ts'
 import { readSafetensors } from '../checkpoints/safetensors.ts'
 import { openEngine } from '../engine/index.ts'
-import { gradient, graph, input, isValue, leaves, mean, tap as plainTap, type Tensor, tensor, type Value } from '../graph/index.ts'
+import { gradient, graph, input, isTensor, isValue, leaves, mean, tap as plainTap, tensor, type Value } from '../graph/index.ts'
 import { decoder } from '../models/decoder.ts'
 import { logits, tokenLogps } from '../models/head.ts'
 import { byPath, paramInputs } from '../models/params.ts'
@@ -34,8 +34,7 @@ describe.each(['llama-tiny', 'llama-tiny-untied'])('%s against transformers (gol
     const traced = graph({ ...named, ...rows, wanted, targets }, { loss, ...taps, logits: logits(p, hidden, config), ...grads })
 
     const program = await engine.compile(traced)
-    const isTensor = (x: unknown): x is Tensor => typeof x === 'object' && x !== null && 'data' in x
-    const weights = Object.fromEntries(leaves<Tensor>(params as never, isTensor as never))
+    const weights = Object.fromEntries(leaves(params, isTensor))
     const [batch] = packTrees(
       tokens.map((row) => textTree(row)),
       { lengths: [T], wantedMultiple: 1 },

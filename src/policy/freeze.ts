@@ -1,5 +1,5 @@
-import type { Resident } from '../engine/index.ts'
-import { graph, mapNested, type Nested, sizeOf } from '../graph/index.ts'
+import { isResident, type Resident } from '../engine/index.ts'
+import { graph, mapNested, sizeOf } from '../graph/index.ts'
 import { adaptedWeight } from '../models/adapters.ts'
 import { byPath, type DecoderParams } from '../models/params.ts'
 import { underEditsOf } from './edit.ts'
@@ -63,11 +63,7 @@ function keep(policy: Policy, hold: Kept['hold']): Kept {
 async function frozen(policy: Policy, hold: 'packed' | 'plain'): Promise<Frozen> {
   const { engine, config } = policy
   const merged = await mergedWeights(policy)
-  const params = mapNested(
-    policy.params as unknown as Nested<Resident>,
-    (x): x is Resident => 'slot' in x,
-    (leaf, path) => merged[path] ?? leaf,
-  ) as unknown as DecoderParams<Resident>
+  const params = mapNested(policy.params, isResident, (leaf, path) => merged[path] ?? leaf) as DecoderParams<Resident>
   const made = policyOf(engine, config, params, undefined, { hold })
   return {
     ...made,

@@ -16,11 +16,11 @@ import {
   gradientMarks,
   graph,
   input,
+  isTensor,
   isValue,
   leaves,
   madeByGradient,
   mean,
-  type Nested,
   type Tensor,
   tensor,
   type Value,
@@ -126,10 +126,9 @@ describe.each([
 
 /** The largest difference of two models, relative to the largest entry of the row it is in. */
 function apart(a: DecoderParams<Tensor>, b: DecoderParams<Tensor>): number {
-  const isTensor = (x: Nested<Tensor>): x is Tensor => 'data' in x && ArrayBuffer.isView(x.data)
-  const wanted = new Map(leaves<Tensor>(b as never, isTensor))
+  const wanted = new Map(leaves(b, isTensor))
   return Math.max(
-    ...leaves<Tensor>(a as never, isTensor).map(([path, got]) => {
+    ...leaves(a, isTensor).map(([path, got]) => {
       const want = wanted.get(path)!
       const width = want.shape.at(-1)!
       let worst = 0

@@ -39,7 +39,7 @@ export async function openPolicy(
   adapters?: Adapters<Tensor>,
   options: Pick<PolicyOptions, 'fixed'> = {},
 ): Promise<Policy> {
-  const resident = (await place(engine, params as never)) as unknown as DecoderParams<Resident>
+  const resident = (await place(engine, params)) as DecoderParams<Resident>
   return policyOf(engine, config, resident, adapters && (await placeAdapters(engine, adapters)), options)
 }
 
@@ -52,7 +52,7 @@ export interface PolicyOptions {
 
 /** Puts adapters into the engine. */
 export async function placeAdapters(engine: Engine, { masks: _, layers, ...how }: Adapters<Tensor>): Promise<Adapters<Resident>> {
-  return { ...how, layers: (await place(engine, layers as never)) as unknown as Adapters<Resident>['layers'] }
+  return { ...how, layers: (await place(engine, layers)) as Adapters<Resident>['layers'] }
 }
 
 /** A policy over parameters that are in the engine already. */

@@ -8,9 +8,9 @@ import {
   type Graph,
   graph,
   input,
+  isTensor,
   leaves,
   maximum,
-  type Nested,
   reshape,
   slice,
   type Tensor,
@@ -79,7 +79,7 @@ export function decoderOnnx(
   params: DecoderParams<Tensor>,
   { edits, fed = {} }: { readonly edits?: readonly PlacedEdit[]; readonly fed?: Readonly<Record<string, Tensor>> } = {},
 ): OnnxFile {
-  const weights = Object.fromEntries(leaves(params as unknown as Nested<Tensor>, isTensor).map(([path, x]) => [`params.${path}`, x]))
+  const weights = Object.fromEntries(leaves(params, isTensor).map(([path, x]) => [`params.${path}`, x]))
   const all = { ...weights, ...fed }
   const file = openOnnx((sizes: Sizes) => traced({ config, params, ...(edits ? { edits } : {}) }, sizes), tracedSizes(config, all), all)
   if (file.byteLength > MOST_PROTOBUF_BYTES)
@@ -94,10 +94,6 @@ async function fedNow(policy: Policy): Promise<Record<string, Tensor>> {
   const found: Record<string, Tensor> = {}
   for (const [name, one] of Object.entries(fedTo(policy))) found[name] = 'slot' in one ? await policy.engine.read(one) : one
   return found
-}
-
-function isTensor(x: Nested<Tensor>): x is Tensor {
-  return ArrayBuffer.isView((x as Partial<Tensor>).data)
 }
 
 function traced(model: Traceable, sizes: Sizes): Graph {

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { type Checkpoint, loadAdapters, loadCheckpoint, saveAdapters, saveCheckpoint } from '../checkpoints/index.ts'
 import type { Resident } from '../engine/index.ts'
-import { leaves, type Nested, type Tensor } from '../graph/index.ts'
+import { isTensor, leaves, type Tensor } from '../graph/index.ts'
 import { type Adapters, decoderParams, freshAdapters, type Lora, mergeAdapters } from '../models/index.ts'
 import { adapterLeaves, type Policy, placeAdapters, policyOf, readAdapters, readParams } from './policy.ts'
 
@@ -64,8 +64,7 @@ export async function openTrainee(
     save: async (folder) => saveCheckpoint(folder, checkpoint, await readParams(policy)),
     async load(folder) {
       const { params: saved } = await loadCheckpoint(folder)
-      const isTensor = (x: Nested<Tensor>): x is Tensor => 'data' in x
-      for (const [path, tensor] of leaves<Tensor>(saved as never, isTensor)) await engine.write(given[`params.${path}`]!, tensor)
+      for (const [path, tensor] of leaves(saved, isTensor)) await engine.write(given[`params.${path}`]!, tensor)
     },
   }
 }

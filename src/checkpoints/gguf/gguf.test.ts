@@ -8,7 +8,7 @@ import { expectClose } from '../../../test/close.ts'
 import { tolerances } from '../../../test/tolerances.ts'
 import { openEngine } from '../../engine/index.ts'
 import { UserError } from '../../graph/errors.ts'
-import { graph, input, leaves, type Tensor, tensor } from '../../graph/index.ts'
+import { graph, input, isTensor, leaves, tensor } from '../../graph/index.ts'
 import { decoder } from '../../models/decoder.ts'
 import { logits } from '../../models/head.ts'
 import { byPath, paramInputs } from '../../models/params.ts'
@@ -89,7 +89,7 @@ describe('a GGUF file', () => {
       }
       const program = await engine.compile(graph({ ...byPath(p), ...rows }, { logits: logits(p, decoder(p, rows, config), config) }))
       const got = await program.run({
-        ...Object.fromEntries(leaves<Tensor>(params as never, ((x: object) => 'data' in x) as never)),
+        ...Object.fromEntries(leaves(params, isTensor)),
         tokens: tensor(Int32Array.from(ids), [1, T]),
         positions: tensor(
           Int32Array.from(ids, (_, i) => i),

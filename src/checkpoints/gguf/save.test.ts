@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { gguf } from '@huggingface/gguf'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { leaves, type Tensor } from '../../graph/index.ts'
+import { isTensor, leaves, type Nested, type Tensor } from '../../graph/index.ts'
 import { loadCheckpoint, saveCheckpoint } from '../checkpoint.ts'
 import { encodings } from '../encode.ts'
 import { readSafetensors } from '../safetensors.ts'
@@ -24,7 +24,7 @@ afterAll(() => {
   else process.env.INNATE_CACHE = cache
   rmSync(root, { recursive: true })
 })
-const weightsOf = (params: unknown) => leaves<Tensor>(params as never, ((x: object) => 'data' in x) as never)
+const weightsOf = (params: Nested<Tensor>) => leaves(params, isTensor)
 
 describe('encodings', async () => {
   const given = (await readSafetensors(fixture('gguf-quants/golden.safetensors'))).get('given')!.data as Float32Array

@@ -54,7 +54,7 @@ export function withGradient<K extends string>(
 }
 
 /** The op of one call of withGradient. */
-export function withGradientOp(backward: (context: Readonly<Record<string, Value>>) => Readonly<Record<string, Value>>): Op {
+function withGradientOp(backward: (context: Readonly<Record<string, Value>>) => Readonly<Record<string, Value>>): Op {
   return op<string>('withGradient', {
     infer: ({ y }) => ({ dtype: y!.dtype, shape: y!.shape }),
     eval: ({ y }) => y!,
