@@ -18,8 +18,9 @@ import { type Policy, scoreTrees } from '../policy/index.ts'
 import type { Reference } from '../policy/reference.ts'
 import type { Text } from '../preferences/index.ts'
 import type { OnPolicy, Recipe } from '../recipe/recipe.ts'
-import type { Correlation, Estimate, Evaluation, SampleRow } from '../runs/index.ts'
+import type { Alarm, Correlation, Estimate, Evaluation, SampleRow } from '../runs/index.ts'
 import { alarmsOf } from './alarms.ts'
+import { type Column, goldTwins } from './gold-twin.ts'
 import { textNlls } from './look-texts.ts'
 import { placeOf } from './place.ts'
 
@@ -123,13 +124,10 @@ export async function look(
     measures,
     correlations: correlations(given, standings, before, after),
     ...(place ? { place } : {}),
-    alarms: alarmsOf({ place, cut: cutShare(before, after) }),
+    alarms: [...alarmsOf({ place, cut: cutShare(before, after) }), ...twins(given, standings, before)],
   }
   return { evaluation, rows }
 }
-
-/** A number for each completion of each prompt. */
-type Column = readonly (readonly number[])[]
 
 interface Standing {
   readonly after: Column
@@ -142,6 +140,15 @@ function standingsOf(goalScale: GoalScale | undefined, before: Look['before'], a
   const [then, now] = [before, after].map((all) => all.map((group) => group.map(({ sample }) => scores(goalScale, sample))))
   const only = (all: number[][][], k: number) => all.map((group) => group.map((row) => row[k]!))
   return new Map(goalScale.goals.map(({ name }, k) => [name, { after: only(now!, k), before: only(then!, k) }]))
+}
+
+/** Whether the gold measure says on the reference's completions what a goal or the judge's utility says. */
+function twins({ gold, judge }: Look, standings: Map<string, Standing>, before: Look['before']): Alarm[] {
+  const mine = gold && standings.get(gold.name)
+  if (!mine) return []
+  const others = new Map([...standings].filter(([name]) => name !== gold.name).map(([name, standing]) => [name, standing.before]))
+  if (judge.utility) others.set('the judge’s utility', column(before, judge.utility))
+  return goldTwins(mine.before, others)
 }
 
 /** How the gold measure goes together with each goal, and with the judge's utility where that is known. */

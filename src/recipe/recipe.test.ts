@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { goal, goalPrior, goals, simulatedVoter } from '../goals/index.ts'
+import { commandJudge, type Goal, goal, goalPrior, goals, type Sample, simulatedVoter } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
 import { dpo } from '../objectives/index.ts'
 import { adamw } from '../train/index.ts'
+import { checkGold } from './gold-checks.ts'
 import { judgeByGoals, onPolicy, pairs, type RecipeInput, recipe } from './recipe.ts'
 
 const file = { model: 'M', preferences: { pairs: 'pairs.jsonl' } }
@@ -106,7 +107,7 @@ describe('a recipe', () => {
       /where 0 of 24 has its upper end at 0\.142; move the bound, or look at 36 prompts$/,
     ],
     [{ ...asked(), prior, accept: { winRate: { atLeast: 1 } } }, /where 96 of 96 has its lower end at 0\.962; move the bound$/],
-    [{ ...asked(), prior, gold: 'kind' }, /^gold: must share no word with kind, got .*; what was trained on cannot certify itself/],
+    [{ ...asked(), prior, gold: 'kind' }, /^gold: must be another measure than kind, got the same function; what was trained on cannot/],
     [
       { ...file, objective: { name: 'dpoo' } },
       /^objective.name: must be an objective, got "dpoo"; choose from dpo, ipo, simpo, kto, nextToken, rloo, distil$/,
@@ -167,7 +168,7 @@ describe('a recipe', () => {
   })
 
   it('lets a gold measure be that shares no word with goals and judge', () => {
-    const words = (list: string) => goal(list, () => 0, { words: new Set(list.split(' ')) })
+    const words = (list: string) => goal(list, ({ text }) => text.length % list.length, { words: new Set(list.split(' ')) })
     const made = (gold: string, voter = 'helps') =>
       recipe({
         model: 'M',
@@ -181,6 +182,34 @@ describe('a recipe', () => {
     expect(made('warm soft').gold!.name).toBe('warm soft')
     expect(() => made('warm smiling')).toThrow(/gold: must share no word with kind smile, got smiling/)
     expect(() => made('warm help')).toThrow(/gold: must share no word with simulated voter, got help/)
+  })
+
+  it('knows a gold measure that is what is trained on, under another name or written out again, and no other', () => {
+    const count = (letter: string) => (sample: Sample) => sample.text.split(letter).length - 1
+    const vowels = goal('vowels', count('e'))
+    const made = (gold: Goal, utility: (sample: Sample) => number = ({ tokens }) => tokens) =>
+      recipe({
+        model: 'M',
+        prior: { goals: [vowels], strength: 1 },
+        preferences: onPolicy({ prompts: ['a'], judge: simulatedVoter({ about: 'x', utility }) }),
+        gold,
+      })
+    expect(() => made(goal('letters', vowels.measure))).toThrow(/gold: must be another measure than vowels, got the same function/)
+    expect(() => made(goal('letters', count('e')))).toThrow(/must be another measure than vowels/)
+    expect(() =>
+      made(
+        goal('votes', (sample) => sample.text.length),
+        (sample) => sample.text.length,
+      ),
+    ).toThrow(/than simulated voter/)
+    // A closure of the same source that counts something else is another measure.
+    expect(made(goal('letters', count('o'))).gold!.name).toBe('letters')
+    expect(
+      checkGold(goal('letters', count('o')), goalPrior({ goals: [vowels], strength: 1 }), commandJudge('node j.mjs', { keep: 'k' })),
+    ).toEqual([
+      { of: 'vowels', function: 'another', words: 'not declared' },
+      { of: 'node j.mjs', function: 'unknown', words: 'unknown' },
+    ])
   })
 
   it('judges by goals of its prior', () => {

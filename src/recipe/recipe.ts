@@ -1,4 +1,4 @@
-import { commandJudge, type Goal, type GoalPrior, goalPrior, goals, type Judge, sharedWords, votesFile } from '../goals/index.ts'
+import { commandJudge, type Goal, type GoalPrior, goalPrior, goals, type Judge, votesFile } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
 import type { Lora } from '../models/index.ts'
 import { type CustomLoss, type Objective, objectiveFrom, objectives } from '../objectives/index.ts'
@@ -6,6 +6,7 @@ import type { Edit, EditOptions } from '../policy/index.ts'
 import type { Bound } from '../runs/index.ts'
 import { type Course, type Optimizer, optimizerFrom, scheduleFrom } from '../train/index.ts'
 import { checkBounds } from './bounds.ts'
+import { checkGold } from './gold-checks.ts'
 import { didYouMean, recipeError } from './recipe-error.ts'
 import { type ParsedRecipe, type RecipeInput, recipeSchema } from './schema.ts'
 
@@ -211,13 +212,7 @@ function checkOnPolicy(made: Recipe, preferences: OnPolicy) {
   const { judge } = preferences
   const goalNames = (prior?.goals ?? []).map(({ name }) => name)
   if (judge.kind === 'byGoals') must('preferences.judge.goals', Object.keys(judge.weights), goalNames, 'goals of the prior')
-  for (const { name, words } of [...(prior?.goals ?? []), ...(judge.kind === 'byGoals' ? [] : [judge])]) {
-    const shared = gold?.words && words ? sharedWords(gold.words, words) : []
-    if (shared.length > 0)
-      throw new UserError(
-        `gold: must share no word with ${name}, got ${shared.slice(0, 5).join(', ')}; what was trained on cannot certify itself, so take these words out of one of the two`,
-      )
-  }
+  if (gold) checkGold(gold, prior, judge)
 }
 
 function priorOf(given: NonNullable<ParsedRecipe['prior']>): GoalPrior {

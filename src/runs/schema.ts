@@ -191,6 +191,14 @@ export const partsSchema = z.object({
 })
 export type Parts = Readonly<z.infer<typeof partsSchema>>
 
+/** What was checked of a gold measure against a goal or a judge. */
+export const goldCheckSchema = z.object({
+  of: z.string(),
+  function: z.enum(['another', 'unknown']),
+  words: z.enum(['none shared', 'not declared', 'unknown']),
+})
+export type GoldCheck = Readonly<z.infer<typeof goldCheckSchema>>
+
 /** What a run is, written before its first step: enough to tell it apart and to do it again. */
 export const manifestSchema = z.object({
   schema: z.literal(1),
@@ -213,8 +221,8 @@ export const manifestSchema = z.object({
     .array(z.object({ name: z.string(), about: z.string(), direction: z.union([z.literal(1), z.literal(-1)]) }))
     .readonly()
     .default([]),
-  /** The gold measure, which no goal and no judge's lexicon shares words with. */
-  gold: z.object({ name: z.string(), about: z.string() }).optional(),
+  /** The gold measure, and what was checked of it before the run. */
+  gold: z.object({ name: z.string(), about: z.string(), checks: z.exactOptional(z.array(goldCheckSchema).readonly()) }).optional(),
   model: z.object({ name: z.string(), sha256: z.string(), parameters: z.int().min(0), trained: z.int().min(0).optional() }),
   data: z.array(dataSchema).readonly().default([]),
   seeds: z.record(z.string(), z.int()),

@@ -1,6 +1,7 @@
 import { html } from '../html.ts'
 import { withInterval } from '../numbers.ts'
 import { drawn } from '../plots/plot.ts'
+import type { GoldCheck } from '../schema.ts'
 import { measureName } from './measure-names.ts'
 import { type Section, sentence } from './section.ts'
 import { pageTable } from './table.ts'
@@ -28,7 +29,7 @@ ${pageTable(
   ),
 )}`
     }
-${gold && html`<h3>Gold measure</h3><p>${gold.name}: ${sentence(gold.about)} Nothing was trained on it; no goal and no judge shares its words.</p>`}
+${gold && html`<h3>Gold measure</h3><p>${gold.name}: ${sentence(gold.about)} ${goldSentences(gold.checks ?? [])}</p>`}
 ${
   correlations.length > 0 &&
   html`<h3>How they correlate</h3>
@@ -39,4 +40,35 @@ ${drawn({ about: '', rows: [{ ...c, name: 'correlation', group: {} }] }, 'interv
 )}`
 }`
   },
+}
+
+/** Only what was checked in this run. */
+function goldSentences(checks: readonly GoldCheck[]): string {
+  const names = (some: (check: GoldCheck) => boolean) =>
+    checks
+      .filter(some)
+      .map(({ of }) => of)
+      .join(', ')
+  const say = (of: string, sentence: string) => (of === '' ? '' : `${sentence.replace('…', of)} `)
+  return [
+    say(
+      names((check) => check.function === 'another'),
+      'It is another function than … .',
+    ),
+    say(
+      names((check) => check.words === 'none shared'),
+      'It shares no declared word with … .',
+    ),
+    say(
+      names((check) => check.words === 'not declared'),
+      'Words were not compared with …, since one of the two declares none.',
+    ),
+    say(
+      names((check) => check.words === 'unknown'),
+      'What … looks at is unknown.',
+    ),
+  ]
+    .join('')
+    .replaceAll(' .', '.')
+    .trim()
 }
