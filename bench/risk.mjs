@@ -1,4 +1,5 @@
-// How often the whole procedure accepts what it should not: `npm run -s bench -- risk [--quick] [--json] [--workers=N] [--fresh]`.
+// How often the whole procedure accepts what it should not:
+// `npm run -s bench -- risk [--quick] [--json] [--workers=N] [--worlds=N] [--so-far] [--fresh]`.
 import { createHash } from 'node:crypto'
 import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
@@ -21,20 +22,22 @@ const quick = { sizes: [24, 76], completions: [1, 2], worlds: 1000, before: 100,
 const barOf = (worlds) => 0.025 + 2 * Math.sqrt((0.025 * 0.975) / worlds)
 
 async function measure(say, flags) {
-  const plan = flags.has('--quick') ? quick : full
+  const asked = flags.has('--worlds') ? { worlds: Number(flags.get('--worlds')) } : {}
+  const plan = { ...(flags.has('--quick') ? quick : full), ...asked }
   const file = join(here, '..', 'node_modules', '.cache', 'innate-risk.jsonl')
   if (flags.has('--fresh')) rmSync(file, { force: true })
   const cells = cellsOf(plan)
-  const counts = await countAll(cells, file, Number(flags.get('--workers') ?? availableParallelism()), say)
+  const workers = flags.has('--so-far') ? 0 : Number(flags.get('--workers') ?? availableParallelism())
+  const counts = await countAll(cells, file, workers, say)
   return {
     bench: 'risk',
     bar: { share: 0.025, goodBy, rounds: roundsTried },
     start,
-    cells: cells.map((cell) => rowOf(cell, counts.get(keyOf(cell)))),
+    cells: cells.filter((cell) => counts.has(keyOf(cell))).map((cell) => rowOf(cell, counts.get(keyOf(cell)))),
   }
 }
 
-/** Every law with every size, and npm start's sizes; first the cells of one completion, which are fast. */
+/** Every law with every size, and npm start's sizes. */
 function cellsOf({ sizes, completions, worlds, before, beforeSizes }) {
   const names = Object.keys(laws)
   const grid = completions.flatMap((k) =>
@@ -49,14 +52,17 @@ function keyOf({ law, development, sealed, completions, method }) {
   return [law, development, sealed, completions, method].join('/')
 }
 
-/** The counts of every cell, block by block over worker threads. What was counted stays in the file, for the same code alone. */
+/**
+ * The counts of every cell, block by block over worker threads, the first worlds of all cells first. What was counted stays in the file, for
+ * the same code alone; without workers that is all there is.
+ */
 async function countAll(cells, file, workers, say) {
   const code = codeHash()
   const done = new Map()
   if (existsSync(file))
     for (const line of readFileSync(file, 'utf8').split('\n').filter(Boolean)) {
       const row = JSON.parse(line)
-      if (row.code === code) done.set(`${row.key}/${row.from}`, row.counts)
+      if (row.code === code) done.set(nameOf(row), row.counts)
     }
   const tasks = cells.flatMap((cell) =>
     Array.from({ length: Math.ceil(cell.worlds / blockSize) }, (_, i) => ({
@@ -66,28 +72,36 @@ async function countAll(cells, file, workers, say) {
       to: Math.min(cell.worlds, (i + 1) * blockSize),
     })),
   )
-  const left = tasks.filter(({ key, from, to }) => done.get(`${key}/${from}`)?.worlds !== to - from)
+  tasks.sort((a, b) => a.from - b.from)
+  const left = tasks.filter((task) => !done.has(nameOf(task)))
   mkdirSync(dirname(file), { recursive: true })
   let count = tasks.length - left.length
   if (count > 0) say(`${count} of ${tasks.length} blocks were counted before; --fresh counts them again`)
-  await inThreads(left, workers, ({ key, from }, counts) => {
-    done.set(`${key}/${from}`, counts)
-    appendFileSync(file, `${JSON.stringify({ code, key, from, counts })}\n`)
+  await inThreads(workers > 0 ? left : [], workers, (task, counts) => {
+    const { key, from, to } = task
+    done.set(nameOf(task), counts)
+    appendFileSync(file, `${JSON.stringify({ code, key, from, to, counts })}\n`)
     if (++count % 50 === 0) say(`${count} of ${tasks.length} blocks of worlds`)
   })
   const whole = new Map()
-  for (const { key, from } of tasks) whole.set(key, added(whole.get(key), done.get(`${key}/${from}`)))
+  for (const task of tasks) {
+    const counts = done.get(nameOf(task))
+    if (counts) whole.set(task.key, added(whole.get(task.key), counts))
+  }
   return whole
 }
+
+/** A block of worlds of a cell. */
+const nameOf = ({ key, from, to }) => `${key}/${from}-${to}`
 
 /** What the numbers depend on: the product's intervals and decisions, and the worlds. */
 function codeHash() {
   const hash = createHash('sha256')
-  for (const folder of [join(here, '../dist/accept'), join(here, 'risk')])
-    for (const name of readdirSync(folder)
-      .filter((name) => /\.m?js$/.test(name))
-      .sort())
-      hash.update(readFileSync(join(folder, name)))
+  const rules = ['bounded-mean', 'criteria', 'mean-interval', 'metrics', 'verdict'].map((name) =>
+    join(here, '../dist/accept', `${name}.js`),
+  )
+  const worlds = readdirSync(join(here, 'risk')).sort()
+  for (const file of [...rules, ...worlds.map((name) => join(here, 'risk', name))]) hash.update(readFileSync(file))
   return hash.digest('hex').slice(0, 16)
 }
 
@@ -108,7 +122,7 @@ async function inThreads(tasks, workers, onCounts) {
       })
       next()
     })
-  await Promise.all(Array.from({ length: Math.max(1, Math.min(workers, tasks.length)) }, thread))
+  await Promise.all(Array.from({ length: Math.min(workers, tasks.length) }, thread))
 }
 
 function added(a, b) {
@@ -228,7 +242,7 @@ const bold = (text, fine) => (fine ? text : `**${text}**`)
 
 export const risk = {
   about: 'how often a model that is not acceptable is accepted, by made-up prompts through the product’s looks and decisions',
-  flags: ['--quick', '--fresh', '--workers'],
+  flags: ['--quick', '--fresh', '--so-far', '--workers', '--worlds'],
   measure,
   table,
 }
