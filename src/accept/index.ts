@@ -1,6 +1,7 @@
 export { boundedMean } from './bounded-mean.ts'
 export { correlation, ranks } from './correlation.ts'
 export { atLeast, atMost, between, judgeCriteria } from './criteria.ts'
+export { checkGold, type GoldCheck, type Twin, twinAbove } from './gold-twin.ts'
 export { meanInterval } from './mean-interval.ts'
 export * from './metrics.ts'
 export { type Decision, decide, type StopRules } from './verdict.ts'

@@ -80,6 +80,6 @@ function untold(n: number, constant: boolean, share: number): string | undefined
   if (n < fewest) return `${n} are too few for a measure without a declared range: ${fewest} or more are needed`
   if (constant) return `all ${n} have the same value, so nothing is known of how far others may lie`
   if (share > largestShare)
-    return `one of ${n} alone has ${Math.round(100 * share)} % of the squared distances from the mean, and over ${100 * largestShare} % no interval holds`
+    return `one of ${n} alone has ${Math.round(100 * share)} % of the squared distances from the mean, and over ${Math.round(100 * largestShare)} % no interval holds`
   return undefined
 }
