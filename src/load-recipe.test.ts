@@ -50,9 +50,13 @@ export default recipe({
     ['typo.json', '{"model":"M","preferences":{"pairs":"x"},"sed":1}', /typo\.json: recipe: must have .* got sed; did you mean seed\?/],
     ['torn.json', '{"model":"M",', /torn\.json: must be JSON, got .*; mend it, or write the recipe in TypeScript/],
     ['none.ts', 'export const x = 1', /none\.ts: must export a recipe as default, got none; end with: export default recipe/],
-    ['throws.ts', 'throw new Error("no luck")', /throws\.ts: must load, got no luck/],
-    ['syntax.ts', 'export default {', /syntax\.ts: must load, got /],
-    ['import.ts', 'import { nothing } from "innat"\nexport default nothing', /import\.ts: must load, got .*innat/],
+    ['throws.ts', '\n\nthrow new Error("no luck")', /throws\.ts:3: must load, got no luck/],
+    ['syntax.ts', 'const a = 1\nexport default {', /syntax\.ts:2: must load, got /],
+    [
+      'import.ts',
+      'import { recipe } from "innate"\nimport { nothing } from "innat"\nexport default nothing',
+      /import\.ts:2: must load, got .*innat/,
+    ],
     ['field.ts', 'import { recipe } from "innate"\nexport default recipe({ model: 3 })', /field\.ts: .*model: must be text, got 3/],
   ]
   it.each(broken)('%s is refused', async (name, text, message) => {

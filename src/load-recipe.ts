@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { dirname, isAbsolute, join, resolve } from 'node:path'
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
 import { createJiti } from 'jiti'
 import { z } from 'zod'
 import { hubId, models } from './checkpoints/index.ts'
@@ -8,21 +8,22 @@ import { readJson } from './files/index.ts'
 import { votesFile } from './goals/index.ts'
 import { UserError } from './graph/index.ts'
 import { keepWritten } from './objectives/index.ts'
-import { type Recipe, type RecipeInput, recipe } from './recipe/recipe.ts'
+import { type Changes, changedInput } from './recipe/changed.ts'
+import { inputOf, type Recipe, type RecipeInput, recipe } from './recipe/recipe.ts'
 import { writtenLoss } from './written-loss.ts'
 
 /**
  * Reads a recipe from a TypeScript, JavaScript or JSON file. Paths in it are looked for beside the file, then in the current folder;
  * `run` is always in the current folder.
  *
- * throws  UserError when the file is missing, does not load, or is not a recipe
+ * throws  UserError when the file is missing, does not load, or is not a recipe, also with the changes
  */
-export async function loadRecipe(path: string): Promise<Recipe> {
+export async function loadRecipe(path: string, changes: Changes = {}): Promise<Recipe> {
   const file = resolve(path)
   if (!existsSync(file)) throw new UserError(`${path}: a recipe must be there, got no such file; write one with: innate init`)
   try {
     const loaded = file.endsWith('.json') ? await fromJson(path) : await fromCode(path)
-    const made = recipe(loaded as RecipeInput)
+    const made = recipe(isObject(loaded) ? changedInput(inputOf(loaded as RecipeInput), changes) : (loaded as RecipeInput))
     const text = made.loss && writtenLoss(await readFile(file, 'utf8'), made.loss)
     if (made.loss && text) keepWritten(made.loss, text)
     return located(made, dirname(file))
@@ -45,7 +46,9 @@ async function fromCode(path: string): Promise<unknown> {
     return module.default
   } catch (cause) {
     if (cause instanceof UserError) throw cause
-    throw new UserError(`${path}: must load, got ${(cause as Error).message}`, { cause })
+    throw new UserError(`${await placeOf(path, cause as Error)}: must load, got ${(cause as Error).message.split('\nRequire stack:')[0]}`, {
+      cause,
+    })
   }
 }
 
@@ -93,4 +96,30 @@ function located(given: Recipe, folder: string): Recipe {
       judge: judge.kind === 'votes' ? votesFile(find(judge.name)) : judge,
     },
   }
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null
+}
+
+/** Where in a recipe something went wrong: `my.ts:3`, as far as the error or the text of the recipe says. */
+async function placeOf(path: string, error: Error): Promise<string> {
+  const lines = (await readFile(path, 'utf8')).split('\n')
+  const [, missing] = /Cannot find (?:module|package) '([^']+)'/.exec(error.message) ?? []
+  const wanted =
+    missing &&
+    lines.findIndex(
+      (line) =>
+        /\b(import|from|require)\b/.test(line) &&
+        names(line).some((name) => missing === name || missing.endsWith(name.replace(/^\.+/, ''))),
+    )
+  if (wanted !== undefined && wanted !== '' && wanted >= 0) return `${path}:${wanted + 1}`
+  const [, line] =
+    new RegExp(`${basename(path).replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}:(\\d+)`).exec(`${error.message}\n${error.stack ?? ''}`) ?? []
+  return line ? `${path}:${line}` : path
+}
+
+/** What a line of imports names in quotes. */
+function names(line: string): string[] {
+  return [...line.matchAll(/['"]([^'"]+)['"]/g)].map(([, name]) => name!)
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { access, copyFile, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { totalmem } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
+import { closestMatch } from 'leven'
 import { z } from 'zod'
 import { hashText } from '../files/hash.ts'
 import { readJson } from '../files/json.ts'
@@ -92,8 +93,9 @@ async function existingFolder(path: string, onProgress?: (line: string) => void)
   if (await isFolder(path)) return path
   const id = hubId(path)
   if (id && !(await isFolder(dirname(path)))) return hubFolder(id, onProgress)
+  const near = closestMatch(path, Object.keys(models), { maxDistance: 3 })
   throw new UserError(
-    `model: must be ${Object.keys(models).join(', ')} or a folder, got ${JSON.stringify(path)}, which is neither; ${remedy}; a .gguf file and owner/name on the Hub will do too`,
+    `model: must be ${Object.keys(models).join(', ')} or a folder, got ${JSON.stringify(path)}, which is neither; ${near ? `did you mean ${near}?` : remedy}; a .gguf file and owner/name on the Hub will do too`,
   )
 }
 

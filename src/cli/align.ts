@@ -1,8 +1,8 @@
 import { align as alignRecipe } from '../align/index.ts'
 import type { Recipe } from '../recipe/index.ts'
-import { command, exitCodes, integer, text, toggle } from './command.ts'
+import { command, exitCodes, text, toggle } from './command.ts'
 import { keepingRun } from './keeping-run.ts'
-import { recipeFor } from './recipe-for.ts'
+import { changeFlags, changeWords, recipeFor } from './recipe-for.ts'
 import { verdictLines } from './verdict-lines.ts'
 import { watchOn } from './watch-screen.ts'
 
@@ -12,15 +12,15 @@ export const align = command({
   about: 'Prior, preferences, loss, backpropagation, verdict: align a model until its criteria hold, or say why not.',
   args: { recipe: text('recipe, .ts or .json') },
   flags: {
-    run: text('run folder; the recipe’s, or a new one under runs/', { shown: 'FOLDER' }),
-    seed: integer('seed instead of the recipe’s', { min: 0 }),
+    ...changeFlags,
     resume: toggle('go on with the run in the run folder'),
   },
   examples: ['align align.json --run runs/c', 'align align.json --run runs/d --seed 1 --json'],
 
   async action({ recipe: path, resume, ...changes }, screen, signal) {
+    const again = [path, ...changeWords({ ...changes, run: undefined })].join(' ')
     const { recipe, command } = await recipeFor('align', path, changes)
-    const result = await keepingRun('align', path, { screen, watch: watchOn(screen), signal }, (watch) =>
+    const result = await keepingRun('align', again, { screen, watch: watchOn(screen), signal }, (watch) =>
       alignRecipe(recipe, { watch, signal, resume, command }),
     )
     const { verdict, round: _, look: __, ...beside } = result

@@ -55,6 +55,9 @@ function find(argv: readonly string[], verbs: Verbs): [Verbs[string], readonly s
   const one = Object.hasOwn(verbs, argv[0]!) ? verbs[argv[0]!] : undefined
   if (one) return [one, argv.slice(1)]
   const names = Object.keys(verbs)
+  // `pairs --help` is the help of what `pairs` begins.
+  const begun = names.filter((name) => name.startsWith(`${argv[0]} `))
+  if (begun.length === 1 && ['--help', '-h'].includes(argv[1]!)) return [verbs[begun[0]!]!, argv.slice(1)]
   const near = closestMatch(argv[0]!, names, { maxDistance: 3 }) ?? names.find((name) => name.startsWith(`${argv[0]} `))
   throw new UserError(
     `the verb must be one of ${names.join(', ')}, got ${argv[0]}; ${near ? `did you mean innate ${near}?` : 'see innate --help'}`,

@@ -1,7 +1,7 @@
 import { type TrainedRun, trainRun } from '../align/index.ts'
 import { command, exitCodes, integer, text, toggle } from './command.ts'
 import { keepingRun, resumeLine } from './keeping-run.ts'
-import { recipeFor } from './recipe-for.ts'
+import { changeFlags, changeWords, recipeFor } from './recipe-for.ts'
 import { contributionLine, watchOn } from './watch-screen.ts'
 
 /** Trains on a file of preferences or of texts. */
@@ -10,14 +10,14 @@ export const train = command({
   about: 'Train a model on a file of preferences or of texts, once, without a verdict.',
   args: { recipe: text('recipe, .ts or .json') },
   flags: {
-    run: text('run folder; the recipe’s, or a new one under runs/', { shown: 'FOLDER' }),
-    seed: integer('seed instead of the recipe’s', { min: 0 }),
+    ...changeFlags,
     steps: integer('stop after this many steps and keep a checkpoint', { min: 1 }),
     resume: toggle('go on with the run in the run folder'),
   },
   examples: ['train train.json --run runs/a', 'train train.json --run runs/b --steps 2 --json'],
 
   async action({ recipe: path, steps: maxSteps, resume, ...changes }, screen, signal) {
+    const again = [path, ...changeWords({ ...changes, run: undefined })].join(' ')
     const { recipe, command } = await recipeFor('train', path, changes)
     const shown = watchOn(screen)
     const watch: typeof shown = {
@@ -27,7 +27,7 @@ export const train = command({
         shown.step?.(metrics, at)
       },
     }
-    const result = await keepingRun('train', path, { screen, watch, signal }, (watching) =>
+    const result = await keepingRun('train', again, { screen, watch, signal }, (watching) =>
       trainRun(recipe, { watch: watching, signal, resume, command, ...(maxSteps ? { maxSteps } : {}) }),
     )
     const { run, model, done, steps, quarantined, heldOut, contribution } = result
@@ -41,7 +41,7 @@ export const train = command({
       ...(contribution ? { contribution } : {}),
     })
     if (model === undefined) {
-      screen.warn(`stopped after step ${done} of ${steps}; ${resumeLine('train', path, run)}`)
+      screen.warn(`stopped after step ${done} of ${steps}; ${resumeLine('train', again, run)}`)
       return signal.aborted ? exitCodes.interrupted : exitCodes.done
     }
     screen.table(rowsOf(result, model))

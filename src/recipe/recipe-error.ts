@@ -5,19 +5,39 @@ import { recipeSchema } from './schema.ts'
 
 type Issue = z.core.$ZodIssue
 
-/** What is wrong with a recipe, as a sentence that names the field, what it may be, and the nearest name to a misspelt one. */
+/**
+ * What is wrong with a recipe: a sentence for each mistake, that names the field, what it may be, and the nearest name to a misspelt one.
+ * A misspelt field comes first; what is missing because of it is not said.
+ */
 export function recipeError(input: unknown, { issues }: z.ZodError): UserError {
-  const issue = inside(first(issues), input)
+  const sorted = issues.toSorted((a, b) => Number(b.code === 'unrecognized_keys') - Number(a.code === 'unrecognized_keys'))
+  const all = sorted.map((issue) => inside(issue, input))
+  const misspelt = all.flatMap((issue) => (issue.code === 'unrecognized_keys' ? issue.keys.map((key) => meant(issue, key, input)) : []))
+  const own = all.filter(({ path }) => at(input, path) !== undefined || !misspelt.includes(path.join('.')))
+  return new UserError([...new Set(own.flatMap((issue) => said(issue, input)))].join('\n'))
+}
+
+/** The path of the field that a misspelt one stands for. */
+function meant({ path }: Issue, key: string, input: unknown): string {
+  return [...path, near(key, fieldsAt(path, input))].join('.')
+}
+
+function said(issue: Issue, input: unknown): string[] {
   const where = issue.path.join('.') || 'recipe'
   if (issue.code === 'unrecognized_keys') {
     const known = fieldsAt(issue.path, input)
-    const key = issue.keys[0]!
-    return new UserError(`${where}: must have no other fields than ${known.join(', ')}, got ${key}${didYouMean(key, known)}`)
+    return issue.keys.map((key) => `${where}: must have no other fields than ${known.join(', ')}, got ${key}${didYouMean(key, known)}`)
   }
   const got = at(input, issue.path)
   const rule = `must be ${wanted(issue)}, got ${shown(got)}`
-  if (got === undefined) return new UserError(`${where}: ${rule}; add it`)
-  return new UserError(`${where}: ${rule}${issue.code === 'invalid_value' ? didYouMean(String(got), issue.values.map(String)) : ''}`)
+  if (got === undefined) return [`${where}: ${rule}; add it`]
+  return [`${where}: ${rule}${typeof got === 'string' ? didYouMean(got, names(issue)) : ''}`]
+}
+
+/** The names that a field may be, in any of its forms. */
+function names(issue: Issue): string[] {
+  if (issue.code === 'invalid_value') return issue.values.map(String)
+  return issue.code === 'invalid_union' ? issue.errors.flat().flatMap(names) : []
 }
 
 /** `; did you mean X?`, where a name is near enough to one of the known ones. */

@@ -137,7 +137,10 @@ describe('a recipe', () => {
     ],
     [{ ...file, accept: { winRate: 0.7 } }, /^accept.winRate: must be an object with atLeast, or an object with atMost, or .* got 0.7$/],
     [{ ...file, accept: { winRate: { atleast: 1 } } }, /^accept.winRate: .* than atLeast, got atleast; did you mean atLeast\?$/],
-    [{ ...file, prior: { goals: ['kinf'], strength: 5 } }, /^prior.goals.0: must be goal\(…\), or one of kind, complete, .* got "kinf"$/],
+    [
+      { ...file, prior: { goals: ['kinf'], strength: 5 } },
+      /^prior.goals.0: must be goal\(…\), or one of kind, complete, .* got "kinf"; did you mean kind\?$/,
+    ],
     [
       { ...file, prior: { goals: ['kind'], strenght: 5 } },
       /^prior: .* than goals, strength, weights, got strenght; did you mean strength\?$/,

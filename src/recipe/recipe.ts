@@ -154,7 +154,12 @@ export function recipe(input: RecipeInput): Recipe {
   }
   if (made.preferences.kind === 'onPolicy') checkOnPolicy(made, made.preferences)
   else checkKinds(made)
-  return Object.defineProperty(made, checked, { value: true })
+  return Object.defineProperty(made, checked, { value: input })
+}
+
+/** A checked recipe as it was written; any other value as it is. */
+export function inputOf(given: RecipeInput | Recipe): RecipeInput {
+  return (typeof given === 'object' && given !== null && checked in given ? given[checked] : given) as RecipeInput
 }
 
 /** Preferences over the policy's own completions, for a recipe. */

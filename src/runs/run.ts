@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { appendFile, mkdir, readdir } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { z } from 'zod'
@@ -37,6 +37,8 @@ export interface Run {
  */
 export async function createRun(path: string | undefined, manifest: NewManifest): Promise<Run> {
   const folder = path === undefined ? freshFolder() : resolve(path)
+  if (existsSync(folder) && !statSync(folder).isDirectory())
+    throw new UserError(`${path}: a run must have a folder, got a file of that name; name another folder`)
   const found = existsSync(folder) ? await readdir(folder) : []
   if (found.length > 0) {
     const what = found.includes('manifest.json') ? 'a run that is already there' : `${found.length} files`
