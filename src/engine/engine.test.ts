@@ -89,7 +89,7 @@ it('an elementwise update in WebAssembly equals eval, and its square sum the sum
   const [x, m] = [input('x', [1003]), input('m', [1003])]
   const rate = input('rate', [])
   const next = m.mul(0.9).add(x.mul(0.1))
-  const update = graph({ x, m, rate }, { x: x.sub(next.mul(rate).div(sqrt(maximum(next, 0.25)))), m: next })
+  const update = graph({ x, m, rate }, { x: x.sub(tap('scaled', next.mul(rate)).div(sqrt(maximum(next, 0.25)))), m: next })
   const given = { x: rng.f32([1003]), m: rng.f32([1003]), rate: tensor([0.3], []) }
   const want = evaluate(update, given)
 

@@ -26,13 +26,13 @@ afterAll(() => engine.close())
 const product = (a: Value, b: Value) => sum(a.mul(b))
 
 const composites: readonly (readonly [string, Readonly<Record<string, number>>, Graph])[] = [
-  ['SiLU and its gradient', { QuickGelu: 1, Sub: 1 }, withGradient({ x: [3, 8], w: [3, 8] }, ({ x, w }) => product(silu(x), w))],
+  ['SiLU and its gradient', { QuickGelu: 1, Sub: 1 }, withSlopes({ x: [3, 8], w: [3, 8] }, ({ x, w }) => product(silu(x), w))],
   ...([1, 2] as const).map(
     (rows) =>
       [
         `halves turned by angles, and back, with ${rows} row of angles for 2`,
         { RotaryEmbedding: 2, Slice: 0, Concat: 0, Pad: 0 },
-        withGradient({ x: [2, 3, 4, 8], w: [2, 3, 4, 8] }, ({ x, w, cos, sin }) => product(turned(x, cos, sin), w), {
+        withSlopes({ x: [2, 3, 4, 8], w: [2, 3, 4, 8] }, ({ x, w, cos, sin }) => product(turned(x, cos, sin), w), {
           cos: [rows, 1, 4, 4],
           sin: [rows, 1, 4, 4],
         }),
@@ -41,7 +41,7 @@ const composites: readonly (readonly [string, Readonly<Record<string, number>>, 
   [
     'attention: numbers and right transposes are part of a product, the pattern’s gradient reads what attention gave',
     { FusedMatMul: 3 },
-    withGradient({ q: [2, 6, 3], k: [2, 6, 3], v: [2, 6, 3] }, ({ q, k, v }) => {
+    withSlopes({ q: [2, 6, 3], k: [2, 6, 3], v: [2, 6, 3] }, ({ q, k, v }) => {
       const mixed = matmul(softmax(matmul(q.mul(0.5), transpose(k))), v)
       return product(mixed, mixed)
     }),
@@ -59,7 +59,7 @@ it.each(composites)('%s', async (_, nodes, traced) => {
 })
 
 it('graphs that differ in sizes and constants alone are one file, with numbers of their own', async () => {
-  const [small, large] = [2, 5].map((n) => withGradient({ x: [n, 8], w: [n, 8] }, ({ x, w }) => product(silu(x), w).mul(1 / n)))
+  const [small, large] = [2, 5].map((n) => withSlopes({ x: [n, 8], w: [n, 8] }, ({ x, w }) => product(silu(x), w).mul(1 / n)))
   expect(toOnnx(small!).bytes).toEqual(toOnnx(large!).bytes)
   expect(toOnnx(small!).numbers).not.toEqual(toOnnx(large!).numbers)
   expect(toOnnx(small!, { portable: true }).bytes).not.toEqual(toOnnx(large!, { portable: true }).bytes)
@@ -71,7 +71,7 @@ function turned(x: Value, cos: Value, sin: Value): Value {
   return concat([left.mul(cos).sub(right.mul(sin)), right.mul(cos).add(left.mul(sin))], 3)
 }
 
-function withGradient<K extends string, F extends string = never>(
+function withSlopes<K extends string, F extends string = never>(
   shapes: Readonly<Record<K, readonly number[]>>,
   f: (inputs: Record<K | F, Value>) => Value,
   fixed = {} as Readonly<Record<F, readonly number[]>>,

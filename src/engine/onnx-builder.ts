@@ -115,7 +115,7 @@ export function onnxBuilder(graph: Graph, portable: boolean, held: ReadonlySet<s
     node: (opType, inputs, attrs = {}) => nodeWith(opType, inputs, 1, attrs)[0]!,
     nodes: (opType, inputs, outputs, attrs = {}) => nodeWith(opType, inputs, outputs, attrs),
     i64: (values) => (open && values.some((n) => inSizes(n, open.sizes).of.length > 0) ? openNumbers(values) : i64(values)),
-    f32: (value) => number(`f32:${value}`, [], FLOAT, Float32Array.of(value)),
+    f32: (value) => number(`f32:${Object.is(value, -0) ? '-0' : value}`, [], FLOAT, Float32Array.of(value)),
     weights: ({ dtype, shape, data }: Tensor) =>
       dtype === 'i32'
         ? initializer(`table:${initializers.length}`, shape, INT32, Int32Array.from(data))

@@ -1,7 +1,7 @@
 import { afterAll, expect, it } from 'vitest'
 import { randomGraph } from '../../test/random-graph.ts'
 import { tolerances } from '../../test/tolerances.ts'
-import { evaluate, graph } from '../graph/index.ts'
+import { constant, evaluate, graph, input, tensor } from '../graph/index.ts'
 import { openEngine } from './engine.ts'
 
 const engine = openEngine({ threads: 1 })
@@ -25,3 +25,11 @@ it.each(Array.from({ length: 40 }, (_, seed) => seed))(
     }
   },
 )
+
+it('zero and minus zero are two numbers', async () => {
+  const x = input('x', [])
+  const program = await engine.compile(graph({ x }, { above: x.div(constant(0)), below: x.div(constant(-0)) }))
+  const { above, below } = await program.run({ x: tensor([1], []) })
+  await program.close()
+  expect([above!.data[0], below!.data[0]]).toEqual([Infinity, -Infinity])
+})

@@ -1,4 +1,4 @@
-import { ancestors, demand, type Graph, show, sizeOf, type Value } from '../graph/index.ts'
+import { ancestors, demand, type Graph, show, simplify, sizeOf, type Value } from '../graph/index.ts'
 
 /**
  * An elementwise update as WebAssembly: `run(count, …array offsets in bytes, …output offsets, …scalars)` works in place on the engine's
@@ -20,7 +20,8 @@ export interface Kernel {
  * limits  offsets must be multiples of 16 and arrays padded to a multiple of 4 numbers
  * source  WebAssembly 2.0, fixed-width SIMD
  */
-export function toWasm(graph: Graph): Kernel {
+export function toWasm(written: Graph): Kernel {
+  const graph = simplify(written)
   const isScalar = (value: Value) => value.shape.length === 0
   const inputs = Object.entries(graph.inputs)
   const arrays = inputs.filter(([, value]) => !isScalar(value))

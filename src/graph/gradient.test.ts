@@ -143,6 +143,14 @@ describe('hessianVectorProduct', () => {
     expect([...evaluate(graph({ b }, { y: hessianVectorProduct(sum(doubled), doubled, v.b) }), given).y!.data]).toEqual([0, 0])
   })
 
+  it('refuses a v of another form, by its name', () => {
+    const [a, b] = [input('a', [2]), input('b', [2])]
+    const y = sum(a.mul(b))
+    const v = table(tensor([1, 2], [2]))
+    expect(() => hessianVectorProduct(y, { a, b }, { a: v, b: sum(v) })).toThrow('v must have the form of wrt, got f32[] for b f32[2]')
+    expect(() => hessianVectorProduct(y, { a, b }, { a: v } as never)).toThrow('got nothing for b f32[2]')
+  })
+
   it('is A v for the quadratic xᵀAx / 2', () => {
     const a = [2, 1, 0, 1, 3, -1, 0, -1, 4]
     const x = input('x', [3])

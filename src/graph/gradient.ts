@@ -75,13 +75,24 @@ const made = new WeakSet<Value>()
  * H·v for the Hessian H of a scalar, without building H: the gradient of (gradient · v). Zero where the scalar is linear.
  *
  * shape   v has the form and shapes of `wrt`, and so has the result
- * throws  ShapeError as gradient
+ * throws  ShapeError as gradient, or when v has another form
  */
 export function hessianVectorProduct<N extends Nested<Value>>(y: Value, wrt: N, v: N): N {
   const first = leaves<Value>(gradient(y, wrt), isValue)
-  const directions = leaves<Value>(v, isValue)
-  const along = first.map(([, slope], i) => sum(slope.mul(directions[i]![1]))).reduce((a, b) => a.add(b))
-  return slopes(along, wrt, constant(1))
+  const directions = new Map(leaves<Value>(v, isValue))
+  const along = first.map(([name, slope]) => {
+    const direction = directions.get(name)
+    demand(
+      direction !== undefined && sameShape(direction.shape, slope.shape),
+      () => `hessianVectorProduct: v must have the form of wrt, got ${direction ? show(direction) : 'nothing'} for ${name} ${show(slope)}`,
+    )
+    return sum(slope.mul(direction))
+  })
+  return slopes(
+    along.reduce((a, b) => a.add(b)),
+    wrt,
+    constant(1),
+  )
 }
 
 /** A place in a graph where the gradient that is used is not the derivative of what is computed. */
