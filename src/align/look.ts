@@ -13,7 +13,7 @@ import type { Checkpoint } from '../checkpoints/index.ts'
 import { type Answer, type AskingOrder, askJudge } from '../collect/ask-judge.ts'
 import type { Prompt } from '../collect/prompts.ts'
 import { logpOf, type SampledText, sampleTexts, treeOf } from '../collect/sample-texts.ts'
-import { type Goal, type GoalScale, type Judge, scores } from '../goals/index.ts'
+import { type Goal, type GoalScale, type Judge, scaledRanges, scores } from '../goals/index.ts'
 import { type Policy, scoreTrees } from '../policy/index.ts'
 import type { Reference } from '../policy/reference.ts'
 import type { Text } from '../preferences/index.ts'
@@ -102,8 +102,8 @@ export async function look(
   }
   await policy.rest()
   const standings = standingsOf(given.goalScale, before, after)
-  for (const [name, { after: now, before: then }] of standings)
-    measures[name === given.gold?.name ? 'gold' : name] = meanDifference(name, now, then, 'sd')
+  for (const [name, { after: now, before: then, range }] of standings)
+    measures[name === given.gold?.name ? 'gold' : name] = meanDifference(name, now, then, 'sd', range)
   const criteria = judgeCriteria(recipe.accept, measures)
   const place = answers && placeOf(answers)
   // First one completion of every prompt: a report shows the first rows.
@@ -132,6 +132,8 @@ export async function look(
 interface Standing {
   readonly after: Column
   readonly before: Column
+  /** Where the goal declares one. */
+  readonly range?: readonly [low: number, high: number]
 }
 
 /** Where all completions stand on every goal, in standard deviations. */
@@ -139,7 +141,13 @@ function standingsOf(goalScale: GoalScale | undefined, before: Look['before'], a
   if (!goalScale) return new Map()
   const [then, now] = [before, after].map((all) => all.map((group) => group.map(({ sample }) => scores(goalScale, sample))))
   const only = (all: number[][][], k: number) => all.map((group) => group.map((row) => row[k]!))
-  return new Map(goalScale.goals.map(({ name }, k) => [name, { after: only(now!, k), before: only(then!, k) }]))
+  const ranges = scaledRanges(goalScale)
+  return new Map(
+    goalScale.goals.map(({ name }, k) => [
+      name,
+      { after: only(now!, k), before: only(then!, k), ...(ranges[k] ? { range: ranges[k] } : {}) },
+    ]),
+  )
 }
 
 /** Whether the gold measure says on the reference's completions what a goal or the judge's utility says. */

@@ -37,6 +37,15 @@ export function scores({ goals, mean, sd }: GoalScale, sample: Sample): number[]
   return goals.map((goal, k) => (measured(goal, sample) - mean[k]!) / sd[k]!)
 }
 
+/** The range of each goal on this scale, wider by a part in 10⁹ for what rounding adds; undefined where none is declared. */
+export function scaledRanges({ goals, mean, sd }: GoalScale): (readonly [low: number, high: number] | undefined)[] {
+  return goals.map(({ range }, k) => {
+    if (!range) return undefined
+    const [low, high] = [(range[0] - mean[k]!) / sd[k]!, (range[1] - mean[k]!) / sd[k]!]
+    return [low - 1e-9 * (high - low), high + 1e-9 * (high - low)]
+  })
+}
+
 /** The features of a pair, x = φ(a) − φ(b): by how many standard deviations a has more of each goal's measure than b. */
 export function features({ goals, sd }: GoalScale, a: Sample, b: Sample): number[] {
   return goals.map((goal, k) => (measured(goal, a) - measured(goal, b)) / sd[k]!)
@@ -67,6 +76,12 @@ function measure(goal: Goal, sample: Sample): number {
   } catch (cause) {
     throw cause instanceof UserError ? cause : wrong(cause, cause)
   }
+  const { range } = goal
+  if (range && (value < range[0] || value > range[1]))
+    throw new UserError(
+      `goal ${goal.name}: must measure within its range ${range[0]} … ${range[1]}, got ${value} on ${JSON.stringify(sample.text.slice(0, 60))}; mend its measure or its range`,
+      { inRecipe: true },
+    )
   if (Number.isFinite(value)) return value
   throw wrong(value)
 }

@@ -1,3 +1,5 @@
+import { UserError } from '../graph/errors.ts'
+
 /** One completion as goals and judges see it: text, never tensors. */
 export interface Sample {
   readonly prompt: string
@@ -15,6 +17,8 @@ export interface Goal {
   readonly measure: (sample: Sample) => number
   readonly direction: 1 | -1
   readonly source: string
+  /** What the measure can be at all. Its rise then has an interval that holds for any law in the range, often a wider one. */
+  readonly range?: readonly [low: number, high: number]
   /** The words the measure looks for, if it has a lexicon: a gold measure must share none of them. */
   readonly words?: ReadonlySet<string>
   /** Values one can check by hand; goals.test.ts reads them. */
@@ -32,8 +36,12 @@ export type GoalOptions = Partial<Omit<Goal, 'name' | 'measure'>>
 /**
  * Names a measure of a completion and says which way is better.
  *
- * units   the measure's own; everything downstream works in standard deviations of the reference model's samples
+ * units   the measure's own, the range too; everything downstream works in standard deviations of the reference model's samples
+ * throws  UserError when the range does not go from low to high
  */
 export function goal(name: string, measure: (sample: Sample) => number, options: GoalOptions = {}): Goal {
+  const { range } = options
+  if (range && !(range[0] < range[1] && range.every(Number.isFinite)))
+    throw new UserError(`goal ${name}: range must be two finite numbers, from low to high, got ${range.join(' and ')}; turn them round`)
   return { name, about: `the measure ${name}`, direction: 1, source: 'its author', ...options, measure }
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { UserError } from '../graph/errors.ts'
 import { type Goal, goal, type Sample } from './goal.ts'
-import { features, goalScale, scores } from './goal-scale.ts'
+import { features, goalScale, scaledRanges, scores } from './goal-scale.ts'
 import { goals } from './index.ts'
 import { sharedWords, words } from './words.ts'
 
@@ -48,6 +48,14 @@ describe('goalScale', () => {
     expect(samples.reduce((sum, s) => sum + scores(scale, s)[0]!, 0)).toBeCloseTo(0, 12)
   })
 
+  it('tells a declared range in standard deviations', () => {
+    const scale = goalScale([goals.length, goal('tokens', ({ tokens }) => tokens, { range: [0, 10] })], samples)
+    const [none, [low, high] = []] = scaledRanges(scale)
+    expect(none).toBeUndefined()
+    expect(low).toBeCloseTo(-5 / Math.sqrt(32 / 7), 8)
+    expect(high).toBeCloseTo(5 / Math.sqrt(32 / 7), 8)
+  })
+
   it.each([
     ['a goal that does not vary', () => goalScale([goals.onPrompt], samples), /goal onPrompt: must vary.*got 0 on all 8/],
     ['a single sample', () => goalScale([goals.length], samples.slice(1, 2)), /must vary.*1 sample/],
@@ -58,6 +66,12 @@ describe('goalScale', () => {
       () => goalScale([goal('odd', () => Number.NaN)], samples),
       /goal odd: must measure a finite number, got NaN/,
     ],
+    [
+      'a measure that leaves its range',
+      () => goalScale([goal('odd', ({ tokens }) => tokens, { range: [0, 8] })], samples),
+      /goal odd: must measure within its range 0 … 8, got 9 on ".*"; mend its measure or its range/,
+    ],
+    ['a range upside down', () => goal('odd', () => 0, { range: [1, 0] }), /goal odd: range must be .* from low to high, got 1 and 0/],
     [
       'a measure that throws',
       () => goalScale([goal('odd', () => JSON.parse('{'))], samples),

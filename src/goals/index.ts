@@ -10,7 +10,7 @@ export const goals = { kind, complete, fluent, onPrompt, length }
 export { endsProperly } from './complete.ts'
 export { type Contribution, contribution, type Weight } from './contribution.ts'
 export { type Goal, type GoalOptions, goal, type Sample } from './goal.ts'
-export { features, type GoalScale, goalScale, scores } from './goal-scale.ts'
+export { features, type GoalScale, goalScale, scaledRanges, scores } from './goal-scale.ts'
 export { commandJudge } from './judges/command-judge.ts'
 export { goalsJudge } from './judges/goals-judge.ts'
 export type { Heard, Judge, JudgedPair, Votes } from './judges/judge.ts'
