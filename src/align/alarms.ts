@@ -1,3 +1,4 @@
+import { type Twin, twinAbove } from '../accept/index.ts'
 import type { Alarm, Estimate, PlaceShare } from '../runs/index.ts'
 
 /** Above this share of completions that ran into their limit, KL and length say more of the limit than of the model. */
@@ -6,6 +7,15 @@ const cutBound = 0.2
 /** The alarms that one look raises. */
 export function alarmsOf({ place, cut }: { place: PlaceShare | undefined; cut: Estimate }): Alarm[] {
   return [...(place ? placeAlarm(place) : []), ...cutAlarm(cut)]
+}
+
+/** The alarm that a gold measure is a twin of something else. */
+export function twinAlarm({ why, correlation: { estimate, low, high } }: Twin): Alarm {
+  return {
+    ...{ alarm: 'gold.twin', value: estimate, low, high, bound: estimate < 0 ? -twinAbove : twinAbove },
+    why: `${why}, so it can not see what training did to it`,
+    remedy: 'choose a gold measure that looks at something else',
+  }
 }
 
 function placeAlarm({ first, alarm }: PlaceShare): Alarm[] {

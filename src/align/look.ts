@@ -1,4 +1,5 @@
 import {
+  checkGold,
   correlation,
   forwardKl,
   judgeCriteria,
@@ -19,8 +20,7 @@ import type { Reference } from '../policy/reference.ts'
 import type { Text } from '../preferences/index.ts'
 import type { OnPolicy, Recipe } from '../recipe/recipe.ts'
 import type { Alarm, Correlation, Estimate, Evaluation, SampleRow } from '../runs/index.ts'
-import { alarmsOf } from './alarms.ts'
-import { type Column, goldTwins } from './gold-twin.ts'
+import { alarmsOf, twinAlarm } from './alarms.ts'
 import { textNlls } from './look-texts.ts'
 import { placeOf } from './place.ts'
 
@@ -124,10 +124,13 @@ export async function look(
     measures,
     correlations: correlations(given, standings, before, after),
     ...(place ? { place } : {}),
-    alarms: [...alarmsOf({ place, cut: cutShare(before, after) }), ...twins(given, standings, before)],
+    alarms: [...alarmsOf({ place, cut: cutShare(before, after) }), ...goldAlarms(given)],
   }
   return { evaluation, rows }
 }
+
+/** A number for each completion of each prompt. */
+type Column = readonly (readonly number[])[]
 
 interface Standing {
   readonly after: Column
@@ -150,13 +153,11 @@ function standingsOf(goalScale: GoalScale | undefined, before: Look['before'], a
   )
 }
 
-/** Whether the gold measure says on the reference's completions what a goal or the judge's utility says. */
-function twins({ gold, judge }: Look, standings: Map<string, Standing>, before: Look['before']): Alarm[] {
-  const mine = gold && standings.get(gold.name)
-  if (!mine) return []
-  const others = new Map([...standings].filter(([name]) => name !== gold.name).map(([name, standing]) => [name, standing.before]))
-  if (judge.utility) others.set('the judge’s utility', column(before, judge.utility))
-  return goldTwins(mine.before, others)
+/** Whether the gold measure says of the reference's completions what a goal or the judge's utility says. */
+function goldAlarms({ gold, recipe, judge, before }: Look): Alarm[] {
+  if (!gold) return []
+  const samples = before.map((group) => group.map(({ sample }) => sample))
+  return checkGold(gold, recipe.prior?.goals ?? [], judge, samples).twins.map(twinAlarm)
 }
 
 /** How the gold measure goes together with each goal, and with the judge's utility where that is known. */

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { isTensor, leaves } from '../graph/index.ts'
 import { lossText } from '../objectives/index.ts'
-import { checkGold } from '../recipe/gold-checks.ts'
+import { goldAgainst } from '../recipe/gold-against.ts'
 import type { Recipe } from '../recipe/recipe.ts'
 import type { DataFile, NewManifest } from '../runs/index.ts'
 import type { Models } from './open-models.ts'
@@ -29,7 +29,7 @@ export async function manifestOf(
       ? { judge: { name: 'goals', kind: 'goals' as const, about: Object.keys(judge.weights).join(', ') } }
       : {}),
     goals: (prior?.goals ?? []).map(({ name, about, direction }) => ({ name, about, direction })),
-    ...(gold ? { gold: { name: gold.name, about: gold.about, ...(judge ? { checks: checkGold(gold, prior, judge) } : {}) } } : {}),
+    ...(gold ? { gold: { name: gold.name, about: gold.about, ...(judge ? { checks: goldAgainst(gold, prior, judge) } : {}) } } : {}),
     model: { name: checkpoint.name, sha256: checkpoint.hash, parameters, trained: trainee.trained },
     data: [...data],
     seeds: { recipe: seed, train: train.seed },

@@ -3,7 +3,7 @@ import { commandJudge, type Goal, goal, goalPrior, goals, type Sample, simulated
 import { UserError } from '../graph/index.ts'
 import { dpo } from '../objectives/index.ts'
 import { adamw } from '../train/index.ts'
-import { checkGold } from './gold-checks.ts'
+import { goldAgainst } from './gold-against.ts'
 import { judgeByGoals, onPolicy, pairs, type RecipeInput, recipe } from './recipe.ts'
 
 const file = { model: 'M', preferences: { pairs: 'pairs.jsonl' } }
@@ -208,7 +208,7 @@ describe('a recipe', () => {
     // A closure of the same source that counts something else is another measure.
     expect(made(goal('letters', count('o'))).gold!.name).toBe('letters')
     expect(
-      checkGold(goal('letters', count('o')), goalPrior({ goals: [vowels], strength: 1 }), commandJudge('node j.mjs', { keep: 'k' })),
+      goldAgainst(goal('letters', count('o')), goalPrior({ goals: [vowels], strength: 1 }), commandJudge('node j.mjs', { keep: 'k' })),
     ).toEqual([
       { of: 'vowels', function: 'another', words: 'not declared' },
       { of: 'node j.mjs', function: 'unknown', words: 'unknown' },

@@ -6,7 +6,7 @@ import type { Edit, EditOptions } from '../policy/index.ts'
 import type { Bound } from '../runs/index.ts'
 import { type Course, type Optimizer, optimizerFrom, scheduleFrom } from '../train/index.ts'
 import { checkBounds } from './bounds.ts'
-import { checkGold } from './gold-checks.ts'
+import { goldAgainst } from './gold-against.ts'
 import { didYouMean, recipeError } from './recipe-error.ts'
 import { type ParsedRecipe, type RecipeInput, recipeSchema } from './schema.ts'
 
@@ -217,7 +217,7 @@ function checkOnPolicy(made: Recipe, preferences: OnPolicy) {
   const { judge } = preferences
   const goalNames = (prior?.goals ?? []).map(({ name }) => name)
   if (judge.kind === 'byGoals') must('preferences.judge.goals', Object.keys(judge.weights), goalNames, 'goals of the prior')
-  if (gold) checkGold(gold, prior, judge)
+  if (gold) goldAgainst(gold, prior, judge)
 }
 
 function priorOf(given: NonNullable<ParsedRecipe['prior']>): GoalPrior {

@@ -192,12 +192,12 @@ export const partsSchema = z.object({
 export type Parts = Readonly<z.infer<typeof partsSchema>>
 
 /** What was checked of a gold measure against a goal or a judge. */
-export const goldCheckSchema = z.object({
+export const goldAgainstSchema = z.object({
   of: z.string(),
   function: z.enum(['another', 'unknown']),
   words: z.enum(['none shared', 'not declared', 'unknown']),
 })
-export type GoldCheck = Readonly<z.infer<typeof goldCheckSchema>>
+export type GoldAgainst = Readonly<z.infer<typeof goldAgainstSchema>>
 
 /** What a run is, written before its first step: enough to tell it apart and to do it again. */
 export const manifestSchema = z.object({
@@ -222,7 +222,7 @@ export const manifestSchema = z.object({
     .readonly()
     .default([]),
   /** The gold measure, and what was checked of it before the run. */
-  gold: z.object({ name: z.string(), about: z.string(), checks: z.exactOptional(z.array(goldCheckSchema).readonly()) }).optional(),
+  gold: z.object({ name: z.string(), about: z.string(), checks: z.exactOptional(z.array(goldAgainstSchema).readonly()) }).optional(),
   model: z.object({ name: z.string(), sha256: z.string(), parameters: z.int().min(0), trained: z.int().min(0).optional() }),
   data: z.array(dataSchema).readonly().default([]),
   seeds: z.record(z.string(), z.int()),

@@ -1,7 +1,7 @@
 import { html } from '../html.ts'
 import { withInterval } from '../numbers.ts'
 import { drawn } from '../plots/plot.ts'
-import type { GoldCheck } from '../schema.ts'
+import type { GoldAgainst } from '../schema.ts'
 import { measureName } from './measure-names.ts'
 import { type Section, sentence } from './section.ts'
 import { pageTable } from './table.ts'
@@ -43,8 +43,8 @@ ${drawn({ about: '', rows: [{ ...c, name: 'correlation', group: {} }] }, 'interv
 }
 
 /** Only what was checked in this run. */
-function goldSentences(checks: readonly GoldCheck[]): string {
-  const names = (some: (check: GoldCheck) => boolean) =>
+function goldSentences(checks: readonly GoldAgainst[]): string {
+  const names = (some: (check: GoldAgainst) => boolean) =>
     checks
       .filter(some)
       .map(({ of }) => of)

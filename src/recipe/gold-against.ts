@@ -1,6 +1,6 @@
 import { type Goal, type GoalPrior, type Judge, type Sample, sharedWords } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
-import type { GoldCheck } from '../runs/index.ts'
+import type { GoldAgainst } from '../runs/index.ts'
 import type { JudgeByGoals } from './recipe.ts'
 
 /** Texts on which functions with the same source are told apart: two closures may differ in what they close over. */
@@ -20,7 +20,7 @@ const probes: readonly Sample[] = [
  * throws  UserError naming what it shares, and with whom
  * limits  a measure that is written in another way, or whose words are not declared, is not seen here; looks hold their values together
  */
-export function checkGold(gold: Goal, prior: GoalPrior | undefined, judge: Judge | JudgeByGoals): GoldCheck[] {
+export function goldAgainst(gold: Goal, prior: GoalPrior | undefined, judge: Judge | JudgeByGoals): GoldAgainst[] {
   const goals = (prior?.goals ?? []).map(({ name, measure, words }) => ({ name, measure, words }))
   // A judge made of goals is made of the prior's.
   const voter = judge.kind === 'byGoals' ? [] : [{ name: judge.name, measure: judge.utility, words: judge.words }]
