@@ -73,6 +73,17 @@ describe('innate logp', () => {
     await engine.close()
     expect(rows[0]!.chosen).toBeCloseTo(whole! - beginning!, 4)
     expect(rows[0]!.chosenTokens).toBe(completion.length)
+
+    // The last row also has what all of them come to.
+    const of = (name: string) => rows.map((row) => row[name] as number).reduce((a, b) => a + b)
+    const summary = rows.at(-1)!.summary as unknown as { pairs: number; chosen: { mean: number; perToken: number }; chosenHigher: number }
+    expect(summary.pairs).toBe(40)
+    expect(summary.chosen.mean).toBeCloseTo(of('chosen') / 40, 9)
+    expect(summary.chosen.perToken).toBeCloseTo(of('chosen') / of('chosenTokens'), 9)
+    expect(summary.chosenHigher).toBe(rows.filter((row) => row.chosen! > row.rejected!).length / 40)
+    const { out } = await innate('logp --model models/tiny --pairs forty.jsonl')
+    expect(out).toMatch(/… 20 more rows; --json prints them all/)
+    expect(out).toMatch(/40 pairs +mean, nats +nats a token/)
   })
 })
 

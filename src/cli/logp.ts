@@ -4,7 +4,7 @@ import { openPolicy, scoreTrees } from '../policy/index.ts'
 import { loadPairs, pairTree, writeQuarantine } from '../preferences/index.ts'
 import { command, oneOf, text } from './command.ts'
 
-/** Prints what a model thinks of both sides of every pair. */
+/** Prints what a model thinks of both sides of every pair, and of all of them. */
 export const logp = command({
   name: 'logp',
   about: 'Print the log-probability of both completions of every pair, in nats, summed over their tokens.',
@@ -49,19 +49,62 @@ export const logp = command({
         chosenTokens: chosen.length,
         rejectedTokens: rejected.length,
       }))
-      for (const row of rows) screen.emit(row)
+      const summary = summaryOf(rows)
+      for (const [i, row] of rows.entries()) screen.emit(i === rows.length - 1 ? { ...row, summary } : row)
       screen.table([
         ['row', 'chosen', 'rejected', 'tokens', ''],
-        ...rows.map((r) => [
-          String(r.row),
-          r.chosen.toFixed(2),
-          r.rejected.toFixed(2),
-          `${r.chosenTokens}/${r.rejectedTokens}`,
-          r.chosen > r.rejected ? '✓' : '',
-        ]),
+        ...rows
+          .slice(0, shownRows)
+          .map((r) => [
+            String(r.row),
+            r.chosen.toFixed(2),
+            r.rejected.toFixed(2),
+            `${r.chosenTokens}/${r.rejectedTokens}`,
+            r.chosen > r.rejected ? '✓' : '',
+          ]),
+      ])
+      if (rows.length > shownRows) screen.line(`… ${(rows.length - shownRows).toLocaleString('en-US')} more rows; --json prints them all`)
+      const { pairs, chosen, rejected, chosenHigher } = summary
+      const side = ({ mean, perToken }: Side) => [mean.toFixed(2), perToken.toFixed(3)]
+      screen.table([
+        [`${pairs.toLocaleString('en-US')} pairs`, 'mean, nats', 'nats a token'],
+        ['chosen', ...side(chosen)],
+        ['rejected', ...side(rejected)],
+        ['chosen higher', `${(100 * chosenHigher).toFixed(1)} %`, ''],
       ])
     } finally {
       await engine.close()
     }
   },
 })
+
+/** A person reads so many rows; the others are in `--json`. */
+const shownRows = 20
+
+interface Row {
+  readonly chosen: number
+  readonly rejected: number
+  readonly chosenTokens: number
+  readonly rejectedTokens: number
+}
+
+/** units nats: the mean of a completion's sum, and all sums over all tokens */
+interface Side {
+  readonly mean: number
+  readonly perToken: number
+}
+
+/** Both sides over all pairs, and the share of pairs whose chosen side is the likelier one, ties half. */
+export function summaryOf(rows: readonly Row[]): { pairs: number; chosen: Side; rejected: Side; chosenHigher: number } {
+  const side = (logp: 'chosen' | 'rejected', tokens: 'chosenTokens' | 'rejectedTokens'): Side => {
+    const total = rows.reduce((sum, row) => sum + row[logp], 0)
+    return { mean: total / rows.length, perToken: total / rows.reduce((sum, row) => sum + row[tokens], 0) }
+  }
+  const higher = rows.reduce((sum, { chosen, rejected }) => sum + (Math.sign(chosen - rejected) + 1) / 2, 0)
+  return {
+    pairs: rows.length,
+    chosen: side('chosen', 'chosenTokens'),
+    rejected: side('rejected', 'rejectedTokens'),
+    chosenHigher: higher / rows.length,
+  }
+}
