@@ -1,9 +1,10 @@
 // The benches of a checkout: `npm run -s bench -- NAME [--json]`; without a name they are listed.
+import { cases } from './cases.mjs'
 import { dpo } from './dpo.mjs'
 import { generate } from './generate.mjs'
 import { risk } from './risk.mjs'
 
-const benches = { dpo, generate, risk }
+const benches = { cases, dpo, generate, risk }
 const [name, ...words] = process.argv.slice(2)
 const flags = new Map(words.map((word) => word.split('=')))
 const known = ['--json', ...(benches[name]?.flags ?? [])]
