@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { join, sep } from 'node:path'
+import { join, posix, sep } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { importsOf, packageOf } from './imports-of.ts'
 
@@ -35,7 +35,17 @@ describe.skipIf(!built)(`the package${built ? '' : ' (not run here: dist is olde
   it('holds what users need and nothing else: no tests, no maps, nothing of sources that are gone', () => {
     const modules = sources.filter((file) => !/\.test\.ts$|\.d\.ts$|(^|\/)fake-/.test(file)).map((file) => file.slice(0, -3))
     const wanted = [
-      ...['LICENSE', 'README.md', 'package.json', 'examples/my.ts', 'docs/examples.md', 'docs/recipe.md', 'docs/sources.md'],
+      ...[
+        'LICENSE',
+        'README.md',
+        'package.json',
+        'examples/my.ts',
+        'docs/examples.md',
+        'docs/recipe.md',
+        'docs/sources.md',
+        'docs/taps.md',
+        'docs/report.png',
+      ],
       ...['gold.ts', 'prompts.jsonl', 'recipe.ts', 'voter.ts'].map((name) => `examples/stories/${name}`),
       ...['config', 'generation_config', 'measured', 'tokenizer', 'tokenizer_config'].map((name) => `box/stories5m/${name}.json`),
       ...['README.md', 'model.safetensors', 'texts.jsonl'].map((name) => `box/stories5m/${name}`),
@@ -48,6 +58,17 @@ describe.skipIf(!built)(`the package${built ? '' : ' (not run here: dist is olde
   it('names no place of the machine it was made on', () => {
     const places = [home, homedir()].map((place) => join(place, sep))
     expect(paths.filter((path) => places.some((place) => read(path).includes(place)))).toEqual([])
+  })
+
+  it('refers in its documents to nothing that is not packed', () => {
+    const documents = paths.filter((path) => path.endsWith('.md'))
+    const links = documents.flatMap((path) =>
+      [...read(path).matchAll(/\]\(([^)#\s]+)[^)]*\)/g)]
+        .filter(([, to]) => !/^https?:/.test(to!))
+        .map(([, to]) => ({ path, to: posix.join(posix.dirname(path), to!) })),
+    )
+    expect(links.length).toBeGreaterThan(3)
+    expect(links.filter(({ to }) => !paths.includes(to))).toEqual([])
   })
 
   it('imports only what is installed with it', () => {

@@ -1,4 +1,7 @@
+import { existsSync, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { hashFile } from '../files/index.ts'
+import type { Judge } from '../goals/index.ts'
 import { isTensor, leaves } from '../graph/index.ts'
 import { lossText } from '../objectives/index.ts'
 import { goldAgainst } from '../recipe/gold-against.ts'
@@ -24,7 +27,9 @@ export async function manifestOf(
     recipe: plain(recipe) as NewManifest['recipe'],
     ...(loss ? { loss: lossText(loss) } : {}),
     objective: { name: objective.name, kind: objective.kind.name, params: { ...objective.params } },
-    ...(judge && judge.kind !== 'byGoals' ? { judge: { name: judge.name, kind: judge.kind, about: judge.about } } : {}),
+    ...(judge && judge.kind !== 'byGoals'
+      ? { judge: { name: judge.name, kind: judge.kind, about: judge.about, ...(await filesOf(judge)) } }
+      : {}),
     ...(judge?.kind === 'byGoals'
       ? { judge: { name: 'goals', kind: 'goals' as const, about: Object.keys(judge.weights).join(', ') } }
       : {}),
@@ -35,6 +40,14 @@ export async function manifestOf(
     seeds: { recipe: seed, train: train.seed },
     versions: await versions(),
   }
+}
+
+/** The program of a command judge, hashed: each word of the command that is a file. */
+async function filesOf({ kind, name }: Judge): Promise<{ files?: Record<string, string> }> {
+  if (kind !== 'command') return {}
+  const words = name.split(/\s+/).map((word) => word.replace(/^['"]|['"]$/g, ''))
+  const files = words.filter((word) => existsSync(word) && statSync(word).isFile())
+  return { files: Object.fromEntries(await Promise.all(files.map(async (file) => [file, await hashFile(file)] as const))) }
 }
 
 /** A recipe as plain JSON: functions become their text, sets their members. */

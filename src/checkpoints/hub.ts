@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { HubApiError, listFiles, modelInfo } from '@huggingface/hub'

@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 import type { Hash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import { z } from 'zod'

@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 

@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 import { createReadStream } from 'node:fs'
 import { pipeline, Readable } from 'node:stream'
 import { createGunzip } from 'node:zlib'

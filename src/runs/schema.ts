@@ -216,7 +216,15 @@ export const manifestSchema = z.object({
     kind: z.exactOptional(z.string()),
     params: z.record(z.string(), json),
   }),
-  judge: z.object({ name: z.string(), kind: z.enum(['simulated', 'goals', 'votes', 'command']), about: z.string() }).optional(),
+  judge: z
+    .object({
+      name: z.string(),
+      kind: z.enum(['simulated', 'goals', 'votes', 'command']),
+      about: z.string(),
+      /** Of a command: the sha256 of each of its words that is a file, when the run began. */
+      files: z.exactOptional(z.record(z.string(), z.string())),
+    })
+    .optional(),
   goals: z
     .array(z.object({ name: z.string(), about: z.string(), direction: z.union([z.literal(1), z.literal(-1)]) }))
     .readonly()

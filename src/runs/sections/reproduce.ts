@@ -12,6 +12,7 @@ export const reproduce: Section = {
       ...Object.entries(versions).map(([name, version]): [string, string] => [name, version]),
       ...Object.entries(seeds).map(([name, seed]): [string, string] => [`seed: ${name}`, String(seed)]),
       [`model ${model.name}`, `sha256 ${model.sha256}`],
+      ...Object.entries(manifest.judge?.files ?? {}).map(([file, sha256]): [string, string] => [`judge ${file}`, `sha256 ${sha256}`]),
       ...data.map((file): [string, string] => [file.path, `sha256 ${file.sha256}`]),
     ]
     return html`<pre><code>${command}</code></pre>
