@@ -1,42 +1,26 @@
-import { graph, matmul, reshape, type Tensor, takeRows, tensor, transpose, type Value } from 'innate/graph'
-import { type DecoderConfig, type DecoderParams, decoder } from 'innate/models'
-import { type Policy, packTrees, policyInputs, rowInputs, rowTensors, shapeOf, textTree } from 'innate/policy'
+import { matmul, reshape, type Tensor, tensor, transpose, type Value } from 'innate/graph'
+import type { DecoderConfig, DecoderParams } from 'innate/models'
+import { over, type Policy, type See, textTree } from 'innate/policy'
 import { inverse, Matrix } from 'ml-matrix'
 import type { Story } from './material.ts'
 
 /** Σ a·aᵀ over the tokens of some texts, where a is what a block's MLP holds in the middle. One f64[f, f] a block. */
 export async function covariances(policy: Policy, stories: readonly Story[]): Promise<Matrix[]> {
   const { layers, intermediateSize: f } = policy.config
-  const sums = Array.from({ length: layers }, () => Matrix.zeros(f, f))
-  for (let from = 0; from < stories.length; from += 16) {
-    const some = stories.slice(from, from + 16)
-    const [batch] = packTrees(
-      some.map(({ ids }) => textTree(ids)),
-      { shapes: [{ rows: 16, length: 256, wanted: 4096, completions: 16 }] },
-    )
-    const shape = shapeOf(batch!.rows)
-    const program = await policy.program('covariances', () => {
-      const { params, inputs } = policyInputs(policy)
-      const { tokens, positions, mask, wanted, weights } = rowInputs(shape)
-      const found: Record<string, Value> = {}
-      const tap = (name: string, x: Value) => {
-        if (!name.endsWith('.mlp.act')) return x
-        const a = takeRows(reshape(x, [16 * 256, f]), wanted)
-        found[name] = matmul(transpose(a), a.mul(reshape(weights, [shape.wanted, 1])))
-        return x
-      }
-      const hidden = decoder(params, { tokens, positions, mask }, policy.config, { tap })
-      return graph({ ...inputs, tokens, positions, mask, wanted, weights }, { ...found, last: reshape(hidden, hidden.shape) })
-    })
-    const { tokens, positions, mask, wanted, weights } = rowTensors(batch!.rows)
-    const results = await program.run({ ...policy.given, tokens, positions, mask, wanted, weights })
-    sums.forEach((sum, i) => {
-      const { data } = results[`blocks.${i}.mlp.act`]!
-      for (let k = 0; k < data.length; k++) sum.set(Math.floor(k / f), k % f, sum.get(Math.floor(k / f), k % f) + data[k]!)
-    })
+  const names = Array.from({ length: layers }, (_, i) => `blocks.${i}.mlp.act`)
+  const covariance: See = ({ tap, real }) => {
+    const [R, T] = real.shape as [number, number]
+    const products = (a: Value) => matmul(transpose(a), a.mul(reshape(real, [R * T, 1])))
+    return Object.fromEntries(names.map((name) => [name, products(reshape(tap(name), [R * T, f]))]))
   }
+  const sums = await over(
+    policy,
+    stories.map(({ ids }) => textTree(ids)),
+    covariance,
+    { packing: { tokenBudget: 4096 } },
+  )
   await policy.rest()
-  return sums
+  return names.map((name) => Matrix.from1DArray(f, f, sums[name]!.data as Float64Array))
 }
 
 /**

@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { parse } from '../files/json.ts'
 import { writeAtomic } from '../files/write.ts'
 import { UserError } from '../graph/errors.ts'
-import { type Data, type DType, type Shape, sizeOf, type Tensor } from '../graph/tensor.ts'
+import { type Data, type DType, type Shape, sizeOf, type Tensor, type Type } from '../graph/tensor.ts'
 import { type Encoding, encodings } from './encode.ts'
 import { halfBits } from './half.ts'
 
@@ -223,16 +223,7 @@ export async function writeSafetensors(
   dtype: FloatType = 'f32',
 ): Promise<void> {
   const all = [...tensors]
-  const header: Record<string, unknown> = { __metadata__: { format: 'pt' } }
-  let end = 0
-  for (const [name, tensor] of all) {
-    const type = tensor.dtype === 'i32' ? 'I32' : dtype.toUpperCase()
-    header[name] = { dtype: type, shape: tensor.shape, data_offsets: [end, (end += bytesOf(tensor, dtype))] }
-  }
-  const json = Buffer.from(JSON.stringify(header))
-  const head = Buffer.alloc(8 + Math.ceil(json.length / 8) * 8, ' ')
-  head.writeBigUInt64LE(BigInt(head.length - 8))
-  json.copy(head, 8)
+  const { head } = safetensorsHead(all, dtype)
   await writeAtomic(file, async (handle) => {
     await writeAll(handle, head)
     for (const [, { data }] of all) {
@@ -244,8 +235,28 @@ export async function writeSafetensors(
   })
 }
 
+/** What a safetensors file begins with, and where in the file each tensor's numbers will begin. */
+export function safetensorsHead(
+  types: readonly (readonly [name: string, type: Type])[],
+  dtype: FloatType = 'f32',
+): { readonly head: Buffer; readonly starts: Readonly<Record<string, number>> } {
+  const header: Record<string, unknown> = { __metadata__: { format: 'pt' } }
+  const offsets: [string, number][] = []
+  let end = 0
+  for (const [name, type] of types) {
+    offsets.push([name, end])
+    const written = type.dtype === 'i32' ? 'I32' : dtype.toUpperCase()
+    header[name] = { dtype: written, shape: type.shape, data_offsets: [end, (end += bytesOf(type, dtype))] }
+  }
+  const json = Buffer.from(JSON.stringify(header))
+  const head = Buffer.alloc(8 + Math.ceil(json.length / 8) * 8, ' ')
+  head.writeBigUInt64LE(BigInt(head.length - 8))
+  json.copy(head, 8)
+  return { head, starts: Object.fromEntries(offsets.map(([name, offset]) => [name, head.length + offset])) }
+}
+
 /** How many bytes a tensor takes in a file. */
-export function bytesOf({ dtype, shape }: Tensor, floats: FloatType): number {
+export function bytesOf({ dtype, shape }: Type, floats: FloatType): number {
   return sizeOf(shape) * (dtype === 'i32' || floats === 'f32' ? 4 : 2)
 }
 

@@ -47,22 +47,30 @@ export interface RowCost {
  * limits  padding is 1 − Σ used / Σ R·T: under 1 % for a call of a thousand dialogue pairs, about 20 % for steps of eight that share two shapes
  */
 export function packTrees(trees: readonly Tree[], packing: Packing = {}): Batch[] {
+  return planBatches(trees, packing).map(({ layOut }) => layOut())
+}
+
+/** A batch of packTrees before it is laid out. */
+export interface PlannedBatch {
+  readonly shape: RowShape
+  /** How many trees it has. */
+  readonly trees: number
+  readonly layOut: () => Batch
+}
+
+/** The batches of packTrees, to be laid out one by one: those of many texts together would take much memory. */
+export function planBatches(trees: readonly Tree[], packing: Packing = {}): PlannedBatch[] {
   if (trees.length === 0) return []
   checkTrees(trees, packing.contextLength)
   const { shapes, tight, tokenBudget = 2048, lengths = 64 } = packing
   const firstSlot = firstSlots(trees)
-  const packed = (indices: readonly number[], how: Packing) => {
+  const planned = (indices: readonly number[], how: Packing): PlannedBatch[] => {
     const here = indices.map((i) => trees[i]!)
     const ways = tight && !shapes ? tightly(here, how) : fitting(here, shapes ?? rowShapes([here], how, 1))
-    const bins = cheapest(ways, (way) => total(way, how))
-    return bins.map(({ bin, shape }) =>
-      layOut(
-        trees,
-        bin.map((row) => row.map((i) => indices[i]!)),
-        shape,
-        firstSlot,
-      ),
-    )
+    return cheapest(ways, (way) => total(way, how)).map(({ bin, shape }) => {
+      const own = bin.map((row) => row.map((i) => indices[i]!))
+      return { shape, trees: own.flat().length, layOut: () => layOut(trees, own, shape, firstSlot) }
+    })
   }
   // With a list of lengths it is for the list to say what is too long.
   const step = typeof lengths === 'number' ? lengths : 1
@@ -71,8 +79,8 @@ export function packTrees(trees: readonly Tree[], packing: Packing = {}): Batch[
   const all = trees.map((_, i) => i)
   const fit = all.filter((i) => !isLong(i))
   return [
-    ...(fit.length > 0 ? packed(fit, packing) : []),
-    ...all.filter(isLong).flatMap((i) => packed([i], { ...packing, tokenBudget: room[i]! })),
+    ...(fit.length > 0 ? planned(fit, packing) : []),
+    ...all.filter(isLong).flatMap((i) => planned([i], { ...packing, tokenBudget: room[i]! })),
   ]
 }
 

@@ -3,11 +3,11 @@ import { type Completion, checkSampling, type DecodedText, decodedText, type Sam
 import { random } from '../random/index.ts'
 import type { Follower } from '../text/index.ts'
 import { openCache, type Writing } from './cache.ts'
+import { checkIds } from './check-ids.ts'
 import { drawToken } from './draw-token.ts'
 import type { NextToken } from './next-token.ts'
 import { penalise } from './penalise.ts'
 import type { Policy } from './policy.ts'
-import { checkIds } from './score.ts'
 
 /**
  * Samples completions: a prompt is read once and shared by all its completions, finished ones make room for the next, and keys and

@@ -1,11 +1,7 @@
-import { graph, UserError } from '../graph/index.ts'
-import type { DecoderConfig } from '../models/config.ts'
-import { completionLogps, tokenLogps } from '../models/head.ts'
-import { asksInAttention } from './edit.ts'
-import { forward, runInputs } from './forward.ts'
+import { checkIds } from './check-ids.ts'
+import { over, type See } from './over.ts'
 import type { Policy } from './policy.ts'
-import { rowInputs, shapeOf } from './row-inputs.ts'
-import { type Batch, type Packing, packTrees, type Tree, treeLength } from './rows.ts'
+import { type Packing, type Tree, treeLength } from './rows.ts'
 
 /**
  * Log-probabilities of every completion of every tree, in the order of trees and completions.
@@ -22,24 +18,13 @@ export async function scoreTrees(
   trees.forEach(({ prompt, completions }, i) => {
     for (const ids of [prompt, ...completions]) checkIds(`score: ids of tree ${i}`, ids, policy.config)
   })
-  const scores: number[] = new Array(trees.reduce((n, tree) => n + tree.completions.length, 0)).fill(0)
-  const { tokenBudget = 1024 } = packing
-  const parts = trees.flatMap((tree) => splitTree(tree, tokenBudget))
-  const batches = packTrees(parts, {
-    contextLength: policy.config.contextLength,
-    tokenBudget,
-    whole: asksInAttention(policy),
-    ...packing,
-  })
-  for (const [i, batch] of batches.entries()) {
-    const logps = await scoreBatch(policy, batch)
-    batch.slots.forEach((slot, local) => {
-      scores[slot] = logps[local]!
-    })
-    onBatch?.(i + 1, batches.length)
-  }
-  return scores
+  // An edit may ask which tree a token is of, so under one trees stay whole.
+  const parts = policy.edits ? trees : trees.flatMap((tree) => splitTree(tree, packing.tokenBudget ?? 1024))
+  const { logps } = await over(policy, parts, score, { per: 'completion', packing, ...(onBatch ? { onBatch } : {}) })
+  return Array.from(logps?.data ?? [])
 }
+
+const score: See = ({ logps }) => ({ logps })
 
 /** A tree as trees of fewer completions, in their order, each no longer than a budget; one of a single completion stays as it is. */
 export function splitTree({ prompt, completions }: Tree, longest: number): Tree[] {
@@ -50,30 +35,4 @@ export function splitTree({ prompt, completions }: Tree, longest: number): Tree[
     else parts.push({ prompt, completions: [completion] })
   }
   return parts
-}
-
-/** Makes sure that the embedding has a row for every id; `where` leads the error. */
-export function checkIds(where: string, ids: readonly number[], { vocabSize }: DecoderConfig) {
-  const strange = ids.find((id) => !(Number.isInteger(id) && id >= 0 && id < vocabSize))
-  if (strange === undefined) return
-  throw new UserError(
-    `${where} must be 0 to ${vocabSize - 1} (the model's vocabulary), got ${strange}; were the tokens made by another model's tokenizer?`,
-  )
-}
-
-async function scoreBatch(policy: Policy, batch: Batch): Promise<ArrayLike<number>> {
-  const shape = shapeOf(batch.rows)
-  const program = await policy.program(`score ${JSON.stringify(shape)}`, () => {
-    const given = rowInputs(shape)
-    const { params, hidden, inputs } = forward(policy, given, { path: 'rows' })
-    const logps = completionLogps(
-      tokenLogps(params, hidden, given.wanted, given.targets, policy.config),
-      given.completion,
-      given.weights,
-      shape.completions,
-    )
-    return graph({ ...inputs, ...given }, { logps })
-  })
-  const { logps } = await program.run(runInputs(policy, batch))
-  return logps!.data
 }
