@@ -50,6 +50,7 @@ export async function fakeFolder(): Promise<() => Promise<void>> {
   await writeFile('schema.json', JSON.stringify({ type: 'object', properties: { kind: { enum: ['fox', 'bird'] } }, required: ['kind'] }))
   await writeFile('train.json', JSON.stringify(trainJson))
   await writeFile('align.json', JSON.stringify(alignJson))
+  await writeFile('my.ts', `export default ${JSON.stringify(alignJson)}`)
   return async () => {
     process.chdir(home)
     if (cache === undefined) delete process.env.INNATE_CACHE

@@ -15,7 +15,7 @@ export const align = command({
     ...changeFlags,
     resume: toggle('go on with the run in the run folder'),
   },
-  examples: ['align align.json --run runs/c', 'align align.json --run runs/d --seed 1 --json'],
+  examples: ['align my.ts --run runs/c', 'align my.ts --rounds 1 --set look.sealed=64 --seed 1 --json'],
 
   async action({ recipe: path, resume, ...changes }, screen, signal) {
     const again = [path, ...changeWords({ ...changes, run: undefined })].join(' ')

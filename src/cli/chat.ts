@@ -19,7 +19,7 @@ export const chat = command({
     other: text('a second model that is told the same', { default: '' }),
   },
   flags: { system: text('what the model is told before the talk'), ...generationFlags },
-  examples: ['chat models/tiny --max-tokens 8', 'chat models/tiny models/tiny --max-tokens 8 --system kind --seed 3 --json'],
+  examples: ['chat HuggingFaceTB/SmolLM2-135M-Instruct --max-tokens 64', 'chat model.gguf runs/x/model --system kind --seed 3 --json'],
 
   async action({ model, other, system, jsonSchema, ...flags }, screen, signal) {
     const talkers: Talker[] = []

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -7,7 +8,7 @@ import { createRun } from '../runs/index.ts'
 import { verbs } from './verbs.ts'
 
 // Every example of every command is run in a folder that holds what examples may name:
-// models/tiny, pairs.jsonl, prompts.jsonl, the recipes train.json and align.json, and the run runs/x.
+// models/tiny, pairs.jsonl, prompts.jsonl, the recipes train.json and my.ts, and the run runs/x.
 let close: () => Promise<void>
 beforeAll(async () => {
   close = await fakeFolder()
@@ -32,6 +33,19 @@ afterAll(() => close())
 
 const commands = await Promise.all(Object.entries(verbs).map(async ([verb, load]) => [verb, await load()] as const))
 
+/** An example as it is run here: with the tiny model in the place of one that is large, and without a schema of another vocabulary. */
+function small(example: string): string {
+  return example
+    .replace('HuggingFaceTB/SmolLM2-135M-Instruct', 'models/tiny')
+    .replace('chat model.gguf runs/x/model', 'chat models/tiny models/tiny --max-tokens 8')
+    .replace('--max-tokens 64', '--max-tokens 8')
+    .replace('runs/a/model/adapter', 'adapters/tiny')
+    .replace('stories5m stories5m', 'models/tiny stories5m')
+    .replace('--set look.sealed=64', '--set look.sealed=5')
+    .replace(/\bstories5m (?=Once|--max)/, 'models/tiny ')
+    .replace('--model stories5m', '--model models/tiny')
+}
+
 describe.each(commands)('innate %s', (verb, command) => {
   it('is called by its own name, and says what it does in one sentence', async () => {
     expect(command.name).toBe(verb)
@@ -43,7 +57,7 @@ describe.each(commands)('innate %s', (verb, command) => {
   })
 
   it.each(command.examples)('%s', async (example) => {
-    const { code, out, err } = await innate(example)
+    const { code, out, err } = await innate(small(example))
     expect({ code, err }).toMatchObject({ code: expect.toBeOneOf([0, 3, 4]), err: expect.not.stringContaining('innate:') })
     expect(out).not.toBe('')
     if (/--json\b(?!-)/.test(example)) for (const line of out.trimEnd().split('\n')) expect(() => JSON.parse(line)).not.toThrow()
@@ -78,8 +92,18 @@ describe('what the verbs leave', () => {
     const recipe = await loadRecipe('starter/my.ts')
     expect(recipe).toMatchObject({ model: 'stories5m', rounds: 3, preferences: { prompts: resolve('starter/prompts.jsonl') } })
     expect(recipe.prior!.goals.map(({ name }) => name)).toEqual(['dialogue', 'complete', 'fluent'])
+    // What examples of --help name is there.
+    const named = (await Promise.all(commands.map(async ([, { examples }]) => examples)))
+      .flat()
+      .flatMap((example) => example.match(/\b\w+\.(ts|json|jsonl)\b/g) ?? [])
+    for (const file of new Set(named)) expect(existsSync(`starter/${file}`), file).toBe(true)
+    expect(await loadRecipe('starter/train.json')).toMatchObject({ preferences: { pairs: resolve('starter/pairs.jsonl') } })
+    expect(JSON.parse((await innate('pairs check starter/pairs.jsonl --model models/tiny --json')).out)).toMatchObject({ rows: 48 })
     // Enough prompts for both looks of the recipe, and twice those of a round to train on.
     expect(prompts.length).toBeGreaterThanOrEqual(recipe.look.development + recipe.look.sealed + 2 * 112)
-    expect(await innate('init starter')).toMatchObject({ code: 2, err: expect.stringContaining('my.ts and prompts.jsonl already there') })
+    expect(await innate('init starter')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('my.ts and prompts.jsonl and train.json and pairs.jsonl and schema.json already there'),
+    })
   })
 })

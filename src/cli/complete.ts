@@ -16,8 +16,8 @@ export const complete = command({
   },
   flags: generationFlags,
   examples: [
-    'complete models/tiny Once --max-tokens 8 --temperature 0.7 --min-p 0.05',
-    'complete models/tiny --max-tokens 8 --repetition-penalty 1.1 --stop . --json',
+    'complete stories5m Once --max-tokens 8 --temperature 0.7 --min-p 0.05',
+    'complete stories5m --max-tokens 8 --repetition-penalty 1.1 --stop . --json',
   ],
 
   async action({ model, prompt, jsonSchema, ...flags }, screen, signal) {

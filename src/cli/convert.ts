@@ -36,9 +36,9 @@ export const convert = command({
     maxShard: integer('largest file of safetensors', { unit: 'megabytes', min: 1 }),
   },
   examples: [
-    'convert models/tiny models/tiny.gguf --dtype q8_0',
-    'convert models/tiny models/tiny-bf16 --dtype bf16 --max-shard 1000 --json',
-    'convert models/tiny models/tiny-onnx --format onnx',
+    'convert stories5m stories5m.gguf --dtype q8_0',
+    'convert stories5m stories5m-bf16 --dtype bf16 --max-shard 1000 --json',
+    'convert stories5m stories5m-onnx --format onnx',
   ],
 
   async action({ model, out, format, dtype, maxShard }, screen) {

@@ -5,19 +5,20 @@ import { onDisk, writeAtomic } from '../files/index.ts'
 import { UserError } from '../graph/errors.ts'
 import { command, text } from './command.ts'
 
-/** Writes a recipe and prompts to begin with. */
+/** Writes recipes and data to begin with: what the examples of `--help` name. */
 export const init = command({
   name: 'init',
-  about: 'Write a small commented recipe, my.ts, and prompts to begin with.',
+  about: 'Write a small commented recipe, my.ts, with its prompts, and train.json with its pairs, to begin with.',
   args: { folder: text('where to; made if need be', { default: '.' }) },
   examples: ['init my-model'],
 
   async action({ folder }, screen) {
     const files = {
       'my.ts': await readFile(recipe, 'utf8'),
-      'prompts.jsonl': prompts()
-        .map((prompt) => `${JSON.stringify({ prompt })}\n`)
-        .join(''),
+      'prompts.jsonl': jsonLines(prompts().map((prompt) => ({ prompt }))),
+      'train.json': `${JSON.stringify(trainRecipe, null, 2)}\n`,
+      'pairs.jsonl': jsonLines(pairs()),
+      'schema.json': `${JSON.stringify(schema, null, 2)}\n`,
     }
     const there = Object.keys(files).filter((name) => existsSync(join(folder, name)))
     if (there.length > 0)
@@ -26,14 +27,50 @@ export const init = command({
       )
     await onDisk(folder, 4096, () => mkdir(folder, { recursive: true }))
     for (const [name, content] of Object.entries(files)) await writeAtomic(join(folder, name), content)
-    screen.emit({ recipe: join(folder, 'my.ts'), prompts: join(folder, 'prompts.jsonl') })
-    screen.line(`${join(folder, 'my.ts')}\n${join(folder, 'prompts.jsonl')}`)
+    screen.emit({
+      recipe: join(folder, 'my.ts'),
+      prompts: join(folder, 'prompts.jsonl'),
+      files: Object.keys(files).map((name) => join(folder, name)),
+    })
+    screen.table([
+      [join(folder, 'my.ts'), 'the five steps, to a verdict'],
+      [join(folder, 'prompts.jsonl'), 'its prompts'],
+      [join(folder, 'train.json'), 'training once, on pairs you have'],
+      [join(folder, 'pairs.jsonl'), 'a few pairs, as an example of the form'],
+      [join(folder, 'schema.json'), 'a JSON schema, for sample --json-schema'],
+    ])
     screen.note(`\nRead my.ts, change what you like, then: innate align ${join(folder, 'my.ts')}`)
   },
 })
 
 /** The starter: an example that ships with the package, so that it is type-checked and loaded by tests. */
 const recipe = new URL('../../examples/my.ts', import.meta.url)
+
+const trainRecipe = {
+  model: 'stories5m',
+  preferences: { pairs: 'pairs.jsonl', heldOut: 0.2 },
+  objective: { name: 'dpo', beta: 0.1 },
+  train: { optimizer: { name: 'adamw', lr: 2e-4 }, batch: 8, lora: { rank: 8, alpha: 16 } },
+}
+
+const schema = { type: 'object', properties: { animal: { enum: ['fox', 'bird'] } }, required: ['animal'] }
+
+/** Pairs for the first prompts: an end that is liked, and one that is not. */
+function pairs(): { prompt: string; chosen: string; rejected: string }[] {
+  const liked = [
+    '"Let us do it together," said Mom.',
+    'A friend came to help, and they laughed.',
+    '"I am glad you are here," said the bird.',
+  ]
+  const disliked = ['It was late and nobody came.', 'The day was long and long and long.', 'Then it rained, and that was all.']
+  return prompts()
+    .slice(0, 48)
+    .map((prompt, i) => ({ prompt, chosen: ` ${liked[i % 3]}`, rejected: ` ${disliked[(i + (i % 2)) % 3]}` }))
+}
+
+function jsonLines(rows: readonly object[]): string {
+  return rows.map((row) => `${JSON.stringify(row)}\n`).join('')
+}
 
 /** Enough prompts for training, for the looks after each round, and for 256 sealed ones: beginnings of stories, every name with every scene. */
 function prompts(): string[] {

@@ -16,9 +16,9 @@ export const logp = command({
     quarantine: text('where rows that cannot be used are written; nowhere when left out', { shown: 'FILE' }),
   },
   examples: [
-    'logp --model models/tiny --pairs pairs.jsonl',
-    'logp --model models/tiny --adapter adapters/tiny --pairs pairs.jsonl',
-    'logp --model models/tiny --pairs pairs.jsonl --json',
+    'logp --model stories5m --pairs pairs.jsonl',
+    'logp --model stories5m --adapter runs/a/model/adapter --pairs pairs.jsonl',
+    'logp --model stories5m --pairs pairs.jsonl --json',
   ],
 
   async action({ model, adapter, pairs: file, boundary, quarantine }, screen, signal) {

@@ -21,7 +21,7 @@ export const pairsCheck = command({
     maxLength: integer("longest prompt and completion together; the model's context when left out", { unit: 'tokens', min: 2 }),
     quarantine: text('where rows set aside are written; beside the file when left out', { shown: 'FILE' }),
   },
-  examples: ['pairs check pairs.jsonl --model models/tiny', 'pairs check pairs.jsonl --model models/tiny --boundary trim --json'],
+  examples: ['pairs check pairs.jsonl --model stories5m', 'pairs check pairs.jsonl --model stories5m --boundary trim --json'],
 
   async action({ file, model, boundary, maxLength, quarantine = besides(file) }, screen) {
     const checkpoint = await loadCheckpoint(model, { onProgress: screen.note })

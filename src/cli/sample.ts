@@ -19,10 +19,10 @@ export const sample = command({
     batch: integer('completions written side by side', { default: 64, min: 1 }),
   },
   examples: [
-    'sample --model models/tiny --prompts prompts.jsonl --max-tokens 8',
-    'sample --model models/tiny --prompts prompts.jsonl --max-tokens 8 --temperature 0 --json',
-    'sample --model models/tiny --max-tokens 8 --min-p 0.1 --repetition-penalty 1.2 --stop e',
-    'sample --model models/tiny --json-schema schema.json --max-tokens 64',
+    'sample --model stories5m --prompts prompts.jsonl --max-tokens 8',
+    'sample --model stories5m --prompts prompts.jsonl --max-tokens 8 --temperature 0 --json',
+    'sample --model stories5m --max-tokens 8 --min-p 0.1 --repetition-penalty 1.2 --stop e',
+    'sample --model stories5m --json-schema schema.json --max-tokens 64',
   ],
 
   async action({ model, adapter, prompts: file, perPrompt, batch, jsonSchema, ...flags }, screen, signal) {

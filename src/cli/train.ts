@@ -14,7 +14,11 @@ export const train = command({
     steps: integer('stop after this many steps and keep a checkpoint', { min: 1 }),
     resume: toggle('go on with the run in the run folder'),
   },
-  examples: ['train train.json --run runs/a', 'train train.json --run runs/b --steps 2 --json'],
+  examples: [
+    'train train.json --run runs/a',
+    'train train.json --run runs/b --steps 2 --json',
+    'train train.json --run runs/e --set train.epochs=1',
+  ],
 
   async action({ recipe: path, steps: maxSteps, resume, ...changes }, screen, signal) {
     const again = [path, ...changeWords({ ...changes, run: undefined })].join(' ')
