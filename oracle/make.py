@@ -27,6 +27,8 @@ MAKERS = {  # fixture: module, then what make() takes besides the folder
     "trl-ipo": ("trl_dpo", "ipo"),
     "peft-lora": ("peft_lora",),
     "text": ("text",),
+    "tokenizer-steps": ("tokenizer_steps",),
+    "jinja": ("jinja",),
     "sampling": ("sampling",),
     "rope": ("rope",),
     **{f"family-{name.replace('_', '-')}": ("families", name) for name in FAMILIES},

@@ -33,14 +33,28 @@ describe('loadChatTemplate', () => {
     expect(template.special).toEqual({ bos_token: '<b>', eos_token: '<e>' })
   })
 
+  it('gives a template all special tokens by name', async () => {
+    put('tokenizer_config.json', {
+      sep_token: '[S]',
+      additional_special_tokens: ['<a>', { content: '<b>' }],
+      extra_special_tokens: { image_token: '<i>' },
+    })
+    put('chat_template.jinja', '{{ sep_token }}{{ additional_special_tokens[1] }}{{ image_token }}{{ cls_token }}')
+    expect((await loadChatTemplate(folder))!.render(hi)).toBe('[S]<b><i>')
+  })
+
   it('knows the date', async () => {
     put('chat_template.jinja', "{{ strftime_now('%Y-%m-%d') }}")
     expect((await loadChatTemplate(folder))!.render(hi)).toMatch(/^20\d\d-[01]\d-[0-3]\d$/)
   })
 
   it.each<[string, string, string]>([
-    ['a template that is no template', '{% if %}', 'chat_template must be a Jinja template, got "'],
-    ['a block that never ends', '{% for m in messages %}', 'chat_template must be a Jinja template, got "'],
+    ['a template that is no template', '{% if %}', 'chat_template must be a Jinja template of statements that are known here, got "'],
+    [
+      'a block that never ends',
+      '{% for m in messages %}',
+      'chat_template must be a Jinja template of statements that are known here, got "',
+    ],
     [
       'a template that refuses',
       "{{ raise_exception('no\nsystem words') }}",

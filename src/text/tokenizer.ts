@@ -4,6 +4,8 @@ import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers'
 import { z } from 'zod'
 import { readJson } from '../files/json.ts'
 import { UserError } from '../graph/errors.ts'
+import { mendSteps } from './tokenizer-cuts.ts'
+import { bytePieces, lackOf, mendTokenizerJson } from './tokenizer-steps.ts'
 
 /** Strings to integers and back. */
 export interface Tokenizer {
@@ -58,9 +60,17 @@ export async function loadTokenizer(folder: string, { rows }: { readonly rows?: 
   const parts = await readJson(file, tokenizerFile, remedy)
   if (rows !== undefined) checkRows(folder, parts, rows)
   const config = (await exists(configFile)) ? await readJson(configFile, z.looseObject({}), remedy) : {}
+  const lack = lackOf(parts)
+  if (lack)
+    throw new UserError(
+      `${file}: ${lack.field} ${lack.rule}, got ${JSON.stringify(lack.got) ?? 'nothing'}; that is not done here, choose another tokenizer`,
+    )
   try {
-    const whole = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, ...parts }
-    return wrap(new HuggingFaceTokenizer({ ...whole, pre_tokenizer: whole.pre_tokenizer ?? byWords(parts.model) }, config), rows)
+    const json = mendTokenizerJson(parts, config)
+    const whole = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, ...json }
+    const port = new HuggingFaceTokenizer({ ...whole, pre_tokenizer: whole.pre_tokenizer ?? byWords(json.model) }, config)
+    mendSteps(port, whole)
+    return wrap(port, rows, bytePieces(whole))
   } catch (cause) {
     throw new UserError(`${file}: must be a tokenizer that @huggingface/tokenizers reads, got "${(cause as Error).message}"; ${remedy}`, {
       cause,
@@ -92,12 +102,22 @@ function checkRows(folder: string, { model, added_tokens: added }: z.infer<typeo
     )
 }
 
-function wrap(inner: HuggingFaceTokenizer, rows = Number.POSITIVE_INFINITY): Tokenizer {
+function wrap(inner: HuggingFaceTokenizer, rows = Number.POSITIVE_INFINITY, bytes?: readonly number[]): Tokenizer {
+  const { model } = inner as unknown as { model: { fuse_unk: boolean; tokens_to_ids: ReadonlyMap<string, number> } }
+  // Pieces that are unknown stay apart, so that each is known by its text.
+  if (bytes) model.fuse_unk = false
+  const idsOf = (text: string, special: boolean): number[] => {
+    const { ids, tokens } = inner.encode(text, { add_special_tokens: special })
+    if (!bytes) return ids
+    return ids.flatMap((id: number, i: number) =>
+      model.tokens_to_ids.has(tokens[i]!) ? [id] : Array.from(Buffer.from(tokens[i]!), (byte) => bytes[byte]!),
+    )
+  }
   const highest = [...inner.get_vocab().values()].reduce((max, id) => Math.max(max, id), -1)
   return {
     vocabSize: Math.min(highest + 1, rows),
     encode(text, { special = true } = {}) {
-      const { ids } = inner.encode(text, { add_special_tokens: special })
+      const ids = idsOf(text, special)
       const beyond = highest < rows ? undefined : ids.find((id: number) => id >= rows)
       if (beyond === undefined) return ids
       throw new UserError(

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -104,6 +104,43 @@ describe('saveGguf', async () => {
     ).tokenizer
     expect((again as { model: { merges: string[] } }).model.merges).toEqual((json as { model: { merges: string[] } }).model.merges)
     expect(written.get('tokenizer.ggml.token_type')).toEqual({ i32s: [...told.token_type, 5, 5, 5] })
+  })
+
+  it('puts a space in front where Metaspace does, as transformers 5 saves it', () => {
+    const json = {
+      added_tokens: [],
+      normalizer: null,
+      post_processor: null,
+      model: { type: 'BPE', byte_fallback: true, vocab: { '▁': 0 }, merges: [] },
+    }
+    const flag = (pre_tokenizer: object | null, normalizer: object | null = null) =>
+      writeGgufTokenizer('t.json', { ...json, pre_tokenizer, normalizer }, 1).get('tokenizer.ggml.add_space_prefix')
+    const metaspace = (prepend_scheme: string) => ({ type: 'Metaspace', replacement: '▁', prepend_scheme, split: false })
+    expect(flag(metaspace('first'))).toEqual({ flag: true })
+    expect(flag(metaspace('always'))).toEqual({ flag: true })
+    expect(flag(metaspace('never'))).toEqual({ flag: false })
+    expect(flag(null, { type: 'Prepend', prepend: '▁' })).toEqual({ flag: true })
+    expect(flag(null)).toEqual({ flag: false })
+    expect(() => flag({ type: 'Whitespace' })).toThrow('t.json: the pre-tokenizer of a SentencePiece must be none or Metaspace')
+  })
+
+  it('names the token that begins a text though none is put there, and writes the template that goes first', async () => {
+    const folder = join(root, 'begin')
+    cpSync(checkpoint.folder, folder, { recursive: true })
+    const put = (name: string, json: object | string) =>
+      writeFileSync(join(folder, name), typeof json === 'string' ? json : JSON.stringify(json))
+    const tokenizer = JSON.parse(readFileSync(join(folder, 'tokenizer.json'), 'utf8'))
+    put('tokenizer.json', { ...tokenizer, post_processor: null })
+    put('tokenizer_config.json', { bos_token: '<s>', pad_token: '<pad>', chat_template: 'old' })
+    put('chat_template.jinja', '{{ bos_token }}new')
+    await saveGguf(file, await loadCheckpoint(folder))
+    const { metadata } = await gguf(file, { allowLocalFile: true })
+    expect(metadata).toMatchObject({
+      'tokenizer.ggml.add_bos_token': false,
+      'tokenizer.ggml.bos_token_id': tokenizer.model.vocab['<s>'],
+      'tokenizer.ggml.padding_token_id': tokenizer.model.vocab['<pad>'],
+      'tokenizer.chat_template': '{{ bos_token }}new',
+    })
   })
 
   it('refuses a tokenizer that llama.cpp does not know', async () => {

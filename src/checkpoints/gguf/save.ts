@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { parse, readJson } from '../../files/json.ts'
@@ -6,6 +5,7 @@ import { UserError } from '../../graph/errors.ts'
 import type { Tensor } from '../../graph/tensor.ts'
 import { writeConfig } from '../../models/config.ts'
 import type { DecoderParams } from '../../models/params.ts'
+import { findChatTemplate, specialTokens } from '../../text/chat-template.ts'
 import { type Checkpoint, namedWeights } from '../checkpoint.ts'
 import { architectures } from './architectures.ts'
 import { toPairs } from './layouts.ts'
@@ -52,6 +52,9 @@ export async function saveGguf(
       throw new UserError(`${checkpoint.name}: rotary positions must not be scaled, got ${JSON.stringify(rope)}; ${remedy}`)
   const arch = written[hf.model_type]
   const tokenizerFile = join(checkpoint.folder, 'tokenizer.json')
+  const tokenizer = writeGgufTokenizer(tokenizerFile, await readJson(tokenizerFile, z.unknown(), remedy), hf.vocab_size)
+  const { texts } = tokenizer.get('tokenizer.ggml.tokens') as { texts: readonly string[] }
+  const tokens = new Map(texts.map((text, id) => [text, id]))
   const metadata = new Map<string, Typed>([
     ['general.architecture', { text: arch }],
     ['general.type', { text: 'model' }],
@@ -70,8 +73,8 @@ export async function saveGguf(
     [`${arch}.attention.layer_norm_rms_epsilon`, { f32: hf.rms_norm_eps }],
     [`${arch}.rope.dimension_count`, { u32: hf.head_dim }],
     [`${arch}.rope.freq_base`, { f32: hf.rope_theta ?? hf.rope_parameters?.rope_theta ?? 10_000 }],
-    ...writeGgufTokenizer(tokenizerFile, await readJson(tokenizerFile, z.unknown(), remedy), hf.vocab_size),
-    ...(await ends(checkpoint)),
+    ...(await ends(checkpoint, tokens)),
+    ...tokenizer,
   ])
   const heads = { attn_q: hf.num_attention_heads, attn_k: hf.num_key_value_heads }
   const names = namesOf(arch, hf.num_hidden_layers)
@@ -100,15 +103,23 @@ function namesOf(arch: string, layers: number): Map<string, string> {
   ])
 }
 
-/** What ends a text, and the chat template, which lies in tokenizer_config.json or beside it. */
-async function ends({ folder, eosIds: [end, turn] }: Pick<Checkpoint, 'folder' | 'eosIds'>): Promise<Map<string, Typed>> {
-  const textOf = (name: string) => readFile(join(folder, name), 'utf8').catch(() => undefined)
-  const json = await textOf('tokenizer_config.json')
-  const told = json === undefined ? undefined : JSON.parse(json).chat_template
-  const template = typeof told === 'string' ? told : await textOf('chat_template.jinja')
+/** The tokens that begin and end a text or fill up a row, and the chat template that is the model's own. */
+async function ends(
+  { folder, eosIds: [end, turn] }: Pick<Checkpoint, 'folder' | 'eosIds'>,
+  ids: ReadonlyMap<string, number>,
+): Promise<Map<string, Typed>> {
+  const told = z.looseObject({ bos_token_id: z.int().nonnegative().nullish() })
+  const jsonOf = async (name: string) => told.safeParse(await readJson(join(folder, name), z.unknown(), remedy).catch(() => ({}))).data
+  const special = await specialTokens(folder)
+  const idOf = (name: string) => ids.get(String(special[name]))
+  const begin = idOf('bos_token') ?? (await jsonOf('generation_config.json'))?.bos_token_id ?? (await jsonOf('config.json'))?.bos_token_id
+  const pad = idOf('pad_token')
+  const template = (await findChatTemplate(folder))?.source
   return new Map<string, Typed>([
+    ...(begin == null ? [] : ([['tokenizer.ggml.bos_token_id', { u32: begin }]] as const)),
     ...(end === undefined ? [] : ([['tokenizer.ggml.eos_token_id', { u32: end }]] as const)),
     ...(turn === undefined ? [] : ([['tokenizer.ggml.eot_token_id', { u32: turn }]] as const)),
+    ...(pad === undefined ? [] : ([['tokenizer.ggml.padding_token_id', { u32: pad }]] as const)),
     ...(template === undefined ? [] : ([['tokenizer.chat_template', { text: template }]] as const)),
   ])
 }

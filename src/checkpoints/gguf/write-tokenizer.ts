@@ -28,6 +28,7 @@ const remedy = 'choose a model whose tokenizer llama.cpp knows'
  * tokenizer.json as the lists of a GGUF file, padded with unused tokens to the rows of the embedding.
  *
  * throws  UserError for a tokenizer other than byte-level BPE with a known pre-tokenizer and SentencePiece's BPE
+ * limits  Metaspace puts no space in front of a text that begins with one, llama.cpp does: the file has no word for it
  */
 export function writeGgufTokenizer(file: string, json: unknown, rows: number): Map<string, Typed> {
   const read = parse(file, json, tokenizerJson, remedy)
@@ -53,7 +54,7 @@ export function writeGgufTokenizer(file: string, json: unknown, rows: number): M
     ...(model.byte_fallback
       ? ([
           ['tokenizer.ggml.scores', { f32s: scores(tokens, merges) }],
-          ['tokenizer.ggml.add_space_prefix', { flag: JSON.stringify(read.normalizer ?? null).includes('"Prepend"') }],
+          ['tokenizer.ggml.add_space_prefix', { flag: prefixesSpace(file, read) }],
         ] as const)
       : ([['tokenizer.ggml.merges', { texts: merges }]] as const)),
     ...(model.unk_token == null ? [] : ([['tokenizer.ggml.unknown_token_id', { u32: ids.get(model.unk_token)! }]] as const)),
@@ -61,6 +62,17 @@ export function writeGgufTokenizer(file: string, json: unknown, rows: number): M
     ['tokenizer.ggml.add_bos_token', { flag: begin !== undefined }],
     ['tokenizer.ggml.add_eos_token', { flag: end !== undefined }],
   ])
+}
+
+/** Whether a space is put in front of a text: by the normalizer, as transformers 4 saves it, or by Metaspace, as transformers 5 does. */
+function prefixesSpace(file: string, { normalizer, pre_tokenizer: given }: Json): boolean {
+  if (JSON.stringify(normalizer ?? null).includes('"Prepend"')) return true
+  if (given == null) return false
+  const atSpaces = given.type === 'Split' && isDeepStrictEqual(given.pattern, { String: ' ' })
+  if (given.type === 'Metaspace')
+    return given.prepend_scheme === undefined ? given.add_prefix_space !== false : given.prepend_scheme !== 'never'
+  if (atSpaces) return false
+  throw new UserError(`${file}: the pre-tokenizer of a SentencePiece must be none or Metaspace, got ${JSON.stringify(given)}; ${remedy}`)
 }
 
 /** Scores that bring about the merges in their order: a token made early is worth more. */
