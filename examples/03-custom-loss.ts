@@ -1,12 +1,18 @@
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { adamw, type CustomLoss, dpo, mean, pairs, recipe, trainRun } from 'innate'
+import { adamw, type CustomLoss, dpo, mean, pairs, recipe, reshape, sum, trainRun } from 'innate'
 
-// A loss is a plain function from terms to a Value. A tap is any named value inside the model: here one that shall stay small.
-const quiet: CustomLoss = ({ objective, tap }) => {
-  const out = tap('blocks.1.mlp.out')
-  return objective.add(mean(out.mul(out)).mul(100))
+// A loss is a plain function from terms to a Value. A tap is any named value inside the model: here one that shall stay small where a
+// completion is said. What is a mean of numbers of single examples is the same however a step is cut to fit the memory.
+const quiet: CustomLoss = ({ objective, perExample }) => {
+  const size = perExample(({ tap, real }) => {
+    const out = tap('blocks.1.mlp.out') //                [examples, T, width]
+    const asked = reshape(real, [...real.shape, 1]) //    [examples, T, 1]
+    return sum(mean(out.mul(out), [2]).mul(asked), [1]).div(sum(asked, [1]))
+  })
+  const penalty = mean(size).mul(100)
+  return { loss: objective.add(penalty), terms: { penalty } }
 }
 
 const run = join(await mkdtemp(join(tmpdir(), 'innate-')), 'run')

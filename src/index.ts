@@ -13,6 +13,7 @@ export {
   maximum,
   mean,
   minimum,
+  reshape,
   type Shape,
   ShapeError,
   sigmoid,

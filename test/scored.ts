@@ -16,11 +16,12 @@ export function scoredAt(
     tokens: 0,
     logps: of('logp'),
     tokenLogps: constant(0, [1]),
+    bySlot: () => constant(0, [completions.length, 1]),
     weights: constant(1, [1]),
     logits: { policy: () => constant(0, [1, 1]), teacher: () => constant(0, [1, 1]) },
     unit: constant(1 / completions.length),
     inputs: { reference: of('reference'), lengths: of('length'), ...inputs },
-    inside: { tap: among(taps) },
+    inside: { tap: among(taps), real: () => constant(1, [1, 1]), perExample: () => constant(0, [examples]), params: {} },
   }
 }
 

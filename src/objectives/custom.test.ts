@@ -52,7 +52,7 @@ describe('the terms of a pair', () => {
   })
 
   it('reach any tap, and the gradient goes through it', () => {
-    const loss = traceLoss(({ tap }) => mean(tap('blocks.0.mlp.out')), terms)
+    const loss = traceLoss(({ tap }) => mean(tap('blocks.0.mlp.out')), terms).loss
     const { slope } = evaluate(graph({ hidden }, { slope: gradient(loss, hidden) }), { hidden: tensor([1, 2, 3, 4, 5, 6], [2, 3]) })
     for (const x of slope!.data) expect(x).toBeCloseTo(2 / 6, 12)
   })
@@ -87,7 +87,7 @@ describe('the terms of labelled completions', () => {
   const labelled = kto().terms(scoredAt(2, wanted, { labels: constant(1, [2]), z0: constant(0) }))
 
   it('have the objective, its losses, the completions and their drift', () => {
-    expect(value(traceLoss(({ losses }) => mean(losses), labelled))).toBe(value(labelled.objective))
+    expect(value(traceLoss(({ losses }) => mean(losses), labelled).loss)).toBe(value(labelled.objective))
     expect(value(labelled.kl)).toBeCloseTo((1 + 0.25) / 4, 12)
     expect(labelled.completion.label.shape).toEqual([2])
   })
@@ -162,5 +162,5 @@ function value(y: Value): number {
 }
 
 function worth(loss: CustomLoss): number {
-  return value(traceLoss(loss, terms))
+  return value(traceLoss(loss, terms).loss)
 }

@@ -3,24 +3,42 @@ import { isValue, ShapeError, show, UserError, type Value } from '../graph/index
 import type { LossTerms } from './terms.ts'
 
 /**
- * A loss of one's own: a plain function from terms to a scalar, traced once and differentiated like everything else.
+ * A loss of one's own: a plain function from terms to a scalar, or to `{ loss, terms }` with scalars that the log shows by their names. It is
+ * traced once and differentiated like everything else.
  *
- * limits  Under accumulation it is applied to each micro-batch, and the gradients are averaged by number of pairs. That equals the big
- *         batch for losses that are means over pairs, and not for others (a variance, a maximum, a product of two means).
+ * limits  A mean of numbers of single examples is the same whatever the token budget. A loss that reads the batch as a whole (a variance, a
+ *         product of two means, a raw `tap`) is trained where every step fits one pass, and refused otherwise.
  */
-export type CustomLoss = (terms: LossTerms) => Value
+export type CustomLoss = (terms: LossTerms) => Value | LossWithTerms
+
+/** A loss with parts of it, or anything else that is a scalar, for the log. */
+export interface LossWithTerms {
+  readonly loss: Value
+  readonly terms: Readonly<Record<string, Value>>
+}
 
 /**
  * Traces a custom loss.
  *
  * shape   → f32[]
- * throws  UserError when it returns anything but a scalar Value, or throws; ShapeError when its shapes do not fit
+ * throws  UserError when it returns anything but scalar Values, or throws; ShapeError when its shapes do not fit
  */
-export function traceLoss(loss: CustomLoss, terms: LossTerms): Value {
-  const value: unknown = called(loss, terms)
-  if (!isValue(value)) throw new UserError(`loss: must return a Value, got ${kindOf(value)}; build it from the terms with add, mul, mean …`)
+export function traceLoss(loss: CustomLoss, terms: LossTerms): LossWithTerms {
+  const made: unknown = called(loss, terms)
+  const parts = typeof made === 'object' && made !== null && 'loss' in made && !isValue(made) ? (made as LossWithTerms) : undefined
+  for (const [name, value] of Object.entries(parts?.terms ?? {})) {
+    if (!/^[A-Za-z]\w*$/.test(name))
+      throw new UserError(`loss.terms: names must be letters, digits and _, got ${JSON.stringify(name)}; they become names in the metrics`)
+    scalar(`loss.terms.${name}`, value)
+  }
+  return { loss: scalar('loss', parts ? parts.loss : made), terms: parts?.terms ?? {} }
+}
+
+function scalar(where: string, value: unknown): Value {
+  if (!isValue(value))
+    throw new UserError(`${where}: must return a Value, got ${kindOf(value)}; build it from the terms with add, mul, mean …`)
   if (value.dtype !== 'f32' || value.shape.length > 0)
-    throw new UserError(`loss: must return a scalar f32[], got ${show(value)}; end with mean(…) or sum(…)`)
+    throw new UserError(`${where}: must return a scalar f32[], got ${show(value)}; end with mean(…) or sum(…)`)
   return value
 }
 

@@ -14,10 +14,11 @@ import { simpo } from './simpo.ts'
 import { tokenLoss, tokens } from './tokens.ts'
 
 export { among, type CustomLoss, keepWritten, lossText, type Taps, traceLoss } from './custom.ts'
+export { isMeanOfExamples, type Of } from './mean-of-examples.ts'
 export type { Example, Kind, Need, Objective, Scored, Unscored } from './objective.ts'
 export { bound, type Params, type Settings, settle } from './params.ts'
 export { type Side, type Sides, side } from './side.ts'
-export type { Inside, LossTerms } from './terms.ts'
+export type { Inside, LossTerms, OwnTokens, Tokens } from './terms.ts'
 export { distil, distillationLoss, dpo, ipo, kto, labelledLoss, nextToken, pairLosses, preferenceLoss, rewardLoss, rloo, simpo, tokenLoss }
 
 /** Every objective by name. */

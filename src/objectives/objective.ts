@@ -93,6 +93,8 @@ export interface Scored extends Size {
   readonly logps: Value
   /** log π of each token asked for. shape f32[tokens], nats */
   readonly tokenLogps: Value
+  /** The same by completion, 0 after the last. shape f32[slots, T] */
+  readonly bySlot: () => Value
   /** 1 for tokens that are there, 0 for padding. shape f32[tokens] */
   readonly weights: Value
   /** The scores of all next tokens, by the policy and by the teacher. shape f32[tokens, vocabulary] */

@@ -15,6 +15,8 @@ export interface Side {
   /** log π(y|x) − log π_ref(y|x). */
   readonly logRatio: Value
   readonly length: Value
+  /** log π of each token of the completion, 0 after the last. shape f32[n, T], T at least the longest; nats */
+  readonly tokenLogps: Value
 }
 
 /** The two completions of each pair. */
@@ -34,12 +36,20 @@ export interface RewardedSide extends Side {
   readonly others: Value
 }
 
+/** What a side is made from. */
+export interface SideParts {
+  readonly logp: Value
+  readonly reference?: Value | undefined
+  readonly length: Value
+  readonly tokenLogps?: () => Value
+}
+
 /**
  * Makes a side from log-probabilities; the reference may be left out where the objective does not need it.
  *
- * throws  ShapeError when they are not all f32[n], and when a reference that was left out is read
+ * throws  ShapeError when they are not all f32[n], and when what was left out is read
  */
-export function side({ logp, reference, length }: { logp: Value; reference?: Value | undefined; length: Value }): Side {
+export function side({ logp, reference, length, tokenLogps }: SideParts): Side {
   for (const [name, value] of Object.entries({ logp, length, ...(reference && { reference }) }))
     demand(
       value.dtype === 'f32' && value.shape.length === 1 && value.shape[0] === logp.shape[0],
@@ -53,7 +63,7 @@ export function side({ logp, reference, length }: { logp: Value; reference?: Val
     return value
   }
   const logRatio = reference && logp.sub(reference)
-  return {
+  const made = {
     logp,
     length,
     get reference() {
@@ -63,6 +73,13 @@ export function side({ logp, reference, length }: { logp: Value; reference?: Val
       return there(logRatio)
     },
   }
+  // Read only where it is asked for by name, since it costs inputs.
+  return Object.defineProperty(made, 'tokenLogps', {
+    get() {
+      demand(tokenLogps !== undefined, () => `side.tokenLogps: must be there to be read, got logp ${show(logp)} alone`)
+      return tokenLogps()
+    },
+  }) as Side
 }
 
 /** What the sides of a micro-batch are made of, beside log π. shape f32[slots] each */
@@ -78,17 +95,26 @@ export function sideTensors(examples: readonly Example[]): { readonly reference:
   }
 }
 
-/** The completions of a micro-batch, one to an example, with what else is known of each. */
-export function sideOf<More extends object>({ logps, inputs }: Pick<Scored, 'logps' | 'inputs'>, more: More): Side & More {
-  const all = side({ logp: logps, reference: inputs.reference!, length: inputs.lengths! })
+/** All completions of a micro-batch, with what else is known of each. */
+export function sideOf<More extends object>({ logps, inputs, bySlot }: Scored, more: More): Side & More {
+  const all = side({ logp: logps, reference: inputs.reference!, length: inputs.lengths!, tokenLogps: bySlot })
   // A side's terms are read only when asked for, so they are not spread.
   return Object.defineProperties(all, Object.getOwnPropertyDescriptors(more)) as Side & More
 }
 
 /** The two completions of each pair, which lie as chosen, rejected, chosen, rejected, … */
-export function sidesOf({ logps, inputs, examples }: Pick<Scored, 'logps' | 'inputs' | 'examples'>): Sides {
-  const every = (x: Value, k: number) => reshape(slice(reshape(x, [examples, 2]), 1, k, k + 1), [examples])
-  const one = (k: number) => side({ logp: every(logps, k), reference: every(inputs.reference!, k), length: every(inputs.lengths!, k) })
+export function sidesOf({ logps, inputs, bySlot, examples }: Scored): Sides {
+  const every = (x: Value, k: number) => {
+    const rest = x.shape.slice(1)
+    return reshape(slice(reshape(x, [examples, 2, ...rest]), 1, k, k + 1), [examples, ...rest])
+  }
+  const one = (k: number) =>
+    side({
+      logp: every(logps, k),
+      reference: every(inputs.reference!, k),
+      length: every(inputs.lengths!, k),
+      tokenLogps: () => every(bySlot(), k),
+    })
   return { chosen: one(0), rejected: one(1) }
 }
 

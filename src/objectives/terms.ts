@@ -1,10 +1,37 @@
 import { mean, UserError, type Value } from '../graph/index.ts'
 import type { LabelledSide, RewardedSide, Side } from './side.ts'
 
+/** Which tokens of an example: those that the completion's tokens are asked at (one for each), those of the prompt before them, or both. */
+export type Tokens = 'completion' | 'prompt' | 'all'
+
 /** What a loss can read of the inside of the policy, whatever its objective. */
 export interface Inside {
-  /** A value inside the policy by its tap's name, such as `blocks.3.mlp.out`; throws UserError listing the names when it has no such tap. */
+  /**
+   * A value inside the policy by its tap's name, such as `blocks.3.mlp.out`: of the whole batch, padding and all, as its rows lie.
+   *
+   * shape   [R, T, …]; of heads [R, heads, T, …]
+   * throws  UserError listing the names when it has no such tap
+   */
   readonly tap: (name: string) => Value
+  /** 1 where a token of an example is asked for, 0 elsewhere, as the rows lie. shape f32[R, T] */
+  readonly real: (of?: Tokens) => Value
+  /**
+   * A number of each example from what the policy holds at its tokens. The function is called once, with every example's tokens side by side.
+   *
+   * shape   the function returns f32[examples], or with further axes of 1 → f32[examples]
+   * throws  ShapeError when the function returns another shape
+   */
+  readonly perExample: (number: (own: OwnTokens) => Value, of?: Tokens) => Value
+  /** The policy's parameters by name: `embed`, `blocks.0.attn.q`; of adapters `lora.blocks.0.attn.q.a`. */
+  readonly params: Readonly<Record<string, Value>>
+}
+
+/** The tokens of each example: its prompt's, then those of its completions, then padding. */
+export interface OwnTokens {
+  /** shape [examples, T, …]; of heads [examples, heads, T, …] */
+  readonly tap: (name: string) => Value
+  /** 1 where a token of the example is asked for, 0 elsewhere. shape f32[examples, T] */
+  readonly real: Value
 }
 
 /**
@@ -17,7 +44,7 @@ export interface LossTerms extends Inside {
   readonly objective: Value
   /** The objective's loss of each pair (its soft label applied), of each completion, or of each token (0 at padding), f32[n]. */
   readonly losses: Value
-  /** The better completion of each pair: logp, reference, logRatio, length, each f32[pairs]. */
+  /** The better completion of each pair: logp, reference, logRatio, length, each f32[pairs], and tokenLogps f32[pairs, T]. */
   readonly chosen: Side
   readonly rejected: Side
   /** Chosen minus rejected log-ratio, not multiplied by β, f32[pairs]. */

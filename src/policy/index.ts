@@ -1,10 +1,21 @@
-export { asksInAttention, type Edit, type EditOptions, edited, type Feeds, fedTo, type Site } from './edit.ts'
+export { asksInAttention, type Edit, type EditOptions, edited, type Feeds, fedTo, isInAttention, type Site } from './edit.ts'
 export { type Forward, forward, type Pass, runInputs, siteTensors } from './forward.ts'
 export { type JoinedTree, joinTrees, LONGEST_JOINED } from './join-trees.ts'
 export { type OverOptions, over, type See, type Seen } from './over.ts'
 export { adapterLeaves, openPolicy, type Policy, placeAdapters, policyInputs, policyOf, readAdapters, readParams } from './policy.ts'
 export { rowInputs, rowTensors, shapeOf } from './row-inputs.ts'
-export { type Batch, type Packing, packTrees, planBatches, type RowShape, type Rows, rowShapes, type Tree, textTree } from './rows.ts'
+export {
+  type Batch,
+  type Packing,
+  packTrees,
+  planBatches,
+  type RowShape,
+  type Rows,
+  rowShapes,
+  type Tree,
+  textTree,
+  treeLength,
+} from './rows.ts'
 export { sampleCompletions } from './sample.ts'
 export { decoderOnnx, saveOnnx } from './save-onnx.ts'
 export { scoreTrees } from './score.ts'

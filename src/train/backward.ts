@@ -1,8 +1,10 @@
 import type { Program } from '../engine/index.ts'
-import { tensor } from '../graph/index.ts'
+import { tensor, UserError } from '../graph/index.ts'
 import type { CustomLoss, Example, Objective } from '../objectives/index.ts'
 import { type Packing, type Policy, runInputs, scoreTrees, shapeOf, type Tree } from '../policy/index.ts'
+import { metricsSchema } from '../runs/index.ts'
 import { dropoutMasks } from './dropout.ts'
+import { insideTensors, type LossReads, longestOf } from './inside.ts'
 import { type MicroBatch, microBatches } from './micro-batch.ts'
 import type { TrainState } from './state.ts'
 import { type StepPlan, traceStep } from './step.ts'
@@ -15,6 +17,8 @@ export interface Stepping {
   readonly loss?: CustomLoss
   readonly seed: number
   readonly packing: Packing
+  /** What is known of a custom loss: see examineLoss. */
+  readonly reads?: LossReads
   readonly teacher?: Teacher
   /** The reference's log-probabilities of further completions, which objectives like kto ask for. */
   readonly referenceOf: (trees: readonly Tree[]) => Promise<readonly number[]>
@@ -45,9 +49,11 @@ export async function backward(stepping: Stepping, state: TrainState, now: reado
   const logps: number[][] = now.map(() => [])
   let loss = 0
   let objective = 0
+  const named: Record<string, number> = {}
   for (const [i, one] of micro.entries()) {
-    const inputs = await microInputs(stepping, { now, step, asked }, one)
-    const running = (await program).run(inputs, i === 0 ? state.grads : await state.more())
+    const compiled = await program
+    const inputs = await microInputs(stepping, { now, step, asked }, one, compiled)
+    const running = compiled.run(inputs, i === 0 ? state.grads : await state.more())
     // The engine computes in its own thread, so the next one is traced in the meantime.
     if (micro[i + 1]) program = stepProgram(stepping, now, micro[i + 1]!)
     const results = await running
@@ -55,11 +61,17 @@ export async function backward(stepping: Stepping, state: TrainState, now: reado
     const share = one.mine.length / now.length
     loss += share * results.loss!.data[0]!
     objective += share * results.objective!.data[0]!
+    for (const [name, { data }] of Object.entries(results))
+      if (name.startsWith('term.')) named[name.slice(5)] = (named[name.slice(5)] ?? 0) + share * data[0]!
     let slot = 0
     for (const index of one.mine) logps[index] = now[index]!.tree.completions.map(() => results.logps!.data[slot++]!)
   }
   const tokens = micro.reduce((total, { part }) => total + part.used, 0)
-  return { loss, objective, tokens, metrics: stepping.objective.kind.metrics(now, logps, asked) }
+  const metrics = stepping.objective.kind.metrics(now, logps, asked)
+  const taken = Object.keys(named).find((name) => name in metrics || name in metricsSchema.shape)
+  if (taken !== undefined)
+    throw new UserError(`loss.terms.${taken}: must have a name of its own, got one that the metrics have; call it something else`)
+  return { loss, objective, tokens, metrics: { ...metrics, ...named } }
 }
 
 /** The log-ratios that an objective asks for before a step, such as the baseline of kto; over the whole step however it is accumulated. */
@@ -74,25 +86,32 @@ async function askedOf({ policy, objective, referenceOf }: Stepping, now: readon
 }
 
 /** What one micro-batch is traced from. */
-export function planOf({ policy, objective, loss }: Stepping, now: readonly Example[], { part, mine, shared }: MicroBatch): StepPlan {
-  const slots = mine.reduce((sum, index) => sum + now[index]!.tree.completions.length, 0)
-  return { policy, objective, shape: shapeOf(part.rows), examples: mine.length, slots, shared, ...(loss ? { loss } : {}) }
+export function planOf(stepping: Stepping, now: readonly Example[], { part, mine, sides, shared }: MicroBatch): StepPlan {
+  const { policy, objective, loss, reads } = stepping
+  const plan = { policy, objective, shape: shapeOf(part.rows), examples: mine.length, slots: sides.length, shared }
+  if (!loss) return plan
+  return { ...plan, loss, ...(reads ? { asks: reads.asks } : {}), ...(reads?.own ? { longest: longestIn(now) } : {}) }
 }
 
 function stepProgram(stepping: Stepping, now: readonly Example[], micro: MicroBatch): Promise<Program> {
   const { policy, objective, loss } = stepping
   const plan = planOf(stepping, now, micro)
-  const { shape, examples, slots, shared } = plan
-  const key = `train ${JSON.stringify(shape)} ${examples} ${slots} ${shared}`
+  const { shape, examples, slots, shared, longest, asks } = plan
+  const key = `train ${JSON.stringify(shape)} ${examples} ${slots} ${shared} ${longest} ${[...(asks ?? [])]}`
   const program = policy.program(key, () => traceStep(plan).graph, [objective, loss])
   // It may be asked for before its turn; that it failed is heard when it is awaited.
   program.catch(() => {})
   return program
 }
 
-/** The tensors that a micro-batch feeds. */
-export async function microInputs(stepping: Stepping, { now, step, asked }: Step, { part, trees, mine, sides, shared }: MicroBatch) {
-  const { policy, objective, seed, teacher } = stepping
+function longestIn(now: readonly Example[]): number {
+  return longestOf(now.map(({ tree }) => tree))
+}
+
+/** The tensors that a micro-batch feeds to its program. */
+export async function microInputs(stepping: Stepping, { now, step, asked }: Step, micro: MicroBatch, program: Pick<Program, 'graph'>) {
+  const { policy, objective, loss, seed, teacher } = stepping
+  const { part, mine, sides, shared } = micro
   const { kind } = objective
   const examples = mine.map((index) => now[index]!)
   const share = examples.length / now.length
@@ -102,9 +121,10 @@ export async function microInputs(stepping: Stepping, { now, step, asked }: Step
     ...runInputs(policy, part),
     ...(shared ? { sides: tensor(sides, [sides.length], 'i32') } : {}),
     ...kind.given(examples, size, asked),
+    ...(loss ? insideTensors(micro, longestIn(now), new Set(Object.keys(program.graph.inputs))) : {}),
     ...(teacher && objective.needs.includes('teacher') ? { teacher: await teacher.scores(part) } : {}),
     share: tensor([share], []),
     unit: tensor([1 / (weight * share)], []),
-    ...dropoutMasks(policy.adapters, { part, trees }, { seed, step }),
+    ...dropoutMasks(policy.adapters, micro, { seed, step }),
   }
 }

@@ -17,6 +17,8 @@ export interface MicroBatch {
   /** Its trees, in the order of the part's starts. */
   readonly trees: readonly Tree[]
   readonly mine: readonly number[]
+  /** Of each example, its tree among `trees` and which of that tree's completions are its own. */
+  readonly owners: readonly { readonly tree: number; readonly sides: readonly number[] }[]
   readonly sides: readonly number[]
   /** Whether examples have completions in common, so that `sides` is not simply 0, 1, 2, … */
   readonly shared: boolean
@@ -55,6 +57,7 @@ export function microBatches({ kind }: Objective, now: readonly Example[], packi
     })
     return {
       part,
+      owners: here.flatMap(({ sides }, tree) => sides.map((own) => ({ tree, sides: own }))),
       trees: here.map(({ tree }) => tree),
       mine: here.flatMap(({ members }) => members),
       sides,

@@ -8,7 +8,7 @@ export async function findNotFinite(stepping: Stepping, at: Step, kept: string):
   const { policy, packing } = stepping
   for (const micro of microBatches(stepping.objective, at.now, packing)) {
     const program = await policy.engine.compile(traceFinite(traceStep(planOf(stepping, at.now, micro))))
-    const found = await program.run(await microInputs(stepping, at, micro))
+    const found = await program.run(await microInputs(stepping, at, micro, program))
     await program.close()
     const [first] = Object.entries(found).find(([, value]) => !Number.isFinite(value.data[0]!)) ?? []
     if (first)

@@ -1,8 +1,9 @@
-import { type Graph, gradient, graph, input, isValue, leaves, reshape, sizeOf, slice, sum, takeRows, type Value } from '../graph/index.ts'
+import { type Graph, gradient, graph, input, isValue, leaves, reshape, slice, sum, takeRows, type Value } from '../graph/index.ts'
 import { completionLogps, logits, tokenLogps } from '../models/index.ts'
-import { among, type CustomLoss, type LossTerms, type Objective, type Taps, traceLoss } from '../objectives/index.ts'
+import { type CustomLoss, isMeanOfExamples, type LossTerms, type Objective, type Of, type Taps, traceLoss } from '../objectives/index.ts'
 import { forward, type Policy, type RowShape, rowInputs } from '../policy/index.ts'
 import { maskInputs } from './dropout.ts'
+import { openInside } from './inside.ts'
 
 /** What one micro-batch of a step is traced from. */
 export interface StepPlan {
@@ -16,6 +17,10 @@ export interface StepPlan {
   readonly slots?: number
   /** Whether examples have completions in common; else the rows' completions are the examples' own, in order. */
   readonly shared?: boolean
+  /** Taps inside kernels that a custom loss reads. */
+  readonly asks?: ReadonlySet<string>
+  /** Positions of the longest example, where a custom loss reads examples apart; the rows' length unless told. */
+  readonly longest?: number
 }
 
 /** A traced training step: loss, and the gradient of every trainable parameter. */
@@ -24,6 +29,10 @@ export interface TracedStep {
   readonly taps: Taps
   readonly terms: LossTerms
   readonly loss: Value
+  /** What a custom loss names for the log. */
+  readonly named: Readonly<Record<string, Value>>
+  /** Whether the loss is a mean of numbers of single examples. */
+  readonly mean: boolean
 }
 
 /**
@@ -31,54 +40,110 @@ export interface TracedStep {
  *
  * Inputs: the policy's parameters and the rows; where completions are shared, `sides` i32[slots], which of the rows' each of the examples'
  * is; those of the objective's kind; `share` f32[], what this micro-batch weighs in the step, and `unit` f32[], what one unit of its mean
- * does in the micro-batch; `teacher` f32[N, V], where the objective reads one; `mask.PATH` f32[R, T, in] for each adapter, with dropout.
- * Outputs: `loss` (custom, if there is one), `objective` (before it), `logps` f32[slots], and `grad.NAME` for each trainable input.
+ * does in the micro-batch; `teacher` f32[N, V], where the objective reads one; `mask.PATH` f32[R, T, in] for each adapter, with dropout; what a custom loss
+ * reads inside (see openInside).
+ * Outputs: `loss` (custom, if there is one), `objective` (before it), `logps` f32[slots], `term.NAME` for what the loss names, and `grad.NAME`
+ * for each trainable input.
  */
 export function traceStep(plan: StepPlan): TracedStep {
-  const { policy, objective, examples, shape } = plan
+  const { policy, objective, examples, shape, asks = new Set<string>(), longest = shape.length } = plan
   const size = { examples, slots: plan.slots ?? examples * objective.kind.sides!, tokens: shape.wanted }
   const rows = rowInputs(shape)
   const [share, unit] = [input('share', []), input('unit', [])]
   const given = objective.kind.inputs(size)
   const masks = maskInputs(policy.adapters, shape)
   const taps = new Map<string, Value>()
-  const { params, hidden, inputs } = forward(policy, rows, { path: 'train', masks, look: (name, x) => taps.set(name, x) })
+  const { params, hidden, inputs } = forward(policy, rows, {
+    path: 'train',
+    masks,
+    look: (name, x) => taps.set(name, x),
+    asks: (name) => asks.has(name),
+  })
   const tokens = tokenLogps(params, hidden, rows.wanted, rows.targets, policy.config)
   const said = completionLogps(tokens, rows.completion, rows.weights, shape.completions)
   const sides = plan.shared ? { sides: input('sides', [size.slots], 'i32') } : undefined
   const logps = sides ? takeRows(said, sides.sides) : slice(said, 0, 0, size.slots)
   const teacher = objective.needs.includes('teacher') ? { teacher: input('teacher', [shape.wanted, policy.config.vocabSize]) } : undefined
+  const { rows: R, length } = shape
+  const read = {
+    taps,
+    asks,
+    params: paramsOf(inputs),
+    tokenLogps: tokens.mul(rows.weights),
+    rows: R,
+    length,
+    longest,
+    ofSlots: ofSides(objective),
+    ...size,
+  }
+  const inside = openInside(read)
+  const atWanted = () => takeRows(reshape(hidden, [R * length, policy.config.hiddenSize]), rows.wanted)
+  const scores = once(() => logits(params, atWanted(), policy.config))
   const terms = objective.terms({
     ...size,
     logps,
     tokenLogps: tokens,
+    bySlot: inside.bySlot,
     weights: rows.weights,
-    logits: {
-      policy: () =>
-        logits(
-          params,
-          takeRows(reshape(hidden, [sizeOf(hidden.shape) / policy.config.hiddenSize, policy.config.hiddenSize]), rows.wanted),
-          policy.config,
-        ),
-      teacher: () => teacher!.teacher,
-    },
+    logits: { policy: scores, teacher: () => teacher!.teacher },
     unit,
     inputs: given,
-    inside: { tap: among(taps) },
+    inside: inside.inside,
   })
-  const loss = plan.loss ? traceLoss(plan.loss, terms) : terms.objective
+  const { loss, terms: named } = plan.loss ? traceLoss(plan.loss, terms) : { loss: terms.objective, terms: {} }
+  const mean = plan.loss === undefined || isMeanOfExamples(loss, sourcesOf({ objective, given, inputs, inside, logps, tokens, rows }), unit)
   const trainable = trainableInputs(policy, inputs)
   const slopes = gradient(loss.mul(share), trainable)
   const grads = Object.fromEntries(leaves<Value>(slopes, isValue).map(([name, value]) => [`grad.${name}`, value]))
   return {
     graph: graph(
-      { ...inputs, ...rows, ...sides, ...given, ...teacher, share, unit, ...byName(masks) },
-      { loss, objective: terms.objective, logps, ...grads },
+      { ...inputs, ...rows, ...sides, ...given, ...teacher, ...inside.inputs, share, unit, ...byName(masks) },
+      { loss, objective: terms.objective, logps, ...prefixed('term.', named), ...grads },
     ),
     taps,
     terms,
     loss,
+    named,
+    mean,
   }
+}
+
+/** What of a step belongs to single examples, for isMeanOfExamples. */
+function sourcesOf(of: {
+  readonly objective: Objective
+  readonly given: Readonly<Record<string, Value>>
+  readonly inputs: Readonly<Record<string, Value>>
+  readonly inside: ReturnType<typeof openInside>
+  readonly logps: Value
+  readonly tokens: Value
+  readonly rows: { readonly weights: Value }
+}): Map<Value, Of> {
+  const { kind } = of.objective
+  const slots = ofSides(of.objective)
+  const ofGiven: Of = kind.perToken ? 'tokens' : slots
+  const sources = new Map<Value, Of>([...of.inside.of, [of.logps, slots], [of.tokens, 'tokens'], [of.rows.weights, 'tokens']])
+  for (const value of Object.values(of.given)) sources.set(value, value.shape.length === 0 ? 'constant' : ofGiven)
+  for (const value of Object.values(of.inputs)) sources.set(value, 'constant')
+  return sources
+}
+
+/** Completions lie example by example, the same number for each unless the kind says nothing of it. */
+function ofSides({ kind }: Objective): Of {
+  return kind.sides === undefined ? 'slots' : 'examples'
+}
+
+function paramsOf(inputs: Readonly<Record<string, Value>>): Record<string, Value> {
+  const own = Object.entries(inputs).filter(([name]) => name.startsWith('params.') || name.startsWith('lora.'))
+  return Object.fromEntries(own.map(([name, value]) => [name.replace(/^params\./, ''), value]))
+}
+
+function prefixed(prefix: string, values: Readonly<Record<string, Value>>): Record<string, Value> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [prefix + name, value]))
+}
+
+function once(make: () => Value): () => Value {
+  let made: Value | undefined
+  return () => (made ??= make())
 }
 
 /** Inputs by the names that they were made with. */

@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs'
 import { UserError } from '../graph/index.ts'
 import type { CustomLoss, Example, Objective } from '../objectives/index.ts'
-import type { Policy, Tree } from '../policy/index.ts'
+import { isInAttention, type Policy, type Tree } from '../policy/index.ts'
 import type { Metrics } from '../runs/index.ts'
 import { backward, type Measured, type Stepping } from './backward.ts'
 import { type Clip, clipFrom } from './clip.ts'
+import { checkOnePass, examineLoss } from './examine-loss.ts'
 import { packingOf } from './micro-batch.ts'
 import { findNotFinite } from './not-finite.ts'
 import type { Optimizer } from './optimizer.ts'
@@ -70,7 +71,7 @@ export async function train(training: Training): Promise<Trained> {
   const teacher = training.teacher && openTeacher(training.teacher, policy)
   if (!teacher && objective.needs.includes('teacher'))
     throw new UserError(`train: must have a teacher for ${objective.name}, got none; give one beside the policy`)
-  const stepping: Stepping = {
+  const given: Stepping = {
     policy,
     objective,
     seed,
@@ -79,6 +80,7 @@ export async function train(training: Training): Promise<Trained> {
     ...(loss ? { loss } : {}),
     ...(teacher ? { teacher } : {}),
   }
+  const stepping = loss && plan[0] ? withReads(given, plan) : given
   const state = await openTrainState(policy, optimizer, clipFrom(training.clip))
   try {
     let step = training.resume && checkpoint && existsSync(checkpoint.file) ? await state.restore(checkpoint.file) : 0
@@ -118,6 +120,16 @@ export async function train(training: Training): Promise<Trained> {
     await policy.rest()
     await teacher?.close()
   }
+}
+
+/** What a custom loss reads, and how steps are packed for it. */
+function withReads(stepping: Stepping, plan: readonly (readonly Example[])[]): Stepping {
+  const reads = examineLoss(stepping, plan)
+  const { packing } = stepping
+  const cost = { ...packing.cost!, run: reads.mean ? packing.cost!.run : Number.MAX_SAFE_INTEGER }
+  const made = { ...stepping, reads, packing: { ...packing, cost, whole: packing.whole || [...reads.asks].some(isInAttention) } }
+  if (!reads.mean) checkOnePass(made, plan)
+  return made
 }
 
 /** Before the first update policy and reference are one model, unless one is edited, so the objective must have the value it has there. */
