@@ -215,7 +215,7 @@ function table({ cells }) {
           .join(' / ')} |`,
     ),
     '',
-    `${over.length} of ${now.length} cells are above their bar.`,
+    `${over.length} of ${now.length} cells are above their bar, of ${Math.min(...now.map(({ worlds }) => worlds))} worlds or more each${worldsBefore(old)}.`,
     ...over.map(
       ({ law, development, sealed, completions, side, falselyAccepted, worlds }) =>
         `- ${laws[law].about}, ${development} and ${sealed} prompts, ${completions} ${completions === 1 ? 'completion' : 'completions'}, ${side}: ${falselyAccepted.map((x) => percent(x)).join(' / ')} % of ${worlds} worlds`,
@@ -223,11 +223,18 @@ function table({ cells }) {
   ].join('\n')
 }
 
+function worldsBefore(old) {
+  return old.length > 0 ? ` (before: ${Math.min(...old.map(({ worlds }) => worlds))} or more)` : ''
+}
+
 /** A row a law, a column a number of prompts. */
 function byLaw(rows, say) {
   const sizes = [...new Set(rows.map(({ sealed }) => sealed))]
   const lines = Object.entries(laws).map(([law, { about, kind }]) => {
-    const told = sizes.map((n) => say(rows.filter((row) => row.law === law && row.sealed === n)))
+    const told = sizes.map((n) => {
+      const cells = rows.filter((row) => row.law === law && row.sealed === n)
+      return cells.length > 0 ? say(cells) : '–'
+    })
     return `| ${about} | ${kind} | ${told.join(' | ')} |`
   })
   return [

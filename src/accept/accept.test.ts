@@ -58,7 +58,12 @@ describe('what is measured', () => {
     expect(perplexityRise(texts).estimate).toBeCloseTo(Math.exp(82 / 40) / Math.exp(80 / 40) - 1, 12)
     expect(forwardKl(texts)).toMatchObject({ estimate: expect.closeTo(2 / 40, 12), unit: 'nats per token' })
     expect(() => forwardKl([{ tokens: 0, policy: 0, reference: 0 }])).toThrow(/forwardKl: what is divided by must be above 0/)
-    expect(lengthRatio([[30], [50]], [[20], [20]])).toMatchObject({ estimate: 2, n: 2 })
+    expect(lengthRatio([[30], [50]], [[20], [20]])).toMatchObject({ estimate: 2, n: 2, cannotTell: expect.stringContaining('too few') })
+    // All of the same length: what is unknown is how far the next may lie, at most 1.44 either way of a mean of 1.
+    const cut = Array.from({ length: 76 }, () => [100])
+    const known = lengthRatio(cut, cut, 144)
+    expect(known).toMatchObject({ estimate: 1, low: expect.closeTo(1 - 1.44 * (1 - 0.025 ** (1 / 76)), 9) })
+    expect(known.cannotTell).toBeUndefined()
   })
 
   it('correlation is Pearson over completions, and says nothing where nothing changes', () => {

@@ -35,14 +35,17 @@ export const largestShare = 0.28
 export function meanInterval(name: string, values: readonly number[], unit: string, range?: readonly [number, number]): Estimate {
   const n = values.length
   if (n < 2) throw new UserError(`${name}: an interval needs at least 2 prompts, got ${n}; give more held-out prompts`)
-  const wrong = values.find((x) => !Number.isFinite(x) || (range && (x < range[0] || x > range[1])))
+  // What lies beyond the range by rounding alone is moved to its end.
+  const slack = range ? 1e-9 * (range[1] - range[0]) : 0
+  const wrong = values.find((x) => !Number.isFinite(x) || (range && (x < range[0] - slack || x > range[1] + slack)))
   if (wrong !== undefined)
     throw new UserError(
       `${name}: every measured number must be ${range ? `in ${range[0]} … ${range[1]}` : 'finite'}, got ${wrong}; mend what measures it`,
     )
   const estimate = values.reduce((sum, x) => sum + x, 0) / n
   if (range) {
-    const [low, high] = boundedMean(values, range, tail)
+    const inside = values.map((x) => Math.min(range[1], Math.max(range[0], x)))
+    const [low, high] = boundedMean(inside, range, tail)
     return { estimate, low: Math.min(low, estimate), high: Math.max(high, estimate), n, unit }
   }
   const { deviation, skew, share, constant } = spreadOf(values, estimate)

@@ -126,13 +126,16 @@ function natsPerToken(name: string, texts: readonly TextNll[]): Estimate {
 /**
  * The mean length of the policy's completions over that of the reference's.
  *
- * shape   tokens per completion, paired by prompt; longest, where it is known, is the most tokens that a completion can have
+ * shape   tokens per completion, paired by prompt; longest, where it is known, is the most tokens that a completion can have: it gives the
+ *         interval where the guarded one cannot tell
  */
 export function lengthRatio(policy: readonly (readonly number[])[], reference: readonly (readonly number[])[], longest?: number): Estimate {
   paired('lengthRatio', policy, reference)
   const after = each('lengthRatio', policy, (x) => x)
   const before = each('lengthRatio', reference, (x) => x)
-  return ratioOf('lengthRatio', after, before, 'ratio', longest === undefined ? undefined : [0, longest])
+  const guarded = ratioOf('lengthRatio', after, before, 'ratio')
+  if (guarded.cannotTell === undefined || longest === undefined) return guarded
+  return ratioOf('lengthRatio', after, before, 'ratio', [0, Math.max(longest, ...after, ...before)])
 }
 
 /**

@@ -94,6 +94,7 @@ export async function look(
     lengthRatio: lengthRatio(
       column(after, ({ tokens }) => tokens),
       column(before, ({ tokens }) => tokens),
+      given.maxTokens,
     ),
     shareEnded: shareEnded(column(after, ({ ended }) => ended)),
     ...(judge.utility

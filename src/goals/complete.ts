@@ -12,6 +12,7 @@ export function endsProperly({ text, ended }: Sample): number {
 
 export const complete = goal('complete', endsProperly, {
   about: 'ends by itself, on a finished sentence',
+  range: [0, 1],
   source: "the missing-EOS penalty of TRL's online trainers (huggingface/trl @ f2cd577)",
   known: [
     { when: { text: 'They went home.\n', ended: true }, value: 1, why: 'an end token after a full stop' },

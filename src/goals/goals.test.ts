@@ -48,6 +48,13 @@ describe('goalScale', () => {
     expect(samples.reduce((sum, s) => sum + scores(scale, s)[0]!, 0)).toBeCloseTo(0, 12)
   })
 
+  it('tells a constant by its relative spread: tiny numbers may vary, large ones differ by rounding', () => {
+    const tiny = goal('tiny', ({ tokens }) => 1e-15 * tokens)
+    expect(goalScale([tiny], samples).sd[0]).toBeCloseTo(1e-15 * Math.sqrt(32 / 7), 25)
+    const rounding = goal('rounding', ({ tokens }) => 1e12 + 1e-4 * (tokens % 2))
+    expect(() => goalScale([rounding], samples)).toThrow(/goal rounding: must vary/)
+  })
+
   it('tells a declared range in standard deviations', () => {
     const scale = goalScale([goals.length, goal('tokens', ({ tokens }) => tokens, { range: [0, 10] })], samples)
     const [none, [low, high] = []] = scaledRanges(scale)

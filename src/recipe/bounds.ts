@@ -1,4 +1,5 @@
-import { shareEnded, winRate } from '../accept/index.ts'
+import { fewest, shareEnded, winRate } from '../accept/index.ts'
+import type { Goal } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
 import { type Bound, type Estimate, edges, sayBound } from '../runs/index.ts'
 import type { OnPolicy, Recipe } from './recipe.ts'
@@ -10,15 +11,19 @@ interface Measurable {
   readonly range: readonly [low: number, high: number]
   /** A share: its interval when all of so many prompts, with so many completions each, say the same. */
   readonly unanimous?: (prompts: number, perPrompt: number, yes: boolean) => Estimate
+  /** A measure whose values have no known range: how many prompts the sealed look has for it. */
+  readonly guarded?: number
 }
 
-const anything: Measurable = { range: [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY] }
-const above0: Measurable = { range: [0, Number.POSITIVE_INFINITY] }
+const anything = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY] as const
+const above0 = [0, Number.POSITIVE_INFINITY] as const
 
 /** Everything that a run of a recipe measures, by name. */
-export function measurable({ prior, gold, look }: Recipe, { judge }: OnPolicy): Readonly<Record<string, Measurable>> {
+export function measurable({ prior, gold, look }: Recipe, { judge, sampling }: OnPolicy): Readonly<Record<string, Measurable>> {
   const all = <T>(prompts: number, perPrompt: number, one: T) => Array.from({ length: prompts }, () => Array<T>(perPrompt).fill(one))
   const utility = judge.kind !== 'byGoals' && judge.utility !== undefined
+  const scored = { range: above0, guarded: Math.min(look.scored ?? look.sealed, look.sealed) }
+  const rise = ({ range }: Goal) => ({ range: anything, ...(range ? {} : { guarded: look.sealed }) })
   return {
     ...(judge.kind === 'votes'
       ? {}
@@ -28,14 +33,14 @@ export function measurable({ prior, gold, look }: Recipe, { judge }: OnPolicy): 
             unanimous: (prompts, perPrompt, yes) => winRate(all(prompts, perPrompt, yes ? ([1, 0] as const) : ([0, 1] as const))),
           },
         }),
-    klFromReference: above0,
-    forwardKl: above0,
+    klFromReference: scored,
+    forwardKl: scored,
     ...(look.texts ? { perplexityRise: { range: [-1, Number.POSITIVE_INFINITY] } } : {}),
-    lengthRatio: above0,
+    lengthRatio: { range: above0, ...(sampling.maxTokens ? {} : { guarded: look.sealed }) },
     shareEnded: { range: [0, 1], unanimous: (prompts, perPrompt, yes) => shareEnded(all(prompts, perPrompt, yes)) },
-    ...(utility ? { utility: anything } : {}),
-    ...Object.fromEntries((prior?.goals ?? []).map(({ name }) => [name, anything])),
-    ...(gold ? { gold: anything } : {}),
+    ...(utility ? { utility: { range: anything, guarded: look.sealed } } : {}),
+    ...Object.fromEntries((prior?.goals ?? []).map((goal) => [goal.name, rise(goal)])),
+    ...(gold ? { gold: rise(gold) } : {}),
   }
 }
 
@@ -59,7 +64,9 @@ export function checkBounds(recipe: Recipe, preferences: OnPolicy): void {
         )
       if (!measure) throw new UserError(`${field}: must name what is measured (${names.join(', ')}), got ${name}${didYouMean(name, names)}`)
       checkRange(`${field}.${name}`, bound, measure.range)
-      if (field === 'accept') checkUnanimous(`accept.${name}`, bound, measure, recipe)
+      if (field !== 'accept') continue
+      checkUnanimous(`accept.${name}`, bound, measure, recipe)
+      checkEnough(`accept.${name}`, measure)
     }
   if (recipe.stop.patience !== undefined && !known.winRate)
     throw new UserError(
@@ -103,6 +110,14 @@ function checkUnanimous(where: string, bound: Bound, { unanimous }: Measurable, 
   const enough = [...doubled(prompts)].find(fits)
   const more = enough === undefined ? 'move the bound' : `move the bound, or look at ${smallest(prompts, enough, fits)} prompts`
   throw new UserError(`${where}: must be a bound that a look at ${prompts} prompts can meet, got ${sayBound(bound)}, where ${end}; ${more}`)
+}
+
+/** Below a number of prompts the interval of a measure without a range says that it cannot tell, whatever they measure. */
+function checkEnough(where: string, { guarded }: Measurable): void {
+  if (guarded === undefined || guarded >= fewest) return
+  throw new UserError(
+    `${where}: must be measured on ${fewest} sealed prompts or more, got ${guarded}, which cannot tell; raise look.sealed and look.scored, or bound a share`,
+  )
 }
 
 function* doubled(n: number): Generator<number> {
