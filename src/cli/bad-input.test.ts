@@ -229,6 +229,19 @@ describe('in processes of their own', () => {
     expect(Buffer.compare(await model('stopped'), await model('straight'))).toBe(0)
   })
 
+  it('Ctrl-C twice ends it without an abort, and it goes on to the same bits', async () => {
+    await slow('twice')
+    const first = start('train twice.json --json')
+    await untilStep(first, 3)
+    first.child.kill('SIGINT')
+    setTimeout(() => first.child.kill('SIGINT'), 20)
+    // Where the step was not done within a second it died of the signal, which a shell reports as 130.
+    expect(await first.ended).toBeOneOf([130, 'SIGINT'])
+    expect(first.err()).not.toMatch(/terminate|Napi|internal:/)
+    expect(await start('train twice.json --resume --quiet').ended).toBe(0)
+    expect(Buffer.compare(await model('twice'), await model('straight'))).toBe(0)
+  })
+
   const disk = spawnSync('unshare', ['-m', 'true']).status === 0 && process.getuid?.() === 0
   it.skipIf(!disk)(`a full disk loses nothing${disk ? '' : ' (not run here: needs the right to mount a small one)'}`, async () => {
     await slow('full')

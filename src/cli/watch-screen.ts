@@ -7,7 +7,8 @@ import { columns, duration, wrap } from './screen.ts'
 /** Shows a run on a screen: bars while something takes long, a line when something is known. */
 export function watchOn(screen: Screen): Watch {
   const began = performance.now()
-  const at = () => duration((performance.now() - began) / 1000).padStart(8)
+  /** A line with the time since the beginning before it; what does not fit stands below what it goes on with. */
+  const say = (text: string) => screen.note(columns([[duration((performance.now() - began) / 1000).padStart(8), text]], screen.width))
   let steps = 0
   let most = 0 // rounds
   let looked = 0 // of them, in this process
@@ -17,11 +18,11 @@ export function watchOn(screen: Screen): Watch {
       const whole = round ? ` a round, at most ${between(all.seconds)} for all ${rounds} and the sealed look` : ''
       const judge = judged ? `, besides the judge, who is asked about up to ${judged.round} pairs a round, ${judged.all} in all` : ''
       const memory = `${(all.bytes / 1e9).toFixed(1)} GB of memory`
-      screen.note(`${at()}  about ${between((round ?? all).seconds)}${whole}${judge}; ${memory}`)
+      say(`about ${between((round ?? all).seconds)}${whole}${judge}; ${memory}`)
       if (all.bytes > totalmem())
         screen.warn(`this machine has ${(totalmem() / 1e9).toFixed(1)} GB of memory; lora or a smaller train.tokenBudget takes less`)
     },
-    note: (line) => screen.note(`${at()}  ${line}`),
+    note: say,
     progress(label, total, before = 0) {
       const bar = screen.progress(label, total, before)
       const start = performance.now()
@@ -35,19 +36,18 @@ export function watchOn(screen: Screen): Watch {
           bar.done()
           const done = count - before
           const all = count < total ? `${count} of ${total}` : before > 0 ? `the last ${done} of ${total}` : `${total}`
-          screen.note(`${at()}  ${label}: ${all} in ${duration((performance.now() - start) / 1000)}`)
+          say(`${label}: ${all} in ${duration((performance.now() - start) / 1000)}`)
         },
       }
     },
     story(prompt, text) {
-      screen.note(`${at()}  the first completion by the reference:\n`)
-      screen.note(`${wrap(`${prompt}▸${text}`.replaceAll('\n', ' '), screen.width - 10).replace(/^/gm, '          ')}\n`)
+      say('the first completion by the reference:')
+      screen.note(`\n${wrap(`${prompt}▸${text}`.replaceAll('\n', ' '), screen.width - 10).replace(/^/gm, '          ')}\n`)
     },
     step(metrics, { steps: total }) {
       steps++
-      if (steps === 1)
-        screen.note(`${at()}  ${metrics.step === 1 ? 'the first step' : `on with step ${metrics.step}`}: loss ${metrics.loss.toFixed(4)}`)
-      if (steps % Math.max(1, Math.floor(total / 4)) === 0 || 'bitsPerByte' in metrics) screen.note(`${at()}  ${stepLine(metrics)}`)
+      if (steps === 1) say(`${metrics.step === 1 ? 'the first step' : `on with step ${metrics.step}`}: loss ${metrics.loss.toFixed(4)}`)
+      if (steps % Math.max(1, Math.floor(total / 4)) === 0 || 'bitsPerByte' in metrics) say(stepLine(metrics))
     },
     evaluation({ look, round, criteria, contribution }) {
       const what = look === 'sealed' ? 'sealed prompts, looked at once' : `round ${round}, development prompts`
@@ -59,13 +59,13 @@ export function watchOn(screen: Screen): Watch {
         `[${short(low)}, ${short(high)}]`,
         sayBound(bound, unit),
       ])
-      screen.note(`${at()}  ${what}${rows.length > 0 ? ', estimates with 95 % intervals:' : ''}`)
+      say(`${what}${rows.length > 0 ? ', estimates with 95 % intervals:' : ''}`)
       if (rows.length > 0) screen.note(columns(rows, screen.width - 10).replace(/^/gm, '          '))
       if (look === 'development' && round < most && criteria.some(({ met }) => !met)) {
         const left = ((performance.now() - began) / 1000 / ++looked) * (most - round)
-        screen.note(`${at()}  at most ${most - round} more round${most - round === 1 ? '' : 's'}, about ${duration(left)}`)
+        say(`at most ${most - round} more round${most - round === 1 ? '' : 's'}, about ${duration(left)}`)
       }
-      if (contribution) screen.note(`${at()}  ${contributionLine(contribution)}`)
+      if (contribution) say(contributionLine(contribution))
     },
   }
 }
@@ -80,7 +80,12 @@ function stepLine(metrics: Metrics): string {
   const { margin, accuracy, chosenLogRatio, rejectedLogRatio, bitsPerByte } = metrics
   if (margin === undefined || accuracy === undefined || chosenLogRatio === undefined || rejectedLogRatio === undefined)
     return `step ${metrics.step}: ${loss} nats a token${bitsPerByte === undefined ? '' : ` · ${bitsPerByte.toFixed(3)} bits a byte, held out`}`
-  return `${loss} · margin ${margin.toFixed(2)} nats · accuracy ${accuracy.toFixed(2)} · log-ratio chosen ${chosenLogRatio.toFixed(2)}, rejected ${rejectedLogRatio.toFixed(2)}`
+  return `${loss} · margin ${two(margin)} nats · accuracy ${two(accuracy)} · log-ratio chosen ${two(chosenLogRatio)}, rejected ${two(rejectedLogRatio)}`
+}
+
+/** Two decimals, and no minus before a zero. */
+function two(x: number): string {
+  return (Math.abs(x) < 0.005 ? 0 : x).toFixed(2)
 }
 
 /** What prior and votes put in, in a line; a prior that the votes contradict is fighting the data. */
