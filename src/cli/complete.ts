@@ -1,4 +1,5 @@
 import { UserError } from '../graph/errors.ts'
+import { beginningIds } from '../preferences/index.ts'
 import { command, text } from './command.ts'
 import { flowing } from './flowing.ts'
 import { generationFlags, samplingOf } from './generation-flags.ts'
@@ -29,7 +30,7 @@ export const complete = command({
       for (let turn = 0; ; turn++) {
         const words = prompt || (await lines.next())
         if (words === undefined) break
-        const ids = tokenizer.encode(words)
+        const ids = beginningIds(tokenizer, words).ids
         const flow = flowing(screen)
         await lines
           .during(async (stop) => {

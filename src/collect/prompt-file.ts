@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Checkpoint } from '../checkpoints/index.ts'
 import { readJsonObjects } from '../files/index.ts'
 import { UserError } from '../graph/index.ts'
+import { beginningIds } from '../preferences/index.ts'
 import type { Prompt } from './prompts.ts'
 
 const row = z.union([z.looseObject({ prompt_ids: z.array(z.int().min(0)).min(1) }), z.looseObject({ prompt: z.string() })])
@@ -17,7 +18,8 @@ export async function readPromptFile(file: string, { tokenizer, config }: Pick<C
     const parsed = row.safeParse(value)
     if (!parsed.success)
       throw new UserError(`${file}:${line}: must be a JSON object with prompt or prompt_ids, got ${raw.slice(0, 60)}; mend the line`)
-    const ids = 'prompt_ids' in parsed.data ? (parsed.data.prompt_ids as number[]) : tokenizer.encode(parsed.data.prompt as string)
+    const ids =
+      'prompt_ids' in parsed.data ? (parsed.data.prompt_ids as number[]) : beginningIds(tokenizer, parsed.data.prompt as string).ids
     checkPrompt(`${file}:${line}`, ids, config)
     prompts.push({ text: 'prompt_ids' in parsed.data ? tokenizer.decode(ids) : (parsed.data.prompt as string), ids })
   }

@@ -111,6 +111,15 @@ describe('a file of prompts', () => {
     await expect(read([{ prompt: 'fine' }, row])).rejects.toThrow(message)
   })
 
+  it('begin once though a text writes the beginning, and hold U+2028', async () => {
+    const [begin] = checkpoint.tokenizer.encode('')
+    const written = `${checkpoint.tokenizer.pieces([begin!]).join('')}Once`
+    const [first, second, third] = await read([{ prompt: 'Once' }, { prompt: written }, '\ufeff{"prompt": "one\u2028two"}'])
+    expect(first!.ids[0]).toBe(begin)
+    expect(second!.ids.filter((id) => id === begin)).toEqual([begin])
+    expect(third!.text).toBe('one\u2028two')
+  })
+
   it('must be there and hold a prompt', async () => {
     await expect(readPromptFile(join(folder, 'nowhere.jsonl'), checkpoint)).rejects.toThrow(
       /nowhere\.jsonl: must exist, got no such file; check the path/,

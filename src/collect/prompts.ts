@@ -1,6 +1,6 @@
 import type { Checkpoint } from '../checkpoints/index.ts'
 import { UserError } from '../graph/index.ts'
-import { nearDuplicates } from '../preferences/index.ts'
+import { beginningIds, nearDuplicates } from '../preferences/index.ts'
 import { random } from '../random/index.ts'
 import type { OnPolicy, Recipe } from '../recipe/recipe.ts'
 import { checkPrompt, readPromptFile } from './prompt-file.ts'
@@ -32,7 +32,7 @@ export async function dealPrompts({ look, seed }: Recipe, { prompts }: OnPolicy,
   const all =
     typeof prompts === 'string'
       ? await readPromptFile(prompts, checkpoint)
-      : prompts.map((text) => ({ text, ids: checkpoint.tokenizer.encode(text) }))
+      : prompts.map((text) => ({ text, ids: beginningIds(checkpoint.tokenizer, text).ids }))
   if (typeof prompts !== 'string')
     for (const [i, { ids }] of all.entries()) checkPrompt(`${where}, prompt ${i + 1}`, ids, checkpoint.config)
   const distinct = [...new Map(all.map((prompt) => [prompt.ids.join(' '), prompt])).values()]
