@@ -34,7 +34,8 @@ export const cases = {
     const home = mkdtempSync(join(tmpdir(), 'innate-cases-'))
     try {
       layOut(home)
-      const wanted = [...dataCases].filter(({ name }) => name.startsWith(flags.get('--only') ?? ''))
+      const only = flags.get('--only')?.split(',') ?? ['']
+      const wanted = dataCases.filter(({ name }) => only.some((begin) => name.startsWith(begin)))
       const rows = wanted.map((one) => {
         const { gives, ok } = one.judge(innate(home, one))
         say(`${ok ? 'right' : 'WRONG'}  ${one.name}: ${gives}`)
@@ -78,7 +79,7 @@ function innate(home, { words, files = {} }) {
   for (const [name, content] of Object.entries(files))
     writeFileSync(join(cwd, name), typeof content === 'string' ? content : JSON.stringify(content))
   const env = { ...process.env, INNATE_CACHE: join(mkdtempSync(join(home, 'cache-'))) }
-  const ran = spawnSync(process.execPath, [program, ...words, '--json'], { cwd, env, encoding: 'utf8', timeout: 180_000 })
+  const ran = spawnSync(process.execPath, [program, ...words, '--json'], { cwd, env, encoding: 'utf8', timeout: 600_000 })
   const rows = ran.stdout.split('\n').flatMap((line) => {
     try {
       return [JSON.parse(line)]

@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { loadCheckpoint } from '../checkpoints/index.ts'
 import { openEngine } from '../engine/index.ts'
-import { openPolicy } from '../policy/index.ts'
+import { openPolicy, scoreTrees } from '../policy/index.ts'
 import { loadTexts } from '../preferences/index.ts'
 import { type RecipeInput, recipe } from '../recipe/recipe.ts'
 import { metricsSchema } from '../runs/index.ts'
@@ -133,5 +133,47 @@ describe('a run on texts', () => {
     await expect(trained({ texts: { file }, run: join(folder, 'none') })).rejects.toThrow(
       /mixed\.jsonl: at least one text, prompt with completion, or talk must be usable, got none of 1 rows; the first is line 1: text must have text, got none/,
     )
+  })
+})
+
+describe('bits per byte', () => {
+  it('leave out the end of every turn, and of a text that is cut the end alone', async () => {
+    const engine = openEngine({ threads: 1 })
+    const policy = await openPolicy(engine, checkpoint)
+    const [end] = checkpoint.eosIds
+    const prompt = [1, 70, 71]
+    const [a, b] = [
+      [80, 81, 82],
+      [90, 91],
+    ]
+    const turns = {
+      row: 0,
+      prompt: '',
+      bytes: 5,
+      ended: [true, true],
+      trees: [a, b].map((ids) => ({ prompt, completions: [[...ids, end!]] })),
+    }
+    const cut = {
+      ...turns,
+      ended: [false, true],
+      trees: [
+        { prompt, completions: [a] },
+        { prompt: [82], completions: [[...b, end!]] },
+      ],
+    }
+    const onlyEnd = {
+      ...cut,
+      trees: [
+        { prompt, completions: [a] },
+        { prompt: [82], completions: [[end!]] },
+      ],
+    }
+    const nats = (ids: readonly number[], before = prompt) => scoreTrees(policy, [{ prompt: before, completions: [ids] }])
+    const [[sa], [sb], [after]] = [await nats(a), await nats(b), await nats(b, [82])]
+    const costs = await textNats(policy, [turns, cut, onlyEnd])
+    await engine.close()
+    expect(costs.map(({ bytes }) => bytes)).toEqual([5, 5, 5])
+    const expected = [-(sa! + sb!), -(sa! + after!), -sa!]
+    costs.forEach(({ nats }, i) => void expect(Math.abs(nats / expected[i]! - 1)).toBeLessThan(1e-5))
   })
 })
