@@ -22,7 +22,7 @@ export const stories = {
   // 3. The objective's own loss. A custom one: loss: ({ objective, kl }) => objective.add(kl.mul(0.001)),
   // 4. Backpropagation, from the original model in every round.
   train: {
-    optimizer: adamw({ lr: 6e-4 }),
+    optimizer: adamw({ lr: 7e-4 }),
     schedule: { name: 'linear', warmup: 5 },
     batch: 8, // the best and the worst completion of eight prompts
     batchGrowth: 1, // in later rounds of twice and three times as many, so that all rounds take as many steps
@@ -41,7 +41,7 @@ export const stories = {
     klFromReference: atMost(20), //  nats per completion
   },
   gold,
-  look: { development: 44, sealed: 76, perPrompt: 2, scored: 24, texts: '../../box/stories5m/texts.jsonl' },
+  look: { development: 72, sealed: 128, texts: '../../box/stories5m/texts.jsonl' },
   rounds: 3,
 } satisfies RecipeInput
 

@@ -331,8 +331,8 @@ describe('a run that was stopped and resumed equals one that was not', () => {
   }, 60_000)
 
   const phases: [string, keyof typeof settings, (stop: AbortController) => Watch][] = [
-    ['while it samples', 'sealed', (stop) => ({ story: () => stop.abort(crash) })],
-    ['by its judge', 'sealed', () => ({ story: () => void (judgeFails = true) })],
+    ['while it samples', 'sealed', (stop) => ({ firstCompletion: () => stop.abort(crash) })],
+    ['by its judge', 'sealed', () => ({ firstCompletion: () => void (judgeFails = true) })],
     ['before it trains', 'sealed', () => throwAt(/training/)],
     ['in the middle of training', 'sealed', (stop) => ({ step: ({ step }) => step === 3 && stop.abort(crash) })],
     ['before it looks', 'sealed', () => throwAt(/looking/)],

@@ -47,7 +47,7 @@ async function samplePairs(rounds: Rounds, run: Run, round: number, rollout: num
       countCompletion(rounds, bar)
       if (shown) return
       shown = true
-      watch.story?.(prompts[prompt]!.text, sampleOf(checkpoint.tokenizer, prompts[prompt]!, completion).text)
+      watch.firstCompletion?.(prompts[prompt]!.text, sampleOf(checkpoint.tokenizer, prompts[prompt]!, completion).text)
     },
   })
   bar.done()

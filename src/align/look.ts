@@ -112,8 +112,8 @@ export async function look(
     after.map(
       (group, i): SampleRow => ({
         prompt: prompts[i]!.text,
-        reference: story(before[i]![k]!),
-        policy: story(group[k]!),
+        reference: sideOf(before[i]![k]!),
+        policy: sideOf(group[k]!),
         ...(answers ? asked(answers[i]![k]!) : {}),
       }),
     ),
@@ -194,6 +194,6 @@ function asked({ votes, askings }: Answer): Pick<SampleRow, 'votes' | 'askings'>
   return { votes, askings: askings.map(({ first, votes }) => ({ first: first === 'a' ? 'policy' : 'reference', votes })) }
 }
 
-function story({ sample: { text, tokens, ended } }: SampledText) {
+function sideOf({ sample: { text, tokens, ended } }: SampledText) {
   return { text, tokens, ended }
 }

@@ -12,7 +12,7 @@ export interface Watch {
   /** Something that takes a while, of which `before` was done before; `advance` with how much more is done and a word on it. */
   progress?(label: string, total: number, before?: number): { advance(by?: number, about?: string): void; done(): void }
   /** The first completion of a run, as soon as it is there. */
-  story?(prompt: string, text: string): void
+  firstCompletion?(prompt: string, text: string): void
   step?(metrics: Metrics, at: { steps: number }): unknown
   evaluation?(evaluation: Evaluation): void
 }

@@ -211,7 +211,12 @@ describe('innate align', () => {
     ['accepted', {}, 0, { verdict: 'accepted', rounds: 1, model: expect.stringMatching(/model$/) }],
     [
       'rejected',
-      { ...eager, stop: { klBudget: 1e-9 }, look: { development: 8, sealed: 4 }, accept: { lengthRatio: { atLeast: 9 } } },
+      {
+        ...eager,
+        stop: { guards: { lengthRatio: { atLeast: 9 } } },
+        look: { development: 8, sealed: 4 },
+        accept: { lengthRatio: { atLeast: 9 } },
+      },
       3,
       { verdict: 'rejected', rounds: 1 },
     ],
@@ -223,7 +228,13 @@ describe('innate align', () => {
     const { code, rows } = await innateJson(`align ${path}.json --run runs/${path}`)
     expect([code, rows.length]).toEqual([exit, 1])
     const [last] = rows as [{ run: string; model?: string; criteria: object[] }]
-    expect(last).toMatchObject({ ...wanted, run: expect.stringMatching(new RegExp(`runs/${path}$`)), reasons: expect.any(Array) })
+    expect(last).toMatchObject({
+      ...wanted,
+      run: expect.stringMatching(new RegExp(`runs/${path}$`)),
+      reasons: expect.any(Array),
+      alarms: expect.any(Array),
+    })
+    expect(last).toMatchObject({ place: { first: { estimate: number, low: number, high: number, n: number }, alarm: expect.any(Boolean) } })
     expect(existsSync(`runs/${path}/model`)).toBe(exit === 0)
     for (const found of last.criteria)
       expect(found).toEqual({

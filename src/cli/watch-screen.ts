@@ -40,7 +40,7 @@ export function watchOn(screen: Screen): Watch {
         },
       }
     },
-    story(prompt, text) {
+    firstCompletion(prompt, text) {
       say('the first completion by the reference:')
       screen.note(`\n${wrap(`${prompt}▸${text}`.replaceAll('\n', ' '), screen.width - 10).replace(/^/gm, '          ')}\n`)
     },
