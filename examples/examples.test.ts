@@ -32,6 +32,29 @@ const checks: Readonly<Record<string, (result: never) => void>> = {
     expect(fighting).toEqual(['brief'])
   },
   '05-align.ts': (verdict: string) => expect(verdict).toBe('accepted'),
+  // As transformers computes them, with hooks on its layers.
+  '06-look-inside.ts'(result: { attended: string; norms: number[]; said: string[]; dropped: number }[]) {
+    expect(result.map(({ attended }) => attended)).toEqual(['▁The', '.', '▁on'])
+    expect(result.map(({ said }) => said)).toEqual([
+      ['▁was', '▁was'],
+      ['▁had', '▁had'],
+      ['▁warm', '▁coat'],
+    ])
+    const norms = [
+      [3.25627351, 5.52840424, 6.75263691, 8.90650654, 12.02652836, 25.0077591],
+      [2.24779367, 5.69608688, 7.31121159, 9.6883564, 11.92055702, 21.34793472],
+      [2.18732381, 4.47481298, 6.7285318, 10.871665, 14.9441452, 25.2391796],
+    ]
+    result.forEach((one, i) => {
+      expectClose(one.norms, norms[i]!, tolerances.families)
+    })
+    const dropped = [-0.0914112851, 0.4537228942, 3.3773131371]
+    expectClose(
+      result.map((one) => one.dropped),
+      dropped,
+      tolerances.families,
+    )
+  },
 }
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x))
 
@@ -57,7 +80,7 @@ describe('the examples', () => {
       const source = readFileSync(join(import.meta.dirname, file), 'utf8').trimEnd()
       return `## ${name[0]!.toUpperCase()}${name.slice(1)}\n\n\`npm run -s example -- ${file.slice(0, 2)}\`\n\n\`\`\`ts\n${source}\n\`\`\`\n\nprints\n\n\`\`\`\n${said.get(file)}\n\`\`\`\n`
     })
-    const page = `# Examples\n\nEach of them runs alone in seconds, in a checkout, on the tiny model of the tests.\n\n${sections.join('\n')}`
+    const page = `# Examples\n\nEach of them runs alone in seconds, in a checkout, on small models.\n\n${sections.join('\n')}`
     await expect(page).toMatchFileSnapshot('../docs/examples.md')
   })
 })
