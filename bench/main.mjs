@@ -1,12 +1,22 @@
 // The benches of a checkout: `npm run -s bench -- NAME [--json]`; without a name they are listed.
 import { cases } from './cases.mjs'
 import { dpo } from './dpo.mjs'
+import { fuzz } from './fuzz.mjs'
 import { generate } from './generate.mjs'
 import { risk } from './risk.mjs'
 
-const benches = { cases, dpo, generate, risk }
+const benches = { cases, dpo, fuzz, generate, risk }
 const [name, ...words] = process.argv.slice(2)
-const flags = new Map(words.map((word) => word.split('=')))
+// --minutes 3 is --minutes=3.
+const flags = new Map(
+  words.flatMap((word, i) =>
+    word.startsWith('--')
+      ? [word.includes('=') || words[i + 1] === undefined || words[i + 1].startsWith('--') ? word.split('=') : [word, words[i + 1]]]
+      : words[i - 1]?.startsWith('--')
+        ? []
+        : [[word]],
+  ),
+)
 const known = ['--json', ...(benches[name]?.flags ?? [])]
 
 if (name === undefined) {

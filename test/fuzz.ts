@@ -7,9 +7,12 @@ export interface Choice {
   of<T>(list: readonly T[]): T
 }
 
+const streams = new Map<number, ReturnType<typeof random>>()
+
 /** Choices of the i-th input of a run. */
 export function choiceOf(seed: number, i: number): Choice {
-  const { uniform } = random(seed, 'fuzz')
+  const { uniform } = streams.get(seed) ?? random(seed, 'fuzz')
+  if (!streams.has(seed)) streams.set(seed, random(seed, 'fuzz'))
   let drawn = 0
   const below = (n: number) => Math.floor(uniform(i, drawn++) * n)
   return { below, of: (list) => list[below(list.length)]! }
@@ -113,4 +116,32 @@ export function spoilJson(text: string, choose: Choice): string {
     default:
       return spoilt
   }
+}
+
+const words = ['{%', '%}', '{{', '}}', '|', '(', ')', '[', ']', "'", '"', '.', ',', ':', ' ', '\n', '\r\n', '\\', '\u0000', '\ud800', '🙂', '\ufeff', '1', '-1', '1e999', 'null', 'true', '{', '}', 'for', 'endfor', 'if', 'endif', 'set', 'in', 'is', 'not', 'break', 'strip', 'length', 'range(9999999999)', 'messages', 'x'.repeat(3000)] // biome-ignore format: one list
+
+/** A text with one to four mistakes: cut, a part left out, twice or elsewhere, something put in. */
+export function spoilText(text: string, choose: Choice): string {
+  let said = text
+  for (let mistakes = 1 + choose.below(4); mistakes > 0; mistakes--) {
+    const at = choose.below(said.length + 1)
+    const to = Math.min(said.length, at + choose.below(20))
+    switch (choose.below(6)) {
+      case 0:
+        said = said.slice(0, at)
+        break
+      case 1:
+        said = said.slice(0, at) + said.slice(to)
+        break
+      case 2:
+        said = said.slice(0, to) + said.slice(at)
+        break
+      case 3:
+        said = said.slice(0, at) + choose.of(words).repeat(1 + choose.below(3)) + said.slice(to)
+        break
+      default:
+        said = said.slice(0, at) + choose.of(words) + said.slice(at)
+    }
+  }
+  return said
 }

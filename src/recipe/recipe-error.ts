@@ -131,12 +131,20 @@ function article(type: string): string {
 
 function shown(value: unknown): string {
   if (value === undefined) return 'nothing'
-  const text = typeof value === 'function' ? 'a function' : JSON.stringify(value)
+  const text = typeof value === 'function' ? 'a function' : written(value)
   return text.length > 80 ? `${text.slice(0, 77)}…` : text
 }
 
+function written(value: unknown): string {
+  try {
+    return JSON.stringify(value) ?? typeof value
+  } catch {
+    return 'what cannot be shown'
+  }
+}
+
 function at(input: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>((x, key) => (x as Record<PropertyKey, unknown> | undefined)?.[key], input)
+  return path.reduce<unknown>((x, key) => (x as Record<PropertyKey, unknown> | null | undefined)?.[key], input)
 }
 
 function isObject(x: unknown): x is object {

@@ -45,7 +45,10 @@ export function chatTemplate(source: string): (context: Readonly<Record<string, 
 
 function range(from: number, to?: number, by = 1): number[] {
   const [start, stop] = to === undefined || typeof to !== 'number' ? [0, from] : [from, to]
-  return Array.from({ length: Math.max(0, Math.ceil((stop - start) / by)) }, (_, i) => start + i * by)
+  const length = Math.max(0, Math.ceil((stop - start) / by))
+  // Jinja 2's sandbox has the same limit.
+  if (!(length <= 100_000)) throw new Error('range() must have at most 100000 numbers')
+  return Array.from({ length }, (_, i) => start + i * by)
 }
 
 function raise_exception(said: unknown): never {

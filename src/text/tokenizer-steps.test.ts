@@ -70,6 +70,16 @@ describe('refuses by field', () => {
       'normalizer.normalizers.0.type must not be Precompiled',
     ],
     [
+      'a pattern of no kind',
+      { ...base, pre_tokenizer: { type: 'Split', pattern: {}, behavior: 'Isolated' } },
+      'pre_tokenizer.pattern must have a String or a Regex, got {}',
+    ],
+    [
+      'pieces without a score',
+      { ...named('unigram with bytes'), model: { ...named('unigram with bytes').model, vocab: [['a', 0], null] } },
+      'model.vocab.1 must be a text and its score, got null',
+    ],
+    [
       'another way to split',
       { ...base, pre_tokenizer: { type: 'Split', pattern: { String: ' ' }, behavior: 'Shuffled' } },
       'pre_tokenizer.behavior must be one of removed, isolated',

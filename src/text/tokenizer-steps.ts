@@ -26,6 +26,11 @@ export function lackOf(json: Readonly<Record<string, unknown>>): Lack | undefine
   for (const [i, { single_word, content }] of tokens.entries())
     must(!single_word, `added_tokens.${i}.single_word`, 'must be false', `true for ${content}`)
   const model = step.partial().catch({}).parse(json.model) as Readonly<Record<string, unknown>>
+  if (Array.isArray(model.vocab)) {
+    const wrong = model.vocab.findIndex((one) => !Array.isArray(one) || typeof one[0] !== 'string' || typeof one[1] !== 'number')
+    must(wrong < 0, `model.vocab.${wrong}`, 'must be a text and its score', model.vocab[wrong])
+    if (wrong >= 0) return lacks[0]
+  }
   must(model.dropout == null || model.dropout === 0, 'model.dropout', 'must be null', model.dropout)
   const prefix = model.continuing_subword_prefix
   must(model.type !== 'BPE' || !prefix, 'model.continuing_subword_prefix', 'of a BPE must be null', prefix)
@@ -44,6 +49,8 @@ export function lackOf(json: Readonly<Record<string, unknown>>): Lack | undefine
   for (const [field, one] of stepsOf('pre_tokenizer', json.pre_tokenizer, 'pretokenizers')) {
     must(one.type !== 'FixedLength', `${field}.type`, 'must not be FixedLength', one.type)
     if (one.type !== 'Split') continue
+    const pattern = one.pattern as { String?: unknown; Regex?: unknown } | null | undefined
+    must(typeof (pattern?.String ?? pattern?.Regex) === 'string', `${field}.pattern`, 'must have a String or a Regex', one.pattern)
     const behaviours = ['removed', 'isolated', 'mergedwithprevious', 'mergedwithnext', 'contiguous']
     must(
       behaviours.includes(String(one.behavior).toLowerCase()),

@@ -70,7 +70,7 @@ export async function loadTokenizer(folder: string, { rows }: { readonly rows?: 
     const whole = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, ...json }
     const port = new HuggingFaceTokenizer({ ...whole, pre_tokenizer: whole.pre_tokenizer ?? byWords(json.model) }, config)
     mendSteps(port, whole)
-    return wrap(port, rows, bytePieces(whole))
+    return wrap(file, port, rows, bytePieces(whole))
   } catch (cause) {
     throw new UserError(`${file}: must be a tokenizer that @huggingface/tokenizers reads, got "${(cause as Error).message}"; ${remedy}`, {
       cause,
@@ -102,12 +102,19 @@ function checkRows(folder: string, { model, added_tokens: added }: z.infer<typeo
     )
 }
 
-function wrap(inner: HuggingFaceTokenizer, rows = Number.POSITIVE_INFINITY, bytes?: readonly number[]): Tokenizer {
+function wrap(file: string, inner: HuggingFaceTokenizer, rows = Number.POSITIVE_INFINITY, bytes?: readonly number[]): Tokenizer {
   const { model } = inner as unknown as { model: { fuse_unk: boolean; tokens_to_ids: ReadonlyMap<string, number> } }
   // Pieces that are unknown stay apart, so that each is known by its text.
   if (bytes) model.fuse_unk = false
+  const attempt = <T>(what: string, make: () => T): T => {
+    try {
+      return make()
+    } catch (cause) {
+      throw new UserError(`${file}: must ${what}, got "${(cause as Error).message}"; ${remedy}`, { cause })
+    }
+  }
   const idsOf = (text: string, special: boolean): number[] => {
-    const { ids, tokens } = inner.encode(text, { add_special_tokens: special })
+    const { ids, tokens } = attempt('put a text into tokens', () => inner.encode(text, { add_special_tokens: special }))
     if (!bytes) return ids
     return ids.flatMap((id: number, i: number) =>
       model.tokens_to_ids.has(tokens[i]!) ? [id] : Array.from(Buffer.from(tokens[i]!), (byte) => bytes[byte]!),
@@ -127,7 +134,9 @@ function wrap(inner: HuggingFaceTokenizer, rows = Number.POSITIVE_INFINITY, byte
     decode(ids) {
       const known = ids.filter((id) => inner.id_to_token(id) !== undefined)
       // Cleaning up would drop spaces before punctuation: text that was never said.
-      return known.length === 0 ? '' : inner.decode(known, { skip_special_tokens: true, clean_up_tokenization_spaces: false })
+      return known.length === 0
+        ? ''
+        : attempt('put tokens into a text', () => inner.decode(known, { skip_special_tokens: true, clean_up_tokenization_spaces: false }))
     },
     pieces: (ids) => ids.map((id) => inner.id_to_token(id) ?? `<id ${id}>`),
   }
