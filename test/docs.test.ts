@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createJiti } from 'jiti'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { verbs } from '../src/cli/verbs.ts'
@@ -85,6 +86,17 @@ describe('README.md', () => {
     const forms: string[] = []
     for await (const read of readRows(file)) forms.push('row' in read ? read.row.form : read.bad.detail)
     expect(forms).toEqual(['pairText', 'pairIds', 'labelledText'])
+  })
+
+  it('its look inside the model runs, and gives what it says', async () => {
+    const block = blocks(page, 'ts').find((text) => text.includes('over(policy'))!
+    const file = join(mkdtempSync(join(tmpdir(), 'innate-docs-')), 'inside.ts')
+    writeFileSync(file, block.replace('console.log(', 'export const shape = ('))
+    const src = join(import.meta.dirname, '../src')
+    const alias = Object.fromEntries(['engine', 'policy'].map((part) => [`innate/${part}`, join(src, part, 'index.ts')]))
+    const jiti = createJiti(import.meta.url, { alias: { ...alias, innate: join(src, 'index.ts') } })
+    const { shape } = (await jiti.import(file)) as { shape: number[] }
+    expect(block).toContain(JSON.stringify(shape).replaceAll(',', ', '))
   })
 
   it('names every verb', () => {

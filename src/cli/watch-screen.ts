@@ -52,12 +52,12 @@ export function watchOn(screen: Screen): Watch {
     evaluation({ look, round, criteria, contribution }) {
       const what = look === 'sealed' ? 'sealed prompts, looked at once' : `round ${round}, development prompts`
       const short = (x: number) => String(Number(x.toPrecision(3)))
-      const rows = criteria.map(({ name, estimate, low, high, bound, unit, met }) => [
-        met ? '✓' : '✗',
+      const rows = criteria.map(({ name, estimate, low, high, bound, unit, met, cannotTell }) => [
+        met ? '✓' : cannotTell === undefined ? '✗' : '?',
         name,
         short(estimate),
         `[${short(low)}, ${short(high)}]`,
-        sayBound(bound, unit),
+        cannotTell === undefined ? sayBound(bound, unit) : `${sayBound(bound, unit)}: cannot tell, because ${cannotTell}`,
       ])
       say(`${what}${rows.length > 0 ? ', estimates with 95 % intervals:' : ''}`)
       if (rows.length > 0) screen.note(columns(rows, screen.width - 10).replace(/^/gm, '          '))

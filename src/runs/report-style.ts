@@ -44,6 +44,7 @@ h1.accepted { color: var(--good) } h1.rejected { color: var(--bad) } h1.budget {
 .criterion:last-of-type { border-bottom: 1px solid var(--rule) }
 .criterion .name { font-weight: 600; line-height: 1.35 } .criterion .name small { display: block; font-weight: 400 }
 .criterion .value b { font-size: 18px; font-weight: 600 } .criterion .value { line-height: 1.35 } .criterion .value small { display: block }
+.criterion .doubt { grid-column: 1 / -1; margin: 0 }
 .mark { font-weight: 600; font-size: 13px; white-space: nowrap } .mark.met { color: var(--good) } .mark.missed { color: var(--bad) }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 0 34px; padding: 18px 0 14px; border-top: 1px solid var(--rule) }
 .pair p { margin: 0; font: 16.5px/1.6 var(--serif); max-width: none; overflow-wrap: anywhere; white-space: pre-wrap }

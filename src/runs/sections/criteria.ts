@@ -7,7 +7,7 @@ import type { ReportData } from '../report-data.ts'
 import type { Criterion } from '../schema.ts'
 import { besideCriteria } from './beside.ts'
 import { measureAbout, measureName } from './measure-names.ts'
-import type { Section } from './section.ts'
+import { type Section, sentence } from './section.ts'
 
 /** Every criterion as an interval against its bound. */
 export const criteria: Section = {
@@ -40,7 +40,7 @@ function lookOf({ verdict, evaluations }: ReportData) {
 }
 
 function row(criterion: Criterion, simulated: boolean, goldAbout: string | undefined): Html {
-  const { name, bound, met, n, unit } = criterion
+  const { name, bound, met, n, unit, cannotTell } = criterion
   const [from, to] = edges(bound)
   const said = together(criterion)
   const about = name === 'gold' && goldAbout ? goldAbout : measureAbout(name, unit)
@@ -55,6 +55,6 @@ function row(criterion: Criterion, simulated: boolean, goldAbout: string | undef
   return html`<div class="criterion">
 <div class="name">${measureName(name)} ${name === 'winRate' && simulated && html`<span class="tag">simulated votes</span>`}<small>${about}</small></div>
 ${drawn({ about: '', rows: [{ ...criterion, name: measureName(name), group: {} }] }, 'intervals', axes)}
-<div class="value"><b>${said.estimate}</b> <span class="mark ${met ? 'met' : 'missed'}">${met ? '✓ met' : '✗ not met'}</span><small>${sayBound(bound, unit)} demanded<br>${said.interval}, ${n} prompts</small></div>
-</div>`
+<div class="value"><b>${said.estimate}</b> <span class="mark ${met ? 'met' : 'missed'}">${met ? '✓ met' : cannotTell === undefined ? '✗ not met' : '? cannot tell'}</span><small>${sayBound(bound, unit)} demanded<br>${said.interval}, ${n} prompts</small></div>
+${cannotTell !== undefined && html`<p class="small doubt">${sentence(`Cannot tell, because ${cannotTell}`)}</p>`}</div>`
 }
