@@ -1,7 +1,7 @@
 // How often the whole procedure accepts what it should not:
 // `npm run -s bench -- risk [--quick] [--json] [--workers=N] [--worlds=N] [--so-far] [--fresh]`.
 import { createHash } from 'node:crypto'
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -15,7 +15,7 @@ const even = (n) => ({ development: n, sealed: n })
 
 /** What a run looks at. `start` are the looks of npm start: prompts of the development slice and the sealed ones, completions, rounds. */
 const start = { development: 44, sealed: 76, completions: 2 }
-const full = { sizes: [24, 44, 76, 96, 256], completions: [1, 2, 4], worlds: 10_000, before: 1000, beforeSizes: [24, 76, 256] }
+const full = { sizes: [24, 44, 76, 96, 256], completions: [1, 2, 4], worlds: 10_000, before: 500, beforeSizes: [24, 76] }
 const quick = { sizes: [24, 76], completions: [1, 2], worlds: 1000, before: 100, beforeSizes: [24] }
 
 /** At most 2.5 % of false acceptances, and two standard errors of a share of 2.5 % over so many worlds. */
@@ -59,11 +59,7 @@ function keyOf({ law, development, sealed, completions, method }) {
 async function countAll(cells, file, workers, say) {
   const code = codeHash()
   const done = new Map()
-  if (existsSync(file))
-    for (const line of readFileSync(file, 'utf8').split('\n').filter(Boolean)) {
-      const row = JSON.parse(line)
-      if (row.code === code) done.set(nameOf(row), row.counts)
-    }
+  for (const row of wholeRows(file)) if (row.code === code) done.set(nameOf(row), row.counts)
   const tasks = cells.flatMap((cell) =>
     Array.from({ length: Math.ceil(cell.worlds / blockSize) }, (_, i) => ({
       ...cell,
@@ -89,6 +85,18 @@ async function countAll(cells, file, workers, say) {
     if (counts) whole.set(task.key, added(whole.get(task.key), counts))
   }
   return whole
+}
+
+/** The rows of a file that may end within one, where a run was killed; what is left of that one goes. */
+function wholeRows(file) {
+  if (!existsSync(file)) return []
+  const text = readFileSync(file, 'utf8')
+  const whole = text.slice(0, text.lastIndexOf('\n') + 1)
+  if (whole !== text) writeFileSync(file, whole)
+  return whole
+    .split('\n')
+    .filter(Boolean)
+    .map((line) => JSON.parse(line))
 }
 
 /** A block of worlds of a cell. */

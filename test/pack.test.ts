@@ -42,6 +42,7 @@ describe.skipIf(!built)(`the package${built ? '' : ' (not run here: dist is olde
         'examples/my.ts',
         'docs/examples.md',
         'docs/recipe.md',
+        'docs/risk.md',
         'docs/sources.md',
         'docs/taps.md',
         'docs/report.png',
