@@ -20,8 +20,19 @@ export const reproduce: Section = {
       'Versions, seeds and hashes',
       rows.map(([name, value]) => html`<tr><th scope="row">${name}</th><td class="hash">${value}</td></tr>`),
     )}</details>
-<details><summary>The recipe, with its defaults and without its functions</summary><pre><code>${JSON.stringify(recipe, (_, value) => (isCode(value) ? undefined : value), 2)}</code></pre></details>`
+<details><summary>The recipe, with its defaults and without its functions</summary><pre><code>${brief(recipe)}</code></pre></details>`
   },
+}
+
+/** A recipe as JSON without its functions; a list of words or numbers stands on one line, a long one by its first entries. */
+function brief(recipe: unknown): string {
+  const short = (value: unknown) => {
+    if (isCode(value)) return undefined
+    return Array.isArray(value) && value.length > 8 ? [...value.slice(0, 8), `… ${value.length - 8} more`] : value
+  }
+  const scalar = '(?:"(?:[^"\\\\]|\\\\.)*"|-?[\\d.e+-]+)'
+  const list = new RegExp(`\\[\\s+(${scalar}(?:,\\s+${scalar})*)\\s+\\]`, 'g')
+  return JSON.stringify(recipe, (_, value) => short(value), 2).replace(list, (_, inner: string) => `[${inner.replace(/,\s+/g, ', ')}]`)
 }
 
 /** The text of a function, as the manifest keeps it. */
