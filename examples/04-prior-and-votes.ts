@@ -8,19 +8,23 @@ const prior = goalPrior({ goals: [brief, goals.onPrompt], strength: 20 })
 const said = (text: string): Sample => ({ prompt: 'The fox met a bear.', text, tokens: text.split(' ').length, ended: true })
 const samples = [
   'The fox ran.',
-  'The bear and the fox sat down.',
-  'It rained for many days and all the leaves fell.',
   'Then it was night.',
+  'The bear and the fox sat down.',
+  'A cold wind came over the hill and stayed.',
+  'It rained for many days and all the leaves fell.',
+  'The fox said that the bear could have the other half of the cake.',
 ].map(said)
 const scale = goalScale(prior.goals, samples)
 
-// Eight voters compare the second with the fourth; they like it long, whatever the prior says.
-const votes = (a: number, b: number, forA: number, forB: number) => ({
-  x: features(scale, samples[a]!, samples[b]!),
-  votes: [forA, forB] as const,
-  cluster: `${a} ${b}`,
-})
-const found = contribution(prior, [votes(1, 3, 7, 1), votes(2, 0, 6, 2), votes(2, 3, 7, 1), votes(1, 0, 6, 2)]).contribution
+// Eight voters compare each with each shorter one; six or seven of them like the longer one, whatever the prior says.
+const pairs = samples.flatMap((longer, a) =>
+  samples.slice(0, a).map((shorter, b) => ({
+    x: features(scale, longer, shorter),
+    votes: (a + b) % 2 === 0 ? ([7, 1] as const) : ([6, 2] as const),
+    cluster: `${a} ${b}`,
+  })),
+)
+const found = contribution(prior, pairs).contribution
 
 export const result = { priorBits: found.bits.prior, dataBits: found.bits.data, fighting: found.fighting }
 for (const { goal: name, prior: before, posterior } of found.weights)
