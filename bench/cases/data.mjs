@@ -293,7 +293,7 @@ const u2028 = [
           judge: { votes: `${data}/u2028/votes-bom.jsonl` },
         },
         look: { development: 6, sealed: 6 },
-        accept: { winRate: { atLeast: 0.4 } },
+        accept: { shareEnded: { atLeast: 0 } },
         train: { lora: { rank: 2, alpha: 2 } },
         rounds: 1,
       },
