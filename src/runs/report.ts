@@ -5,6 +5,7 @@ import { type ReportData, readReport } from './report-data.ts'
 import { style } from './report-style.ts'
 import type { Run } from './run.ts'
 import { sections } from './sections/index.ts'
+import { judgeSaid } from './sections/judge.ts'
 import { type Section, sentence } from './sections/section.ts'
 
 /** Writes `report.html` from what is in the run folder. */
@@ -68,7 +69,7 @@ ${more.length > 0 && html`<ul class="reasons">${more.map((reason) => html`<li>${
 <dl class="facts">
 ${fact('model', `${manifest.model.name}, ${count(manifest.model.parameters)} parameters${trained(data)}`)}
 ${fact('objective', [manifest.objective.name, ...Object.entries(manifest.objective.params).map(([k, v]) => `${k} ${say(v)}`)].join(', '))}
-${manifest.judge && fact('judge', manifest.judge.kind === 'simulated' ? `${manifest.judge.name}, a simulated voter` : `${manifest.judge.name} (${manifest.judge.kind})`)}
+${manifest.judge && fact('judge', judgeSaid(manifest.judge))}
 ${verdict && fact('rounds', `${verdict.rounds}`)}
 ${fact('optimizer steps', `${data.metrics.length}`)}
 ${manifest.ended && fact('took', took(manifest.started, manifest.ended))}

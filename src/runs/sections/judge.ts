@@ -1,10 +1,17 @@
 import { html } from '../html.ts'
 import { withInterval } from '../numbers.ts'
 import { drawn } from '../plots/plot.ts'
+import type { ReportData } from '../report-data.ts'
 import type { GoldAgainst } from '../schema.ts'
 import { measureName } from './measure-names.ts'
 import { type Section, sentence } from './section.ts'
 import { pageTable } from './table.ts'
+
+/** A judge's name, and what kind of judge it is where the name does not say it. */
+export function judgeSaid({ name, kind }: NonNullable<ReportData['manifest']['judge']>): string {
+  if (kind !== 'simulated') return `${name} (${kind})`
+  return name.includes('simulated voter') ? name : `${name}, a simulated voter`
+}
 
 /** Who judged, by what, and how far judge, goals and gold go together. */
 export const judge: Section = {
@@ -12,7 +19,7 @@ export const judge: Section = {
   about: ({ manifest: { judge } }) => {
     if (!judge) return ''
     const simulated = judge.kind === 'simulated'
-    const who = simulated ? `${judge.name}, a simulated voter` : `${judge.name} (${judge.kind})`
+    const who = judgeSaid(judge)
     return `${who}: ${sentence(judge.about)}${simulated ? ' No person has voted in this run, and the win rate says what a program prefers.' : ''}`
   },
   render({ manifest, evaluations }) {
