@@ -1,6 +1,20 @@
 import { type Resident, sharedTensor } from '../engine/index.ts'
 import { writeAtomic } from '../files/index.ts'
-import { addRows, constant, type DType, demand, graph, input, reshape, type Shape, show, sizeOf, type Tensor, tensor, type Value } from '../graph/index.ts' // biome-ignore format: one line
+import {
+  addRows,
+  constant,
+  type DType,
+  demand,
+  graph,
+  input,
+  reshape,
+  type Shape,
+  show,
+  sizeOf,
+  type Tensor,
+  tensor,
+  type Value,
+} from '../graph/index.ts'
 import type { DecoderConfig } from '../models/config.ts'
 import { completionLogps, tokenLogps } from '../models/head.ts'
 import type { DecoderParams } from '../models/params.ts'
