@@ -178,8 +178,11 @@ const fields = [
   {
     name: 'optimizer-fields/lr-huge',
     words: train('optimizer-fields', 'lr-huge'),
-    right: 'refused, or stopped where numbers end',
-    judge: (outcome) => ({ gives: or(outcome, 'trains to its end'), ok: outcome.code === 2 }),
+    right: 'refused, or stopped at the first number that is not finite',
+    judge(outcome) {
+      const losses = outcome.rows.filter(({ step }) => step).map(({ loss }) => loss)
+      return { gives: or(outcome, `losses ${losses.map(short).join(', ')}`), ok: outcome.code === 2 || losses.every(Number.isFinite) }
+    },
   },
   ...['w', 'w4', 'w5'].map((name) => ({
     name: `warmup-longer/${name}`,
