@@ -3,8 +3,8 @@ import { passesAgree } from './over-risk.ts'
 import { type ByParameter, batchesOf, type Risk, type Taken, treesOf, weightOf } from './risk.ts'
 import { runBatch } from './run-batch.ts'
 
-/** One tree of a risk. */
-export interface Example {
+/** A tree of a risk with the gradient of its own loss. */
+export interface TreeGradient {
   /** Its place among the trees. */
   readonly index: number
   /** Its own loss, before any mean. */
@@ -21,7 +21,7 @@ export interface Example {
  */
 export async function perExample<T>(
   risk: Risk,
-  f: (example: Example) => T | Promise<T>,
+  f: (example: TreeGradient) => T | Promise<T>,
 ): Promise<Taken & { readonly values: readonly T[] }> {
   const trees = treesOf(risk)
   await passesAgree(risk, trees, batchesOf(risk, trees)[0]!)
