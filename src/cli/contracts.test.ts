@@ -182,7 +182,7 @@ describe('innate train', () => {
     stop.abort(new Error('interrupted'))
     const { code, err } = await innate('train train.json --run runs/i', stop.signal)
     expect(code).toBe(130)
-    expect(err).toMatch(/stopped after step 1 of 20; go on with:\n {2}innate train train\.json --run runs\/i --resume\n$/)
+    expect(err).toMatch(/stopped; go on with:\n {2}innate train train\.json --run runs\/i --resume\n$/)
     expect((await innateJson('train train.json --run runs/i --resume')).rows).toHaveLength(20)
   })
 })
