@@ -1,8 +1,8 @@
 import { extremes } from '../collect/extremes.ts'
 import { priorScale } from '../collect/goal-scale.ts'
 import { labelPairs } from '../collect/label.ts'
+import type { Example } from '../objectives/index.ts'
 import type { ContributionRow } from '../runs/index.ts'
-import type { Example } from '../train/index.ts'
 import { withReference } from './examples.ts'
 import { type Rounds, scaleOfRounds } from './rounds.ts'
 

@@ -1,7 +1,8 @@
+import type { Example } from '../objectives/index.ts'
 import { seedFor } from '../random/index.ts'
 import type { Recipe, TrainSettings } from '../recipe/recipe.ts'
 import type { Run } from '../runs/index.ts'
-import { type Example, type Trained, type Training, train } from '../train/index.ts'
+import { type Trained, type Training, train } from '../train/index.ts'
 import type { Models } from './open-models.ts'
 import { begin, type Watch } from './watch.ts'
 

@@ -1,6 +1,6 @@
 import { hessianVectorProduct, input, sameShape, show, type Tensor, tensor, UserError, type Value } from '../graph/index.ts'
 import { overRisk } from './over-risk.ts'
-import type { ByParameter, Risk, Taken } from './risk.ts'
+import type { ByParameter, Risk, RiskValue } from './risk.ts'
 
 /**
  * H·v, for the Hessian H of a risk with respect to its parameters, without building H: the gradient of (gradient · v), exact.
@@ -10,7 +10,7 @@ import type { ByParameter, Risk, Taken } from './risk.ts'
  * throws  UserError for a v that is not shaped like its parameter, when two passes differ, and for a gradient mark that was not allowed
  * source  Pearlmutter 1994, Neural Computation 6:147
  */
-export async function hvp(risk: Risk, v: ByParameter): Promise<Taken & { readonly product: ByParameter }> {
+export async function hvp(risk: Risk, v: ByParameter): Promise<RiskValue & { readonly product: ByParameter }> {
   const { policy } = risk
   for (const [name, direction] of Object.entries(v)) {
     const parameter = policy.given[name]

@@ -1,6 +1,6 @@
 import { UserError } from '../graph/index.ts'
 import type { Batch, Tree } from '../policy/index.ts'
-import { type ByParameter, batchesOf, type Risk, type Taken, treesOf, weightOf } from './risk.ts'
+import { type ByParameter, batchesOf, type Risk, type RiskValue, treesOf, weightOf } from './risk.ts'
 import { type Quantity, runBatch } from './run-batch.ts'
 
 /**
@@ -8,7 +8,7 @@ import { type Quantity, runBatch } from './run-batch.ts'
  *
  * throws  UserError when two passes differ, and as runBatch
  */
-export async function overRisk(risk: Risk, quantity: Quantity): Promise<Taken & { readonly sums: ByParameter }> {
+export async function overRisk(risk: Risk, quantity: Quantity): Promise<RiskValue & { readonly sums: ByParameter }> {
   const trees = treesOf(risk)
   const batches = batchesOf(risk, trees)
   await passesAgree(risk, trees, batches[0]!)

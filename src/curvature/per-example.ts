@@ -1,6 +1,6 @@
 import { gradient } from '../graph/index.ts'
 import { passesAgree } from './over-risk.ts'
-import { type ByParameter, batchesOf, type Risk, type Taken, treesOf, weightOf } from './risk.ts'
+import { type ByParameter, batchesOf, type Risk, type RiskValue, treesOf, weightOf } from './risk.ts'
 import { runBatch } from './run-batch.ts'
 
 /** A tree of a risk with the gradient of its own loss. */
@@ -22,7 +22,7 @@ export interface TreeGradient {
 export async function perExample<T>(
   risk: Risk,
   f: (example: TreeGradient) => T | Promise<T>,
-): Promise<Taken & { readonly values: readonly T[] }> {
+): Promise<RiskValue & { readonly values: readonly T[] }> {
   const trees = treesOf(risk)
   await passesAgree(risk, trees, batchesOf(risk, trees)[0]!)
   const values: T[] = []

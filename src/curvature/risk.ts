@@ -37,7 +37,7 @@ export interface SeenTrees {
 }
 
 /** What a quantity was taken over, and how; stated with every result. */
-export interface Taken {
+export interface RiskValue {
   /** The risk itself. */
   readonly risk: number
   readonly trees: number

@@ -1,4 +1,3 @@
-export type { Example } from '../objectives/index.ts'
 export { adamw } from './adamw.ts'
 export { type Clip, clipFrom } from './clip.ts'
 export { lion } from './lion.ts'
