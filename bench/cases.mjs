@@ -1,9 +1,10 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { dataCases } from './cases/data.mjs'
+import { fileCases } from './cases/files.mjs'
 
 /** Beside the checkout, or where INNATE_CASES says. */
 const shared = process.env.INNATE_CASES ?? fileURLToPath(new URL('../../shared/cases/', import.meta.url))
@@ -35,7 +36,7 @@ export const cases = {
     try {
       layOut(home)
       const only = flags.get('--only')?.split(',') ?? ['']
-      const wanted = dataCases.filter(({ name }) => only.some((begin) => name.startsWith(begin)))
+      const wanted = [...dataCases, ...fileCases].filter(({ name }) => only.some((begin) => name.startsWith(begin)))
       const rows = wanted.map((one) => {
         const { gives, ok } = one.judge(innate(home, one))
         say(`${ok ? 'right' : 'WRONG'}  ${one.name}: ${gives}`)
@@ -68,6 +69,14 @@ function layOut(home) {
     return target
   }
   lay('stories260K')
+  // A model folder that lacks weights or a config is laid over the small model.
+  for (const name of readdirSync(join(shared, 'files'))) {
+    const [from, target] = [join(shared, 'files', name), join(copy, 'files', name)]
+    const whole = readdirSync(from).some((file) => /\.gguf$|^adapter_config/.test(file))
+    const lacks = ['model.safetensors', 'config.json'].some((file) => !existsSync(join(from, file)))
+    if (!whole && lacks) cpSync(base, target, { recursive: true })
+    cpSync(from, target, { recursive: true, force: true })
+  }
   for (const name of ['chat', 'closing', 'long']) lay(name, join(shared, 'models', name))
   for (const [name, template] of Object.entries(templates))
     if (template) writeFileSync(join(lay(name, join(shared, 'models', 'chat')), 'chat_template.jinja'), template)

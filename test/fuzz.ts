@@ -80,7 +80,7 @@ export function spoilJson(text: string, choose: Choice): string {
     switch (choose.below(6)) {
       case 0:
       case 1:
-        parent[key] = choose.of(oddities)
+        parent[key] = structuredClone(choose.of(oddities))
         break
       case 2:
         delete parent[key]

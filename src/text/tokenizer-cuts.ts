@@ -16,6 +16,7 @@ interface Normalizer {
 }
 interface Model {
   readonly tokens_to_ids: ReadonlyMap<string, number>
+  readonly scores?: number[]
   bpe?(word: string): string[]
 }
 interface Decoder {
@@ -57,9 +58,11 @@ export function mendSteps(port: Port, json: Readonly<Record<string, unknown>>) {
     if (one.text_decoder) one.text_decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 }
 
-/** Characters that no token has are gone before anything is merged, where there is neither an unknown token nor bytes. */
+/** A BPE drops characters that no token has before it merges, where there is neither an unknown token nor bytes. */
 function mendModel(model: Model, json: Readonly<Record<string, unknown>>) {
-  const { type, unk_token, byte_fallback } = json.model as { type?: string; unk_token?: string | null; byte_fallback?: boolean }
+  const { type, unk_token, byte_fallback, vocab, unk_id } = json.model as Readonly<Record<string, unknown>>
+  // The unknown piece may be written in a text, where it has its own score.
+  if (type === 'Unigram' && model.scores && typeof unk_id === 'number') model.scores[unk_id] = (vocab as [string, number][])[unk_id]![1]
   if ((type ?? 'BPE') !== 'BPE' || unk_token != null || byte_fallback || !model.bpe) return
   const merged = model.bpe.bind(model)
   model.bpe = (word) => merged(Array.from(word, (letter) => (model.tokens_to_ids.has(letter) ? letter : '')).join(''))

@@ -37,13 +37,7 @@ export function lackOf(json: Readonly<Record<string, unknown>>): Lack | undefine
   for (const [field, one] of stepsOf('normalizer', json.normalizer, 'normalizers'))
     must(one.type !== 'Precompiled', `${field}.type`, 'must not be Precompiled, a table of characters', one.type)
   if (model.type === 'Unigram' && Array.isArray(model.vocab) && typeof model.unk_id === 'number') {
-    const unknown = String((model.vocab as unknown[][])[model.unk_id]?.[0])
-    must(
-      tokens.some(({ content }) => content === unknown),
-      'model.unk_id',
-      'must be an added token, too',
-      unknown,
-    )
+    must(model.unk_id >= 0 && model.unk_id < model.vocab.length, 'model.unk_id', 'must be one of its pieces', model.unk_id)
     must(!model.byte_fallback || bytePieces(json) !== undefined, 'model.byte_fallback', 'must have all 256 bytes in the vocabulary', true)
   }
   for (const [field, one] of stepsOf('pre_tokenizer', json.pre_tokenizer, 'pretokenizers')) {

@@ -113,13 +113,15 @@ function wrap(file: string, inner: HuggingFaceTokenizer, rows = Number.POSITIVE_
       throw new UserError(`${file}: must ${what}, got "${(cause as Error).message}"; ${remedy}`, { cause })
     }
   }
-  const idsOf = (text: string, special: boolean): number[] => {
-    const { ids, tokens } = attempt('put a text into tokens', () => inner.encode(text, { add_special_tokens: special }))
-    if (!bytes) return ids
-    return ids.flatMap((id: number, i: number) =>
-      model.tokens_to_ids.has(tokens[i]!) ? [id] : Array.from(Buffer.from(tokens[i]!), (byte) => bytes[byte]!),
-    )
-  }
+  const idsOf = (text: string, special: boolean): number[] =>
+    attempt('put a text into tokens', () => {
+      const { ids, tokens } = inner.encode(text, { add_special_tokens: special })
+      if (!bytes) return ids
+      const known = (piece: string) => model.tokens_to_ids.has(piece)
+      return ids.flatMap((id: number, i: number) =>
+        known(tokens[i]!) ? [id] : Array.from(Buffer.from(tokens[i]!), (byte) => bytes[byte]!),
+      )
+    })
   const highest = [...inner.get_vocab().values()].reduce((max, id) => Math.max(max, id), -1)
   return {
     vocabSize: Math.min(highest + 1, rows),
