@@ -84,8 +84,9 @@ Samples are drawn at temperature 1 from the 80 likeliest tokens.
 
 ## Texts beside it
 
-\`texts.jsonl\` holds 32 more stories that stories15m wrote, drawn in the same way with another seed, for measuring how a tuned model does on
-text that is not its own. No model has read them. They were written by a model, not by people; MIT licence, as all of this.
+\`texts.jsonl\` holds 64 more stories that stories15m wrote, drawn in the same way with another seed (the shorter ones of 89), for
+measuring how a tuned model does on text that is not its own. No model has read them. They were written by a model, not by people; MIT
+licence, as all of this.
 
 ## Limits
 

@@ -37,7 +37,8 @@ interface Measured {
 }
 
 function row(mark: string, name: string, { estimate, low, high, n }: Measured, demanded: string): string[] {
-  return [mark, name, number(estimate), `[${number(low)}, ${number(high)}]`, demanded, `${n} prompts`]
+  const what = name === 'perplexityRise' ? 'texts' : 'prompts'
+  return [mark, name, number(estimate), `[${number(low)}, ${number(high)}]`, demanded, `${n} ${what}`]
 }
 
 function number(x: number): string {
