@@ -183,7 +183,7 @@ describe('innate train', () => {
     const { code, err } = await innate('train train.json --run runs/i', stop.signal)
     expect(code).toBe(130)
     expect(err).toMatch(/stopped; go on with:\n {2}innate train train\.json --run runs\/i --resume\n$/)
-    expect((await innateJson('train train.json --run runs/i --resume')).rows).toHaveLength(20)
+    expect((await innateJson('train train.json --run runs/i --resume')).rows).toHaveLength(21)
   })
 })
 
