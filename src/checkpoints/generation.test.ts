@@ -27,6 +27,12 @@ describe('generation_config.json', () => {
     expect((await read(json)).sampling).toEqual(sampling)
   })
 
+  it('refuses an end token in config.json that is none', async () => {
+    await expect(readGeneration(join(folder, 'none'), 'config.json', { eos_token_id: 'silu' })).rejects.toThrow(
+      'config.json: eos_token_id: Invalid input, got "silu"',
+    )
+  })
+
   it('says that nothing is said of sampling, and what is not honoured', async () => {
     expect(
       (await read({ do_sample: true, typical_p: 1, num_beams: 1, suppress_tokens: [], use_cache: true, pad_token_id: 0 })).notes,

@@ -1,7 +1,7 @@
 import { access } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { readJson } from '../files/json.ts'
+import { parse, readJson } from '../files/json.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Sampling } from '../models/sampling.ts'
 
@@ -54,7 +54,7 @@ export async function readGeneration(folder: string, configFile: string, config:
     () => false,
   )
   const told: z.infer<typeof schema> = there ? await readJson(file, schema, remedy) : {}
-  const eos = told.eos_token_id ?? z.looseObject({ eos_token_id: ids }).parse(config).eos_token_id
+  const eos = told.eos_token_id ?? parse(configFile, config, z.looseObject({ eos_token_id: ids }), remedy).eos_token_id
   if (eos == null || (Array.isArray(eos) && eos.length === 0))
     throw new UserError(`${configFile}: eos_token_id must say which token ends a text, got none; add it`)
   const { eos_token_id: _, do_sample, temperature, top_k, top_p, min_p, repetition_penalty, ...others } = told
