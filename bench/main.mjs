@@ -3,9 +3,10 @@ import { cases } from './cases.mjs'
 import { dpo } from './dpo.mjs'
 import { fuzz } from './fuzz.mjs'
 import { generate } from './generate.mjs'
+import { overMemory } from './over.mjs'
 import { risk } from './risk.mjs'
 
-const benches = { cases, dpo, fuzz, generate, risk }
+const benches = { cases, dpo, fuzz, generate, over: overMemory, risk }
 const [name, ...words] = process.argv.slice(2)
 // --minutes 3 is --minutes=3.
 const flags = new Map(

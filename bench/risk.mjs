@@ -14,7 +14,7 @@ const blockSize = 500
 const even = (n) => ({ development: n, sealed: n })
 
 /** What a run looks at. `start` are the looks of npm start: prompts of the development slice and the sealed ones, completions, rounds. */
-const start = { development: 44, sealed: 76, completions: 2 }
+const start = { development: 72, sealed: 128, completions: 1 }
 const full = { sizes: [24, 44, 76, 96, 256], completions: [1, 2, 4], worlds: 10_000, before: 500, beforeSizes: [24, 76] }
 const quick = { sizes: [24, 76], completions: [1, 2], worlds: 1000, before: 100, beforeSizes: [24] }
 
