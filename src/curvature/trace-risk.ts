@@ -33,6 +33,18 @@ export function sizeOfBatch(batch: Batch): BatchSize {
  * throws  UserError for losses of another shape, for a tap that is not there, and for `wrt` that names no parameter
  */
 export function traceRisk(risk: Risk, size: BatchSize): TracedRisk {
+  // Traced once to hear which taps the loss reads: kernels stay whole around all others.
+  const read = new Set<string>()
+  traceLosses(
+    risk,
+    size,
+    () => true,
+    (name) => read.add(name),
+  )
+  return traceLosses(risk, size, (name) => read.has(name))
+}
+
+function traceLosses(risk: Risk, size: BatchSize, asks: (name: string) => boolean, onTap?: (name: string) => void): TracedRisk {
   const { policy, loss } = risk
   const rows = rowInputs(size.rows)
   const treeOf = {
@@ -40,7 +52,7 @@ export function traceRisk(risk: Risk, size: BatchSize): TracedRisk {
     token: input('treeOf.token', rows.tokens.shape, 'i32'),
   }
   const taps = new Map<string, Value>()
-  const pass = forward(policy, rows, { path: 'rows', look: (name, x) => taps.set(name, x), asks: () => true })
+  const pass = forward(policy, rows, { path: 'rows', look: (name, x) => taps.set(name, x), asks })
   const logps = tokenLogps(pass.params, pass.hidden, rows.wanted, rows.targets, policy.config)
   const { real } = pass.site
   const losses = loss({
@@ -50,6 +62,7 @@ export function traceRisk(risk: Risk, size: BatchSize): TracedRisk {
     real,
     params: pass.params,
     tap(name) {
+      onTap?.(name)
       const found = taps.get(name)
       if (found) return found
       throw new UserError(
