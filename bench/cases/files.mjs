@@ -42,5 +42,4 @@ export const fileCases = [
   greedy('tok-unigram-bytes', file('tok-unigram-bytes'), [149, 168, 229, 61, 168, 229], [], {}, file('tok-unigram-bytes/prompt.jsonl')),
   refused('tok-single-word', file('tok-single-word'), 'single_word must be false'),
   refused('tokcfg-decoder', file('tokcfg-decoder'), 'added_tokens_decoder.50257 must be the next id'),
-  'template-qwen-strip',
 ]
