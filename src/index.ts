@@ -28,7 +28,19 @@ export {
 } from './graph/index.ts'
 export { loadRecipe } from './load-recipe.ts'
 export { type CustomLoss, distil, dpo, ipo, kto, type LossTerms, nextToken, objectives, rloo, simpo } from './objectives/index.ts'
-export { at, type Edit, type EditOptions, edited, type Model, openModel, over, type See, type Site, top } from './policy/index.ts'
+export {
+  at,
+  type Edit,
+  type EditOptions,
+  edited,
+  type Model,
+  openModel,
+  over,
+  type See,
+  type Site,
+  slice,
+  top,
+} from './policy/index.ts'
 export * from './recipe/index.ts'
 export type { Verdict } from './runs/index.ts'
 export { adamw, lion, optimizers, sgd } from './train/index.ts'

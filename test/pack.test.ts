@@ -45,6 +45,7 @@ describe.skipIf(!built)(`the package${built ? '' : ' (not run here: dist is olde
         'docs/risk.md',
         'docs/sources.md',
         'docs/taps.md',
+        'docs/whitebox.md',
         'docs/report.png',
       ],
       ...['gold.ts', 'prompts.jsonl', 'recipe.ts', 'voter.ts'].map((name) => `examples/stories/${name}`),

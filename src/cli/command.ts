@@ -15,7 +15,9 @@ export interface Word<T, Given extends boolean = boolean> {
   readonly default?: T
   /** The flag may be given several times, and its values are put together. */
   readonly several?: true
-  /** True when an action can rely on a value: there is a default, or the word is a switch. */
+  /** It must be given. */
+  readonly required?: true
+  /** True when an action can rely on a value: there is a default, it must be given, or the word is a switch. */
   readonly given: Given
 }
 
@@ -40,6 +42,11 @@ export const decimal: Maker<number, Range> = (about: string, options: Range & { 
     ranged('a number', /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i, options),
     options.default,
   )
+
+/** A flag that must be given. */
+export function required<T>(word: Word<T>): Word<T, true> {
+  return { ...word, required: true, given: true }
+}
 
 /** A flag without a value. */
 export function toggle(about: string): Word<boolean, true> {
@@ -116,7 +123,7 @@ export function command<const A extends Words = Record<never, never>, const F ex
         screen.line(help(definition, args, flags, screen.width))
         return exitCodes.done
       }
-      requireAll(name, args, values)
+      requireAll(name, args, flags, values)
       const screen = createScreen({ ...streams, json: values.json === true, quiet: values.quiet === true })
       return (await action(values as ArgValues<A> & FlagValues<F>, screen, signal)) ?? exitCodes.done
     },
@@ -166,10 +173,13 @@ function parse(name: string, args: Words, flags: Words, argv: readonly string[])
   return values
 }
 
-function requireAll(name: string, args: Words, values: Record<string, unknown>) {
-  for (const [key, { about }] of Object.entries(args))
-    if (values[key] === undefined)
-      throw new UserError(`${name} ${key.toUpperCase()}: must be given (${about}), got nothing; see innate ${name} --help`)
+function requireAll(name: string, args: Words, flags: Words, values: Record<string, unknown>) {
+  const needed = [
+    ...Object.entries(args).map(([key, { about }]) => ({ key, shown: key.toUpperCase(), about })),
+    ...Object.entries(flags).flatMap(([key, { about, required }]) => (required ? [{ key, shown: `--${kebab(key)}`, about }] : [])),
+  ]
+  for (const { key, shown, about } of needed)
+    if (values[key] === undefined) throw new UserError(`${name} ${shown}: must be given (${about}), got nothing; see innate ${name} --help`)
 }
 
 function unknownFlag(name: string, given: string, known: readonly string[]): UserError {
@@ -191,9 +201,13 @@ function help(
     ...Object.entries(args).map(([key, arg]) => [key.toUpperCase(), arg] as const),
     ...Object.entries(flags).map(([key, flag]) => [`--${kebab(key)} ${flag.shown}`.trimEnd(), flag] as const),
   ]
-  const rows = described.map(([term, { about, default: d, kind }]) => [
+  const rows = described.map(([term, { about, default: d, kind, required: must }]) => [
     `  ${term}`,
-    kind === 'switch' || d === undefined || d === '' || Array.isArray(d) ? about : `${about} (default ${d})`,
+    must
+      ? `${about} (must be given)`
+      : kind === 'switch' || d === undefined || d === '' || Array.isArray(d)
+        ? about
+        : `${about} (default ${d})`,
   ])
   return [
     wrap(about, width),

@@ -1,5 +1,5 @@
 import { UserError } from '../graph/errors.ts'
-import { beginningIds } from '../preferences/index.ts'
+import { beginningIds } from '../text/index.ts'
 import { command, text } from './command.ts'
 import { flowing } from './flowing.ts'
 import { generationFlags, samplingOf } from './generation-flags.ts'

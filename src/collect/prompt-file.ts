@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Checkpoint } from '../checkpoints/index.ts'
 import { readJsonObjects } from '../files/index.ts'
 import { UserError } from '../graph/index.ts'
-import { beginningIds } from '../preferences/index.ts'
+import { beginningIds } from '../text/index.ts'
 import type { Prompt } from './prompts.ts'
 
 const row = z.union([z.looseObject({ prompt_ids: z.array(z.int().min(0)).min(1) }), z.looseObject({ prompt: z.string() })])

@@ -1,8 +1,9 @@
 import type { Checkpoint } from '../checkpoints/index.ts'
 import { UserError } from '../graph/index.ts'
-import { beginningIds, nearDuplicates } from '../preferences/index.ts'
+import { nearDuplicates } from '../preferences/index.ts'
 import { random } from '../random/index.ts'
 import type { OnPolicy, Recipe } from '../recipe/recipe.ts'
+import { beginningIds } from '../text/index.ts'
 import { checkPrompt, readPromptFile } from './prompt-file.ts'
 
 /** A prompt as text and in tokens. */

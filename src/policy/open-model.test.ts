@@ -2,7 +2,8 @@ import { expect, it } from 'vitest'
 import { expectClose } from '../../test/close.ts'
 import { tolerances } from '../../test/tolerances.ts'
 import { tensor, UserError } from '../graph/index.ts'
-import { at, openModel, top } from './open-model.ts'
+import { openModel } from './open-model.ts'
+import { at, slice, top } from './parts.ts'
 import { scoreTrees } from './score.ts'
 
 it('reads values inside, as plain data of one text, and says what is wrong', async () => {
@@ -65,6 +66,9 @@ it('parts and largest entries of what came back', () => {
   expect([...at(x, 1, 2).data]).toEqual([20, 21, 22, 23].map((i) => (i * 7) % 24))
   expect(at(x, -1, 0)).toEqual({ dtype: 'f32', shape: [4], data: x.data.subarray(12, 16) })
   expect(at(x, 1, 2, 3)).toEqual({ dtype: 'f32', shape: [], data: x.data.subarray(23, 24) })
+  expect(slice(x, 1)).toEqual({ dtype: 'f32', shape: [1, 3, 4], data: x.data.subarray(12) })
+  expect(slice(at(x, 0), -2, 9)).toEqual({ dtype: 'f32', shape: [2, 4], data: x.data.subarray(4, 12) })
+  expect(slice(x, 2, 1).shape).toEqual([0, 3, 4])
   expect(() => at(x, 2)).toThrow(UserError)
   expect(() => at(x, 0, 0, 0, 0)).toThrow(/^at: place 3 must be of an axis/)
   expect(top(at(x, 0), 2)).toEqual([

@@ -1,8 +1,8 @@
+import { frameOf } from '../text/beginning.ts'
 import type { Loaded } from './load.ts'
 import { nearDuplicates } from './near-duplicates.ts'
 import type { Labelled, Pair } from './pair.ts'
 import type { Reason } from './quarantine.ts'
-import { frameOf } from './special-tokens.ts'
 import type { Vocabulary } from './tokenise.ts'
 
 /** Smallest, middle and largest of some lengths, in tokens. */

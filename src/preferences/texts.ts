@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import { UserError } from '../graph/errors.ts'
 import { type Tree, treeLength } from '../policy/rows.ts'
-import type { ChatTemplate } from '../text/index.ts'
+import { beginningIds, type ChatTemplate, frameOf } from '../text/index.ts'
 import { countReasons, type Quarantined, type Reason } from './quarantine.ts'
 import { readRowsAs } from './read.ts'
-import { beginningIds, endedOnce, frameOf, withoutEnds } from './special-tokens.ts'
+import { endedOnce, withoutEnds } from './special-tokens.ts'
 import { talkRow, talkText } from './talk.ts'
 import { type Boundary, tokenise, type Vocabulary } from './tokenise.ts'
 

@@ -1,8 +1,9 @@
+import { beginningIds } from '../text/beginning.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
 import type { Labelled, Pair } from './pair.ts'
 import type { Reason } from './quarantine.ts'
 import type { PreferenceRow } from './read.ts'
-import { beginningIds, endedOnce, textAfterEnd } from './special-tokens.ts'
+import { endedOnce, textAfterEnd } from './special-tokens.ts'
 
 /** What tokenising needs of a model; a Checkpoint is one. */
 export interface Vocabulary {

@@ -1,8 +1,7 @@
 import { type Html, html } from './html.ts'
 import { number } from './numbers.ts'
-import { plotStyle } from './plots/style.ts'
+import { pageFrame } from './page.ts'
 import { type ReportData, readReport } from './report-data.ts'
-import { style } from './report-style.ts'
 import type { Run } from './run.ts'
 import { sections } from './sections/index.ts'
 import { judgeSaid } from './sections/judge.ts'
@@ -20,40 +19,16 @@ export async function writeReport(run: Run, options: { samples?: number } = {}):
  */
 export function renderReport(data: ReportData, among: readonly Section[] = sections): string {
   const { manifest } = data
-  const shown = among.flatMap((section) => {
-    const content = section.render(data)
-    return content ? [{ ...section, id: slug(section.name), content }] : []
+  const shown = among.flatMap(({ name, about, render }) => {
+    const content = render(data)
+    return content ? [{ name, about: typeof about === 'string' ? about : about(data), content }] : []
   })
-  return html`<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>${manifest.name}: ${headline(data).word} · Innate</title>
-<style>${{ html: `${plotStyle}${style}` }}</style>
-</head>
-<body>
-<main>
-${head(data)}
-<nav class="contents" aria-label="Contents"><ul>${shown.map(({ id, name }) => html`<li><a href="#${id}">${name}</a></li>`)}</ul></nav>
-${shown.map(({ id, name, about, content }) => {
-  const sentences = typeof about === 'string' ? about : about(data)
-  return html`<section id="${id}" aria-labelledby="${id}-name">
-<h2 id="${id}-name">${name}</h2>
-${sentences !== '' && html`<p>${sentences}</p>`}
-${content}
-</section>`
-})}
-<footer>Written by Innate ${manifest.versions.innate} from what is in the run folder. Intervals are 95 %; what they count as independent are prompts, not completions.</footer>
-</main>
-</body>
-</html>
-`.html
-}
-
-function slug(name: string): string {
-  return name.toLowerCase().replace(/[^a-z0-9]+/g, '-')
+  return pageFrame({
+    title: `${manifest.name}: ${headline(data).word}`,
+    head: head(data),
+    sections: shown,
+    footer: `Written by Innate ${manifest.versions.innate} from what is in the run folder. Intervals are 95 %; what they count as independent are prompts, not completions.`,
+  })
 }
 
 function head(data: ReportData): Html {

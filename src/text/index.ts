@@ -1,3 +1,4 @@
+export { beginningIds, type Frame, frameOf } from './beginning.ts'
 export { type ChatTemplate, chatIds, loadChatTemplate, type Message, readChatTemplate } from './chat-template.ts'
 export { type Constraint, type Follower, jsonSchema } from './json-schema.ts'
 export { type Piece, sentencePieceJson } from './sentencepiece.ts'

@@ -1,0 +1,132 @@
+import type { Checkpoint } from '../checkpoints/index.ts'
+import { logSumExp, type Tensor, tensor, UserError } from '../graph/index.ts'
+import type { DecoderConfig } from '../models/config.ts'
+import { logits } from '../models/head.ts'
+import type { Completion, Sampling } from '../models/sampling.ts'
+import { tapsNamed } from '../models/taps.ts'
+import { beginningIds } from '../text/index.ts'
+import { type Edit, type EditOptions, edited } from './edit.ts'
+import { over, type See } from './over.ts'
+import type { Policy } from './policy.ts'
+import { sampleCompletions } from './sample.ts'
+
+/** Taps to read, by names of one's own: the name of one tap, or a pattern or list of several. */
+export type Wanted = Readonly<Record<string, string>>
+
+/** What was read: one tensor for the name of one tap, tensors by tap for a pattern (`*`) or a list (`,`). */
+export type Taken<W extends Wanted> = {
+  readonly [K in keyof W]: W[K] extends `${string}*${string}` | `${string},${string}` ? Readonly<Record<string, Tensor>> : Tensor
+}
+
+/** What is known of a model besides its numbers. */
+export type ModelFacts = Omit<Checkpoint, 'params'>
+
+/** How a text is gone on with; see Sampling. */
+export type GenerateOptions = Partial<Omit<Sampling, 'eosIds' | 'tokenizer' | 'perPrompt' | 'batch' | 'onCompletion'>>
+
+/** What a model said after a text. */
+export interface Generated extends Completion {
+  readonly text: string
+}
+
+/** A model that is open to be read and edited. */
+export interface Model extends ModelFacts {
+  /** What everything else of the library takes. */
+  readonly policy: Policy
+  /** Ids that a text is read as: the tokenizer's own beginning once, also where the text writes it, and never its end. */
+  ids(text: string): readonly number[]
+  /** The vocabulary's pieces of those ids. */
+  pieces(text: string): string[]
+  /**
+   * Values inside the model as it reads a text, edits included.
+   *
+   * shape   without the axis of rows: the residual stream f32[tokens, d], heads f32[heads, tokens, …], patterns f32[heads, tokens, keys]
+   * throws  UserError for a tap that the model does not have (docs/taps.md has all), and for a text longer than the context
+   */
+  read<const W extends Wanted>(text: string, taps: W): Promise<Taken<W>>
+  read<const W extends Wanted>(texts: readonly string[], taps: W): Promise<Taken<W>[]>
+  /** Log-probability of every next token after each token of a text, f32[tokens, V], nats. */
+  logprobs(text: string): Promise<Tensor>
+  /** What the model says after a text, sampled as its generation_config.json says where no option does; the seed is 0 when left out. */
+  generate(text: string, options?: GenerateOptions): Promise<Generated>
+  /** The same model as another function; it shares the parameters, and is closed with the model it is of. */
+  with(edit: Edit, options?: EditOptions): Model
+  /** Frees everything. */
+  close(): Promise<void>
+}
+
+/** A policy with what is known of its model as a model to read and edit. */
+export function modelOf(policy: Policy, facts: ModelFacts, close: () => Promise<void>): Model {
+  const { config } = policy
+  const { tokenizer, eosIds, sampling } = facts
+  const ids = (text: string) => beginningIds(tokenizer, text).ids
+
+  async function run(text: string, see: See): Promise<Record<string, Tensor>> {
+    const read = ids(text)
+    const most = config.contextLength
+    if (read.length === 0 || read.length > most)
+      throw new UserError(
+        `read: a text must have 1 to ${most} tokens, got ${read.length}; ${read.length === 0 ? 'give some' : 'shorten it'}`,
+      )
+    // One row, exactly as long as the text, so that nothing is padding.
+    const packing = { lengths: [read.length], tokenBudget: read.length, wantedMultiple: 1 }
+    const found = await over(policy, [{ prompt: read, completions: [] }], see, { packing })
+    const plain = ({ shape, data }: Tensor) => tensor(Float32Array.from(data), shape.slice(1))
+    return Object.fromEntries(Object.entries(found).map(([tap, value]) => [tap, plain(value)]))
+  }
+
+  async function readOne<W extends Wanted>(text: string, wanted: W): Promise<Taken<W>> {
+    const names = Object.entries(wanted).map(([key, patterns]) => [key, tapsNamed(`read: ${key}`, patterns, config)] as const)
+    const values = await run(text, reader([...new Set(names.flatMap(([, taps]) => taps))]))
+    const several = (key: string) => /[*,]/.test(wanted[key]!)
+    return Object.fromEntries(
+      names.map(([key, taps]) => [key, several(key) ? Object.fromEntries(taps.map((tap) => [tap, values[tap]!])) : values[taps[0]!]!]),
+    ) as Taken<W>
+  }
+
+  async function read(text: string | readonly string[], wanted: Wanted): Promise<unknown> {
+    if (typeof text === 'string') return readOne(text, wanted)
+    const all: Taken<Wanted>[] = []
+    for (const one of text) all.push(await readOne(one, wanted))
+    return all
+  }
+
+  return {
+    ...facts,
+    config,
+    policy,
+    ids,
+    pieces: (text) => tokenizer.pieces(ids(text)),
+    read: read as Model['read'],
+    logprobs: async (text) => (await run(text, distribution(config))).logprobs!,
+    async generate(text, options = {}) {
+      const [[said]] = (await sampleCompletions(policy, [ids(text)], { seed: 0, ...sampling, ...options, eosIds, tokenizer })) as [
+        [Completion],
+      ]
+      return { ...said, text: said.text! }
+    },
+    with: (edit, options) => modelOf(edited(policy, edit, options), facts, async () => {}),
+    close,
+  }
+}
+
+/** A function that returns taps, the same one for the same taps, since programs are kept by it. */
+export function reader(taps: readonly string[]): See {
+  const key = taps.join()
+  const known = readers.get(key) ?? (({ tap }) => Object.fromEntries(taps.map((name) => [name, tap(name)])))
+  readers.set(key, known)
+  return known
+}
+const readers = new Map<string, See>()
+
+function distribution(config: DecoderConfig): See {
+  const known =
+    distributions.get(config) ??
+    (({ params, tap }) => {
+      const scores = logits(params, tap('final'), config)
+      return { logprobs: scores.sub(logSumExp(scores)) }
+    })
+  distributions.set(config, known)
+  return known
+}
+const distributions = new WeakMap<DecoderConfig, See>()

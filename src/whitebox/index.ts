@@ -1,0 +1,5 @@
+export { type Lens, type LensMap, type LensRow, lensLogps, type ReadLensOptions, readLens } from './lens.ts'
+export { lensPage } from './lens-page.ts'
+export { logitLens } from './logit-lens.ts'
+export type { Law, Method } from './method.ts'
+export { methods } from './methods.ts'
