@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import { Readable } from 'node:stream'
 import { dispatch } from '../src/cli/dispatch.ts'
 import { verbs } from '../src/cli/verbs.ts'
+import { gridWorlds } from '../src/shutdown/index.ts'
 
 /** The issue's own recipe, on the tiny model: twenty steps on forty pairs. */
 export const trainJson = {
@@ -48,6 +49,7 @@ export async function fakeFolder(): Promise<() => Promise<void>> {
   await writeRows('forty.jsonl', 40, (i) => ({ prompt: `Once ${i}`, chosen: sides[i % 5], rejected: sides[(i + 1 + (i % 3)) % 5] }))
   await writeRows('prompts.jsonl', 20, (i) => ({ prompt: `Once ${i}` }))
   await writeFile('schema.json', JSON.stringify({ type: 'object', properties: { kind: { enum: ['fox', 'bird'] } }, required: ['kind'] }))
+  await writeFile('grid.json', JSON.stringify(gridWorlds['E-A']))
   await writeFile('train.json', JSON.stringify(trainJson))
   await writeFile('align.json', JSON.stringify(alignJson))
   await writeFile('my.ts', `export default ${JSON.stringify(alignJson)}`)

@@ -12,5 +12,6 @@ export const verbs: Verbs = {
   'read lens': async () => (await import('./read-lens.ts')).readLensCommand,
   convert: async () => (await import('./convert.ts')).convert,
   report: async () => (await import('./report.ts')).report,
+  'shutdown grid': async () => (await import('./shutdown-grid.ts')).shutdownGrid,
   init: async () => (await import('./init.ts')).init,
 }
