@@ -211,7 +211,7 @@ function table({ cells }) {
           .join(' / '),
     ),
     '',
-    `### npm start: ${start.development} prompts on the development slice, ${start.sealed} sealed, ${start.completions} completions`,
+    `### npm start: ${start.development} prompts on the development slice, ${start.sealed} sealed, ${start.completions} completion${start.completions === 1 ? '' : 's'}`,
     '',
     '| law | falsely accepted | cannot tell | turned away |',
     '| --- | --- | --- | --- |',

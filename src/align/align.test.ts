@@ -284,6 +284,18 @@ describe('align', () => {
     await expect(align(tiny(`poor-${name}`, {}, { ...voter, votes }))).rejects.toThrow(message)
   })
 
+  it('refuses what no run can meet before it samples: a warmup longer than a round, a bound on too few texts', async () => {
+    const never = { ...voter, prepare: () => Promise.reject(new Error('the judge was asked')) }
+    const schedule = { name: 'linear', warmup: 50 } as const
+    const late = tiny('late', { train: { optimizer: { name: 'adamw', lr: 1e-3 }, batch: 8, schedule } })
+    await expect(align(late)).rejects.toThrow(/^train\.schedule\.warmup: must be at most the run's \d+ steps/)
+    const texts = join(folder, 'few.jsonl')
+    await writeFile(texts, Array.from({ length: 19 }, (_, i) => `${JSON.stringify({ text: `Once there were ${i}.` })}\n`).join(''))
+    const few = tiny('few', { look: { development: 4, sealed: 4, texts }, accept: { perplexityRise: atMost(0.2) } }, never)
+    await expect(align(few)).rejects.toThrow(/^accept\.perplexityRise: must be measured on 20 texts or more, got 19 usable of /)
+    expect(await readdir(folder)).not.toContain('late')
+  })
+
   it('says that a prior fights the data when its sign is wrong', async () => {
     const wrong = { goals: [{ ...vowels, direction: -1 as const }], strength: 20 }
     const { run } = await align(tiny('flipped', { prior: goalPrior(wrong), rounds: 1 }))

@@ -1,6 +1,7 @@
-import type { TextNll } from '../accept/index.ts'
+import { fewest, type TextNll } from '../accept/index.ts'
 import type { Checkpoint } from '../checkpoints/index.ts'
 import { hashFile } from '../files/index.ts'
+import { UserError } from '../graph/index.ts'
 import { type Policy, scoreTrees } from '../policy/index.ts'
 import type { Reference } from '../policy/reference.ts'
 import { loadTexts, type Text } from '../preferences/index.ts'
@@ -17,12 +18,16 @@ export interface LookTexts {
 /**
  * Reads the file of `look.texts`.
  *
- * throws  UserError as loadTexts
+ * throws  UserError as loadTexts, and where a bound is on texts that are too few to tell
  */
-export async function openLookTexts(file: string, checkpoint: Checkpoint, watch: Watch): Promise<LookTexts> {
+export async function openLookTexts(file: string, checkpoint: Checkpoint, watch: Watch, bounded = false): Promise<LookTexts> {
   const { rows, texts, quarantined, counts } = await loadTexts(file, checkpoint, { template: await loadChatTemplate(checkpoint.folder) })
   if (quarantined.length > 0)
     watch.note?.(`${file}: ${quarantined.length} of ${rows} texts can not be used (${Object.keys(counts).join(', ')})`)
+  if (bounded && texts.length < fewest)
+    throw new UserError(
+      `accept.perplexityRise: must be measured on ${fewest} texts or more, got ${texts.length} usable of ${file}, which cannot tell; give more texts, or bound forwardKl`,
+    )
   return {
     texts,
     data: { role: 'look.texts', path: file, sha256: await hashFile(file), rows, used: texts.length, quarantined: { ...counts } },

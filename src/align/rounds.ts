@@ -1,5 +1,5 @@
 import type { AskingOrder } from '../collect/ask-judge.ts'
-import { type AskedRow, pairsOf, rolloutsOf, type VotedRow, votedSchema } from '../collect/collect.ts'
+import { type AskedRow, pairsOf, pairsTrained, rolloutsOf, type VotedRow, votedSchema } from '../collect/collect.ts'
 import { type DecodeSide, decodeSides } from '../collect/decode-sides.ts'
 import { type Scale, scaleOf } from '../collect/goal-scale.ts'
 import { dealPrompts, type Prompt, type PromptParts } from '../collect/prompts.ts'
@@ -9,10 +9,12 @@ import { UserError } from '../graph/index.ts'
 import type { Text } from '../preferences/index.ts'
 import type { OnPolicy, Recipe } from '../recipe/recipe.ts'
 import { type DataFile, type Evaluation, type Parts, type Run, roundFolder } from '../runs/index.ts'
+import { checkWarmup, stepsToCome } from '../train/index.ts'
 import { alignWork, estimate, type Work } from './estimate.ts'
 import { openLookTexts } from './look-texts.ts'
 import type { Models } from './open-models.ts'
 import { throughputOf } from './throughput.ts'
+import { orderOf } from './train-into.ts'
 import { begin, type Watch } from './watch.ts'
 
 /** What the steps of align share: the recipe and its models, the prompts in parts, and what was collected so far. */
@@ -49,14 +51,18 @@ export async function openRounds(recipe: Recipe, models: Models, watch: Watch, s
       `preferences: align collects its own preferences from prompts and a judge, got a file of ${preferences.kind === 'file' ? 'pairs' : 'texts'}; use onPolicy({ prompts, judge }), or run: innate train`,
     )
   const prompts = await dealPrompts(recipe, preferences, models.checkpoint)
-  const texts = recipe.look.texts === undefined ? undefined : await openLookTexts(recipe.look.texts, models.checkpoint, watch)
+  const bounded = Object.hasOwn(recipe.accept, 'perplexityRise')
+  const texts = recipe.look.texts === undefined ? undefined : await openLookTexts(recipe.look.texts, models.checkpoint, watch, bounded)
   if (preferences.judge.kind !== 'byGoals') await preferences.judge.prepare?.()
+  const rollouts = rolloutsOf(prompts.train.length, preferences)
+  const pairs = rollouts.map((asked) => asked * pairsTrained(preferences))
+  checkWarmup(recipe.train.schedule, stepsToCome(pairs, { objective: recipe.objective, ...orderOf(recipe, 1) }))
   return {
     recipe,
     preferences,
     models,
     prompts,
-    rollouts: rolloutsOf(prompts.train.length, preferences),
+    rollouts,
     data: [await promptData(preferences, prompts), ...(texts ? [texts.data] : [])],
     ...(texts ? { texts: texts.texts } : {}),
     watch,

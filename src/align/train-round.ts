@@ -1,5 +1,5 @@
 import { rm } from 'node:fs/promises'
-import { pairsOf } from '../collect/collect.ts'
+import { pairsTrained } from '../collect/collect.ts'
 import { onDisk } from '../files/index.ts'
 import { type Run, roundFolder } from '../runs/index.ts'
 import type { LabelledRounds } from './label-rounds.ts'
@@ -14,8 +14,7 @@ export async function trainRound(rounds: Rounds, run: Run, round: number, { exam
   // The checkpoint goes when the model is whole, so a model without one is a round that was trained to its end.
   if (run.has(model) && !run.has(`${folder}/state.safetensors`)) return trainee.load(await run.path(model))
   await trainee.reset()
-  const pairsEach = preferences.trainOn === 'extremes' ? 1 : pairsOf(preferences.perPrompt, preferences.compare).length
-  const toCome = rollouts.slice(examples.length).map((prompts) => prompts * pairsEach)
+  const toCome = rollouts.slice(examples.length).map((prompts) => prompts * pairsTrained(preferences))
   await trainInto(run, recipe, models, examples, { round, folder, watch, toCome, ...(signal ? { signal } : {}) })
   signal?.throwIfAborted()
   if (toCome.length > 0) return

@@ -7,7 +7,7 @@ import type { Example, Unscored } from '../objectives/index.ts'
 import { type Labelled, labelledTree, type Pair, pairTree, type Quarantined, splitByPrompt } from '../preferences/index.ts'
 import type { FromFile, Recipe } from '../recipe/recipe.ts'
 import { type ContributionRow, contributionSchema, type DataFile, type Run, writeReport } from '../runs/index.ts'
-import { planSteps, type Trained, type Training } from '../train/index.ts'
+import { checkWarmup, planSteps, type Trained, type Training } from '../train/index.ts'
 import { estimate, trainWork, type Work } from './estimate.ts'
 import { withReference } from './examples.ts'
 import { type HeldOut, type HeldOutLabelled, heldOutLabelledSchema, heldOutSchema, measureHeldOut } from './held-out.ts'
@@ -130,7 +130,8 @@ async function openPreferences(from: FromFile, recipe: Recipe, models: Models, w
       `prior: must be left out with labelled completions, got one for ${from.pairs}; a prior is about which of two completions votes will choose`,
     )
   const shares = { train: 1 - from.heldOut, heldOut: from.heldOut }
-  const { train: trained, heldOut } = splitByPrompt(rows, shares, recipe.seed)
+  const promptText = (row: Pair | Labelled) => row.text?.prompt ?? models.checkpoint.tokenizer.decode(row.prompt)
+  const { train: trained, heldOut } = splitByPrompt(rows, promptText, shares, recipe.seed)
   if (trained.length === 0)
     throw new UserError(`preferences.heldOut: must leave pairs to train on, got ${from.heldOut} of ${rows.length} rows; lower it`)
   let made: ReturnType<typeof label> | undefined
@@ -151,7 +152,9 @@ async function openPreferences(from: FromFile, recipe: Recipe, models: Models, w
     async examples(steps) {
       const { labelled, ...rest } = await labels()
       const unscored = labelled.map((example) => ({ ...example, reference: [] }))
-      const { plan } = planSteps({ objective: recipe.objective, examples: unscored, ...orderOf(recipe, 0), epochs: 1 })
+      const order = { objective: recipe.objective, examples: unscored, ...orderOf(recipe, 0) }
+      checkWarmup(recipe.train.schedule, planSteps(order).steps)
+      const { plan } = planSteps({ ...order, epochs: 1 })
       return { examples: await withReference(unscored, models, watch, plan.slice(0, steps)), ...rest }
     },
     async heldOut() {

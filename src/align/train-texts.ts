@@ -35,7 +35,7 @@ export async function openTexts(from: FromTexts, recipe: Recipe, models: Models,
   const reasons = Object.entries(counts).map(([reason, n]) => `${n} ${reason}`)
   const aside = reasons.length > 0 ? `; ${quarantined.length} set aside (${reasons.join(', ')})` : ''
   watch.note?.(`${file}: ${texts.length} usable texts of ${rows}${aside}`)
-  const { train, kept } = splitByPrompt(texts, { train: 1 - heldOut, kept: heldOut }, recipe.seed)
+  const { train, kept } = splitByPrompt(texts, ({ prompt }) => prompt, { train: 1 - heldOut, kept: heldOut }, recipe.seed)
   if (train.length === 0)
     throw new UserError(`texts.heldOut: must leave texts to train on, got ${heldOut} of ${texts.length} rows; lower it`)
   if (heldOut > 0 && kept.length < 2) watch.note?.(`bits per byte need at least 2 texts, got ${kept.length} held out; raise texts.heldOut`)

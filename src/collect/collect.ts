@@ -44,6 +44,11 @@ export function pairUp(groups: readonly (readonly SampledText[])[], compare: OnP
   return different.map(([a, b]) => ({ prompt: a.prompt.text, promptIds: [...a.prompt.ids], a: kept(a), b: kept(b) }))
 }
 
+/** How many pairs of each prompt are trained on at most. */
+export function pairsTrained({ trainOn, perPrompt, compare }: OnPolicy): number {
+  return trainOn === 'extremes' ? 1 : pairsOf(perPrompt, compare).length
+}
+
 /** Which of so many completions are compared: each with the next, in a ring, or each with every other. */
 export function pairsOf(completions: number, compare: OnPolicy['compare']): [number, number][] {
   const places = Array.from({ length: completions }, (_, i) => i)

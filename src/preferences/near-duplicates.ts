@@ -17,7 +17,7 @@ export function nearDuplicates(texts: readonly string[]): number[][] {
   const groups = disjointGroups(texts.length)
   const byForm = new Map<string, number>()
   words.forEach((mine, i) => {
-    const form = mine.join('') || texts[i]!
+    const form = formOf(mine, texts[i]!)
     const same = byForm.get(form)
     if (same !== undefined) groups.join(same, i)
     byForm.set(form, same ?? i)
@@ -93,6 +93,15 @@ function jaccard(a: Int32Array, b: Int32Array): number {
 }
 
 /** Runs of letters, with the marks upon them, and digits. */
+/** A text after NFKC, in lower case, with letters and digits alone; itself where it has none. */
+export function plainForm(text: string): string {
+  return formOf(wordsOf(text), text)
+}
+
+function formOf(words: readonly string[], text: string): string {
+  return words.join('') || text
+}
+
 function wordsOf(text: string): string[] {
   return (
     text

@@ -1,15 +1,17 @@
 import { UserError } from '../graph/errors.ts'
 import { random } from '../random/index.ts'
+import { plainForm } from './near-duplicates.ts'
 
 /**
  * Deals examples into named parts by a hash of the prompt, so that a prompt is never in two parts and, when a file grows, stays where it was.
- * Each part keeps the order of the examples.
+ * Prompts that are equal but for case, spaces and marks are one. Each part keeps the order of the examples.
  *
  * units   shares sum to 1; a part holds about its share of the distinct prompts, not exactly
  * throws  UserError when a share is negative or the shares do not sum to 1
  */
-export function splitByPrompt<T extends { readonly prompt: readonly number[] | string }, Name extends string>(
+export function splitByPrompt<T, Name extends string>(
   examples: readonly T[],
+  promptOf: (example: T) => string,
   shares: Readonly<Record<Name, number>>,
   seed: number,
 ): Record<Name, T[]> {
@@ -19,7 +21,7 @@ export function splitByPrompt<T extends { readonly prompt: readonly number[] | s
     throw new UserError(`split: shares must be at least 0 and sum to 1, got ${JSON.stringify(shares)}; give the rest a name as well`)
   }
   const parts = Object.fromEntries(names.map((name) => [name, [] as T[]])) as Record<Name, T[]>
-  for (const example of examples) parts[partOf(names, shares, place(example.prompt, seed))].push(example)
+  for (const example of examples) parts[partOf(names, shares, place(promptOf(example), seed))].push(example)
   return parts
 }
 
@@ -33,7 +35,6 @@ function partOf<Name extends string>(names: readonly Name[], shares: Readonly<Re
 }
 
 /** A number in [0, 1) that depends on nothing but the prompt and the seed. */
-function place(prompt: readonly number[] | string, seed: number): number {
-  const name = typeof prompt === 'string' ? JSON.stringify(prompt) : prompt.join(' ')
-  return random(seed, `split/${name}`).uniform()
+function place(prompt: string, seed: number): number {
+  return random(seed, `split/${plainForm(prompt)}`).uniform()
 }

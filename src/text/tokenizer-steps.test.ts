@@ -85,6 +85,11 @@ describe('refuses by field', () => {
       'pre_tokenizer.behavior must be one of removed, isolated',
     ],
     [
+      'a way to split that is no text',
+      { ...base, pre_tokenizer: { type: 'Split', pattern: { String: ' ' }, behavior: { toString: 1 } } },
+      'pre_tokenizer.behavior must be one of removed, isolated',
+    ],
+    [
       'a Unigram whose bytes are not all there',
       (() => {
         const json = named('unigram with bytes')

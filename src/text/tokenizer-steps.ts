@@ -47,7 +47,7 @@ export function lackOf(json: Readonly<Record<string, unknown>>): Lack | undefine
     must(typeof (pattern?.String ?? pattern?.Regex) === 'string', `${field}.pattern`, 'must have a String or a Regex', one.pattern)
     const behaviours = ['removed', 'isolated', 'mergedwithprevious', 'mergedwithnext', 'contiguous']
     must(
-      behaviours.includes(String(one.behavior).toLowerCase()),
+      typeof one.behavior === 'string' && behaviours.includes(one.behavior.toLowerCase()),
       `${field}.behavior`,
       `must be one of ${behaviours.join(', ')}`,
       one.behavior,

@@ -34,13 +34,21 @@ export function planSteps(planned: Planned): { plan: readonly (readonly Example[
   const cut = (group: readonly Example[], epoch: number) =>
     joined(batches(group, batch, { seed, epoch, shuffle, ...(by ? { by } : {}) }), fewest)
   const plan = [examples, ...later].flatMap((group, k) => Array.from({ length: epochs }, (_, e) => cut(group, k * epochs + e)).flat())
-  return { plan, steps: toCome.reduce((sum, count) => sum + epochs * stepsOf(count, batch, fewest), plan.length) }
+  return { plan, steps: plan.length + stepsToCome(toCome, planned) }
 }
 
 function joined<T>(steps: T[][], fewest: number): T[][] {
   const last = steps.at(-1)
   if (steps.length < 2 || last!.length >= fewest) return steps
   return [...steps.slice(0, -2), [...steps.at(-2)!, ...last!]]
+}
+
+/** How many steps groups of so many examples take. */
+export function stepsToCome(
+  counts: readonly number[],
+  { objective, batch, epochs }: Pick<Planned, 'objective' | 'batch' | 'epochs'>,
+): number {
+  return counts.reduce((sum, count) => sum + epochs * stepsOf(count, batch, objective.kind.fewest), 0)
 }
 
 /** Steps of an epoch of so many examples. */

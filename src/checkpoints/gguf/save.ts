@@ -111,7 +111,10 @@ async function ends(
   const told = z.looseObject({ bos_token_id: z.int().nonnegative().nullish() })
   const jsonOf = async (name: string) => told.safeParse(await readJson(join(folder, name), z.unknown(), remedy).catch(() => ({}))).data
   const special = await specialTokens(folder)
-  const idOf = (name: string) => ids.get(String(special[name]))
+  const idOf = (name: string) => {
+    const token = special[name]
+    return typeof token === 'string' ? ids.get(token) : undefined
+  }
   const begin = idOf('bos_token') ?? (await jsonOf('generation_config.json'))?.bos_token_id ?? (await jsonOf('config.json'))?.bos_token_id
   const pad = idOf('pad_token')
   const template = (await findChatTemplate(folder))?.source
