@@ -36,11 +36,13 @@ MAKERS = {  # fixture: module, then what make() takes besides the folder
     "gguf-tiny": ("gguf_tiny",),
     "gguf-families": ("gguf_families",),
     "sentencepiece-tiny": ("sentencepiece_tiny",),
+    "probes": ("probes",),
+    "sae-lens": ("sae_lens_folders",),
     "peft-rslora": ("peft_variants", "rslora"),
     "peft-dora": ("peft_variants", "dora"),
     "peft-dropout": ("peft_variants", "dropout"),
 }
-PACKAGES = ["torch", "transformers", "tokenizers", "trl", "peft", "safetensors", "numpy", "sentencepiece", "gguf"]
+PACKAGES = ["torch", "transformers", "tokenizers", "trl", "peft", "safetensors", "numpy", "sentencepiece", "gguf", "scikit-learn", "concept-erasure", "sae-lens"]
 
 
 def main(names):

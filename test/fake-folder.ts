@@ -48,6 +48,7 @@ export async function fakeFolder(): Promise<() => Promise<void>> {
   const sides = [' upon a time', ' sat down', ' ran off', ' there was', ' said so']
   await writeRows('forty.jsonl', 40, (i) => ({ prompt: `Once ${i}`, chosen: sides[i % 5], rejected: sides[(i + 1 + (i % 3)) % 5] }))
   await writeRows('prompts.jsonl', 20, (i) => ({ prompt: `Once ${i}` }))
+  await writeRows('rows.jsonl', 40, (i) => ({ text: `Once ${i}${sides[i % 5]}`, label: i % 5 < 2 ? 'up' : 'down' }))
   await writeFile('schema.json', JSON.stringify({ type: 'object', properties: { kind: { enum: ['fox', 'bird'] } }, required: ['kind'] }))
   await writeFile('grid.json', JSON.stringify(gridWorlds['E-A']))
   await writeFile('train.json', JSON.stringify(trainJson))

@@ -76,6 +76,12 @@ export const tolerances = {
     why: 'of the norm of what is wanted: gradients and Hessian-vector products of llama-tiny in f32 against PyTorch in f64',
   },
   curvatureSums: { absolute: 1e-4, relative: 1e-5, why: 'gradients of size 10 in f32, of texts alone and of batches' },
+  converged: {
+    absolute: 1e-6,
+    relative: 1e-6,
+    why: 'minima of one convex function by two methods in f64, each down to its own gradient: scikit-learn stops at 1e-12 of the loss a row',
+  },
+  decomposed: { absolute: 1e-9, relative: 1e-9, why: 'eigenvectors and singular vectors in f64 by two libraries, eigenvalues well apart' },
 } as const satisfies Readonly<Record<string, Tolerance>>
 
 /** An op's own tolerance, where it states one. */

@@ -197,6 +197,7 @@ describe('align', () => {
       order: 'half' as const,
       goalScale: undefined,
       gold: undefined,
+      readBy: { policy, checkpoint },
       before,
       prompts: asked,
     }

@@ -4,7 +4,7 @@ import { type AskedRow, askedSchema, pairUp, promptsOf, type VotedRow, votedSche
 import { logpOf, sampleOf, sampleTexts, treeOf } from '../collect/sample-texts.ts'
 import { seedFor } from '../random/index.ts'
 import { type Run, roundFolder } from '../runs/index.ts'
-import { asking, countCompletion, type Rounds, restoreRound, scaleOfRounds } from './rounds.ts'
+import { asking, countCompletion, type Rounds, readGoals, restoreRound, scaleOfRounds } from './rounds.ts'
 import { begin } from './watch.ts'
 
 /** Samples one rollout's completions from the newest policy, pairs them, and has them judged; what an earlier process kept is read instead. */
@@ -16,6 +16,7 @@ export async function collectPairs(rounds: Rounds, run: Run, round: number, roll
   if (!before.some((row) => row.rollout === rollout)) {
     const rows = await samplePairs(rounds, run, round, rollout)
     const pairs = rows.map((row) => ({ a: decodeSide(row, 'a'), b: decodeSide(row, 'b') }))
+    await readGoals(rounds, rows)
     const { judge } = voted[0] ? scaleOfRounds(rounds) : scaleOfRounds(rounds, rows)
     const seed = seedFor(recipe.seed, `votes/${streamOf(round, rollout)}`)
     const answers = await askJudge(judge, pairs, { seed, order: preferences.order, ...asking(rounds, `round ${round}: judging`) })

@@ -4,7 +4,7 @@ import { labelPairs } from '../collect/label.ts'
 import type { Example } from '../objectives/index.ts'
 import type { ContributionRow } from '../runs/index.ts'
 import { withReference } from './examples.ts'
-import { type Rounds, scaleOfRounds } from './rounds.ts'
+import { type Rounds, readGoals, scaleOfRounds } from './rounds.ts'
 
 /** All pairs so far, ready to be trained on. */
 export interface LabelledRounds {
@@ -17,6 +17,7 @@ export interface LabelledRounds {
 export async function labelRounds(rounds: Rounds): Promise<LabelledRounds> {
   const { recipe, preferences, models, voted, decodeSide, watch } = rounds
   const { prior, kappa } = recipe
+  await readGoals(rounds, voted.flat())
   const { goalScale } = scaleOfRounds(rounds)
   const { soft, contribution } = labelPairs(
     voted.flat().map((row) => ({ a: decodeSide(row, 'a'), b: decodeSide(row, 'b'), votes: row.votes })),

@@ -2,8 +2,8 @@ import { sampleTexts } from '../collect/sample-texts.ts'
 import { seedFor } from '../random/index.ts'
 import { type ContributionRow, type Evaluation, type Run, roundFolder } from '../runs/index.ts'
 import { look } from './look.ts'
-import { heeding } from './open-models.ts'
-import { asking, countCompletion, type Rounds, restoreRound, scaleOfRounds } from './rounds.ts'
+import { heeding, readBy } from './open-models.ts'
+import { asking, countCompletion, type Rounds, readGoals, restoreRound, scaleOfRounds } from './rounds.ts'
 import { begin } from './watch.ts'
 
 /** Looks at a round's policy, on the development prompts or once on the sealed ones, and keeps what was seen. */
@@ -28,6 +28,7 @@ export async function lookAtRound(
     perPrompt,
     seed: seedFor(recipe.seed, `before/${which}`),
   })
+  await readGoals(rounds, rounds.voted[0] ?? [])
   const { goalScale, judge } = scaleOfRounds(rounds)
   const { evaluation, rows } = await look(
     {
@@ -39,6 +40,7 @@ export async function lookAtRound(
       order: preferences.order,
       goalScale,
       gold: recipe.gold,
+      readBy: readBy(models),
       before: referenceTexts[which],
       prompts,
       ...(rounds.texts ? { texts: rounds.texts } : {}),

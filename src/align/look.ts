@@ -14,7 +14,7 @@ import type { Checkpoint } from '../checkpoints/index.ts'
 import { type Answer, type AskingOrder, askJudge } from '../collect/ask-judge.ts'
 import type { Prompt } from '../collect/prompts.ts'
 import { logpOf, type SampledText, sampleTexts, treeOf } from '../collect/sample-texts.ts'
-import { type Goal, type GoalScale, type Judge, scaledRanges, scores } from '../goals/index.ts'
+import { type Goal, type GoalScale, type Judge, type ReadBy, readSamples, scaledRanges, scores } from '../goals/index.ts'
 import { type Policy, scoreTrees } from '../policy/index.ts'
 import type { Reference } from '../policy/reference.ts'
 import type { Text } from '../preferences/index.ts'
@@ -35,6 +35,8 @@ export interface Look {
   /** Goals of the prior and, last, the gold measure where there is one, on the scale of the reference's samples. */
   readonly goalScale: GoalScale | undefined
   readonly gold: Goal | undefined
+  /** The model that goals are read in, where they need one. */
+  readonly readBy: ReadBy
   /** Completions of each prompt by the reference at temperature 1: the other side, and what the forward KL is taken on. */
   readonly before: readonly (readonly SampledText[])[]
   readonly prompts: readonly Prompt[]
@@ -63,6 +65,8 @@ export async function look(
     ...(given.maxTokens ? { maxTokens: given.maxTokens } : {}),
     ...(given.onCompletion ? { onCompletion: given.onCompletion } : {}),
   })
+  const said = [...before.flat(), ...after.flat()].map(({ sample }) => sample)
+  await readSamples(given.goalScale?.goals ?? [], said, given.readBy, given.onBatch)
   const grouped = <T>(flat: readonly T[]) => prompts.map((_, i) => flat.slice(i * perPrompt, (i + 1) * perPrompt))
   const beside = before.flat()
   const answers =

@@ -1,5 +1,6 @@
 import { type Checkpoint, loadCheckpoint } from '../checkpoints/index.ts'
 import { type Engine, openEngine } from '../engine/index.ts'
+import type { Goal, ReadBy } from '../goals/index.ts'
 import { edited, openPolicy, openTrainee, type Policy, type Trainee } from '../policy/index.ts'
 import { openReference, type Reference } from '../policy/reference.ts'
 import { seedFor } from '../random/index.ts'
@@ -45,6 +46,16 @@ export async function openModels(
     startsAsReference: edit?.policy === edit?.reference,
     ...(signal ? { signal } : {}),
   }
+}
+
+/** The frozen model that goals are read in. */
+export function readBy({ referencePolicy, checkpoint }: Models): ReadBy {
+  return { policy: referencePolicy, checkpoint }
+}
+
+/** Every goal that a recipe measures: the prior's, and the gold measure. */
+export function goalsOf({ prior, gold }: Pick<Recipe, 'prior' | 'gold'>): Goal[] {
+  return [...(prior?.goals ?? []), ...(gold ? [gold] : [])]
 }
 
 /** What a batch of scores is followed by, so that Ctrl-C is heard there. */

@@ -5,6 +5,7 @@ import { type Scale, scaleOf } from '../collect/goal-scale.ts'
 import { dealPrompts, type Prompt, type PromptParts } from '../collect/prompts.ts'
 import type { SampledText } from '../collect/sample-texts.ts'
 import { hashFile, hashText } from '../files/index.ts'
+import { readSamples } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
 import type { Text } from '../preferences/index.ts'
 import type { OnPolicy, Recipe } from '../recipe/recipe.ts'
@@ -12,7 +13,7 @@ import { type DataFile, type Evaluation, type Parts, type Run, roundFolder } fro
 import { checkWarmup, stepsToCome } from '../train/index.ts'
 import { alignWork, estimate, type Work } from './estimate.ts'
 import { openLookTexts } from './look-texts.ts'
-import type { Models } from './open-models.ts'
+import { goalsOf, heeding, type Models, readBy } from './open-models.ts'
 import { throughputOf } from './throughput.ts'
 import { orderOf } from './train-into.ts'
 import { begin, type Watch } from './watch.ts'
@@ -130,6 +131,15 @@ export function scaleOfRounds(rounds: Rounds, first?: readonly AskedRow[]): Scal
     rows.flatMap((row) => [decodeSide(row, 'a'), decodeSide(row, 'b')]),
   )
   return rounds.scale
+}
+
+/** Lets goals that need a model read both sides of pairs in the reference, before anything is measured of them. */
+export async function readGoals(rounds: Rounds, rows: readonly AskedRow[]): Promise<void> {
+  const { recipe, models, decodeSide } = rounds
+  const goals = goalsOf(recipe)
+  if (!goals.some(({ read }) => read)) return
+  const samples = rows.flatMap((row) => [decodeSide(row, 'a'), decodeSide(row, 'b')])
+  await readSamples(goals, samples, readBy(models), heeding(models))
 }
 
 /** Advances a bar by one completion, and stops there when the run was asked to stop. */

@@ -1,7 +1,7 @@
 import { sampleTexts } from '../collect/sample-texts.ts'
-import { type Goal, type GoalScale, goalScale } from '../goals/index.ts'
+import { type Goal, type GoalScale, goalScale, readSamples } from '../goals/index.ts'
 import { random, seedFor } from '../random/index.ts'
-import { heeding, type Models } from './open-models.ts'
+import { heeding, type Models, readBy } from './open-models.ts'
 
 /** How many completions of the reference the scale of goals is taken from. */
 const enough = 128
@@ -24,8 +24,7 @@ export async function scaleOnReference(
     chosen.map((ids) => ({ ids, text: checkpoint.tokenizer.decode(ids) })),
     { seed: seedFor(seed, 'standard'), perPrompt: Math.ceil(enough / chosen.length), onCompletion: heeding(models) },
   )
-  return goalScale(
-    goals,
-    groups.flat().map(({ sample }) => sample),
-  )
+  const samples = groups.flat().map(({ sample }) => sample)
+  await readSamples(goals, samples, readBy(models), heeding(models))
+  return goalScale(goals, samples)
 }

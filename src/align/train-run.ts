@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { type Labels, labelPairs } from '../collect/label.ts'
 import { sampleOf } from '../collect/sample-texts.ts'
 import { onDisk } from '../files/index.ts'
+import { readSamples } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
 import type { Example, Unscored } from '../objectives/index.ts'
 import { type Labelled, labelledTree, type Pair, pairTree, type Quarantined, splitByPrompt } from '../preferences/index.ts'
@@ -13,7 +14,7 @@ import { withReference } from './examples.ts'
 import { type HeldOut, type HeldOutLabelled, heldOutLabelledSchema, heldOutSchema, measureHeldOut } from './held-out.ts'
 import { loadPreferences } from './load-preferences.ts'
 import { manifestOf } from './manifest.ts'
-import { type Models, openModels } from './open-models.ts'
+import { heeding, type Models, openModels, readBy } from './open-models.ts'
 import { scaleOnReference } from './scale-on-reference.ts'
 import { takeRun } from './take-run.ts'
 import { throughputOf } from './throughput.ts'
@@ -189,6 +190,8 @@ async function softLabels(pairs: readonly Pair[], recipe: Recipe, models: Models
     return { a: side(pair.chosen), b: side(pair.rejected), votes: pair.votes }
   })
   if (!recipe.prior) return labelPairs(voted, recipe.kappa)
+  const sides = voted.flatMap(({ a, b }) => [a, b])
+  await readSamples(recipe.prior.goals, sides, readBy(models), heeding(models))
   const prompts = pairs.map(({ prompt }) => prompt)
   return labelPairs(voted, recipe.kappa, {
     prior: recipe.prior,

@@ -18,6 +18,7 @@ export const init = command({
       'prompts.jsonl': jsonLines(prompts().map((prompt) => ({ prompt }))),
       'train.json': `${JSON.stringify(trainRecipe, null, 2)}\n`,
       'pairs.jsonl': jsonLines(pairs()),
+      'rows.jsonl': jsonLines(rows()),
       'schema.json': `${JSON.stringify(schema, null, 2)}\n`,
     }
     const there = Object.keys(files).filter((name) => existsSync(join(folder, name)))
@@ -37,6 +38,7 @@ export const init = command({
       [join(folder, 'prompts.jsonl'), 'its prompts'],
       [join(folder, 'train.json'), 'training once, on pairs you have'],
       [join(folder, 'pairs.jsonl'), 'a few pairs, as an example of the form'],
+      [join(folder, 'rows.jsonl'), 'texts with a label, for read probe'],
       [join(folder, 'schema.json'), 'a JSON schema, for sample --json-schema'],
     ])
     screen.note(`\nRead my.ts, change what you like, then: innate align ${join(folder, 'my.ts')}`)
@@ -66,6 +68,14 @@ function pairs(): { prompt: string; chosen: string; rejected: string }[] {
   return prompts()
     .slice(0, 48)
     .map((prompt, i) => ({ prompt, chosen: ` ${liked[i % 3]}`, rejected: ` ${disliked[(i + (i % 2)) % 3]}` }))
+}
+
+/** Both ends of every pair, with which they are. */
+function rows(): { text: string; label: string }[] {
+  return pairs().flatMap(({ prompt, chosen, rejected }) => [
+    { text: prompt + chosen, label: 'liked' },
+    { text: prompt + rejected, label: 'disliked' },
+  ])
 }
 
 function jsonLines(rows: readonly object[]): string {

@@ -11,6 +11,7 @@ export const verbs: Verbs = {
   'pairs check': async () => (await import('./pairs-check.ts')).pairsCheck,
   'read lens': async () => (await import('./read-lens.ts')).readLensCommand,
   convert: async () => (await import('./convert.ts')).convert,
+  'read probe': async () => (await import('./read-probe.ts')).readProbeCommand,
   report: async () => (await import('./report.ts')).report,
   'shutdown grid': async () => (await import('./shutdown-grid.ts')).shutdownGrid,
   init: async () => (await import('./init.ts')).init,

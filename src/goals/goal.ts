@@ -1,4 +1,6 @@
+import type { Checkpoint } from '../checkpoints/index.ts'
 import { UserError } from '../graph/errors.ts'
+import type { Policy } from '../policy/index.ts'
 
 /** One completion as goals and judges see it: text, never tensors. */
 export interface Sample {
@@ -21,8 +23,21 @@ export interface Goal {
   readonly range?: readonly [low: number, high: number]
   /** The words the measure looks for, if it has a lexicon: a gold measure must share none of them. */
   readonly words?: ReadonlySet<string>
+  /** Where the measure needs a model: reads samples in the frozen reference before anything is measured of them. */
+  readonly read?: (samples: readonly Sample[], by: ReadBy, onBatch?: () => void) => Promise<void>
   /** Values one can check by hand; goals.test.ts reads them. */
   readonly known?: readonly Known[]
+}
+
+/** The frozen reference model, as goals read samples in it. */
+export interface ReadBy {
+  readonly policy: Policy
+  readonly checkpoint: Pick<Checkpoint, 'name' | 'hash' | 'tokenizer'>
+}
+
+/** Lets every goal that needs a model read samples in it; a sample it has read before costs nothing. */
+export async function readSamples(goals: readonly Goal[], samples: readonly Sample[], by: ReadBy, onBatch?: () => void): Promise<void> {
+  for (const { read } of goals) await read?.(samples, by, onBatch)
 }
 
 export interface Known {
