@@ -49,7 +49,7 @@ type LogRatios = (trees: readonly Tree[]) => Promise<readonly number[]>
 export async function logRatioMeasures(logRatios: LogRatios, rows: readonly (Pair | Labelled)[]): Promise<Measured> {
   const labelled = rows.filter((row): row is Labelled => 'label' in row)
   if (labelled.length > 0) return ofLabelled(logRatios, labelled)
-  const pairs = rows.filter((row): row is Pair => 'chosen' in row)
+  const pairs = rows.filter((row): row is Pair => 'chosen' in row && !row.gap)
   const decided = pairs.filter(({ votes: [a, b] }) => a !== b).map(byVotes)
   const ties = pairs.length - decided.length
   const prompts = byPrompt(decided)

@@ -36,10 +36,20 @@ export async function loadPreferences(
   const { rows, examples, quarantined, counts } = loaded
   const reasons = Object.entries(counts).map(([reason, n]) => `${n} ${reason}`)
   const aside = reasons.length > 0 ? `; ${quarantined.length} set aside (${reasons.join(', ')})` : ''
-  watch.note?.(`${path}: ${examples.length} usable rows of ${rows}${aside}`)
+  const gaps = examples.filter((row) => 'gap' in row).length
+  const without = gaps > 0 ? `; ${gaps} are gaps, without a preference` : ''
+  watch.note?.(`${path}: ${examples.length} usable rows of ${rows}${without}${aside}`)
   return {
     rows: examples,
     quarantined,
-    data: { role: 'preferences', path, sha256: await hashFile(path), rows, used: examples.length, quarantined: { ...counts } },
+    data: {
+      role: 'preferences',
+      path,
+      sha256: await hashFile(path),
+      rows,
+      used: examples.length,
+      quarantined: { ...counts },
+      ...(gaps > 0 ? { gaps } : {}),
+    },
   }
 }

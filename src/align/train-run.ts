@@ -4,7 +4,7 @@ import { sampleOf } from '../collect/sample-texts.ts'
 import { onDisk } from '../files/index.ts'
 import { readSamples } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
-import type { Example, Unscored } from '../objectives/index.ts'
+import { type Example, keepGaps, type PairObjective, type Unscored } from '../objectives/index.ts'
 import { type Labelled, labelledTree, type Pair, pairTree, type Quarantined, splitByPrompt } from '../preferences/index.ts'
 import type { FromFile, Recipe } from '../recipe/recipe.ts'
 import { type ContributionRow, contributionSchema, type DataFile, type Run, writeReport } from '../runs/index.ts'
@@ -41,6 +41,8 @@ export interface TrainedRun extends Trained {
   readonly heldOut?: HeldOut | HeldOutLabelled | HeldOutTexts
   /** Rows of the file that could not be used, by reason; each is in quarantine.jsonl. */
   readonly quarantined: Readonly<Record<string, number>>
+  /** Pairs without a preference, where there are some. */
+  readonly gaps?: number
   /** With a prior: what it and what the votes put into the labels. */
   readonly contribution?: ContributionRow
 }
@@ -65,7 +67,8 @@ export interface TrainingSource {
  *
  * throws  UserError for what is wrong with recipe or files
  */
-export async function trainRun(recipe: Recipe, options: TrainRunOptions = {}): Promise<TrainedRun> {
+export async function trainRun(given: Recipe, options: TrainRunOptions = {}): Promise<TrainedRun> {
+  const recipe = given.gap ? { ...given, objective: keepGaps(given.objective as PairObjective, given.gap.weight) } : given
   const { watch = {}, signal, resume, maxSteps, command = 'trainRun(recipe)' } = options
   const { preferences } = recipe
   if (preferences.kind === 'onPolicy')
@@ -94,7 +97,14 @@ export async function trainRun(recipe: Recipe, options: TrainRunOptions = {}): P
       ...(maxSteps ? { maxSteps } : {}),
       ...(measure ? { measure } : {}),
     })
-    const found = { done, steps, run: run.folder, quarantined: data.quarantined, ...(contribution ? { contribution } : {}) }
+    const found = {
+      done,
+      steps,
+      run: run.folder,
+      quarantined: data.quarantined,
+      ...(data.gaps ? { gaps: data.gaps } : {}),
+      ...(contribution ? { contribution } : {}),
+    }
     if (done < steps) return found
     const model = await run.path('model')
     await onDisk(model, 4 * trainee.trained, () => trainee.save(model))
@@ -133,6 +143,11 @@ async function openPreferences(from: FromFile, recipe: Recipe, models: Models, w
   const shares = { train: 1 - from.heldOut, heldOut: from.heldOut }
   const promptText = (row: Pair | Labelled) => row.text?.prompt ?? models.checkpoint.tokenizer.decode(row.prompt)
   const { train: trained, heldOut } = splitByPrompt(rows, promptText, shares, recipe.seed)
+  const votedOn = trained.some((row) => !('gap' in row))
+  if (trained.length > 0 && !votedOn && !recipe.gap)
+    throw new UserError(
+      `${from.pairs}: must have pairs with a preference, got ${trained.length} gaps, which train nothing; add votes, or gap.weight`,
+    )
   if (trained.length === 0)
     throw new UserError(`preferences.heldOut: must leave pairs to train on, got ${from.heldOut} of ${rows.length} rows; lower it`)
   let made: ReturnType<typeof label> | undefined
@@ -177,8 +192,16 @@ async function label(
   const singles = rows.filter((row): row is Labelled => 'label' in row)
   if (singles.length > 0) return { labelled: singles.map((row) => ({ tree: labelledTree(row), label: row.label ? 1 : 0 })) }
   const pairs = rows.filter((row): row is Pair => 'chosen' in row)
-  const { soft, contribution } = await softLabels(pairs, recipe, models)
-  const labelled = pairs.flatMap((pair, i) => recipe.objective.kind.ofPair!({ tree: pairTree(pair), label: soft[i]! }))
+  const voted = pairs.filter(({ gap }) => !gap)
+  const { soft, contribution } = await softLabels(voted, recipe, models)
+  const label = new Map(voted.map((pair, i) => [pair, soft[i]!]))
+  // Without a weight a gap is nothing to train on; its order never gives a gradient.
+  const used = recipe.gap ? pairs : voted
+  const labelled = used.flatMap((pair) =>
+    pair.gap
+      ? [{ tree: pairTree(pair), label: 0.5, gap: true }]
+      : recipe.objective.kind.ofPair!({ tree: pairTree(pair), label: label.get(pair)! }),
+  )
   return { labelled, ...(contribution ? { contribution } : {}) }
 }
 

@@ -34,13 +34,14 @@ export const train = command({
     const result = await keepingRun('train', again, { screen, watch, signal }, (watching) =>
       trainRun(recipe, { watch: watching, signal, resume, command, ...(maxSteps ? { maxSteps } : {}) }),
     )
-    const { run, model, done, steps, quarantined, heldOut, contribution } = result
+    const { run, model, done, steps, quarantined, gaps, heldOut, contribution } = result
     if (contribution) screen.note(contributionLine(contribution))
     screen.emit({
       run,
       model: model ?? null,
       steps: done,
       quarantined,
+      ...(gaps ? { gaps } : {}),
       ...(heldOut ? { heldOut } : {}),
       ...(contribution ? { contribution } : {}),
     })

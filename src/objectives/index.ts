@@ -2,12 +2,13 @@ import { UserError } from '../graph/index.ts'
 import { distil } from './distil.ts'
 import { distillation, distillationLoss } from './distillation.ts'
 import { dpo } from './dpo.ts'
+import { keepGaps } from './gaps.ts'
 import { ipo } from './ipo.ts'
 import { kto } from './kto.ts'
 import { labelled, labelledLoss } from './labelled.ts'
 import { nextToken } from './next-token.ts'
 import type { Objective } from './objective.ts'
-import { pairLosses, pairs, preferenceLoss } from './pairs.ts'
+import { type PairObjective, pairLosses, pairs, preferenceLoss } from './pairs.ts'
 import { rewardLoss, rewards } from './rewards.ts'
 import { rloo } from './rloo.ts'
 import { simpo } from './simpo.ts'
@@ -19,7 +20,23 @@ export type { Example, Kind, Need, Objective, Scored, Unscored } from './objecti
 export { bound, type Params, type Settings, settle } from './params.ts'
 export { type Side, type Sides, side } from './side.ts'
 export type { Inside, LossTerms, OwnTokens, Tokens } from './terms.ts'
-export { distil, distillationLoss, dpo, ipo, kto, labelledLoss, nextToken, pairLosses, preferenceLoss, rewardLoss, rloo, simpo, tokenLoss }
+export {
+  distil,
+  distillationLoss,
+  dpo,
+  ipo,
+  keepGaps,
+  kto,
+  labelledLoss,
+  nextToken,
+  type PairObjective,
+  pairLosses,
+  preferenceLoss,
+  rewardLoss,
+  rloo,
+  simpo,
+  tokenLoss,
+}
 
 /** Every objective by name. */
 export const objectives = { dpo, ipo, simpo, kto, nextToken, rloo, distil }

@@ -25,6 +25,8 @@ export interface Example {
   readonly label: number
   /** Of a group: the reward of each completion. */
   readonly rewards?: readonly number[]
+  /** A pair whose voter has no preference, which is not a tie: its order gives no gradient. */
+  readonly gap?: boolean
   /** With a teacher, of each token to learn: 1 where its distribution is learned, 0 where the token itself is. Default 1. */
   readonly trust?: readonly number[]
 }

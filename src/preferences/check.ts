@@ -49,6 +49,9 @@ export interface Check {
   }
   /** Pairs: votes for either side. Unpaired: rows with either label. */
   readonly votes: { readonly chosen: number; readonly rejected: number }
+  /** Pairs of which the voter has as many votes for either side, and pairs without a preference. */
+  readonly ties?: number
+  readonly gaps?: number
   /** Pairs only: how often the chosen side is the longer one, ties counted half. Far from ½, length alone tells the sides apart. */
   readonly chosenLonger?: number
   /** The first usable row, token by token. */
@@ -95,6 +98,8 @@ export function checkPreferences(loaded: Loaded<Pair> | Loaded<Labelled>, { toke
     },
     votes: votesOf(examples),
     ...(pairs.length > 0 && {
+      ties: pairs.filter(({ votes: [a, b], gap }) => a === b && !gap).length,
+      gaps: pairs.filter(({ gap }) => gap).length,
       chosenLonger: mean(pairs.map(({ chosen, rejected }) => (Math.sign(chosen.length - rejected.length) + 1) / 2)),
     }),
     example: truthOf(examples[0]!, tokenizer),

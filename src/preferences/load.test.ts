@@ -66,7 +66,7 @@ describe('loadPairs', () => {
       "prompt: must be text, got a list of messages; write it out with the model's chat template",
       'prompt_ids.1: expected int, got number',
       'this must be a pair, got an unpaired row',
-      'votes must be two finite numbers ≥ 0, not both 0, got [0,0]',
+      'votes must be two finite numbers ≥ 0, not both 0, got [0,0]; where nobody has a preference, add "gap": true',
       "ids must be below the vocabulary's 257, got 9999",
       'the prompt must have at least one token, got none',
       'chosen must have text, got none',

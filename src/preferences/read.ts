@@ -4,13 +4,14 @@ import type { Quarantined, Reason } from './quarantine.ts'
 
 const ids = z.array(z.int().nonnegative())
 const votes = z.unknown().optional()
+const gap = z.unknown().optional()
 
 /** Pairs as text, pairs already tokenised as TRL writes them, and unpaired text; other columns are left alone. */
 const pairText = z
-  .object({ prompt: z.string(), chosen: z.string(), rejected: z.string(), votes })
+  .object({ prompt: z.string(), chosen: z.string(), rejected: z.string(), votes, gap })
   .transform((row) => ({ form: 'pairText' as const, ...row }))
 const pairIds = z
-  .object({ prompt_ids: ids, chosen_ids: ids, rejected_ids: ids, votes })
+  .object({ prompt_ids: ids, chosen_ids: ids, rejected_ids: ids, votes, gap })
   .transform((row) => ({ form: 'pairIds' as const, ...row }))
 const labelledText = z
   .object({ prompt: z.string(), completion: z.string(), label: z.boolean() })

@@ -58,9 +58,10 @@ function duplicates({ duplicates: { rows, prompts, swapped, nearPrompts } }: Che
   return `${count(rows)} rows repeat an earlier one, ${count(prompts)} share an earlier prompt${against}${near}`
 }
 
-function votes({ kind, votes: { chosen, rejected } }: Check): string {
+function votes({ kind, votes: { chosen, rejected }, ties = 0, gaps = 0 }: Check): string {
+  const even = [ties > 0 && `${count(ties)} ties`, gaps > 0 && `${count(gaps)} gaps`].filter(Boolean).join(', ')
   return kind === 'pairs'
-    ? `${count(chosen)} for chosen, ${count(rejected)} for rejected`
+    ? `${count(chosen)} for chosen, ${count(rejected)} for rejected${even && `; ${even}`}`
     : `${count(chosen)} wanted, ${count(rejected)} unwanted`
 }
 

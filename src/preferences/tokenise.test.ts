@@ -154,6 +154,8 @@ describe('tokenise', () => {
     ['bad votes', pair('ab', 'c', 'd', [1]), {}, 'got [1]'],
     ['bad votes', pair('ab', 'c', 'd', 'many'), {}, 'got "many"'],
     ['bad votes', pair('ab', 'c', 'd', null), {}, 'got null'],
+    ['bad votes', Object.assign(pair('ab', 'c', 'd', [1, 1]), { gap: true }), {}, 'votes of a gap must be [0,0], got [1,1]'],
+    ['bad votes', Object.assign(pair('ab', 'c', 'd', [0, 0]), { gap: 'yes' }), {}, 'gap must be true or left out'],
     ['bad votes', pair('ab', 'c', 'd', [Infinity, 1]), {}, 'two finite numbers'],
   ])('sets aside: %s', (reason, row, options, says) => {
     const done = tokenise(row, 0, fakeVocabulary(), options)

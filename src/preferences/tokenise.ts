@@ -45,19 +45,14 @@ export type Tokenised =
  *         we append its id, which a tokenizer that knows it as a special token gives as well
  */
 export function tokenise(row: PreferenceRow, number: number, vocabulary: Vocabulary, options: Tokenising = {}): Tokenised {
-  const votes = row.form === 'labelledText' ? undefined : readVotes(row.votes)
-  if (votes === null) {
-    return {
-      reason: 'bad votes',
-      detail: `votes must be two finite numbers ≥ 0, not both 0, got ${JSON.stringify((row as { votes: unknown }).votes)}`,
-    }
-  }
+  const read = row.form === 'labelledText' ? {} : readVotes(row)
+  if ('detail' in read) return { reason: 'bad votes', detail: read.detail }
   const cut = row.form === 'pairIds' ? verbatim(row) : cutText(row, vocabulary, options.boundary ?? 'strict')
   if ('reason' in cut) return cut
   const problem = problemWith(cut, vocabulary, options)
   if (problem) return problem
   const { prompt, sides, trimmed, endTokens, begins, ends } = cut
-  const example = build(row, number, prompt, sides, votes)
+  const example = build(row, number, prompt, sides, read)
   return { example, trimmed, endTokens, begins, ends }
 }
 
@@ -146,22 +141,36 @@ function build(
   number: number,
   prompt: readonly number[],
   sides: readonly (readonly number[])[],
-  votes: Pair['votes'] | undefined,
+  { votes = [1, 0], gap }: { votes?: Pair['votes']; gap?: true },
 ): Pair | Labelled {
   if (row.form === 'labelledText') {
     return { row: number, prompt, completion: sides[0]!, label: row.label, text: { prompt: row.prompt, completion: row.completion } }
   }
-  const pair: Pair = { row: number, prompt, chosen: sides[0]!, rejected: sides[1]!, votes: votes ?? [1, 0] }
+  const pair: Pair = { row: number, prompt, chosen: sides[0]!, rejected: sides[1]!, votes, ...(gap ? { gap } : {}) }
   return row.form === 'pairIds' ? pair : { ...pair, text: { prompt: row.prompt, chosen: row.chosen, rejected: row.rejected } }
 }
 
-/** The votes of a row, undefined when it has none, null when they are no votes. */
-function readVotes(votes: unknown): Pair['votes'] | undefined | null {
-  if (votes === undefined) return undefined
-  if (!Array.isArray(votes) || votes.length !== 2) return null
-  const [a, b] = votes as [unknown, unknown]
-  if (typeof a !== 'number' || typeof b !== 'number' || a < 0 || b < 0 || a + b === 0 || !Number.isFinite(a + b)) return null
-  return [a, b]
+/** The votes of a row, where it has some; a gap has none, and says so, so that it cannot be taken for a tie. */
+function readVotes({
+  votes,
+  gap,
+}: {
+  readonly votes?: unknown
+  readonly gap?: unknown
+}): { votes?: Pair['votes']; gap?: true } | { detail: string } {
+  if (gap !== undefined && typeof gap !== 'boolean') return { detail: `gap must be true or left out, got ${JSON.stringify(gap)}` }
+  const numbers = Array.isArray(votes) && votes.length === 2 && votes.every((x) => typeof x === 'number' && Number.isFinite(x) && x >= 0)
+  const [a, b] = numbers ? (votes as [number, number]) : []
+  if (gap)
+    return votes === undefined || a! + b! === 0
+      ? { votes: [0, 0], gap: true }
+      : { detail: `votes of a gap must be [0,0], got ${JSON.stringify(votes)}; a tie has votes and no gap` }
+  if (votes === undefined) return {}
+  if (!(a! + b! > 0))
+    return {
+      detail: `votes must be two finite numbers ≥ 0, not both 0, got ${JSON.stringify(votes)}${a! + b! === 0 ? '; where nobody has a preference, add "gap": true' : ''}`,
+    }
+  return { votes: [a!, b!] }
 }
 
 function commonPrefix(a: readonly number[], b: readonly number[]): number {

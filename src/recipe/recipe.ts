@@ -1,7 +1,7 @@
 import { commandJudge, type Goal, type GoalPrior, goalPrior, goals, type Judge, votesFile } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
 import type { Lora } from '../models/index.ts'
-import { type CustomLoss, type Objective, objectiveFrom, objectives } from '../objectives/index.ts'
+import { type CustomLoss, keepGaps, type Objective, objectiveFrom, objectives, type PairObjective } from '../objectives/index.ts'
 import type { Edit, EditOptions } from '../policy/index.ts'
 import type { Bound } from '../runs/index.ts'
 import { type Course, type Optimizer, optimizerFrom, scheduleFrom } from '../train/index.ts'
@@ -87,6 +87,8 @@ export interface Recipe {
   readonly prior?: GoalPrior
   /** How many votes the posterior's opinion of a pair is worth beside the pair's own votes. */
   readonly kappa: number
+  /** How strongly a pair without a preference keeps its log-ratio where the reference has it. */
+  readonly gap?: { readonly weight: number }
   readonly preferences: FromFile | FromTexts | OnPolicy
   /** 2. */
   readonly objective: Objective
@@ -133,7 +135,7 @@ export function recipe(input: RecipeInput): Recipe {
   if (typeof input === 'object' && input !== null && checked in input) return input as unknown as Recipe
   const parsed = recipeSchema.safeParse(input)
   if (!parsed.success) throw recipeError(input, parsed.error)
-  const { prior, preferences, texts, objective, train, loss, gold, run, look, stop, fresh, edit, ...rest } = parsed.data
+  const { prior, gap, preferences, texts, objective, train, loss, gold, run, look, stop, fresh, edit, ...rest } = parsed.data
   if (preferences && texts)
     throw new UserError('texts: must be left out where there are preferences, got both; train on the texts first, in a recipe of their own')
   if (!preferences && !texts)
@@ -143,6 +145,7 @@ export function recipe(input: RecipeInput): Recipe {
     ...(fresh ? { fresh } : {}),
     ...(edit ? { edit: editOf(edit) } : {}),
     ...(prior ? { prior: priorOf(prior) } : {}),
+    ...(gap ? { gap } : {}),
     preferences: sourceOf(preferences, texts),
     objective: objectiveOf(objective ?? { name: texts ? 'nextToken' : 'dpo' }),
     ...(loss ? { loss } : {}),
@@ -178,8 +181,9 @@ export function judgeByGoals(weights: Readonly<Record<string, number>>): JudgeBy
 }
 
 /** Texts are learned token by token, preferences are not. */
-function checkKinds({ preferences, objective, prior, fresh, train }: Recipe) {
+function checkKinds({ preferences, objective, prior, fresh, train, gap }: Recipe) {
   const texts = preferences.kind === 'texts'
+  if (gap) keepGaps(objective as PairObjective, gap.weight)
   if (objective.kind.reads.length === 0)
     throw new UserError(
       `objective.name: must be an objective that a recipe has data for, got ${objective.name}; give its examples to train() of innate/train`,
@@ -201,6 +205,7 @@ function checkKinds({ preferences, objective, prior, fresh, train }: Recipe) {
 
 /** What fields say of each other, so that a run does not find it out after its first round. */
 function checkOnPolicy(made: Recipe, preferences: OnPolicy) {
+  if (made.gap) throw new UserError('gap: must be left out where a judge is asked, got one; a file of pairs has gaps, as "gap": true')
   const { objective, prior, gold } = made
   if (objective.kind.sides !== 2)
     throw new UserError(

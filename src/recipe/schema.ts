@@ -107,6 +107,7 @@ export const recipeSchema = z.strictObject({
   fresh: z.boolean().optional(),
   edit: z.union([edit, editSchema]).optional(),
   prior: z.union([value<GoalPrior>((x) => 'bits' in x, 'goalPrior(…)'), priorSchema]).optional(),
+  gap: z.strictObject({ weight: above0 }).optional(),
   kappa: z.number().min(0).default(1),
   preferences: z.union([fromFile, fromPolicy]).optional(),
   texts: textsSchema.optional(),

@@ -178,6 +178,8 @@ export const dataSchema = z.object({
   used: z.int().min(0),
   /** Rows set aside, by reason. */
   quarantined: z.record(z.string(), z.int().min(0)).default({}),
+  /** Pairs without a preference, where there are some. */
+  gaps: z.exactOptional(z.int().positive()),
   /** Prompts: groups of near duplicates, each kept in one part, and how many prompts are in one. */
   nearDuplicates: z.exactOptional(z.object({ groups: z.int().min(0), prompts: z.int().min(0) })),
 })

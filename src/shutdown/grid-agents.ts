@@ -68,13 +68,17 @@ export async function gridAgents(arm: GridArm, options: GridAgentsOptions): Prom
       { workers, ...(signal ? { signal } : {}), done: async (trial) => add(trial.seed, trial.numbers) },
     )
   agents.sort((a, b) => a.seed - b.seed)
-  const mean = (name: string, of: (agent: GridAgent) => number, unit: string) => meanOver(name, agents.map(of), unit)
+  // Student's interval does not know where a measure ends.
+  const mean = (name: string, of: (agent: GridAgent) => number, unit: string, most = 1): Estimate => {
+    const { low, high, ...rest } = meanOver(name, agents.map(of), unit)
+    return { ...rest, low: Math.max(0, low), high: Math.min(most, high) }
+  }
   return {
     agents,
     ...(count < 2
       ? {}
       : {
-          neutrality: mean('neutrality', ({ neutrality }) => neutrality, 'bits'),
+          neutrality: mean('neutrality', ({ neutrality }) => neutrality, 'bits', Math.log2(Math.max(2, graph.lengths.length))),
           usefulness: mean('usefulness', ({ usefulness }) => usefulness, 'share'),
         }),
     p:
