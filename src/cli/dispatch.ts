@@ -1,6 +1,7 @@
 import { closestMatch } from 'leven'
 import { ShapeError, UserError } from '../graph/errors.ts'
 import { type Command, exitCodes } from './command.ts'
+import { exitNow } from './exit-now.ts'
 import { columns, type Source, type Stream } from './screen.ts'
 
 /** A verb's command, loaded when it is asked for, so that `--help` does not wait for an engine. */
@@ -79,12 +80,12 @@ async function overview(verbs: Verbs, width = 100): Promise<string> {
 }
 
 /**
- * An abort signal that Ctrl-C sets once. A second Ctrl-C ends the process within a second, which loses nothing that was saved before: it
- * dies of the signal, which a shell reports as 130. `process.exit` would end the engine's thread in the middle of its work, and that aborts.
+ * An abort signal that Ctrl-C sets once. A second Ctrl-C ends the process within a second, which loses nothing that was saved before.
  */
 export function interruption(say: (line: string) => void): AbortSignal {
   const controller = new AbortController()
   let pressed = 0 // again
+  const die = () => exitNow(exitCodes.interrupted)
   const stop = () => {
     if (controller.signal.aborted) return pressed++ > 0 ? die() : void setTimeout(die, 1000).unref()
     say('stopping at the next step; Ctrl-C again stops within a second, which loses nothing that was saved')
@@ -93,10 +94,4 @@ export function interruption(say: (line: string) => void): AbortSignal {
   process.on('SIGINT', stop)
   process.on('SIGTERM', stop)
   return controller.signal
-}
-
-function die() {
-  if (process.platform === 'win32') process.exit(exitCodes.interrupted)
-  process.removeAllListeners('SIGINT')
-  process.kill(process.pid, 'SIGINT')
 }
