@@ -67,11 +67,16 @@ export function writeRows(file: string, count: number, row: (i: number) => objec
   return writeFile(file, Array.from({ length: count }, (_, i) => `${JSON.stringify(row(i))}\n`).join(''))
 }
 
+/** The words of a command line; single quotes hold one together. */
+function wordsOf(line: string): string[] {
+  return (line.match(/(?:[^\s']|'[^']*')+/g) ?? []).map((word) => word.replaceAll("'", ''))
+}
+
 /** Runs one command line in this process; what is `typed` comes to it as through a pipe. */
 export async function innate(line: string, signal?: AbortSignal, typed = 'Once upon a time\n') {
   const text = { out: '', err: '' }
   const stream = (name: 'out' | 'err') => ({ write: (more: string) => (text[name] += more) })
-  const code = await dispatch(line.split(' '), verbs, {
+  const code = await dispatch(wordsOf(line), verbs, {
     out: stream('out'),
     err: stream('err'),
     source: Readable.from([typed]),

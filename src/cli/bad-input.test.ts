@@ -54,6 +54,24 @@ const mistakes: [string, string, object | undefined, RegExp][] = [
     from('long-prompts.jsonl'),
     /long-prompts\.jsonl:5: .* of 256 tokens, got \d+ tokens; shorten it/,
   ],
+  [
+    'texts of a patch that differ in tokens',
+    "read patch --clean 'The girl' --corrupted 'The little boy' --answer ' her' --wrong ' his'",
+    undefined,
+    /corrupted: must have as many tokens as the clean text, got 4 and 3; change words/,
+  ],
+  [
+    'an answer of several tokens',
+    "read patch --clean 'The girl' --corrupted 'The boy' --answer ' her own' --wrong ' his'",
+    undefined,
+    /answer: must be one token after the text, got " her own", which is read as "▁her" "▁own"; choose/,
+  ],
+  [
+    'two texts with one metric',
+    "read patch --clean 'The girl' --corrupted 'The girl' --answer ' her' --wrong ' his'",
+    undefined,
+    /must differ in the logit difference of the answers, got .* for both; choose texts/,
+  ],
   ['too few prompts', 'align a.json', { ...alignJson, look: {} }, /256 sealed prompts, 96 for development .* got 20 distinct ones; add/],
   [
     'no usable pair',

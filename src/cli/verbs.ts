@@ -9,6 +9,7 @@ export const verbs: Verbs = {
   sample: async () => (await import('./sample.ts')).sample,
   logp: async () => (await import('./logp.ts')).logp,
   'pairs check': async () => (await import('./pairs-check.ts')).pairsCheck,
+  'read patch': async () => (await import('./read-patch.ts')).readPatch,
   'read lens': async () => (await import('./read-lens.ts')).readLensCommand,
   convert: async () => (await import('./convert.ts')).convert,
   'read probe': async () => (await import('./read-probe.ts')).readProbeCommand,

@@ -29,6 +29,8 @@ export interface Axes {
   readonly within?: readonly [number, number]
   /** A word for the colour of a lane: met, missed, prior, posterior, fighting, plain. */
   readonly kind?: string
+  /** Names below columns stand slanted, so that each has room. */
+  readonly slanted?: boolean
   /** Whether lanes carry their names; off where the page names them. */
   readonly labels?: boolean
 }
