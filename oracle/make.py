@@ -38,6 +38,7 @@ MAKERS = {  # fixture: module, then what make() takes besides the folder
     "sentencepiece-tiny": ("sentencepiece_tiny",),
     "probes": ("probes",),
     "sae-lens": ("sae_lens_folders",),
+    "shutdown": ("shutdown",),
     "peft-rslora": ("peft_variants", "rslora"),
     "peft-dora": ("peft_variants", "dora"),
     "peft-dropout": ("peft_variants", "dropout"),

@@ -42,6 +42,7 @@ export async function fakeFolder(): Promise<() => Promise<void>> {
   const folder = await mkdtemp(join(tmpdir(), 'innate-cli-'))
   await cp(resolve('fixtures/llama-tiny'), join(folder, 'models/tiny'), { recursive: true })
   await writeFile(join(folder, 'models/tiny/chat_template.jinja'), chatTemplate)
+  await cp(resolve('examples/shutdown/leave-or-block.json'), join(folder, 'world.json'))
   await cp(resolve('fixtures/peft-lora'), join(folder, 'adapters/tiny'), { recursive: true })
   process.chdir(folder)
   process.env.INNATE_CACHE = join(folder, 'cache')

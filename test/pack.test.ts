@@ -11,6 +11,7 @@ const under = (folder: string) =>
   readdirSync(join(home, folder), { recursive: true, encoding: 'utf8' }).map((path) => path.replaceAll('\\', '/'))
 
 const sources = under('src').filter((file) => file.endsWith('.ts'))
+const worlds = under('examples/shutdown').filter((file) => file.endsWith('.json'))
 const newest = Math.max(...sources.map((file) => statSync(join(home, 'src', file)).mtimeMs))
 const built = existsSync(join(home, 'dist/built')) && statSync(join(home, 'dist/built')).mtimeMs > newest
 
@@ -43,12 +44,14 @@ describe.skipIf(!built)(`the package${built ? '' : ' (not run here: dist is olde
         'docs/examples.md',
         'docs/recipe.md',
         'docs/risk.md',
+        'docs/shutdown.md',
         'docs/sources.md',
         'docs/taps.md',
         'docs/whitebox.md',
         'docs/report.png',
       ],
       ...['gold.ts', 'prompts.jsonl', 'recipe.ts', 'voter.ts'].map((name) => `examples/stories/${name}`),
+      ...worlds.map((name) => `examples/shutdown/${name}`),
       ...['config', 'generation_config', 'measured', 'tokenizer', 'tokenizer_config'].map((name) => `box/stories5m/${name}.json`),
       ...['README.md', 'model.safetensors', 'texts.jsonl'].map((name) => `box/stories5m/${name}`),
       ...modules.flatMap((module) => [`dist/${module}.js`, `dist/${module}.d.ts`]),

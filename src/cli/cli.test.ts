@@ -103,7 +103,9 @@ describe('what the verbs leave', () => {
     expect(prompts.length).toBeGreaterThanOrEqual(recipe.look.development + recipe.look.sealed + 2 * 112)
     expect(await innate('init starter')).toMatchObject({
       code: 2,
-      err: expect.stringContaining('my.ts and prompts.jsonl and train.json and pairs.jsonl and rows.jsonl and schema.json already there'),
+      err: expect.stringContaining(
+        'my.ts and prompts.jsonl and train.json and pairs.jsonl and rows.jsonl and schema.json and world.json and grid.json already there',
+      ),
     })
   })
 })

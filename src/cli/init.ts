@@ -3,6 +3,7 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { onDisk, writeAtomic } from '../files/index.ts'
 import { UserError } from '../graph/errors.ts'
+import { gridWorlds } from '../shutdown/index.ts'
 import { command, text } from './command.ts'
 
 /** Writes recipes and data to begin with: what the examples of `--help` name. */
@@ -20,6 +21,8 @@ export const init = command({
       'pairs.jsonl': jsonLines(pairs()),
       'rows.jsonl': jsonLines(rows()),
       'schema.json': `${JSON.stringify(schema, null, 2)}\n`,
+      'world.json': await readFile(world, 'utf8'),
+      'grid.json': `${JSON.stringify(gridWorlds['E-A'], null, 2)}\n`,
     }
     const there = Object.keys(files).filter((name) => existsSync(join(folder, name)))
     if (there.length > 0)
@@ -40,6 +43,8 @@ export const init = command({
       [join(folder, 'pairs.jsonl'), 'a few pairs, as an example of the form'],
       [join(folder, 'rows.jsonl'), 'texts with a label, for read probe'],
       [join(folder, 'schema.json'), 'a JSON schema, for sample --json-schema'],
+      [join(folder, 'world.json'), 'a small world, for shutdown check'],
+      [join(folder, 'grid.json'), 'a gridworld, for shutdown grid'],
     ])
     screen.note(`\nRead my.ts, change what you like, then: innate align ${join(folder, 'my.ts')}`)
   },
@@ -47,6 +52,9 @@ export const init = command({
 
 /** The starter: an example that ships with the package, so that it is type-checked and loaded by tests. */
 const recipe = new URL('../../examples/my.ts', import.meta.url)
+
+/** Leave or block: an example of docs/shutdown.md, which ships as well. */
+const world = new URL('../../examples/shutdown/leave-or-block.json', import.meta.url)
 
 const trainRecipe = {
   model: 'stories5m',

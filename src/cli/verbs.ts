@@ -11,6 +11,7 @@ export const verbs: Verbs = {
   'pairs check': async () => (await import('./pairs-check.ts')).pairsCheck,
   'read patch': async () => (await import('./read-patch.ts')).readPatch,
   'read lens': async () => (await import('./read-lens.ts')).readLensCommand,
+  'shutdown check': async () => (await import('./shutdown-check.ts')).shutdownCheck,
   convert: async () => (await import('./convert.ts')).convert,
   'read probe': async () => (await import('./read-probe.ts')).readProbeCommand,
   report: async () => (await import('./report.ts')).report,
