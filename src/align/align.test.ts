@@ -73,6 +73,7 @@ describe('align', () => {
       'parts.json',
       'report.html',
       'rounds',
+      'tables',
       'verdict.json',
     ])
     expect((await readdir(join(folder, 'budget/rounds/02'))).sort()).toEqual(['evaluation.json', 'model', 'pairs.jsonl', 'samples.jsonl'])

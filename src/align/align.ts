@@ -5,12 +5,13 @@ import { checkDemands } from '../recipe/bounds.ts'
 import type { Recipe } from '../recipe/recipe.ts'
 import { type Evaluation, evaluationSchema, type Run, roundFolder, type Verdict, verdictSchema, writeReport } from '../runs/index.ts'
 import { collectPairs } from './collect-pairs.ts'
+import { keepInside } from './inside.ts'
 import { pruneRounds } from './keep-rounds.ts'
 import { type LabelledRounds, labelRounds } from './label-rounds.ts'
 import { lookAtRound } from './look-at-round.ts'
 import { manifestOf } from './manifest.ts'
 import { openModels } from './open-models.ts'
-import { keepParts, needsOf, openRounds } from './rounds.ts'
+import { keepParts, needsOf, openRounds, type Rounds, restoreRound } from './rounds.ts'
 import { takeRun } from './take-run.ts'
 import { trainRound } from './train-round.ts'
 import type { Watch } from './watch.ts'
@@ -52,7 +53,10 @@ export async function align(recipe: Recipe, options: AlignOptions = {}): Promise
     for (;;) {
       signal?.throwIfAborted()
       const decision = decide(evaluations, { rounds: recipe.rounds, ...recipe.stop })
-      if (decision.next === 'stop') return await finish(run, decision.verdict)
+      if (decision.next === 'stop') {
+        if (!run.has('verdict.json')) await lookInside(rounds, run, evaluations.at(-1)!.round)
+        return await finish(run, decision.verdict)
+      }
       if (decision.next === 'sealed look') {
         evaluations.push(await lookAtRound(rounds, run, decision.round, 'sealed'))
         continue
@@ -80,6 +84,13 @@ async function doneBefore(run: Run): Promise<Evaluation[]> {
   for (let round = 1; run.has(`${roundFolder(round)}/evaluation.json`); round++) await add(`${roundFolder(round)}/evaluation.json`)
   if (run.has('sealed/evaluation.json')) await add('sealed/evaluation.json')
   return evaluations
+}
+
+/** Reads the newest round's policy inside, beside the reference, on the development prompts. */
+async function lookInside(rounds: Rounds, run: Run, round: number): Promise<void> {
+  await restoreRound(rounds, run, round)
+  const texts = rounds.prompts.development.map(({ ids }) => ids)
+  await keepInside(run, rounds.recipe, rounds.models, texts, rounds.watch)
 }
 
 /** Verdict, model and report. The accepted model is the last round's as it was looked at. */

@@ -12,6 +12,7 @@ import { checkWarmup, planSteps, type Trained, type Training } from '../train/in
 import { estimate, trainWork, type Work } from './estimate.ts'
 import { withReference } from './examples.ts'
 import { type HeldOut, type HeldOutLabelled, heldOutLabelledSchema, heldOutSchema, measureHeldOut } from './held-out.ts'
+import { keepInside } from './inside.ts'
 import { loadPreferences } from './load-preferences.ts'
 import { manifestOf } from './manifest.ts'
 import { heeding, type Models, openModels, readBy } from './open-models.ts'
@@ -53,6 +54,8 @@ export interface TrainingSource {
   readonly quarantined: readonly Quarantined[]
   /** What the report shows before and after. */
   readonly shown: ShownPrompts
+  /** Texts that the model before and after is read inside on. */
+  readonly inside: readonly (readonly number[])[]
   work(steps: { done: number; until: number | undefined }): Promise<Work>
   /** All of them; with `steps`, only those that so many steps take need the reference's scores. */
   examples(steps?: number): Promise<{ examples: readonly Example[]; contribution?: ContributionRow }>
@@ -112,6 +115,7 @@ export async function trainRun(given: Recipe, options: TrainRunOptions = {}): Pr
     if (measured) await run.write('held-out.json', measured)
     const samples = await trainSamples(models, source.shown, recipe.seed, { watch, ...(signal ? { signal } : {}) })
     if (samples.length > 0) await run.writeRows('samples.jsonl', samples)
+    await keepInside(run, recipe, models, source.inside, watch)
     await run.close({ ended: true })
     await writeReport(run)
     return { ...found, model, ...(measured ? { heldOut: measured } : {}) }
@@ -157,6 +161,7 @@ async function openPreferences(from: FromFile, recipe: Recipe, models: Models, w
     data,
     quarantined,
     shown: shownPrompts(promptsOf(heldOut), promptsOf(trained), models),
+    inside: (heldOut.length > 1 ? heldOut : trained).map((row) => [...row.prompt, ...('chosen' in row ? row.chosen : row.completion)]),
     async work(steps) {
       const { labelled } = await labels()
       return trainWork(

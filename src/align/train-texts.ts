@@ -43,6 +43,7 @@ export async function openTexts(from: FromTexts, recipe: Recipe, models: Models,
   const measured = kept.length >= 2
   return {
     quarantined,
+    inside: (kept.length > 1 ? kept : train).map(wholeOf),
     shown: shownPrompts(kept.map(beginning), train.map(beginning), models),
     data: { role: 'texts', path: file, sha256: await hashFile(file), rows, used: texts.length, quarantined: { ...counts } },
     work: async (steps) => ({
@@ -80,6 +81,11 @@ export async function openTexts(from: FromTexts, recipe: Recipe, models: Models,
       }
     },
   }
+}
+
+/** The first tree of a text as it is read, without its last token. */
+function wholeOf({ trees: [first] }: Text): readonly number[] {
+  return [...first!.prompt, ...first!.completions[0]!.slice(0, -1)]
 }
 
 /** What a text is asked to go on from: its prompt, or its first tokens where it has none. */

@@ -7,6 +7,7 @@ import type { Bound } from '../runs/index.ts'
 import { type Course, type Optimizer, optimizerFrom, scheduleFrom } from '../train/index.ts'
 import { checkBounds } from './bounds.ts'
 import { goldAgainst } from './gold-against.ts'
+import type { Reading } from './reading.ts'
 import { didYouMean, recipeError } from './recipe-error.ts'
 import { type ParsedRecipe, type RecipeInput, recipeSchema } from './schema.ts'
 
@@ -104,6 +105,8 @@ export interface Recipe {
   /** How many rounds' models are kept: the newest, and the best before it. */
   readonly keepRounds: number
   readonly stop: { readonly klBudget?: number; readonly patience?: number; readonly guards?: Readonly<Record<string, Bound>> }
+  /** What is read inside of the model before and after, besides how far it moved; nothing at all where false. */
+  readonly inside?: readonly Reading[] | false
   readonly seed: number
   readonly run?: string
 }
@@ -135,7 +138,7 @@ export function recipe(input: RecipeInput): Recipe {
   if (typeof input === 'object' && input !== null && checked in input) return input as unknown as Recipe
   const parsed = recipeSchema.safeParse(input)
   if (!parsed.success) throw recipeError(input, parsed.error)
-  const { prior, gap, preferences, texts, objective, train, loss, gold, run, look, stop, fresh, edit, ...rest } = parsed.data
+  const { prior, gap, preferences, texts, objective, train, loss, gold, run, look, stop, fresh, edit, inside, ...rest } = parsed.data
   if (preferences && texts)
     throw new UserError('texts: must be left out where there are preferences, got both; train on the texts first, in a recipe of their own')
   if (!preferences && !texts)
@@ -153,6 +156,7 @@ export function recipe(input: RecipeInput): Recipe {
     ...(gold ? { gold: goalOf(gold) } : {}),
     look: withoutUndefined(look),
     stop: withoutUndefined(stop),
+    ...(inside === undefined ? {} : { inside }),
     ...(run ? { run } : {}),
   }
   if (made.preferences.kind === 'onPolicy') checkOnPolicy(made, made.preferences)

@@ -4,6 +4,7 @@ import type { CustomLoss, Objective } from '../objectives/index.ts'
 import type { Edit, Feeds } from '../policy/index.ts'
 import { boundSchema } from '../runs/index.ts'
 import type { Optimizer } from '../train/index.ts'
+import type { Reading } from './reading.ts'
 
 const above0 = z.number().positive()
 const whole = z.int().positive()
@@ -131,6 +132,9 @@ export const recipeSchema = z.strictObject({
     .strictObject({ klBudget: above0.optional(), patience: whole.optional(), guards: z.record(z.string(), boundSchema).optional() })
     .default({}),
   seed: z.int().default(0),
+  inside: z
+    .union([z.literal(false), z.array(value<Reading>(({ read }) => typeof read === 'function', 'a reading, such as refit(…)'))])
+    .optional(),
   run: z.string().optional(),
 })
 

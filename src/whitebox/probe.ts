@@ -1,7 +1,7 @@
 import { meanInterval } from '../accept/index.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Tensor } from '../graph/index.ts'
-import { random, seedFor } from '../random/index.ts'
+import { type Random, random, seedFor } from '../random/index.ts'
 import type { Estimate } from '../runs/index.ts'
 import { type Activations, activationsOf, picked } from './activations.ts'
 import { controlLabels } from './control-task.ts'
@@ -83,7 +83,7 @@ function of<T>(all: readonly T[], places: readonly number[]): T[] {
 }
 
 /** How much of each held-out group is read right. */
-function rightOf(linear: Linear, x: Activations, labels: readonly number[], { heldOut }: TextParts): number[] {
+export function rightOf(linear: Linear, x: Activations, labels: readonly number[], { heldOut }: TextParts): number[] {
   return heldOut.map((group) => {
     const said = classesOf(scoresOf(linear, picked(x, group)))
     return said.filter((label, i) => label === labels[group[i]!]).length / group.length
@@ -96,10 +96,12 @@ function constantly(label: number, d: number, classes: number): Linear {
   return { weight: bias.map(() => new Float64Array(d)), bias }
 }
 
-/** Areas of the chosen neurons, of k random ones, and of neurons chosen and fitted on shuffled labels. */
+/** How often random neurons and shuffled labels are drawn. */
+const areaDraws = 20
+
+/** Areas of the chosen neurons, of k random ones, and of neurons chosen and fitted on shuffled labels; the intervals of these two are over draws. */
 function areasOf(x: Activations, { labels, parts }: ProbeTask, fitted: Linear, options: ProbeOptions): NonNullable<ProbeReading['areas']> {
   const { seed = 0, k = 8 } = options
-  const source = random(seed, 'probe/sparse')
   const rows = parts.heldOut.map(([first]) => first!)
   const [train, mine] = [picked(x, parts.train), of(labels, parts.train)]
   const area = (linear: Linear) =>
@@ -107,12 +109,15 @@ function areasOf(x: Activations, { labels, parts }: ProbeTask, fitted: Linear, o
       scoresOf(linear, picked(x, rows)).map(([score]) => score!),
       of(labels, rows),
     )
-  const some = source.shuffled(Array.from({ length: x.d }, (_, i) => i)).slice(0, k)
-  const shuffled = random(seed, 'probe/shuffled').shuffled(mine)
+  const over = (name: string, draw: (source: Random) => Linear) => {
+    const areas = Array.from({ length: areaDraws }, (_, i) => area(draw(random(seed, `probe/${name}/${i}`))).estimate)
+    return meanInterval(`ROC area of ${name}`, areas, 'area', [0, 1])
+  }
+  const all = Array.from({ length: x.d }, (_, i) => i)
   return {
     chosen: area(fitted),
-    random: area(onNeurons(train, mine, some, options)),
-    shuffled: area(probeKinds['k-sparse'](train, shuffled, 2, options)),
+    random: over('random neurons', (source) => onNeurons(train, mine, source.shuffled(all).slice(0, k), options)),
+    shuffled: over('shuffled labels', (source) => probeKinds['k-sparse'](train, source.shuffled(mine), 2, options)),
   }
 }
 

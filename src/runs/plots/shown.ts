@@ -6,6 +6,8 @@ const some = z.exactOptional(z.string())
 
 /** A table with how it is drawn, as a file of a run's folder `tables/` holds it for the report. */
 export const shownSchema = z.object({
+  /** Which section of the report shows it; with the other tables when left out. */
+  section: z.exactOptional(z.literal('inside')),
   table: tableSchema,
   as: z.enum(Object.keys(plotForms) as [PlotName, ...PlotName[]]),
   axes: z.strictObject({
@@ -24,4 +26,9 @@ export const shownSchema = z.object({
     span: z.exactOptional(z.array(z.number()).readonly()),
   }),
 })
+/** The file in a run's folder that the report finds a table in. */
+export function tableFile(name: string): string {
+  return `tables/${name}.json`
+}
+
 export type Shown = Readonly<z.infer<typeof shownSchema>>

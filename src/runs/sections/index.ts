@@ -2,6 +2,7 @@ import { alarms } from './alarms.ts'
 import { criteria } from './criteria.ts'
 import { curves } from './curves.ts'
 import { data } from './data.ts'
+import { inside } from './inside.ts'
 import { judge } from './judge.ts'
 import { loss } from './loss.ts'
 import { prior } from './prior.ts'
@@ -12,4 +13,4 @@ import type { Section } from './section.ts'
 import { tables } from './tables.ts'
 
 /** The sections of a report, in their order. */
-export const sections: readonly Section[] = [alarms, criteria, samples, prior, curves, judge, rounds, tables, loss, data, reproduce]
+export const sections: readonly Section[] = [alarms, criteria, samples, prior, curves, judge, rounds, inside, tables, loss, data, reproduce]

@@ -6,8 +6,10 @@ import type { Section } from './section.ts'
 export const tables: Section = {
   name: 'More measurements',
   about: 'Put into the run’s folder by those who measured.',
-  render: ({ tables = [] }) =>
-    tables.length > 0
-      ? html`<div class="charts">${tables.map(({ table, as, axes }) => figure(table, as, { about: table.about, ...axes }))}</div>`
-      : undefined,
+  render: ({ tables: all = [] }) => {
+    const mine = all.filter(({ section }) => section === undefined)
+    return mine.length > 0
+      ? html`<div class="charts">${mine.map(({ table, as, axes }) => figure(table, as, { about: table.about, ...axes }))}</div>`
+      : undefined
+  },
 }
