@@ -42,8 +42,6 @@ export function toBrain(f32: number): number {
 
 /** Drops the lowest bits of a whole number, to the nearest, ties to even. */
 function roundOff(n: number, low: number): number {
-  const kept = n >>> low
-  const rest = n - kept * 2 ** low
-  const half = 2 ** (low - 1)
-  return rest > half || (rest === half && kept % 2 === 1) ? kept + 1 : kept
+  // Just below a half is added, and one more where what is kept is odd.
+  return (n + (1 << (low - 1)) - 1 + ((n >>> low) & 1)) >>> low
 }

@@ -10,6 +10,7 @@ export const verbs: Verbs = {
   logp: async () => (await import('./logp.ts')).logp,
   'pairs check': async () => (await import('./pairs-check.ts')).pairsCheck,
   'read patch': async () => (await import('./read-patch.ts')).readPatch,
+  'read taps': async () => (await import('./read-taps.ts')).readTaps,
   'read lens': async () => (await import('./read-lens.ts')).readLensCommand,
   'shutdown check': async () => (await import('./shutdown-check.ts')).shutdownCheck,
   convert: async () => (await import('./convert.ts')).convert,

@@ -1,6 +1,7 @@
 import type { FileHandle } from 'node:fs/promises'
+import { toHalf } from '../checkpoints/half.ts'
 import { safetensorsHead } from '../checkpoints/safetensors.ts'
-import { type DType, type Shape, sizeOf, type Tensor, zeros } from '../graph/index.ts'
+import { type DType, type Shape, sizeOf, type Tensor, UserError, zeros } from '../graph/index.ts'
 
 /** Rows of one tree: where they begin in what a batch returned, where among the rows of all trees, and how many they are. */
 export interface Span {
@@ -41,7 +42,7 @@ export function collectRows(total: number, lead: number) {
 }
 
 /** Rows of all trees in a safetensors file that is open, each written where it belongs as it comes. */
-export function writeRows(handle: FileHandle, total: number, lead: number) {
+export function writeRows(handle: FileHandle, total: number, lead: number, dtype: 'f32' | 'f16' = 'f32') {
   let begin: Readonly<Record<string, number>> | undefined
   const shapes: Record<string, Tensor> = {}
   return {
@@ -49,22 +50,50 @@ export function writeRows(handle: FileHandle, total: number, lead: number) {
       if (!begin) {
         for (const [name, value] of Object.entries(values))
           shapes[name] = { dtype: value.dtype, shape: [total, ...asRows(value, lead).shape], data: new Float32Array() }
-        const { head, starts } = safetensorsHead(Object.entries(shapes))
+        const { head, starts } = safetensorsHead(Object.entries(shapes), dtype)
         await handle.write(head, 0, head.length, 0)
         begin = starts
       }
       for (const [name, value] of Object.entries(values)) {
         const { width, flat } = asRows(value, lead)
-        for (const { from, to, count } of spans) {
+        const half = dtype === 'f16' && value.dtype === 'f32'
+        for (const { from, to, count } of joined(spans)) {
           // The numbers lie in shared memory, which a file does not take.
-          const bytes = Buffer.from(flat.slice(from * width, (from + count) * width).buffer)
-          for (let done = 0; done < bytes.length; )
-            done += (await handle.write(bytes, done, bytes.length - done, begin[name]! + 4 * to * width + done)).bytesWritten
+          const numbers = flat.slice(from * width, (from + count) * width)
+          const bytes = Buffer.from((half ? halves(name, numbers) : numbers).buffer)
+          for (let done = 0; done < bytes.length; ) {
+            const at = begin[name]! + (half ? 2 : 4) * to * width + done
+            done += (await handle.write(bytes, done, bytes.length - done, at)).bytesWritten
+          }
         }
       }
     },
     done: () => shapes,
   }
+}
+
+/** Spans with those that follow each other in the batch as they do in the file made one. */
+function joined(spans: readonly Span[]): Span[] {
+  const all: Span[] = []
+  for (const span of spans.toSorted((a, b) => a.to - b.to)) {
+    const last = all.at(-1)
+    if (last && last.from + last.count === span.from && last.to + last.count === span.to)
+      all[all.length - 1] = { ...last, count: last.count + span.count }
+    else all.push(span)
+  }
+  return all
+}
+
+/** Numbers as halves. throws UserError for one that is beyond them, which would silently be infinite */
+function halves(name: string, numbers: Float32Array): Uint16Array {
+  const bits = new Uint32Array(numbers.buffer)
+  const two = new Uint16Array(bits.length)
+  for (let i = 0; i < bits.length; i++) {
+    two[i] = toHalf(bits[i]!)
+    if ((two[i]! & 0x7fff) === 0x7c00 && Number.isFinite(numbers[i]))
+      throw new UserError(`${name}: f16 holds numbers of up to 65504, got ${numbers[i]}; write f32`)
+  }
+  return two
 }
 
 /** A value as rows, whose first `lead` axes say which. */

@@ -45,10 +45,11 @@ export type See = (seen: Seen) => Readonly<Record<string, Value>>
 export interface OverOptions {
   /**
    * What the values belong to. `batch`: any shape, added up over batches in f64, so padding must be left out (`real` is 0 there). `tree`:
-   * f32[trees, …]; `completion`: f32[completions, …]; `token`: f32[R, T, …]; these come back in the order of what was given, padding gone:
-   * a token is a position of a tree, its prompt first, then of every completion all but the last. Default `batch`.
+   * f32[trees, …]; `completion`: f32[completions, …]; `token` or `last`: f32[R, T, …]; these come back in the order of what was given,
+   * padding gone: a token is a position of a tree, its prompt first, then of every completion all but the last; `last` is the last of these
+   * alone. Default `batch`.
    */
-  readonly per?: 'batch' | 'tree' | 'completion' | 'token'
+  readonly per?: 'batch' | 'tree' | 'completion' | 'token' | 'last'
   /** What `input` reads, asked before every batch. */
   readonly feeds?: Feeds
   readonly onBatch?: (done: number, of: number) => void
@@ -56,6 +57,8 @@ export interface OverOptions {
   readonly packing?: Packing
   /** A safetensors file that rows are written to as they come, so that they need no memory; not for sums. */
   readonly to?: string
+  /** How floats are written there. Default f32. */
+  readonly dtype?: 'f32' | 'f16'
 }
 
 /**
@@ -66,7 +69,7 @@ export interface OverOptions {
  * throws  UserError for a tap or an id that the model does not have; ShapeError for a value of another shape than `per` says
  */
 export async function over(policy: Policy, trees: readonly Tree[], see: See, options: OverOptions = {}): Promise<Record<string, Tensor>> {
-  const { per = 'batch', to } = options
+  const { per = 'batch', to, dtype = 'f32' } = options
   if (per === 'batch') {
     demand(
       to === undefined,
@@ -84,19 +87,22 @@ export async function over(policy: Policy, trees: readonly Tree[], see: See, opt
   }
   let shapes: Record<string, Tensor> = {}
   await writeAtomic(to, async (handle) => {
-    const written = writeRows(handle, rows.total, rows.lead)
+    const written = writeRows(handle, rows.total, rows.lead, dtype)
     await eachBatch(policy, trees, see, options, (values, batch) => written.add(values, rows.spans(batch)))
     shapes = written.done()
   })
   return shapes
 }
 
-/** Runs the function over batch after batch; the numbers of one are written over by the next. */
+/**
+ * Runs the function over batch after batch. The numbers of one are written over by the next, or, where they go into a file, by the one after
+ * that, which is computed meanwhile.
+ */
 async function eachBatch(
   policy: Policy,
   trees: readonly Tree[],
   see: See,
-  { per = 'batch', feeds, onBatch, signal, packing }: OverOptions,
+  { per = 'batch', feeds, onBatch, signal, packing, to }: OverOptions,
   use: (values: Readonly<Record<string, Tensor>>, batch: Batch) => Promise<void>,
 ): Promise<void> {
   const place = nameOf(see)
@@ -109,8 +115,11 @@ async function eachBatch(
   const whole = asksInAttention(policy) || [...asked].some(isInAttention)
   const batches = planBatches(trees, { ...packed, whole })
   const most = Math.ceil(Math.max(...batches.map(({ trees }) => trees)) / 8) * 8
-  const buffers = new Map<string, Tensor>()
+  const sets = Array.from({ length: to === undefined ? 1 : 2 }, () => new Map<string, Tensor>())
+  let used = Promise.resolve()
   for (const [i, { layOut }] of batches.entries()) {
+    const buffers = sets[i % sets.length]!
+    if (sets.length === 1 || signal?.aborted) await used
     signal?.throwIfAborted()
     const batch = layOut()
     const shape = shapeOf(batch.rows)
@@ -121,11 +130,16 @@ async function eachBatch(
       buffers.set(`${name} ${show(type)}`, buffer)
       return [name, buffer] as const
     })
-    await program.run(inputsOf(policy, batch, feeds), Object.fromEntries(into))
+    const run = program.run(inputsOf(policy, batch, feeds), Object.fromEntries(into))
+    // Whatever fails, nothing is left running behind the caller's back.
+    await Promise.allSettled([run, used])
+    await Promise.all([run, used])
     const values = Object.fromEntries(into.map(([name, value]) => [name.slice(OUTPUT.length), value]))
-    await use(values, batch)
+    used = use(values, batch)
+    used.catch(() => {})
     onBatch?.(i + 1, batches.length)
   }
+  await used
 }
 
 const OUTPUT = 'over.value.'
@@ -183,7 +197,8 @@ function traceOver(policy: Policy, see: See, { per, shape, most, asked }: Tracin
     },
   }
   const found = see(Object.create(site, Object.getOwnPropertyDescriptors(seen)))
-  const lead = { batch: [], tree: [most], completion: [shape.completions], token: [shape.rows, shape.length] }[per]
+  const eachPlace = [shape.rows, shape.length]
+  const lead = { batch: [], tree: [most], completion: [shape.completions], token: eachPlace, last: eachPlace }[per]
   for (const [name, x] of Object.entries(found))
     demand(
       lead.every((n, axis) => x.shape[axis] === n),
@@ -209,18 +224,19 @@ function tapsInside(policy: Policy, see: See, trees: readonly Tree[], packing: P
 const askedBy = new WeakMap<See, WeakMap<DecoderConfig, ReadonlySet<string>>>()
 
 /** How many rows there will be of all trees, and where those of a batch are. */
-function rowsOf(per: 'tree' | 'completion' | 'token', trees: readonly Tree[]) {
-  const counts = trees.map((tree) => ({ tree: 1, completion: tree.completions.length, token: treeLength(tree) })[per])
+function rowsOf(per: 'tree' | 'completion' | 'token' | 'last', trees: readonly Tree[]) {
+  const counts = trees.map((tree) => ({ tree: 1, completion: tree.completions.length, token: treeLength(tree), last: 1 })[per])
   let total = 0
   const starts = counts.map((count) => (total += count) - count)
   const spans = ({ trees: here, starts: places }: Batch): Span[] => {
     let slot = 0
     return here.map((tree, i) => {
       const count = counts[tree]!
-      const from = { tree: i, completion: slot, token: places[i]!.at }[per]
+      const { at, length } = places[i]!
+      const from = { tree: i, completion: slot, token: at, last: at + length - 1 }[per]
       slot += count
       return { from, to: starts[tree]!, count }
     })
   }
-  return { total, spans, lead: per === 'token' ? 2 : 1 }
+  return { total, spans, lead: per === 'token' || per === 'last' ? 2 : 1 }
 }
