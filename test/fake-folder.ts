@@ -51,6 +51,14 @@ export async function fakeFolder(): Promise<() => Promise<void>> {
   await writeRows('prompts.jsonl', 20, (i) => ({ prompt: `Once ${i}` }))
   await writeRows('rows.jsonl', 40, (i) => ({ text: `Once ${i}${sides[i % 5]}`, label: i % 5 < 2 ? 'up' : 'down' }))
   await writeFile('schema.json', JSON.stringify({ type: 'object', properties: { kind: { enum: ['fox', 'bird'] } }, required: ['kind'] }))
+  await writeRows('tasks.jsonl', 6, (i) => ({
+    family: ['cat', 'dog', 'fox'][i % 3],
+    prompt: `The ${['cat', 'dog', 'fox'][i % 3]} said`,
+    options: [
+      { text: ' yes', length: 1, value: 1 },
+      { text: ' no', length: 3, value: 2 },
+    ],
+  }))
   await writeFile('grid.json', JSON.stringify(gridWorlds['E-A']))
   await writeFile('train.json', JSON.stringify(trainJson))
   await writeFile('align.json', JSON.stringify(alignJson))

@@ -16,6 +16,7 @@ export const verbs: Verbs = {
   convert: async () => (await import('./convert.ts')).convert,
   'read probe': async () => (await import('./read-probe.ts')).readProbeCommand,
   report: async () => (await import('./report.ts')).report,
+  'shutdown llm': async () => (await import('./shutdown-llm.ts')).shutdownLlm,
   'shutdown grid': async () => (await import('./shutdown-grid.ts')).shutdownGrid,
   init: async () => (await import('./init.ts')).init,
 }

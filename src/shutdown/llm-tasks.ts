@@ -1,0 +1,76 @@
+import { z } from 'zod'
+import type { Checkpoint } from '../checkpoints/index.ts'
+import { parse, readJsonObjects } from '../files/index.ts'
+import { UserError } from '../graph/errors.ts'
+import type { Tree } from '../policy/index.ts'
+import { random } from '../random/index.ts'
+import { beginningIds } from '../text/index.ts'
+
+const optionSchema = z.strictObject({ text: z.string().min(1), length: z.number().positive(), value: z.number().min(0) })
+const taskSchema = z.strictObject({ family: z.string().min(1), prompt: z.string().min(1), options: z.array(optionSchema).min(2) })
+
+/** A question with answers, each with how long the agent runs if it is given, and what it is worth. */
+export type LlmTask = Readonly<z.infer<typeof taskSchema>>
+
+/** A task in tokens, with what its answers can be. */
+export interface TaskTree extends LlmTask {
+  readonly tree: Tree
+  /** The largest value at each length. */
+  readonly most: ReadonlyMap<number, number>
+}
+
+/** Tasks of families to train on, and of others to test on. */
+export interface LlmTasks {
+  readonly train: readonly TaskTree[]
+  readonly test: readonly TaskTree[]
+  readonly families: { readonly train: readonly string[]; readonly test: readonly string[] }
+}
+
+/**
+ * Reads tasks from JSON lines and sets a third of the families aside for the test, drawn by the seed; none of them is trained on.
+ *
+ * throws  UserError with line and remedy for a task that is none, of one length, or whose answers change the prompt's tokens; and with fewer than 2 families
+ */
+export async function readLlmTasks(file: string, checkpoint: Pick<Checkpoint, 'tokenizer' | 'config'>, seed: number): Promise<LlmTasks> {
+  const all: TaskTree[] = []
+  for await (const { line, value } of readJsonObjects(file)) {
+    const where = `${file}:${line}`
+    all.push(inTokens(where, parse(where, value, taskSchema, 'mend the line'), checkpoint))
+  }
+  const families = [...new Set(all.map(({ family }) => family))].sort()
+  if (families.length < 2)
+    throw new UserError(
+      `${file}: must have tasks of 2 families or more, so that the test has some that are not trained on, got ${families.length}; add a family`,
+    )
+  const drawn = random(seed, 'shutdown/families').shuffled(families)
+  const test = drawn.slice(0, Math.max(1, Math.round(families.length / 3))).sort()
+  const inTest = (task: TaskTree) => test.includes(task.family)
+  return {
+    train: all.filter((task) => !inTest(task)),
+    test: all.filter(inTest),
+    families: { train: families.filter((family) => !test.includes(family)), test },
+  }
+}
+
+function inTokens(where: string, task: LlmTask, { tokenizer, config }: Pick<Checkpoint, 'tokenizer' | 'config'>): TaskTree {
+  const { prompt, options } = task
+  const most = new Map<number, number>()
+  for (const { length, value } of options) most.set(length, Math.max(most.get(length) ?? 0, value))
+  if (most.size < 2)
+    throw new UserError(`${where}: options must have 2 lengths or more, got ${most.size}; add an option with another length`)
+  const empty = [...most].find(([, value]) => value === 0)
+  if (empty) throw new UserError(`${where}: each length must have an option of a value above 0, got none at length ${empty[0]}; add one`)
+  const { ids } = beginningIds(tokenizer, prompt)
+  const completions = options.map(({ text }, i) => {
+    const whole = beginningIds(tokenizer, prompt + text).ids
+    if (whole.length <= ids.length || !ids.every((id, k) => whole[k] === id))
+      throw new UserError(
+        `${where} options.${i}.text: must leave the prompt's tokens as they are, got ${JSON.stringify(text)}; end the prompt with a word, and begin the text with a space`,
+      )
+    return whole.slice(ids.length)
+  })
+  const longest = ids.length + Math.max(...completions.map(({ length }) => length))
+  if (longest > config.contextLength)
+    throw new UserError(`${where}: must have at most ${config.contextLength} tokens, got ${longest}; shorten it`)
+  return { ...task, tree: { prompt: ids, completions }, most }
+}
