@@ -26,6 +26,9 @@ export interface LlmTraining {
 /** Steps between two samplings. */
 const rollout = 4
 
+/** One for all calls, so that a step is compiled once. */
+const objective = rloo()
+
 /**
  * The reward of each answer of a meta-episode. Default: its value over the largest of the task. DReST: its value over the largest of its length, times
  * the factor of its length averaged exactly over all counting orders, so that the order of sampling adds no noise.
@@ -84,7 +87,7 @@ export async function trainLlm(policy: Policy, tasks: readonly TaskTree[], train
       const [examples = [], ...later] = groups
       await train({
         policy,
-        objective: rloo(),
+        objective,
         examples,
         later,
         batch: training.tasks,
