@@ -33,6 +33,8 @@ export {
   type Edit,
   type EditOptions,
   edited,
+  logitDifference,
+  type Metric,
   type Model,
   openModel,
   over,

@@ -9,6 +9,7 @@ export const verbs: Verbs = {
   sample: async () => (await import('./sample.ts')).sample,
   logp: async () => (await import('./logp.ts')).logp,
   'pairs check': async () => (await import('./pairs-check.ts')).pairsCheck,
+  'read attribute': async () => (await import('./read-attribute.ts')).readAttribute,
   'read patch': async () => (await import('./read-patch.ts')).readPatch,
   'read taps': async () => (await import('./read-taps.ts')).readTaps,
   'read lens': async () => (await import('./read-lens.ts')).readLensCommand,

@@ -6,6 +6,7 @@ import type { Completion, Sampling } from '../models/sampling.ts'
 import { tapsNamed } from '../models/taps.ts'
 import { beginningIds } from '../text/index.ts'
 import { type Edit, type EditOptions, edited } from './edit.ts'
+import { gradientSee, type Metric } from './metric.ts'
 import { over, type See } from './over.ts'
 import type { Policy } from './policy.ts'
 import { sampleCompletions } from './sample.ts'
@@ -45,6 +46,13 @@ export interface Model extends ModelFacts {
    */
   read<const W extends Wanted>(text: string, taps: W): Promise<Taken<W>>
   read<const W extends Wanted>(texts: readonly string[], taps: W): Promise<Taken<W>[]>
+  /**
+   * The gradient of a metric of the logits with respect to values inside, edits included, shaped like them. Define a metric once: programs are
+   * kept by it.
+   *
+   * throws  UserError as read; ShapeError for a metric that is no single number, or that does not read a tap
+   */
+  gradient<const W extends Wanted>(text: string, metric: Metric, taps: W): Promise<Taken<W>>
   /** Log-probability of every next token after each token of a text, f32[tokens, V], nats. */
   logprobs(text: string): Promise<Tensor>
   /** What the model says after a text, sampled as its generation_config.json says where no option does; the seed is 0 when left out. */
@@ -75,9 +83,9 @@ export function modelOf(policy: Policy, facts: ModelFacts, close: () => Promise<
     return Object.fromEntries(Object.entries(found).map(([tap, value]) => [tap, plain(value)]))
   }
 
-  async function readOne<W extends Wanted>(text: string, wanted: W): Promise<Taken<W>> {
+  async function readOne<W extends Wanted>(text: string, wanted: W, see = reader): Promise<Taken<W>> {
     const names = Object.entries(wanted).map(([key, patterns]) => [key, tapsNamed(`read: ${key}`, patterns, config)] as const)
-    const values = await run(text, reader([...new Set(names.flatMap(([, taps]) => taps))]))
+    const values = await run(text, see([...new Set(names.flatMap(([, taps]) => taps))]))
     const several = (key: string) => /[*,]/.test(wanted[key]!)
     return Object.fromEntries(
       names.map(([key, taps]) => [key, several(key) ? Object.fromEntries(taps.map((tap) => [tap, values[tap]!])) : values[taps[0]!]!]),
@@ -98,6 +106,7 @@ export function modelOf(policy: Policy, facts: ModelFacts, close: () => Promise<
     ids,
     pieces: (text) => tokenizer.pieces(ids(text)),
     read: read as Model['read'],
+    gradient: (text, metric, wanted) => readOne(text, wanted, (taps) => gradientSee(config, metric, taps)),
     logprobs: async (text) => (await run(text, distribution(config))).logprobs!,
     async generate(text, options = {}) {
       const [[said]] = (await sampleCompletions(policy, [ids(text)], { seed: 0, ...sampling, ...options, eosIds, tokenizer })) as [

@@ -1,5 +1,6 @@
-import { html, type Page } from '../runs/index.ts'
+import { exactly, figure, html, type Page } from '../runs/index.ts'
 import type { Gap } from './contrast.ts'
+import type { EdgeEffect } from './edges.ts'
 import { effectSections } from './effect-figures.ts'
 import type { PatchEffect } from './patch.ts'
 
@@ -51,6 +52,32 @@ export function causePage({
         content: html`<p>${marked(clean, corrupted)}</p><p>${marked(corrupted, clean)}</p>`,
       },
       ...effectSections(effects, clean, what),
+    ],
+  }
+}
+
+/** A page with a drawing of the strongest edges. */
+export function edgePage(
+  data: Omit<CausePageData, 'title' | 'what' | 'effects' | 'direction'> & { readonly edges: readonly EdgeEffect[] },
+): Page {
+  const { model, clean, corrupted, answer, wrong, gap, edges } = data
+  const shown = edges.toSorted((a, b) => Math.abs(b.effect) - Math.abs(a.effect)).slice(0, 24)
+  const rows = shown.map(({ from, to, effect }) => exactly('effect', effect, { from, to: from === to ? `${to} reads` : to }))
+  return {
+    title: 'Edges',
+    eyebrow: [model, `${edges.length} edges`],
+    lead: `The strongest edge is ${shown[0]!.from} to ${shown[0]!.to}: ${shown[0]!.effect.toFixed(2)} of the difference between ${JSON.stringify(answer)} and ${JSON.stringify(wrong)}.`,
+    facts: [
+      ['clean, nats', gap.clean.toFixed(2)],
+      ['corrupted, nats', gap.corrupted.toFixed(2)],
+    ],
+    sections: [
+      { name: 'The two texts', content: html`<p>${clean.join(' ')}</p><p>${corrupted.join(' ')}</p>` },
+      {
+        name: 'The strongest edges',
+        about: 'From what adds to the residual stream to what reads it, over all positions; to first order.',
+        content: figure({ about: 'edges by their effect', rows }, 'graph', { title: 'Edges', x: 'from', y: 'to' }),
+      },
     ],
   }
 }

@@ -111,10 +111,10 @@ export function logitDifferenceOf(config: DecoderConfig): See {
 const differences = new WeakMap<DecoderConfig, See>()
 
 /** logit(answer) − logit(wrong) at the last position of each text. shape f32[trees, 1] */
-export function differenceOf({ tap, params, input, positions, perTree }: Seen, config: DecoderConfig): Value {
+export function differenceOf({ tap, params, input, positions, perTree }: Seen, { logitCap }: Pick<DecoderConfig, 'logitCap'>): Value {
   const [R, T] = positions.shape as [number, number]
   const rows = takeRows(params.head ?? params.embed, input('answers', [2], 'i32'))
-  const scores = capped(linear(tap('final'), rows), config.logitCap)
+  const scores = capped(linear(tap('final'), rows), logitCap)
   const last = reshape(takeRows(input('last', [T]), positions), [R, T, 1])
   return perTree(
     slice(scores, 2, 0, 1)
