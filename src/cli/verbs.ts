@@ -12,6 +12,7 @@ export const verbs: Verbs = {
   'read attribute': async () => (await import('./read-attribute.ts')).readAttribute,
   'read patch': async () => (await import('./read-patch.ts')).readPatch,
   'read taps': async () => (await import('./read-taps.ts')).readTaps,
+  'read fit': async () => (await import('./read-fit.ts')).readFit,
   'read lens': async () => (await import('./read-lens.ts')).readLensCommand,
   'shutdown check': async () => (await import('./shutdown-check.ts')).shutdownCheck,
   convert: async () => (await import('./convert.ts')).convert,

@@ -1,8 +1,19 @@
 import { attributeMethod } from './attribute-method.ts'
+import { jacobianLensMethod } from './jacobian-lens.ts'
 import { logitLensMethod } from './logit-lens.ts'
 import type { Method } from './method.ts'
 import { patchMethod } from './patch.ts'
 import { directionsMethod, leaceMethod, probeMethod } from './probe-methods.ts'
+import { tunedLensMethod } from './tuned-lens.ts'
 
 /** Every method, in the order of docs/whitebox.md. */
-export const methods: readonly Method[] = [logitLensMethod, probeMethod, leaceMethod, directionsMethod, patchMethod, attributeMethod]
+export const methods: readonly Method[] = [
+  logitLensMethod,
+  tunedLensMethod,
+  jacobianLensMethod,
+  probeMethod,
+  leaceMethod,
+  directionsMethod,
+  patchMethod,
+  attributeMethod,
+]

@@ -1,0 +1,155 @@
+import { exp, gradient, graph, input, linear, logSumExp, sum, type Tensor, tensor, type Value } from '../graph/index.ts'
+import { logits } from '../models/head.ts'
+import { norm } from '../models/norm.ts'
+import { type Model, over, policyInputs, reader } from '../policy/index.ts'
+import { random } from '../random/index.ts'
+import { type Lens, type LensMap, lensLogps } from './lens.ts'
+import { apart, type Method } from './method.ts'
+
+export interface FitTunedOptions {
+  /** Tokens at the beginning of each text that are left out. Default 16. */
+  readonly skip?: number
+  /** Steps of AdamW without decay, for each block. Default 200. */
+  readonly steps?: number
+  /** Tokens of a step. Default 128. */
+  readonly batch?: number
+  /** Step size at the start; it falls to 0 in a line. Default 0.003. */
+  readonly lr?: number
+  readonly seed?: number
+  readonly onStep?: (done: number, of: number) => void
+  readonly signal?: AbortSignal
+}
+
+export interface TunedFit {
+  readonly lens: Lens
+  /** KL from the model's own output, of each block, over the tokens it was fitted on, before and after; nats a token. */
+  readonly kl: readonly { readonly logit: number; readonly tuned: number }[]
+}
+
+/**
+ * Fits a tuned lens: for every block an affine map, from the identity on, that brings softmax(W_U · norm(A h + b)) near to what the model
+ * says, by KL(model ‖ lens). A block whose map would fit worse than the identity keeps that.
+ *
+ * limits  the residual streams of all texts lie in memory
+ * source  Belrose et al. 2023, arXiv:2303.08112
+ */
+export async function fitTuned(
+  model: Pick<Model, 'policy' | 'config'>,
+  texts: readonly { readonly ids: readonly number[] }[],
+  { skip = 16, steps = 200, batch = 128, lr = 3e-3, seed = 0, onStep, signal }: FitTunedOptions = {},
+): Promise<TunedFit> {
+  const { layers, hiddenSize: d } = model.config
+  const taps = Array.from({ length: layers }, (_, i) => `blocks.${i}.out`)
+  const trees = texts.map(({ ids }) => ({ prompt: ids, completions: [] }))
+  const streams = await over(model.policy, trees, reader(taps), { per: 'token', ...(signal ? { signal } : {}) })
+  const places = texts.flatMap(({ ids }) => ids.map((_, t) => t >= skip)).flatMap((kept, i) => (kept ? [i] : []))
+  const rowsAt = (tap: string, at: readonly number[]) => {
+    const rows = new Float32Array(at.length * d)
+    at.forEach((place, i) => {
+      rows.set((streams[tap]!.data as Float32Array).subarray(place * d, (place + 1) * d), i * d)
+    })
+    return tensor(rows, [at.length, d])
+  }
+  const n = Math.min(batch, places.length)
+  const draw = random(seed, 'tuned lens')
+  const maps: LensMap[] = []
+  const kl: { logit: number; tuned: number }[] = []
+  const identity = mapOf(d)
+  for (let layer = 0; layer < layers; layer++) {
+    const meanKl = async (map: LensMap) => {
+      let total = 0
+      for (let from = 0; from < places.length; from += n) {
+        // The last batch is filled up with its own first tokens, which do not count.
+        const some = places.slice(from, from + n)
+        const at = Array.from({ length: n }, (_, i) => some[i % some.length]!)
+        const { each } = await runStep(model.policy, rowsAt(taps[layer]!, at), rowsAt(taps.at(-1)!, at), map)
+        for (let i = 0; i < some.length; i++) total += each!.data[i]!
+      }
+      return total / places.length
+    }
+    const logit = await meanKl(identity)
+    if (layer === layers - 1) {
+      maps.push({})
+      kl.push({ logit, tuned: logit })
+      continue
+    }
+    const map = mapOf(d)
+    const moments = [map.matrix, map.bias].map(({ data }) => ({ m: new Float64Array(data.length), v: new Float64Array(data.length) }))
+    for (let step = 1; step <= steps; step++) {
+      signal?.throwIfAborted()
+      const at = Array.from(draw.integers(n, places.length, (layer * steps + step) * n), (i) => places[i]!)
+      const { matrix, bias } = await runStep(model.policy, rowsAt(taps[layer]!, at), rowsAt(taps.at(-1)!, at), map)
+      const rate = lr * (1 - (step - 1) / steps)
+      adam(map.matrix.data, matrix!.data, moments[0]!, step, rate)
+      adam(map.bias.data, bias!.data, moments[1]!, step, rate)
+      onStep?.(layer * steps + step, (layers - 1) * steps)
+    }
+    const tuned = await meanKl(map)
+    maps.push(tuned < logit ? map : {})
+    kl.push({ logit, tuned: Math.min(tuned, logit) })
+  }
+  return { lens: { kind: 'tuned', maps }, kl }
+}
+
+function mapOf(d: number) {
+  const matrix = new Float32Array(d * d)
+  for (let i = 0; i < d; i++) matrix[i * (d + 1)] = 1
+  return { matrix: tensor(matrix, [d, d]), bias: tensor(new Float32Array(d), [d]) }
+}
+
+function adam(x: Tensor['data'], slope: Tensor['data'], { m, v }: { m: Float64Array; v: Float64Array }, step: number, lr: number) {
+  for (let i = 0; i < x.length; i++) {
+    const g = slope[i]!
+    m[i] = 0.9 * m[i]! + 0.1 * g
+    v[i] = 0.999 * v[i]! + 0.001 * g * g
+    x[i]! -= (lr * (m[i]! / (1 - 0.9 ** step))) / (Math.sqrt(v[i]! / (1 - 0.999 ** step)) + 1e-8)
+  }
+}
+
+/** KL from the model's output of each token, f32[n], and the slopes of their mean. */
+async function runStep(policy: Model['policy'], streams: Tensor, finals: Tensor, { matrix, bias }: LensMap) {
+  const { config } = policy
+  const given = { streams, finals, matrix: matrix!, bias: bias! }
+  const program = await policy.program(`tuned ${streams.shape[0]}`, () => {
+    const { params, inputs } = policyInputs(policy)
+    const read = Object.fromEntries(Object.entries(given).map(([name, { shape }]) => [`tuned.${name}`, input(`tuned.${name}`, shape)]))
+    const logps = (x: Value) => {
+      const scores = logits(params, norm(x, params.norm, params.normBias, config), config)
+      return scores.sub(logSumExp(scores))
+    }
+    const said = logps(read['tuned.finals']!)
+    const lensed = logps(linear(read['tuned.streams']!, read['tuned.matrix']!).add(read['tuned.bias']!))
+    const each = sum(exp(said).mul(said.sub(lensed)), [-1])
+    const wrt = { matrix: read['tuned.matrix']!, bias: read['tuned.bias']! }
+    return graph({ ...inputs, ...read }, { each, ...gradient(sum(each).div(streams.shape[0]!), wrt) })
+  })
+  return program.run({ ...policy.given, ...Object.fromEntries(Object.entries(given).map(([name, x]) => [`tuned.${name}`, x])) })
+}
+
+/** The tuned lens, with what must hold of it. */
+export const tunedLensMethod: Method = {
+  name: 'tuned lens',
+  about:
+    'The next token that an affine map of the residual stream after each block reads as, fitted to what the model says: softmax(W_U · norm(A h + b)).',
+  source: 'Belrose et al. 2023, arXiv:2303.08112',
+
+  async laws(model) {
+    const text = 'Once upon a time there was'
+    const { lens, kl } = await fitTuned(model, [{ ids: model.ids(text) }], { skip: 0, steps: 20, batch: 8 })
+    const last = model.config.layers - 1
+    const { stream } = await model.read(text, { stream: `blocks.${last}.out` })
+    const read = (await lensLogps(model.policy, stream, lens.maps[last])).data.slice()
+    const worse = kl.filter(({ logit, tuned }) => tuned > logit).length
+    const { logit, tuned } = kl[0]!
+    return [
+      {
+        law: 'after the last block it is the model’s own output',
+        seen: apart(read, (await model.logprobs(text)).data),
+        wanted: 0,
+        within: 1e-4,
+      },
+      { law: 'its KL is nowhere above the logit lens’s, on what it was fitted on', seen: worse, wanted: 0, within: 0 },
+      { law: 'it learns: its KL falls after the first block', seen: Math.max(0, tuned - 0.9 * logit), wanted: 0, within: 0 },
+    ]
+  },
+}
