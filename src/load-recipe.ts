@@ -74,6 +74,7 @@ async function doors(): Promise<Record<string, unknown>> {
     'innate/recipe': await import('./recipe/index.ts'),
     'innate/collect': await import('./collect/index.ts'),
     'innate/align': await import('./align/index.ts'),
+    'innate/whitebox': await import('./whitebox/index.ts'),
     'innate/shutdown': await import('./shutdown/index.ts'),
   }
 }
