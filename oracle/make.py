@@ -32,6 +32,7 @@ MAKERS = {  # fixture: module, then what make() takes besides the folder
     "sampling": ("sampling",),
     "rope": ("rope",),
     **{f"family-{name.replace('_', '-')}": ("families", name) for name in FAMILIES},
+    "edits": ("edits",),
     "gguf-quants": ("gguf_quants",),
     "gguf-tiny": ("gguf_tiny",),
     "gguf-families": ("gguf_families",),

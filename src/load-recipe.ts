@@ -79,8 +79,10 @@ async function doors(): Promise<Record<string, unknown>> {
   }
 }
 
-function located(given: Recipe, folder: string): Recipe {
+function located(asked: Recipe, folder: string): Recipe {
   const find = (path: string) => (isAbsolute(path) ? path : existsSync(join(folder, path)) ? join(folder, path) : resolve(path))
+  const { edit } = asked
+  const given = edit && 'files' in edit ? { ...asked, edit: { ...edit, files: edit.files.map(find) } } : asked
   const { preferences } = given
   const onHub = hubId(given.model) !== undefined && !existsSync(find(dirname(given.model)))
   const model = Object.hasOwn(models, given.model) || onHub ? given.model : find(given.model)

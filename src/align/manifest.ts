@@ -37,6 +37,7 @@ export async function manifestOf(
     ...(gold ? { gold: { name: gold.name, about: gold.about, ...(judge ? { checks: goldAgainst(gold, prior, judge) } : {}) } } : {}),
     model: { name: checkpoint.name, sha256: checkpoint.hash, parameters, trained: trainee.trained },
     data: [...data],
+    ...(models.edits.length > 0 ? { edits: [...models.edits] } : {}),
     seeds: { recipe: seed, train: train.seed },
     versions: await versions(),
   }

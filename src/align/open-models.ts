@@ -1,7 +1,7 @@
-import { type Checkpoint, loadCheckpoint } from '../checkpoints/index.ts'
+import { type Checkpoint, loadCheckpoint, readEdits, withEdits } from '../checkpoints/index.ts'
 import { type Engine, openEngine } from '../engine/index.ts'
 import type { Goal, ReadBy } from '../goals/index.ts'
-import { edited, openPolicy, openTrainee, type Policy, type Trainee } from '../policy/index.ts'
+import { edited, openPolicy, openTrainee, type Policy, type Trainee, underEditsOf, underFiles } from '../policy/index.ts'
 import { openReference, type Reference } from '../policy/reference.ts'
 import { seedFor } from '../random/index.ts'
 import type { Recipe } from '../recipe/recipe.ts'
@@ -18,6 +18,8 @@ export interface Models {
   readonly lookPolicy: Policy
   /** Whether what is trained and the reference are one function before the first step; not where only one of them is edited. */
   readonly startsAsReference: boolean
+  /** The files of the recipe's edit, in their order. */
+  readonly edits: readonly { readonly name: string; readonly sha256: string }[]
   /** Aborted, scoring and sampling end after the batch they are at, by throwing the signal's reason. */
   readonly signal?: AbortSignal
 }
@@ -32,18 +34,28 @@ export async function openModels(
   const loaded = checkpoint ?? (await loadCheckpoint(recipe.model, { onProgress: (line) => watch.note?.(line), ...fresh }))
   const engine = openEngine()
   const { edit } = recipe
-  const under = (holds: boolean | undefined, policy: Policy) => (edit && holds ? edited(policy, edit.apply, edit) : policy)
+  const files = edit && 'files' in edit ? await readEdits(edit.files) : []
+  const { edits: _, ...changed } = withEdits({ ...loaded, edits: [] }, files)
+  const under = (holds: boolean | undefined, policy: Policy) => {
+    if (!edit || !holds) return policy
+    return 'files' in edit ? underFiles(policy, files) : edited(policy, edit.apply, edit)
+  }
   const plain = await openPolicy(engine, loaded)
-  const trainee = await openTrainee(plain, loaded, recipe.train)
-  const referencePolicy = under(edit?.reference, plain)
+  // Where an edit changes weights, what is under it has parameters of its own.
+  const other = changed.params === loaded.params ? plain : await openPolicy(engine, { ...changed, edits: loaded.edits ?? [] })
+  const start = edit?.policy ? other : plain
+  const opened = await openTrainee(start, start === plain ? loaded : { ...loaded, ...changed }, recipe.train)
+  const trainee = { ...opened, policy: underEditsOf(plain, opened.policy) }
+  const referencePolicy = under(edit?.reference, edit?.reference ? other : plain)
   return {
     engine,
     checkpoint: loaded,
     referencePolicy,
-    reference: await openReference(referencePolicy, loaded.hash),
+    reference: await openReference(referencePolicy, edit?.reference ? changed.hash : loaded.hash),
     trainee: { ...trainee, policy: under(edit?.policy, trainee.policy) },
     lookPolicy: under(edit?.looks, trainee.policy),
     startsAsReference: edit?.policy === edit?.reference,
+    edits: files.map(({ name, sha256 }) => ({ name, sha256 })),
     ...(signal ? { signal } : {}),
   }
 }

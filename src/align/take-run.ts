@@ -40,16 +40,25 @@ function budgetOf(recipe: unknown): number | undefined {
 }
 
 /** What decides the numbers of a run. Files may have moved, so they are compared by their content. */
-function begunWith({ kind, recipe, model, data = [] }: Pick<Manifest, 'kind' | 'recipe' | 'model'> & Pick<NewManifest, 'data'>) {
-  const { run: _, model: __, keepRounds: ___, preferences, train, look, ...rest } = JSON.parse(JSON.stringify(recipe))
+function begunWith({
+  kind,
+  recipe,
+  model,
+  data = [],
+  edits = [],
+}: Pick<Manifest, 'kind' | 'recipe' | 'model'> & Pick<NewManifest, 'data' | 'edits'>) {
+  const { run: _, model: __, keepRounds: ___, preferences, train, look, edit, ...rest } = JSON.parse(JSON.stringify(recipe))
   const { checkpointSeconds: ____, tokenBudget, ...settings } = train ?? {}
   const { pairs: _____, prompts: ______, file: _______, ...how } = preferences ?? {}
   const { texts: ________, ...looks } = look ?? {}
+  const { files: _________, ...editHolds } = edit ?? {}
   // Where texts are cut to the budget, another one makes other texts.
   const cut = preferences?.kind === 'texts' && preferences.maxLength === undefined ? { tokenBudget } : {}
   return {
     kind,
     ...rest,
+    ...(edit ? { edit: editHolds } : {}),
+    edits: edits.map(({ sha256 }) => sha256),
     look: looks,
     train: { ...settings, ...cut },
     preferences: how,

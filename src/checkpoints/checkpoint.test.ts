@@ -22,7 +22,8 @@ import type { DecoderConfig } from '../models/config.ts'
 import { decoderParams } from '../models/params.ts'
 import { addedToken } from '../text/sentencepiece.ts'
 import { loadCheckpoint, saveCheckpoint } from './checkpoint.ts'
-import { readSafetensors, writeSafetensors } from './safetensors.ts'
+import { readSafetensors } from './safetensors.ts'
+import { writeSafetensors } from './write-safetensors.ts'
 
 const fixture = (name: string) => fileURLToPath(new URL(`../../fixtures/${name}`, import.meta.url))
 const tied = await loadCheckpoint(fixture('llama-tiny'))

@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto'
-import { access, copyFile, readdir, readFile, rm, stat } from 'node:fs/promises'
+import { copyFile, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { totalmem } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { closestMatch } from 'leven'
@@ -14,14 +13,18 @@ import { freshParams } from '../models/fresh.ts'
 import { type DecoderParams, decoderParams } from '../models/params.ts'
 import { type FileTensor, fileTensors, pack, unpack } from '../models/tensor-names.ts'
 import { loadTokenizer, type Tokenizer, tokenizerFiles } from '../text/tokenizer.ts'
+import type { EditFile } from './edit-file.ts'
+import { dropOtherEdits, finishMoves, keptEdits, listEdits } from './edit-log.ts'
 import { type Generation, readGeneration } from './generation.ts'
 import { type UnpackedGguf, unpackGguf } from './gguf/unpack.ts'
 import { hubFolder, hubId } from './hub.ts'
-import { type FloatType, readSafetensors } from './safetensors.ts'
+import { exists, folderRemedy, readShards } from './read-shards.ts'
 import { writeShards } from './shards.ts'
 import { stories5m } from './stories5m.ts'
 import { stories15m } from './stories15m.ts'
+import { readEdits, withEdits } from './with-edits.ts'
 import { writeConfigFile } from './write-config.ts'
+import type { FloatType } from './write-safetensors.ts'
 
 /** A model as it lies in a folder that transformers loads too. */
 export interface Checkpoint {
@@ -37,8 +40,10 @@ export interface Checkpoint {
   readonly saysHow?: boolean
   /** What it asks for that is not done here, a sentence each. */
   readonly notes?: readonly string[]
-  /** sha256 of the weights file, or of its shards one after the other. */
+  /** sha256 of the weights file, or of its shards one after the other; of that and the edits, where some were asked for. */
   readonly hash: string
+  /** What is done to activations wherever the model is run: of a folder, or asked for. */
+  readonly edits?: readonly EditFile[]
 }
 
 /** Models that are known by name; each makes sure that its folder is there and says where. */
@@ -47,7 +52,7 @@ export const models: Record<string, { readonly folder: (onProgress: (line: strin
   ...(stories15m ? { stories15m } : {}),
 }
 
-const remedy = 'a model folder holds config.json, model.safetensors and tokenizer.json as transformers saves them'
+const remedy = folderRemedy
 const anyObject = z.looseObject({})
 
 /**
@@ -61,12 +66,17 @@ export async function loadCheckpoint(
     readonly onProgress?: (line: string) => void
     /** Begin with fresh parameters of this seed; the folder then needs no weights. */
     readonly fresh?: number
+    /** Edits that are done to it: a file, or several in their order. */
+    readonly edit?: string | readonly string[] | undefined
+    /** A directional ablation becomes its identity in weights where that is exact, as for a file that holds weights alone. */
+    readonly identities?: boolean
   } = {},
 ): Promise<Checkpoint> {
   const known = Object.hasOwn(models, nameOrFolder) ? models[nameOrFolder] : undefined
   const gguf = !known && nameOrFolder.endsWith('.gguf') ? await unpackGguf(nameOrFolder) : undefined
   const folder =
     gguf?.folder ?? (known ? await known.folder(options.onProgress ?? (() => {})) : await existingFolder(nameOrFolder, options.onProgress))
+  if (!gguf) await finishMoves(folder)
   const configFile = join(folder, 'config.json')
   const json = await readJson(configFile, anyObject, remedy)
   const told = readConfig(configFile, json)
@@ -76,7 +86,8 @@ export async function loadCheckpoint(
   reading.catch(() => {})
   const { config, params, hash } = options.fresh === undefined ? await readWeights(folder, told, gguf) : freshWeights(told, options.fresh)
   const tokenizer = await reading
-  return {
+  const { kept, base } = gguf || options.fresh !== undefined ? {} : await keptEdits(folder, config)
+  const loaded = {
     name: known ? nameOrFolder : basename(resolve(nameOrFolder), '.gguf'),
     folder,
     config,
@@ -84,7 +95,9 @@ export async function loadCheckpoint(
     tokenizer,
     ...generation,
     hash,
+    ...(kept ? { edits: kept } : {}),
   }
+  return withEdits(loaded, await readEdits(options.edit), { base, identities: options.identities })
 }
 
 /** The folder itself, or that of a model of the Hub; `models/tinny` is a slip and no owner of that name where there is a folder `models`. */
@@ -156,33 +169,6 @@ function hasOwnHead(config: DecoderConfig, found: ReadonlyMap<string, Tensor>): 
   return embed !== undefined && head !== undefined && sameShape(head.shape, embed.shape) && !sameNumbers(head, embed)
 }
 
-async function readShards(folder: string) {
-  const hash = createHash('sha256')
-  const index = join(folder, 'model.safetensors.index.json')
-  const single = join(folder, 'model.safetensors')
-  const sharded = !(await exists(single)) && (await exists(index))
-  const where = sharded ? index : single
-  if (!sharded && !(await exists(single))) await refuseOthers(folder, single)
-  const found = new Map<string, Tensor>()
-  for (const file of sharded ? await shardsOf(folder, index) : [single]) {
-    for (const [name, tensor] of await readSafetensors(file, hash)) {
-      if (found.has(name)) throw new UserError(`${file}: every tensor must be in one shard, got ${name} again; download the shards again`)
-      found.set(name, tensor)
-    }
-  }
-  return { where, found, hash: hash.digest('hex') }
-}
-
-/** Says which format is there in the place of the one that is read. */
-async function refuseOthers(folder: string, wanted: string): Promise<void> {
-  const files = await readdir(folder, { recursive: true }).catch(() => [])
-  const other = files.find((file) => /[.](onnx|bin|pt|pth|h5|msgpack)$/.test(file))
-  if (other)
-    throw new UserError(
-      `${wanted}: weights must be safetensors or GGUF, got ${other} alone; take the folder they were made from, or save them with transformers' save_pretrained`,
-    )
-}
-
 function freshWeights(config: DecoderConfig, seed: number): Weights {
   let bytes = 0
   decoderParams(config, (_, shape) => (bytes += 4 * sizeOf(shape)))
@@ -193,19 +179,13 @@ function freshWeights(config: DecoderConfig, seed: number): Weights {
   return { config, params: freshParams(config, seed), hash: hashText(JSON.stringify({ config, seed, drawn: 'Philox by seed and name' })) }
 }
 
-async function shardsOf(folder: string, index: string): Promise<string[]> {
-  const name = z.string().regex(/^[^/\\]+\.safetensors$/, 'must be the name of a safetensors file in the same folder')
-  const { weight_map: map } = await readJson(index, z.object({ weight_map: z.record(z.string(), name) }), remedy)
-  return [...new Set(Object.values(map))].sort().map((shard) => join(folder, shard))
-}
-
 function sameNumbers(a: Tensor, b: Tensor): boolean {
   return sameShape(a.shape, b.shape) && a.data.every((x, i) => Object.is(x, b.data[i]))
 }
 
 /**
  * Saves a model folder that transformers loads with the same logits: weights as f32 unless `dtype` says otherwise, in shards of at
- * most `maxShardBytes`, the tokenizer's files as they came.
+ * most `maxShardBytes`, the tokenizer's files as they came. Edits of activations are listed in it; transformers does not know of them.
  * A new folder appears whole or not at all.
  *
  * throws  UserError when the disk refuses or the tokenizer's files are gone
@@ -220,7 +200,9 @@ export async function saveCheckpoint(
   await writeFolder(folder, async (temporary) => {
     await writeCompanions(temporary, checkpoint, options.dtype)
     written = await writeShards(temporary, namedWeights(checkpoint.config, params), options)
+    if (checkpoint.edits) await listEdits(temporary, checkpoint.edits, written)
   })
+  await dropOtherEdits(folder, checkpoint.edits)
   // What was there in another number of shards would be read instead, or beside.
   for (const name of await readdir(folder))
     if (/^model(-\d+-of-\d+)?\.safetensors(\.index\.json)?$/.test(name) && !written.includes(name)) await rm(join(folder, name))
@@ -281,11 +263,4 @@ function textOf(file: string): Promise<string | undefined> {
 
 async function jsonOf(file: string): Promise<Record<string, unknown>> {
   return (await exists(file)) ? readJson(file, anyObject, remedy) : {}
-}
-
-function exists(file: string): Promise<boolean> {
-  return access(file).then(
-    () => true,
-    () => false,
-  )
 }

@@ -10,7 +10,8 @@ import { loadCheckpoint } from './checkpoint.ts'
 import { loadAdapters } from './load-peft.ts'
 import { patternValues } from './module-pattern.ts'
 import { saveAdapters } from './peft.ts'
-import { readSafetensors, writeSafetensors } from './safetensors.ts'
+import { readSafetensors } from './safetensors.ts'
+import { writeSafetensors } from './write-safetensors.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'innate-load-peft-'))
 afterAll(() => rmSync(root, { recursive: true }))

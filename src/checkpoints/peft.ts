@@ -6,7 +6,7 @@ import type { Adapter, Adapters } from '../models/adapters.ts'
 import type { DecoderConfig } from '../models/config.ts'
 import { linearLayers } from '../models/lora.ts'
 import { type FileTensor, fileTensors, pack } from '../models/tensor-names.ts'
-import { writeSafetensors } from './safetensors.ts'
+import { writeSafetensors } from './write-safetensors.ts'
 
 export const configFile = 'adapter_config.json'
 export const weightsFile = 'adapter_model.safetensors'

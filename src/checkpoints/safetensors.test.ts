@@ -7,7 +7,8 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { UserError } from '../graph/errors.ts'
 import { sizeOf, type Tensor } from '../graph/tensor.ts'
-import { readSafetensors, writeSafetensors } from './safetensors.ts'
+import { readSafetensors } from './safetensors.ts'
+import { writeSafetensors } from './write-safetensors.ts'
 
 let folder: string
 let file: string

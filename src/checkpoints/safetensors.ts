@@ -3,10 +3,8 @@ import type { Hash } from 'node:crypto'
 import { type FileHandle, open } from 'node:fs/promises'
 import { z } from 'zod'
 import { parse } from '../files/json.ts'
-import { writeAtomic } from '../files/write.ts'
 import { UserError } from '../graph/errors.ts'
-import { type Data, type DType, type Shape, sizeOf, type Tensor, type Type } from '../graph/tensor.ts'
-import { type Encoding, encodings } from './encode.ts'
+import { type Data, type DType, type Shape, sizeOf, type Tensor } from '../graph/tensor.ts'
 import { halfBits } from './half.ts'
 
 const maxHeaderBytes = 100_000_000
@@ -84,6 +82,40 @@ export async function readSafetensors(file: string, hash?: Hash): Promise<Map<st
     }
     await whole
     return tensors
+  } finally {
+    await handle.close()
+  }
+}
+
+/** A tensor as it lies in a file: what it is stored as, and where its bytes are. */
+export interface StoredTensor {
+  readonly name: string
+  readonly dtype: string
+  readonly shape: Shape
+  /** Bytes from the start of the file. */
+  readonly from: number
+  readonly bytes: number
+}
+
+/**
+ * What a safetensors file says of itself: its head as it lies there, its tensors in file order, and the metadata of its header.
+ *
+ * throws  UserError as readSafetensors
+ */
+export async function safetensorsLayout(
+  file: string,
+): Promise<{ readonly head: Buffer; readonly tensors: readonly StoredTensor[]; readonly metadata: Readonly<Record<string, string>> }> {
+  const handle = await open(file).catch((cause: NodeJS.ErrnoException) => {
+    throw new UserError(`${file}: must be a readable safetensors file, got ${cause.code}; ${remedy}`, { cause })
+  })
+  try {
+    const entries = await readHeader(file, handle, reader(handle))
+    const prefix = Buffer.alloc(8)
+    await fill(handle, prefix, 0, file)
+    const head = Buffer.alloc(8 + Number(prefix.readBigUInt64LE()))
+    await fill(handle, head, 0, file)
+    const { __metadata__: metadata = {} } = JSON.parse(head.toString('utf8', 8)) as { __metadata__?: Record<string, string> }
+    return { head, tensors: entries.map((entry) => ({ ...entry, bytes: sizeOf(entry.shape) * stored[entry.dtype].bytes })), metadata }
   } finally {
     await handle.close()
   }
@@ -207,71 +239,4 @@ async function fill(handle: FileHandle, bytes: Uint8Array, at: number, where: st
     if (bytesRead === 0) throw new UserError(`${where}: ${bytes.length} bytes must be there, got ${done}: the file is cut short; ${remedy}`)
     done += bytesRead
   }
-}
-
-/** How floats are written: two bytes are rounded to nearest, ties to even. */
-export type FloatType = 'f32' | 'f16' | 'bf16'
-
-/**
- * Writes tensors to a safetensors file, atomically: floats as `dtype`, whole numbers as I32.
- *
- * throws  UserError when the disk refuses
- */
-export async function writeSafetensors(
-  file: string,
-  tensors: Iterable<readonly [name: string, tensor: Tensor]>,
-  dtype: FloatType = 'f32',
-): Promise<void> {
-  const all = [...tensors]
-  const { head } = safetensorsHead(all, dtype)
-  await writeAtomic(file, async (handle) => {
-    await writeAll(handle, head)
-    for (const [, { data }] of all) {
-      const four = data instanceof Float64Array ? Float32Array.from(data) : data
-      if (four instanceof Int32Array || dtype === 'f32')
-        await writeAll(handle, new Uint8Array(four.buffer, four.byteOffset, four.byteLength))
-      else await writeEncoded(handle, four, encodings[dtype === 'f16' ? 'F16' : 'BF16'])
-    }
-  })
-}
-
-/** What a safetensors file begins with, and where in the file each tensor's numbers will begin. */
-export function safetensorsHead(
-  types: readonly (readonly [name: string, type: Type])[],
-  dtype: FloatType = 'f32',
-): { readonly head: Buffer; readonly starts: Readonly<Record<string, number>> } {
-  const header: Record<string, unknown> = { __metadata__: { format: 'pt' } }
-  const offsets: [string, number][] = []
-  let end = 0
-  for (const [name, type] of types) {
-    offsets.push([name, end])
-    const written = type.dtype === 'i32' ? 'I32' : dtype.toUpperCase()
-    header[name] = { dtype: written, shape: type.shape, data_offsets: [end, (end += bytesOf(type, dtype))] }
-  }
-  const json = Buffer.from(JSON.stringify(header))
-  const head = Buffer.alloc(8 + Math.ceil(json.length / 8) * 8, ' ')
-  head.writeBigUInt64LE(BigInt(head.length - 8))
-  json.copy(head, 8)
-  return { head, starts: Object.fromEntries(offsets.map(([name, offset]) => [name, head.length + offset])) }
-}
-
-/** How many bytes a tensor takes in a file. */
-export function bytesOf({ dtype, shape }: Type, floats: FloatType): number {
-  return sizeOf(shape) * (dtype === 'i32' || floats === 'f32' ? 4 : 2)
-}
-
-/** Writes numbers in an encoding, a chunk at a time. */
-export async function writeEncoded(handle: FileHandle, data: Float32Array, { weights, bytes, encode }: Encoding): Promise<void> {
-  const most = Math.floor(Math.min(chunkBytes / bytes, data.length / weights)) * weights
-  const chunk = new Uint8Array((most / weights) * bytes)
-  for (let from = 0; from < data.length; from += most) {
-    const to = Math.min(from + most, data.length)
-    encode(data, from, to, chunk)
-    await writeAll(handle, chunk.subarray(0, ((to - from) / weights) * bytes))
-  }
-}
-
-export async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {
-  for (let done = 0; done < bytes.length; )
-    done += (await handle.write(bytes, done, Math.min(bytes.length - done, chunkBytes))).bytesWritten
 }

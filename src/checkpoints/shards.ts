@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Tensor } from '../graph/tensor.ts'
-import { bytesOf, type FloatType, writeSafetensors } from './safetensors.ts'
+import { bytesOf, type FloatType, writeSafetensors } from './write-safetensors.ts'
 
 /**
  * Writes the weights of a model folder: model.safetensors, or, where that would be larger than `maxShardBytes`, numbered shards

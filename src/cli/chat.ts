@@ -2,6 +2,7 @@ import type { Checkpoint } from '../checkpoints/index.ts'
 import { UserError } from '../graph/errors.ts'
 import { type ChatTemplate, chatIds, loadChatTemplate, type Message } from '../text/index.ts'
 import { command, text } from './command.ts'
+import { editFlag } from './edit-flag.ts'
 import { flowing } from './flowing.ts'
 import { generationFlags, samplingOf } from './generation-flags.ts'
 import type { Screen } from './screen.ts'
@@ -13,20 +14,21 @@ import { typedLines } from './typed-lines.ts'
 export const chat = command({
   name: 'chat',
   about:
-    'Talk with a model that has a chat template, or with two beside each other; /reset begins anew, /exit or Ctrl-D leaves; sampled as its generation_config.json says, where no flag does.',
+    'Talk with a model that has a chat template, or with two beside each other, the first one under the edits that are given; /reset begins anew, /exit or Ctrl-D leaves; sampled as its generation_config.json says, where no flag does.',
   args: {
     model: text('model by name or folder'),
     other: text('a second model that is told the same', { default: '' }),
   },
-  flags: { system: text('what the model is told before the talk'), ...generationFlags },
+  flags: { system: text('what the model is told before the talk'), ...editFlag, ...generationFlags },
   examples: ['chat HuggingFaceTB/SmolLM2-135M-Instruct --max-tokens 64', 'chat model.gguf runs/x/model --system kind --seed 3 --json'],
 
-  async action({ model, other, system, jsonSchema, ...flags }, screen, signal) {
+  async action({ model, other, system, jsonSchema, edit, ...flags }, screen, signal) {
     const talkers: Talker[] = []
     const lines = typedLines(screen, screen.colour.cyan('› '), signal)
     const sampling = samplingOf(flags)
     try {
-      for (const name of other ? [model, other] : [model]) talkers.push(await openTalker(name, screen, { system, jsonSchema }))
+      for (const [i, name] of (other ? [model, other] : [model]).entries())
+        talkers.push(await openTalker(name, screen, { system, jsonSchema, edit: i === 0 ? edit : [] }))
       for (const { name, speaker } of talkers)
         if (sampling.temperature === undefined && speaker.checkpoint.saysHow === false)
           screen.note(`${name}: drawn at temperature 1; its generation_config.json does not say do_sample, and transformers is greedy then`)
@@ -73,7 +75,7 @@ interface Talker {
 async function openTalker(
   model: string,
   screen: Screen,
-  { system, jsonSchema }: { system: string | undefined; jsonSchema: string | undefined },
+  { system, jsonSchema, edit }: { system: string | undefined; jsonSchema: string | undefined; edit: readonly string[] },
 ): Promise<Talker> {
   let template: ChatTemplate | undefined
   const moreEnds = async ({ folder, tokenizer }: Checkpoint) => {
@@ -82,7 +84,7 @@ async function openTalker(
     const ids = end === undefined ? [] : tokenizer.encode(end, { special: false })
     return ids.length === 1 ? ids : []
   }
-  const speaker = await openSpeaker(model, screen, { moreEnds, ...(jsonSchema ? { jsonSchema } : {}) })
+  const speaker = await openSpeaker(model, screen, { moreEnds, edit, ...(jsonSchema ? { jsonSchema } : {}) })
   const { folder, name } = speaker.checkpoint
   if (!template) {
     await speaker.close()

@@ -1,8 +1,10 @@
 import { existsSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { cp, readFile, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { fakeFolder, innate } from '../../test/fake-folder.ts'
+import { editTarget, loadCheckpoint, makeEdit, writeEdit } from '../checkpoints/index.ts'
+import { tensor } from '../graph/index.ts'
 import { loadRecipe } from '../load-recipe.ts'
 import { createRun } from '../runs/index.ts'
 import { verbs } from './verbs.ts'
@@ -28,6 +30,11 @@ beforeAll(async () => {
     versions: { innate: '0.1.0', node: process.versions.node, onnxruntime: '1.30.0' },
   })
   await run.close({ ended: true })
+  await cp('models/tiny', 'models/mine', { recursive: true })
+  const { config, hash } = await loadCheckpoint('models/tiny')
+  const acts = [{ kind: 'delta', weights: { norm: 'up' } }] as const
+  const tensors = { up: tensor(new Float32Array(config.hiddenSize).fill(0.1), [config.hiddenSize]) }
+  await writeEdit('kinder.safetensors', makeEdit({ name: 'kinder', for: editTarget(config, hash), acts, tensors }))
 })
 afterAll(() => close())
 

@@ -1,6 +1,7 @@
 import { UserError } from '../graph/errors.ts'
 import { beginningIds } from '../text/index.ts'
 import { command, text } from './command.ts'
+import { editFlag } from './edit-flag.ts'
 import { flowing } from './flowing.ts'
 import { generationFlags, samplingOf } from './generation-flags.ts'
 import { openSpeaker } from './speaker.ts'
@@ -15,14 +16,14 @@ export const complete = command({
     model: text('model by name or folder'),
     prompt: text('words to go on from; each typed line when left out', { default: '' }),
   },
-  flags: generationFlags,
+  flags: { ...editFlag, ...generationFlags },
   examples: [
     'complete stories5m Once --max-tokens 8 --temperature 0.7 --min-p 0.05',
     'complete stories5m --max-tokens 8 --repetition-penalty 1.1 --stop . --json',
   ],
 
-  async action({ model, prompt, jsonSchema, ...flags }, screen, signal) {
-    const speaker = await openSpeaker(model, screen, { ...(jsonSchema ? { jsonSchema } : {}) })
+  async action({ model, prompt, jsonSchema, edit, ...flags }, screen, signal) {
+    const speaker = await openSpeaker(model, screen, { edit, ...(jsonSchema ? { jsonSchema } : {}) })
     const sampling = samplingOf(flags)
     const lines = typedLines(screen, screen.colour.cyan('› '), signal)
     const { tokenizer, config } = speaker.checkpoint

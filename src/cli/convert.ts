@@ -2,6 +2,7 @@ import { type Checkpoint, type GgufType, loadCheckpoint, saveCheckpoint, saveGgu
 import { UserError } from '../graph/errors.ts'
 import { saveOnnx } from '../policy/index.ts'
 import { command, integer, oneOf, text } from './command.ts'
+import { editFlag } from './edit-flag.ts'
 
 interface Format {
   /** How weights may be written; the first is the default. */
@@ -33,6 +34,7 @@ export const convert = command({
       'bf16',
       'q8_0',
     ]),
+    ...editFlag,
     maxShard: integer('largest file of safetensors', { unit: 'megabytes', min: 1 }),
   },
   examples: [
@@ -41,7 +43,7 @@ export const convert = command({
     'convert stories5m stories5m-onnx --format onnx',
   ],
 
-  async action({ model, out, format, dtype, maxShard }, screen) {
+  async action({ model, out, format, dtype, maxShard, edit }, screen) {
     if (out.endsWith('.gguf') && format !== undefined)
       throw new UserError(`convert --format: a .gguf file has its own, got ${format} for ${out}; leave it out, or name a folder`)
     const kind = out.endsWith('.gguf') ? 'gguf' : (format ?? 'safetensors')
@@ -51,9 +53,13 @@ export const convert = command({
       throw new UserError(`convert --dtype: must be ${types.join(' or ')} for ${kind}, got ${type}; choose one, or another format`)
     if (kind !== 'safetensors' && maxShard !== undefined)
       throw new UserError(`convert --max-shard: only safetensors have shards, got ${maxShard} for ${kind}; leave it out`)
-    const checkpoint = await loadCheckpoint(model, { onProgress: screen.note })
+    const checkpoint = await loadCheckpoint(model, { onProgress: screen.note, edit, identities: true })
     await save(out, checkpoint, type as never, maxShard && maxShard * 1e6)
     screen.emit({ model: checkpoint.name, out, dtype: type })
+    if (kind === 'safetensors' && checkpoint.edits)
+      screen.note(
+        `${out}: ${checkpoint.edits.map(({ name }) => name).join(', ')} acts on activations; Innate runs the folder under it, transformers does not`,
+      )
     screen.line(out)
   },
 })

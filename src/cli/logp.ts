@@ -3,6 +3,7 @@ import { openEngine } from '../engine/index.ts'
 import { openPolicy, scoreTrees } from '../policy/index.ts'
 import { loadPairs, pairTree, writeQuarantine } from '../preferences/index.ts'
 import { command, oneOf, text } from './command.ts'
+import { editFlag } from './edit-flag.ts'
 
 /** Prints what a model thinks of both sides of every pair, and of all of them. */
 export const logp = command({
@@ -11,6 +12,7 @@ export const logp = command({
   flags: {
     model: text('model by name or folder', { default: 'stories5m', shown: 'M' }),
     adapter: text('folder of an adapter for the model, as PEFT or train saves it', { shown: 'FOLDER' }),
+    ...editFlag,
     pairs: text('JSONL file of pairs, plain or .gz', { default: 'pairs.jsonl', shown: 'FILE' }),
     boundary: oneOf('what to do when a prompt is not a token prefix', ['strict', 'trim'], { default: 'strict' }),
     quarantine: text('where rows that cannot be used are written; nowhere when left out', { shown: 'FILE' }),
@@ -21,8 +23,8 @@ export const logp = command({
     'logp --model stories5m --pairs pairs.jsonl --json',
   ],
 
-  async action({ model, adapter, pairs: file, boundary, quarantine }, screen, signal) {
-    const checkpoint = await loadCheckpoint(model, { onProgress: screen.note })
+  async action({ model, adapter, edit, pairs: file, boundary, quarantine }, screen, signal) {
+    const checkpoint = await loadCheckpoint(model, { onProgress: screen.note, edit })
     const { examples, quarantined } = await loadPairs(file, checkpoint, { boundary })
     if (quarantine) await writeQuarantine(quarantine, quarantined)
     if (quarantined.length > 0)

@@ -3,6 +3,7 @@ import { readPromptFile } from '../collect/index.ts'
 import { openEngine } from '../engine/index.ts'
 import { openPolicy, sampleCompletions } from '../policy/index.ts'
 import { command, integer, text } from './command.ts'
+import { editFlag } from './edit-flag.ts'
 import { constraintOf, generationFlags, samplingOf } from './generation-flags.ts'
 import { printable } from './screen.ts'
 
@@ -13,6 +14,7 @@ export const sample = command({
   flags: {
     model: text('model by name or folder', { default: 'stories5m', shown: 'M' }),
     adapter: text('folder of an adapter for the model, as PEFT or train saves it', { shown: 'FOLDER' }),
+    ...editFlag,
     prompts: text('JSONL file with prompt or prompt_ids', { default: 'prompts.jsonl', shown: 'FILE' }),
     perPrompt: integer('completions of each prompt', { default: 1, min: 1 }),
     ...generationFlags,
@@ -25,8 +27,8 @@ export const sample = command({
     'sample --model stories5m --json-schema schema.json --max-tokens 64',
   ],
 
-  async action({ model, adapter, prompts: file, perPrompt, batch, jsonSchema, ...flags }, screen, signal) {
-    const checkpoint = await loadCheckpoint(model, { onProgress: screen.note })
+  async action({ model, adapter, edit, prompts: file, perPrompt, batch, jsonSchema, ...flags }, screen, signal) {
+    const checkpoint = await loadCheckpoint(model, { onProgress: screen.note, edit })
     const prompts = await readPromptFile(file, checkpoint)
     const constraint = await constraintOf(jsonSchema, checkpoint.tokenizer, checkpoint.eosIds)
     const adapters = adapter === undefined ? undefined : await loadAdapters(adapter, checkpoint.config)

@@ -23,11 +23,13 @@ interface Speaking {
   readonly moreEnds?: (checkpoint: Checkpoint) => Promise<readonly number[]>
   /** File of the JSON schema that all it says must follow. */
   readonly jsonSchema?: string
+  /** Files of edits that it is under, in their order. */
+  readonly edit?: readonly string[]
 }
 
 /** Loads a model into an engine of its own, so that two can speak at once. */
-export async function openSpeaker(model: string, screen: Screen, { moreEnds, jsonSchema }: Speaking): Promise<Speaker> {
-  const checkpoint = await loadCheckpoint(model, { onProgress: screen.note })
+export async function openSpeaker(model: string, screen: Screen, { moreEnds, jsonSchema, edit }: Speaking): Promise<Speaker> {
+  const checkpoint = await loadCheckpoint(model, { onProgress: screen.note, edit })
   for (const note of checkpoint.notes ?? []) screen.note(`${checkpoint.name}: ${note}`)
   const eosIds = [...new Set([...checkpoint.eosIds, ...((await moreEnds?.(checkpoint)) ?? [])])]
   const constraint = await constraintOf(jsonSchema, checkpoint.tokenizer, eosIds)

@@ -196,6 +196,7 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
           [B, 1],
         ),
         'site.real': tensor(Float32Array.from(each(() => 1)), [B, 1]),
+        'site.completion': tensor(Float32Array.from(each(() => 1)), [B, 1]),
       }
       const tokens = tensor(
         each(({ ids }) => ids.at(-1)!),
@@ -246,6 +247,7 @@ function promptSites(prompts: readonly (readonly number[])[], texts: readonly nu
     'site.positions': whole(new Int32Array(R * T), (_, t) => t),
     'site.text': whole(new Int32Array(R * T), (r) => texts[r]!),
     'site.real': whole(new Float32Array(R * T), () => 1),
+    'site.completion': tensor(new Float32Array(R * T), [R, T]),
   }
 }
 

@@ -15,6 +15,8 @@ export interface Site {
   readonly text: Value
   /** f32[R, T]: 1 where there is a token, 0 at padding. */
   readonly real: Value
+  /** f32[R, T]: 1 where a token is of a completion, 0 in its prompt and at padding. A text that is only read is all prompt. */
+  readonly completion: Value
   /** What is fed by this name in every run: a direction, a patch, a strength. */
   input(name: string, shape: Shape, dtype?: DType): Value
 }
@@ -59,7 +61,8 @@ export function edited(policy: Policy, edit: Edit, { at, feeds }: EditOptions = 
   return withEdit(policy, { edit, at: new Set(names), ...(feeds ? { feeds } : {}) })
 }
 
-function withEdit(policy: Policy, placed: PlacedEdit): Policy {
+/** A policy under one more edit. */
+export function withEdit(policy: Policy, placed: PlacedEdit): Policy {
   const at = [...placed.at].join()
   return {
     ...policy,

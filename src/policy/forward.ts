@@ -13,7 +13,7 @@ import type { Batch } from './rows.ts'
 export interface Pass extends Pick<DecoderOptions, 'past' | 'onKeysValues'> {
   readonly path: Site['path']
   /** What the path knows of its tokens; the rest are inputs of the graph where an edit reads them: see siteTensors. */
-  readonly site?: Partial<Pick<Site, 'positions' | 'text' | 'real'>>
+  readonly site?: Partial<Pick<Site, 'positions' | 'text' | 'real' | 'completion'>>
   /** What the inputs of adapters are multiplied by; see dropoutMasks. */
   readonly masks?: Adapters<Value>['masks']
   /** Called with every tap's value, edits included. */
@@ -71,6 +71,9 @@ function siteOf(path: Site['path'], { tokens, positions }: DecoderInputs, known:
     get real() {
       return known.real ?? lazily('real', 'f32')
     },
+    get completion() {
+      return known.completion ?? lazily('completion', 'f32')
+    },
   }
 }
 
@@ -89,14 +92,20 @@ export function runInputs(policy: Policy, batch: Batch): Record<string, Tensor |
   return { ...policy.given, ...fedTo(policy), ...rowTensors(batch.rows), ...(policy.edits ? siteTensors(batch) : {}) }
 }
 
-/** Which tree each token of a batch belongs to, and where there is one. */
-export function siteTensors({ rows: { rows: R, length: T }, trees, starts }: Batch): Record<'site.text' | 'site.real', Tensor> {
+/** Which tree each token of a batch belongs to, where there is one, and whether it is of a completion. */
+export function siteTensors({
+  rows: { rows: R, length: T },
+  trees,
+  starts,
+}: Batch): Record<`site.${'text' | 'real' | 'completion'}`, Tensor> {
   const text = new Int32Array(R * T)
   const real = new Float32Array(R * T)
+  const completion = new Float32Array(R * T)
   trees.forEach((tree, i) => {
-    const { at, length } = starts[i]!
+    const { at, length, prompt } = starts[i]!
     text.fill(tree, at, at + length)
     real.fill(1, at, at + length)
+    completion.fill(1, at + prompt, at + length)
   })
-  return { 'site.text': tensor(text, [R, T]), 'site.real': tensor(real, [R, T]) }
+  return { 'site.text': tensor(text, [R, T]), 'site.real': tensor(real, [R, T]), 'site.completion': tensor(completion, [R, T]) }
 }

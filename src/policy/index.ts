@@ -1,4 +1,5 @@
-export { asksInAttention, type Edit, type EditOptions, edited, type Feeds, fedTo, isInAttention, type Site } from './edit.ts'
+export { asksInAttention, type Edit, type EditOptions, edited, type Feeds, fedTo, isInAttention, type Site, underEditsOf } from './edit.ts'
+export { editOf, placedFiles, underFiles } from './edit-file.ts'
 export { type Forward, forward, type Pass, runInputs, siteTensors } from './forward.ts'
 export { type JoinedTree, joinTrees, LONGEST_JOINED } from './join-trees.ts'
 export { logitDifference, type Metric } from './metric.ts'

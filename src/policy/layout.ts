@@ -50,8 +50,8 @@ export interface Batch {
   readonly rows: Rows
   /** Indices of its trees among those given, ascending. */
   readonly trees: readonly number[]
-  /** Where each of them lies among the R·T positions, and how many it takes. */
-  readonly starts: readonly { readonly at: number; readonly length: number }[]
+  /** Where each of them lies among the R·T positions, how many it takes, and how many of those are its prompt. */
+  readonly starts: readonly { readonly at: number; readonly length: number; readonly prompt: number }[]
   /** Local slot → slot among all completions given; its length is the number of real slots. */
   readonly slots: readonly number[]
   /** Input positions that hold a token; the rest of R·T is padding. */
@@ -150,6 +150,6 @@ export function layOut(
     weights: tensor(weights, [N]),
     completions: C,
   }
-  const starts = order.map((tree) => ({ at: start.get(tree)!, length: treeLength(trees[tree]!) }))
+  const starts = order.map((tree) => ({ at: start.get(tree)!, length: treeLength(trees[tree]!), prompt: trees[tree]!.prompt.length }))
   return { rows, trees: order, starts, slots, used }
 }

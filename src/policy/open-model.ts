@@ -6,6 +6,8 @@ import { openPolicy } from './policy.ts'
 export interface OpenOptions {
   /** Called with what is being done, a sentence each. */
   readonly onProgress?: (line: string) => void
+  /** Edits that are done to it: a file, or several in their order. */
+  readonly edit?: string | readonly string[] | undefined
 }
 
 /**
@@ -18,6 +20,6 @@ export async function openModel(name: string, options: OpenOptions = {}): Promis
   const { params, ...facts } = await loadCheckpoint(name, options)
   for (const note of facts.notes ?? []) options.onProgress?.(`${facts.name}: ${note}`)
   const engine = openEngine()
-  const policy = await openPolicy(engine, { config: facts.config, params }, undefined, { fixed: true })
+  const policy = await openPolicy(engine, { ...facts, params }, undefined, { fixed: true })
   return modelOf(policy, facts, () => engine.close())
 }

@@ -1,6 +1,6 @@
 import type { FileHandle } from 'node:fs/promises'
 import { toHalf } from '../checkpoints/half.ts'
-import { safetensorsHead } from '../checkpoints/safetensors.ts'
+import { safetensorsHead } from '../checkpoints/write-safetensors.ts'
 import { type DType, type Shape, sizeOf, type Tensor, UserError, zeros } from '../graph/index.ts'
 
 /** Rows of one tree: where they begin in what a batch returned, where among the rows of all trees, and how many they are. */

@@ -29,7 +29,7 @@ import { type Batch, type Packing, planBatches, type RowShape, type Tree } from 
 import { treeLength } from './tree.ts'
 
 /** What a function over many texts sees of a batch of them. */
-export interface Seen extends Pick<Site, 'tokens' | 'positions' | 'text' | 'real' | 'input'> {
+export interface Seen extends Pick<Site, 'tokens' | 'positions' | 'text' | 'real' | 'completion' | 'input'> {
   /** A value inside the model, edits included. shape [R, T, …], of heads [R, heads, T, …] */
   readonly tap: (name: string) => Value
   /** Log-probability of each completion, f32[completions], nats. */
@@ -178,7 +178,7 @@ function traceOver(policy: Policy, see: See, { per, shape, most, asked }: Tracin
   const own: Record<string, Value> = {}
   const read = (name: string, of: Shape, dtype: DType = 'f32') => (own[`over.${name}`] ??= input(`over.${name}`, of, dtype))
   const places = shape.rows * shape.length
-  const seen: Omit<Seen, 'tokens' | 'positions' | 'text' | 'real'> = {
+  const seen: Omit<Seen, 'tokens' | 'positions' | 'text' | 'real' | 'completion'> = {
     tap(name) {
       const [known] = tapsNamed(nameOf(see), name, policy.config)
       onTap?.(known!)

@@ -5,6 +5,7 @@ import type { Adapter, Adapters } from '../models/adapters.ts'
 import type { DecoderConfig } from '../models/config.ts'
 import { byPath, type DecoderParams, decoderParams, paramInputs } from '../models/params.ts'
 import type { PlacedEdit } from './edit.ts'
+import { underFiles } from './edit-file.ts'
 
 /** A model in the engine: its parameters lie there, and what is run with them is compiled once for each shape. */
 export interface Policy {
@@ -32,15 +33,15 @@ export interface Policy {
 /** The most programs kept at a time; the one that was not asked for the longest is closed. Those that differ in sizes alone share memory. */
 const MOST_PROGRAMS = 48
 
-/** Puts a checkpoint's parameters (and adapters) into the engine. */
+/** Puts a checkpoint's parameters (and adapters) into the engine; the edits that it lists act in whatever is computed with them. */
 export async function openPolicy(
   engine: Engine,
-  { config, params }: Pick<Checkpoint, 'config' | 'params'>,
+  { config, params, edits = [] }: Pick<Checkpoint, 'config' | 'params' | 'edits'>,
   adapters?: Adapters<Tensor>,
   options: Pick<PolicyOptions, 'fixed'> = {},
 ): Promise<Policy> {
   const resident = (await place(engine, params)) as DecoderParams<Resident>
-  return policyOf(engine, config, resident, adapters && (await placeAdapters(engine, adapters)), options)
+  return underFiles(policyOf(engine, config, resident, adapters && (await placeAdapters(engine, adapters)), options), edits)
 }
 
 export interface PolicyOptions {

@@ -24,6 +24,7 @@ import { logits } from '../models/head.ts'
 import type { DecoderParams } from '../models/params.ts'
 import type { Tokenizer } from '../text/index.ts'
 import { fedTo, type PlacedEdit } from './edit.ts'
+import { placedFiles } from './edit-file.ts'
 import { forward } from './forward.ts'
 import type { Policy, Traceable } from './policy.ts'
 
@@ -46,10 +47,10 @@ const MOST_TRACED = 1024
  */
 export async function saveOnnx(
   folder: string,
-  checkpoint: Pick<Checkpoint, 'name' | 'folder' | 'config' | 'params' | 'tokenizer' | 'eosIds'>,
+  checkpoint: Pick<Checkpoint, 'name' | 'folder' | 'config' | 'params' | 'tokenizer' | 'eosIds' | 'edits'>,
   { params = checkpoint.params, under }: { readonly params?: DecoderParams<Tensor>; readonly under?: Policy } = {},
 ): Promise<void> {
-  const edits = under?.edits ? { edits: under.edits, fed: await fedNow(under) } : {}
+  const edits = under?.edits ? { edits: under.edits, fed: await fedNow(under) } : listed(checkpoint)
   const { pieces } = decoderOnnx(checkpoint.name, checkpoint.config, params, edits)
   await writeFolder(folder, async (temporary) => {
     await writeCompanions(temporary, checkpoint)
@@ -87,6 +88,12 @@ export function decoderOnnx(
       `${name}: an ONNX file must be below 2 GiB, got ${(file.byteLength / 2 ** 30).toFixed(1)} GiB; choose a smaller model, or another format`,
     )
   return file
+}
+
+/** The edits that a model lists, and what they are fed. */
+function listed({ config, edits: files = [] }: Pick<Checkpoint, 'config' | 'edits'>) {
+  const edits = placedFiles(config, files)
+  return edits.length > 0 ? { edits, fed: fedTo({ edits }) as Record<string, Tensor> } : {}
 }
 
 /** What is fed to a policy's edits at this moment. */
@@ -132,6 +139,11 @@ function traced(model: Traceable, sizes: Sizes): Graph {
         },
         get text(): Value {
           throw new UserError('onnx: an edit in a file must not ask which text a token is of, got one that does; leave it out')
+        },
+        get completion(): Value {
+          throw new UserError(
+            'onnx: an edit in a file must not ask where a completion begins, got one that does; let it act at all positions',
+          )
         },
       },
       // transformers.js counts the positions of Gemma 3 from 1.

@@ -111,9 +111,10 @@ export interface Recipe {
   readonly run?: string
 }
 
-/** An edit of the model, and which of the policy that is trained, the reference and the looks at the policy are under it. */
-export interface RecipeEdit extends EditOptions {
-  readonly apply: Edit
+/** An edit of the model, a function or files, and which of the policy that is trained, the reference and the looks at the policy are under it. */
+export type RecipeEdit = EditHolds & ((EditOptions & { readonly apply: Edit }) | { readonly files: readonly string[] })
+
+interface EditHolds {
   readonly policy: boolean
   readonly reference: boolean
   readonly looks: boolean
@@ -258,7 +259,10 @@ function judgeOf(given: Extract<ParsedRecipe['preferences'], { prompts: unknown 
 }
 
 function editOf(edit: NonNullable<ParsedRecipe['edit']>): RecipeEdit {
-  return typeof edit === 'function' ? { apply: edit, policy: true, reference: false, looks: true } : withoutUndefined(edit)
+  const usual = { policy: true, reference: false, looks: true }
+  if (typeof edit === 'function') return { apply: edit, ...usual }
+  if (typeof edit === 'string' || Array.isArray(edit)) return { files: [edit].flat(), ...usual }
+  return 'files' in edit ? { ...edit, files: [edit.files].flat() } : withoutUndefined(edit)
 }
 
 function trainOf({ optimizer, schedule, seed, lora, batchGrowth, ...rest }: ParsedRecipe['train'], fallback: number): TrainSettings {

@@ -102,11 +102,21 @@ const editSchema = z.strictObject({
   looks: z.boolean().default(true),
 })
 
+const editFile = z.string().min(1)
+const editFiles = z.array(editFile).min(1)
+
+const editFilesSchema = z.strictObject({
+  files: z.union([editFile, editFiles]),
+  policy: z.boolean().default(true),
+  reference: z.boolean().default(false),
+  looks: z.boolean().default(true),
+})
+
 /** A recipe as one writes it, TypeScript values or plain JSON; the fields stand in the order of the five steps. */
 export const recipeSchema = z.strictObject({
   model: z.string().min(1),
   fresh: z.boolean().optional(),
-  edit: z.union([edit, editSchema]).optional(),
+  edit: z.union([edit, editFile, editFiles, editSchema, editFilesSchema]).optional(),
   prior: z.union([value<GoalPrior>((x) => 'bits' in x, 'goalPrior(…)'), priorSchema]).optional(),
   gap: z.strictObject({ weight: above0 }).optional(),
   kappa: z.number().min(0).default(1),

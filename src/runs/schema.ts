@@ -235,6 +235,8 @@ export const manifestSchema = z.object({
   gold: z.object({ name: z.string(), about: z.string(), checks: z.exactOptional(z.array(goldAgainstSchema).readonly()) }).optional(),
   model: z.object({ name: z.string(), sha256: z.string(), parameters: z.int().min(0), trained: z.int().min(0).optional() }),
   data: z.array(dataSchema).readonly().default([]),
+  /** The files of the recipe's edit, in their order. */
+  edits: z.exactOptional(z.array(z.object({ name: z.string(), sha256: z.string() })).readonly()),
   seeds: z.record(z.string(), z.int()),
   versions: z.object({ innate: z.string(), node: z.string(), onnxruntime: z.string() }),
   started: z.iso.datetime(),

@@ -38,14 +38,19 @@ const config = z.looseObject({
 /**
  * Saves a model as one GGUF file that llama.cpp reads, with its tokenizer and chat template.
  *
- * throws  UserError for a family or a tokenizer that is not written so, and when the disk refuses
+ * throws  UserError for a family, a tokenizer or an edit of activations that is not written so, and when the disk refuses
  * limits  Llama, Qwen2 and Qwen3 with plain rotary positions
  */
 export async function saveGguf(
   file: string,
-  checkpoint: Pick<Checkpoint, 'name' | 'folder' | 'config' | 'params' | 'eosIds'>,
+  checkpoint: Pick<Checkpoint, 'name' | 'folder' | 'config' | 'params' | 'eosIds' | 'edits'>,
   { type = 'f16', params = checkpoint.params }: { readonly type?: GgufType; readonly params?: DecoderParams<Tensor> } = {},
 ): Promise<void> {
+  const [held] = checkpoint.edits ?? []
+  if (held)
+    throw new UserError(
+      `${file}: a GGUF file holds weights alone, got ${held.name}, which acts on activations; leave it out; innate edit steer --to FILE.gguf writes a control vector`,
+    )
   const hf = parse(`${checkpoint.name}: config`, writeConfig(checkpoint.config), config, remedy)
   for (const rope of [hf.rope_scaling, hf.rope_parameters])
     if (rope && (rope.rope_type ?? 'default') !== 'default')

@@ -2,7 +2,7 @@ import { GGUFValueType as Kind, serializeGgufMetadata } from '@huggingface/gguf'
 import { writeAtomic } from '../../files/write.ts'
 import type { Shape, Tensor } from '../../graph/tensor.ts'
 import { encodings } from '../encode.ts'
-import { writeAll, writeEncoded } from '../safetensors.ts'
+import { writeAll, writeEncoded } from '../write-safetensors.ts'
 import { ggmlTypes } from './quants.ts'
 
 /** A value of the metadata with the type that it is written as. */

@@ -1,0 +1,119 @@
+import { type ActivationAct, type EditFile, isOfWeights } from '../checkpoints/edit-file.ts'
+import { unit } from '../checkpoints/edit-weights.ts'
+import { broadcastTo, linear, reshape, sum, type Tensor, takeRows, tensor, type Value } from '../graph/index.ts'
+import type { DecoderConfig } from '../models/config.ts'
+import { tapsNamed } from '../models/taps.ts'
+import { type Edit, type Feeds, type PlacedEdit, type Site, withEdit } from './edit.ts'
+import type { Policy } from './policy.ts'
+
+/** A policy under what edits do to activations, in their order; what they do to weights is no part of it. */
+export function underFiles(policy: Policy, edits: readonly EditFile[]): Policy {
+  return placedFiles(policy.config, edits).reduce(withEdit, policy)
+}
+
+/** What edits do to activations, with its taps, for graphs that are traced without a policy. */
+export function placedFiles(config: DecoderConfig, edits: readonly EditFile[]): PlacedEdit[] {
+  return edits
+    .map((edit) => editOf(config, edit))
+    .filter(({ at }) => at.length > 0)
+    .map(({ apply, at, feeds }) => ({ edit: apply, at: new Set(at), feeds }))
+}
+
+/** What an edit does to activations as a function, with the taps it is called at. All numbers are fed, none is written into a graph. */
+export function editOf(
+  config: DecoderConfig,
+  { name, acts, tensors }: Pick<EditFile, 'name' | 'acts' | 'tensors'>,
+): { readonly apply: Edit; readonly at: readonly string[]; readonly feeds: Feeds } {
+  const all = acts
+    .filter((act) => !isOfWeights(act))
+    .map((act, i) => {
+      const taps = new Set(tapsNamed(name, act.at, config))
+      const own = feedsOf(act, tensors, config.contextLength)
+      return { act, taps, own, key: (name: string) => `${i}.${name}` }
+    })
+  const fed = Object.fromEntries(all.flatMap(({ own, key }) => Object.entries(own).map(([name, value]) => [key(name), value] as const)))
+  const apply: Edit = (tap, x, at) => {
+    let y = x
+    for (const { act, taps, own, key } of all)
+      if (taps.has(tap)) y = acted(act, y, at, (name) => at.input(key(name), own[name]!.shape), 'where' in own)
+    return y
+  }
+  return { apply, at: [...new Set(all.flatMap(({ taps }) => [...taps]))], feeds: () => fed }
+}
+
+/** What an act reads. Rows by position, and where an act holds, are tables over the context. */
+function feedsOf(act: ActivationAct, tensors: EditFile['tensors'], context: number): Record<string, Tensor> {
+  const rows = act.kind === 'add' ? tensors[act.direction]! : act.kind === 'patch' ? tensors[act.value]! : undefined
+  const many = rows?.shape.length === 2 ? rows.shape[0]! : undefined
+  const told = typeof act.positions === 'object' ? act.positions : undefined
+  const [from, to] = [told?.from ?? 0, Math.min(told?.to ?? context - 1, many === undefined ? context - 1 : (told?.from ?? 0) + many - 1)]
+  const where = told || many !== undefined ? { where: table(context, 1, (t) => (t >= from && t <= to ? [1] : undefined)) } : {}
+  const byPosition = ({ shape: [, w = 1], data }: Tensor) =>
+    table(context, w, (t) => (t >= from && t <= to ? data.subarray((t - from) * w, (t - from + 1) * w) : undefined))
+  const vector = rows && (many === undefined ? rows : byPosition(rows))
+  switch (act.kind) {
+    case 'add':
+      return { ...where, direction: vector!, strength: tensor([act.strength], []) }
+    case 'patch':
+      return { ...where, value: vector! }
+    case 'affine':
+      return { ...where, read: tensors[act.read]!, write: tensors[act.write]!, mean: tensors[act.mean]! }
+    case 'clamp':
+      return { ...where, direction: atLengthOne(tensors[act.direction]!), value: tensor([act.value], []) }
+    case 'ablate':
+      return { ...where, direction: atLengthOne(tensors[act.direction]!) }
+  }
+}
+
+function acted(act: ActivationAct, x: Value, at: Site, input: (name: string) => Value, tabled: boolean): Value {
+  const mask = maskOf(act, at, tabled ? input('where') : undefined)
+  const masked = (value: Value) => (mask ? value.mul(mask) : value)
+  const row = (name: string) => {
+    const value = input(name)
+    return value.shape.length === 2 ? takeRows(value, at.positions) : value
+  }
+  switch (act.kind) {
+    case 'add':
+      return x.add(masked(row('direction').mul(input('strength'))))
+    case 'patch':
+      return mask ? x.sub(x.mul(mask)).add(row('value').mul(mask)) : broadcastTo(row('value'), x.shape)
+    case 'affine':
+      return x.sub(masked(linear(linear(x.sub(input('mean')), input('read')), input('write'))))
+    case 'clamp': {
+      const r = input('direction')
+      return x.add(
+        masked(
+          input('value')
+            .sub(sum(x.mul(r), [-1]))
+            .mul(r),
+        ),
+      )
+    }
+    case 'ablate': {
+      const r = input('direction')
+      return x.sub(masked(sum(x.mul(r), [-1]).mul(r)))
+    }
+  }
+}
+
+/** f32[R, T, 1]: 1 where an act holds; nothing where it holds everywhere. */
+function maskOf({ positions }: ActivationAct, at: Site, where: Value | undefined): Value | undefined {
+  const alike = (value: Value) => reshape(value, [...at.tokens.shape, 1])
+  const here = where && takeRows(where, at.positions)
+  const completion = positions === 'completion' || positions === 'prompt' ? alike(at.completion) : undefined
+  const part = positions === 'prompt' ? completion!.neg().add(1) : completion
+  return here && part ? here.mul(part) : (here ?? part)
+}
+
+function table(context: number, width: number, rowOf: (position: number) => ArrayLike<number> | undefined): Tensor {
+  const data = new Float32Array(context * width)
+  for (let t = 0; t < context; t++) {
+    const row = rowOf(t)
+    if (row) data.set(row, t * width)
+  }
+  return tensor(data, [context, width])
+}
+
+function atLengthOne(direction: Tensor): Tensor {
+  return tensor(Float32Array.from(unit(direction)), direction.shape)
+}
