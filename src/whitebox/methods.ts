@@ -3,7 +3,7 @@ import { jacobianLensMethod } from './jacobian-lens.ts'
 import { logitLensMethod } from './logit-lens.ts'
 import type { Method } from './method.ts'
 import { patchMethod } from './patch.ts'
-import { directionsMethod, leaceMethod, probeMethod } from './probe-methods.ts'
+import { autoencoderMethod, directionsMethod, leaceMethod, probeMethod } from './probe-methods.ts'
 import { tunedLensMethod } from './tuned-lens.ts'
 
 /** Every method, in the order of docs/whitebox.md. */
@@ -14,6 +14,7 @@ export const methods: readonly Method[] = [
   probeMethod,
   leaceMethod,
   directionsMethod,
+  autoencoderMethod,
   patchMethod,
   attributeMethod,
 ]

@@ -1,3 +1,4 @@
+import { tensor } from '../graph/index.ts'
 import { edited, type Model, pooled } from '../policy/index.ts'
 import { type Activations, activationsOf, crossProducts, meanOf, oneHot } from './activations.ts'
 import { differenceOfMeans, principalComponents } from './directions.ts'
@@ -5,6 +6,7 @@ import { erased, erasing, leace } from './leace.ts'
 import { classesOf, scoresOf } from './linear.ts'
 import { logistic, logLoss } from './logistic.ts'
 import type { Method } from './method.ts'
+import { reconstruction } from './sparse-autoencoder.ts'
 import { neuronsOf } from './sparse-neurons.ts'
 
 const nouns = 'fox bird moon river song home sun friend'.split(' ')
@@ -102,6 +104,33 @@ export const directionsMethod: Method = {
       },
       { law: 'all components hold all of the variance', seen: shares.reduce((a, b) => a + b, 0), wanted: 1, within: 1e-9 },
       { law: 'components are at right angles and of length 1', seen: Math.max(...among.map(Math.abs)), wanted: 0, within: 1e-6 },
+    ]
+  },
+}
+
+/** Sparse autoencoders, with what must hold of one that has a feature for every axis and its opposite. */
+export const autoencoderMethod: Method = {
+  name: 'sparse autoencoders',
+  about: 'Activations as sums of a few of many learned directions, of which the k largest stay.',
+  source: 'Gao et al. 2024, arXiv:2406.04093',
+  async laws(model) {
+    const { x } = await middleOf(model)
+    const rows = tensor(Float32Array.from(x.data), [x.n, x.d])
+    const axes = Float32Array.from({ length: 2 * x.d * x.d }, (_, i) => {
+      const [feature, axis] = [Math.floor(i / x.d), i % x.d]
+      return feature === axis ? 1 : feature === axis + x.d ? -1 : 0
+    })
+    const across = Float32Array.from({ length: 2 * x.d * x.d }, (_, i) => axes[(i % (2 * x.d)) * x.d + Math.floor(i / (2 * x.d))]!)
+    const params = {
+      W_enc: tensor(across, [x.d, 2 * x.d]),
+      W_dec: tensor(axes, [2 * x.d, x.d]),
+      b_enc: tensor(new Float32Array(2 * x.d), [2 * x.d]),
+      b_dec: tensor(new Float32Array(x.d), [x.d]),
+    }
+    const of = (k: number) => reconstruction({ k, centred: true, rescaled: false, params }, rows)
+    return [
+      { law: 'with all features nothing is lost', seen: of(2 * x.d).varianceExplained, wanted: 1, within: 1e-9 },
+      { law: 'of k features k are above 0', seen: of(3).l0, wanted: 3, within: 1e-9 },
     ]
   },
 }
