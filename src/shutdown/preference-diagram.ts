@@ -29,12 +29,12 @@ export function preferenceDiagram(relation: Relation): Html {
     ...arrows.map(([x, y]) => `${x.name} is preferred to ${y.name}.`),
     ...equal.map(([x, y]) => `${x.name} and ${y.name} are equally good.`),
   ]
-  return html`<svg class="plot graph" viewBox="0 0 ${width} ${height}" role="img" aria-label="${said.join(' ') || 'Nothing is preferred to anything.'}">
+  return html`<div class="scroll" tabindex="0"><svg class="plot graph" style="min-width: 480px" viewBox="0 0 ${width} ${height}" role="img" aria-label="${said.join(' ') || 'Nothing is preferred to anything.'}">
 ${columns.map((lengths, c) => html`<text class="axis" x="${Math.round(wide * (c + 0.5))}" y="16" text-anchor="middle">${lengths.includes(',') ? 'lengths' : 'length'} ${lengths.replaceAll(',', ', ')}</text>`)}
 ${equal.map(([x, y]) => line(place.get(x)!, place.get(y)!, false))}
 ${arrows.map(([x, y]) => line(place.get(x)!, place.get(y)!, true))}
-${[...place].map(([{ name }, [x, y]]) => html`<circle class="node" r="6" cx="${Math.round(x)}" cy="${Math.round(y)}"/><text class="ink" x="${Math.round(x)}" y="${Math.round(y) - 11}" text-anchor="middle">${name}</text>`)}
-</svg>`
+${[...place].map(([{ name }, [x, y]]) => html`<circle class="node" r="6" cx="${Math.round(x)}" cy="${Math.round(y)}"/><text class="ink" x="${Math.round(x) + 11}" y="${Math.round(y) + 4}">${name}</text>`)}
+</svg></div>`
 }
 
 /** How many strict preferences lead down to a lottery at most; a cycle counts once. */

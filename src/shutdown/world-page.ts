@@ -1,6 +1,7 @@
 import { basename } from 'node:path'
-import { type Html, html, type Page } from '../runs/index.ts'
+import { figure, type Html, html, type Page } from '../runs/index.ts'
 import type { Finding } from './finding.ts'
+import { gridlockTable } from './gridlock.ts'
 import { expectedSum, type Lottery } from './lottery.ts'
 import { predicates } from './predicates.ts'
 import { preferenceDiagram } from './preference-diagram.ts'
@@ -45,17 +46,38 @@ export function worldPage(world: World, relation: Relation, findings: readonly (
           'An arrow goes from the better to the worse; a dashed line joins what is equally good. Between what no chain of arrows joins there is a gap.',
         content: preferenceDiagram(relation),
       },
+      ...(world.committee ? [gridlockSection] : []),
       { name: 'The world', content: tables(world, lotteries) },
     ],
   }
 }
 
+const gridlockSection = {
+  name: 'Gridlock',
+  about:
+    'Each member has a veto, so the more there are, the more often nothing else is better to all of them. Here the members value everything at random, each on its own.',
+  get content() {
+    const tables = [1, 4, 16].map((options) => gridlockTable(8, { options, n: 1000 }))
+    const table = { about: tables[0]!.about, rows: tables.flatMap(({ rows }) => rows) }
+    return figure(table, 'lines', {
+      title: 'No unanimous improvement',
+      unit: 'share',
+      x: 'members',
+      span: [0, 1],
+      about: '1000 draws each, 95 % intervals',
+    })
+  },
+}
+
 function rowOf({ predicate, holds, counterexample, why }: { readonly predicate: string } & Finding): Html {
   const [word, mark] = holds === null ? ['not tested', ''] : holds ? ['holds', 'met'] : ['fails', 'missed']
   const { about } = predicates.find(({ name }) => name === predicate)!
-  return html`<div class="criterion"><div class="name">${predicate}<small>${about}</small></div>
-<div>${counterexample}${counterexample !== undefined && why !== undefined && html`<br>`}${why !== undefined && html`<small>${why}</small>`}</div>
-<div class="value"><span class="mark ${mark}">${word}</span></div></div>`
+  const text = [counterexample, holds === null ? why && capital(why) : why]
+    .filter((part) => part !== undefined)
+    .map((part, i) => html`${i > 0 && html`<br>`}${part}.`)
+  return html`<div class="criterion"><div class="name" style="grid-column: 1 / -2">${predicate}<small>${about}</small></div>
+<div class="value" style="grid-column: -2 / -1; text-align: right"><span class="mark ${mark}">${word}</span></div>
+<p class="doubt${holds !== false && ' small'}">${text}</p></div>`
 }
 
 function tables({ trajectories, committee, resists }: World, lotteries: readonly Lottery[]): Html {
@@ -69,6 +91,10 @@ function tables({ trajectories, committee, resists }: World, lotteries: readonly
 <tbody>${lotteries.map((x) => html`<tr><th scope="row">${x.name}${resists?.includes(x) && html` <span class="tag">resists</span>`}</th><td>${[...x.of].map(([{ name }, weight]) => `${written(weight)} ${name}`).join(' + ')}</td><td>${x.lengths.join(', ')}</td><td class="n">${written(expectedSum(x))}</td></tr>`)}</tbody>
 </table></div>`
   }`
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1)
 }
 
 function counted(n: number, one: string, more: string): string {
