@@ -5,9 +5,11 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { dataCases } from './cases/data.mjs'
 import { fileCases } from './cases/files.mjs'
+import { templateCases } from './cases/templates.mjs'
 
 /** Beside the checkout, or where INNATE_CASES says. */
 const shared = process.env.INNATE_CASES ?? fileURLToPath(new URL('../../shared/cases/', import.meta.url))
+const gpt2 = fileURLToPath(new URL('../fixtures/family-gpt2', import.meta.url))
 const program = fileURLToPath(new URL('../dist/cli/main.js', import.meta.url))
 
 /** Chat templates that refuse or rewrite, beside the one that lies in the cases. */
@@ -24,7 +26,7 @@ const templates = {
 /**
  * Every input of ../shared/cases through the command line, in a folder beside a copy of the inputs: what it gives now, and whether that is
  * right. A case is `{ name, words, right, judge }`: words of a command, what is right in words, and a function from what came to
- * `{ gives, ok }`.
+ * `{ gives, ok }`; or has `look`, which gets that from the folder of the inputs.
  */
 export const cases = {
   about: 'every faulty input of ../shared/cases: what it gives now, and whether that is right',
@@ -36,23 +38,28 @@ export const cases = {
     try {
       layOut(home)
       const only = flags.get('--only')?.split(',') ?? ['']
-      const wanted = [...dataCases, ...fileCases].filter(({ name }) => only.some((begin) => name.startsWith(begin)))
-      const rows = wanted.map((one) => {
-        const { gives, ok } = one.judge(innate(home, one))
+      const wanted = [...dataCases, ...fileCases, ...templateCases].filter(({ name }) => only.some((begin) => name.startsWith(begin)))
+      const rows = []
+      for (const one of wanted) {
+        const { gives, ok } = one.look ? await one.look(home) : one.judge(innate(home, one))
         say(`${ok ? 'right' : 'WRONG'}  ${one.name}: ${gives}`)
-        return { name: one.name, gives, right: one.right, ok }
-      })
-      return { rows }
+        rows.push({ name: one.name, gives, right: one.right, ok })
+      }
+      const folders = ['data', 'files'].flatMap((part) => readdirSync(join(shared, part)))
+      const without = only[0] === '' ? folders.filter((name) => !wanted.some((one) => one.name.startsWith(name))) : []
+      return { rows, without }
     } finally {
       rmSync(home, { recursive: true, force: true })
     }
   },
 
-  table({ rows, absent }) {
+  table({ rows, without, absent }) {
     if (absent) return absent
     const cell = (text, width) => (text.length > width ? `${text.slice(0, width - 1)}…` : text.padEnd(width))
     const lines = rows.map(({ name, gives, ok }) => `${cell(name, 34)} ${ok ? 'right' : 'WRONG'} ${gives}`)
-    return [...lines, '', `${rows.filter(({ ok }) => ok).length} of ${rows.length} are right`].join('\n')
+    const missing = without.length > 0 ? [`no row for ${without.join(', ')}`] : []
+    if (missing.length > 0 || rows.some(({ ok }) => !ok)) process.exitCode = 1
+    return [...lines, '', `${rows.filter(({ ok }) => ok).length} of ${rows.length} are right`, ...missing].join('\n')
   },
 }
 
@@ -74,7 +81,7 @@ function layOut(home) {
     const [from, target] = [join(shared, 'files', name), join(copy, 'files', name)]
     const whole = readdirSync(from).some((file) => /\.gguf$|^adapter_config/.test(file))
     const lacks = ['model.safetensors', 'config.json'].some((file) => !existsSync(join(from, file)))
-    if (!whole && lacks) cpSync(base, target, { recursive: true })
+    if (!whole && lacks) cpSync(name === 'tokcfg-gpt2-pfx' ? gpt2 : base, target, { recursive: true })
     cpSync(from, target, { recursive: true, force: true })
   }
   for (const name of ['chat', 'closing', 'long']) lay(name, join(shared, 'models', name))
@@ -83,12 +90,14 @@ function layOut(home) {
 }
 
 /** Runs one command; what came of it, with its lines of JSON and the case's own run folder. */
-function innate(home, { words, files = {} }) {
+function innate(home, { before, words, files = {} }) {
   const cwd = join(home, 'project')
   for (const [name, content] of Object.entries(files))
     writeFileSync(join(cwd, name), typeof content === 'string' ? content : JSON.stringify(content))
   const env = { ...process.env, INNATE_CACHE: join(mkdtempSync(join(home, 'cache-'))) }
-  const ran = spawnSync(process.execPath, [program, ...words, '--json'], { cwd, env, encoding: 'utf8', timeout: 600_000 })
+  const command = (words) => spawnSync(process.execPath, [program, ...words, '--json'], { cwd, env, encoding: 'utf8', timeout: 600_000 })
+  if (before) command(before)
+  const ran = command(words)
   const rows = ran.stdout.split('\n').flatMap((line) => {
     try {
       return [JSON.parse(line)]
@@ -99,7 +108,8 @@ function innate(home, { words, files = {} }) {
   const error = /innate: (.*)/.exec(ran.stderr)?.[1] ?? (ran.error ? String(ran.error.message) : '')
   const last = rows.at(-1) ?? {}
   const quarantine = last.run && existsSync(join(last.run, 'quarantine.jsonl')) ? jsonl(join(last.run, 'quarantine.jsonl')) : []
-  return { code: ran.status, rows, last, error, notes: ran.stderr, quarantine }
+  const file = (name) => (existsSync(join(cwd, name)) ? readFileSync(join(cwd, name), 'latin1') : '')
+  return { code: ran.status, rows, last, error, notes: ran.stderr, quarantine, file }
 }
 
 function jsonl(file) {

@@ -95,14 +95,15 @@ async function lookInside(rounds: Rounds, run: Run, round: number): Promise<void
 
 /** Verdict, model and report. The accepted model is the last round's as it was looked at. */
 async function finish(run: Run, now: Verdict): Promise<Aligned> {
-  const verdict = run.has('verdict.json') ? await run.read('verdict.json', verdictSchema) : now
+  const ended = run.has('verdict.json')
+  const verdict = ended ? await run.read('verdict.json', verdictSchema) : now
   const accepted = verdict.verdict === 'accepted' && verdict.round !== undefined
   const model = await run.path('model')
   if (accepted && !run.has('model')) {
     const from = await run.path(`${roundFolder(verdict.round)}/model`)
     await writeFolder(model, (temporary) => cp(from, temporary, { recursive: true }))
   }
-  await run.write('verdict.json', verdict)
+  if (!ended) await run.write('verdict.json', verdict)
   if (run.manifest.ended === undefined) await run.close({ ended: true })
   await writeReport(run)
   return { ...verdict, run: run.folder, ...(accepted ? { model } : {}) }
