@@ -19,6 +19,7 @@ import { type Generation, readGeneration } from './generation.ts'
 import { type UnpackedGguf, unpackGguf } from './gguf/unpack.ts'
 import { hubFolder, hubId } from './hub.ts'
 import { exists, folderRemedy, readShards } from './read-shards.ts'
+import { modelFolder } from './run-model.ts'
 import { writeShards } from './shards.ts'
 import { stories5m } from './stories5m.ts'
 import { stories15m } from './stories15m.ts'
@@ -100,10 +101,10 @@ export async function loadCheckpoint(
   return withEdits(loaded, await readEdits(options.edit), { base, identities: options.identities })
 }
 
-/** The folder itself, or that of a model of the Hub; `models/tinny` is a slip and no owner of that name where there is a folder `models`. */
+/** The folder itself, or the model's in a run's folder, or that of a model of the Hub; `models/tinny` is a slip and no owner of that name where there is a folder `models`. */
 async function existingFolder(path: string, onProgress?: (line: string) => void): Promise<string> {
   const isFolder = async (name: string) => (await stat(name).catch(() => undefined))?.isDirectory() === true
-  if (await isFolder(path)) return path
+  if (await isFolder(path)) return modelFolder(path)
   const id = hubId(path)
   if (id && !(await isFolder(dirname(path)))) return hubFolder(id, onProgress)
   const near = closestMatch(path, Object.keys(models), { maxDistance: 3 })
