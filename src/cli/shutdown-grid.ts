@@ -1,4 +1,5 @@
-import { gridAgents, gridGraph, largestValues, readGridWorld, usualGridTraining } from '../shutdown/index.ts'
+import { writePage } from '../runs/index.ts'
+import { gridAgents, gridGraph, gridPage, largestValues, readGridWorld, trainTabular, usualGridTraining } from '../shutdown/index.ts'
 import { command, decimal, integer, oneOf, text } from './command.ts'
 import type { Screen } from './screen.ts'
 
@@ -16,14 +17,15 @@ export const shutdownGrid = command({
     lambda: decimal('what a length is discounted by each time it was chosen before, above 0 and at most 1', { default: lambda }),
     mini: integer('mini-episodes of a meta-episode', { default: mini, min: 1, max: 65_536 }),
     meta: integer('meta-episodes', { default: meta, min: 1, max: 1_000_000 }),
+    report: text('page with measures, replays and the whole-return curve', { shown: 'FILE' }),
     gamma: decimal('what a coin is discounted by each step', { default: gamma, min: 0, max: 1 }),
   },
   examples: ['shutdown grid grid.json --agents 2 --meta 64', 'shutdown grid grid.json --agents 2 --meta 64 --reward default --json'],
 
-  async action({ world: file, agents, seed, ...training }, screen, signal) {
+  async action({ world: file, agents, seed, report, ...training }, screen, signal) {
     const world = await readGridWorld(file)
     const graph = gridGraph(world, file)
-    largestValues(graph, training.gamma, file)
+    const largest = largestValues(graph, training.gamma, file)
     const bar = screen.progress(`${agents} agents`, agents)
     const found = await gridAgents(
       { world, training },
@@ -39,6 +41,10 @@ export const shutdownGrid = command({
     const { neutrality, usefulness, p, m } = found
     screen.emit({ agents, reward: training.reward, ...(neutrality ? { neutrality, usefulness, p } : {}), m })
     say(screen, found, training.reward)
+    if (report === undefined) return
+    const chances = trainTabular(graph, largest, { ...training, seed })
+    await writePage(report, gridPage({ where: file, graph, found, training, chances }))
+    screen.note(report)
   },
 })
 
