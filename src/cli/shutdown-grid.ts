@@ -20,7 +20,11 @@ export const shutdownGrid = command({
     report: text('page with measures, replays and the whole-return curve', { shown: 'FILE' }),
     gamma: decimal('what a coin is discounted by each step', { default: gamma, min: 0, max: 1 }),
   },
-  examples: ['shutdown grid grid.json --agents 2 --meta 64', 'shutdown grid grid.json --agents 2 --meta 64 --reward default --json'],
+  examples: [
+    'shutdown grid grid.json --agents 2 --meta 64',
+    'shutdown grid grid.json --agents 2 --meta 64 --reward default --json',
+    'shutdown grid grid.json --agents 2 --meta 64 --report agents.html',
+  ],
 
   async action({ world: file, agents, seed, report, ...training }, screen, signal) {
     const world = await readGridWorld(file)
