@@ -13,6 +13,7 @@ export const verbs: Verbs = {
   'read patch': async () => (await import('./read-patch.ts')).readPatch,
   'read taps': async () => (await import('./read-taps.ts')).readTaps,
   'read fit': async () => (await import('./read-fit.ts')).readFit,
+  'read direct': async () => (await import('./read-direct.ts')).readDirect,
   'read lens': async () => (await import('./read-lens.ts')).readLensCommand,
   'shutdown check': async () => (await import('./shutdown-check.ts')).shutdownCheck,
   'edit apply': async () => (await import('./edit-apply.ts')).editApply,

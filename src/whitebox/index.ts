@@ -4,6 +4,14 @@ export { type Attributed, type AttributeOptions, attribute } from './attribute.t
 export { type CausePageData, causePage, edgePage } from './cause-page.ts'
 export { type Contrast, type ContrastTexts, type Gap, readAnswers, readContrast } from './contrast.ts'
 export { controlLabels, typesOf } from './control-task.ts'
+export {
+  type DirectAttribution,
+  type DirectPart,
+  type DirectQuestion,
+  directAttribution,
+  sumOf,
+} from './direct.ts'
+export { type DirectPageData, directPage, partName } from './direct-page.ts'
 export { type Components, differenceOfMeans, principalComponents } from './directions.ts'
 export { type AttributedEdges, attributeEdges, type EdgeEffect, type Reader, readersOf, type Writer, writersOf } from './edges.ts'
 export { type FitAutoencoder, fitAutoencoder } from './fit-autoencoder.ts'

@@ -4,17 +4,16 @@ import type { DecoderConfig } from '../models/index.ts'
 import type { Lens, LensMap } from './lens.ts'
 
 /**
- * Writes a lens: for each block `J.l` f32[d, d], of a Jacobian lens, or `A.l` and `b.l`, of a tuned one; a row is a channel of what the last
- * norm reads, and the last block's is the identity.
+ * Writes a lens: for each block `J.l` f32[d, d], and of a tuned one its bias `b.l` f32[d]; a row is a channel of what the last norm reads, and
+ * the last block's is the identity.
  *
  * throws  UserError when the disk refuses
  */
 export async function saveLens(file: string, { kind, maps }: Lens, { hiddenSize: d }: Pick<DecoderConfig, 'hiddenSize'>): Promise<void> {
-  const letter = kind === 'tuned' ? 'A' : 'J'
   await writeSafetensors(
     file,
     maps.flatMap(({ matrix, bias }, layer): [string, Tensor][] => [
-      [`${letter}.${layer}`, matrix ?? identity(d)],
+      [`J.${layer}`, matrix ?? identity(d)],
       ...(kind === 'tuned' ? [[`b.${layer}`, bias ?? tensor(new Float32Array(d), [d])] as [string, Tensor]] : []),
     ]),
   )
@@ -27,7 +26,7 @@ export async function saveLens(file: string, { kind, maps }: Lens, { hiddenSize:
  */
 export async function loadLens(file: string, { layers, hiddenSize: d }: Pick<DecoderConfig, 'layers' | 'hiddenSize'>): Promise<Lens> {
   const found = await readSafetensors(file)
-  const kind = found.has('A.0') ? 'tuned' : 'jacobian'
+  const kind = found.has('b.0') ? 'tuned' : 'jacobian'
   const take = (name: string, shape: readonly number[]) => {
     const it = found.get(name)
     found.delete(name)
@@ -38,8 +37,10 @@ export async function loadLens(file: string, { layers, hiddenSize: d }: Pick<Dec
   }
   const maps = Array.from(
     { length: layers },
-    (_, layer): LensMap =>
-      kind === 'jacobian' ? { matrix: take(`J.${layer}`, [d, d]) } : { matrix: take(`A.${layer}`, [d, d]), bias: take(`b.${layer}`, [d]) },
+    (_, layer): LensMap => ({
+      matrix: take(`J.${layer}`, [d, d]),
+      ...(kind === 'tuned' ? { bias: take(`b.${layer}`, [d]) } : {}),
+    }),
   )
   const [more] = found.keys()
   if (more !== undefined)

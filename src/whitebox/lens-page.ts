@@ -16,7 +16,8 @@ export function lensPage(model: string, kind: Lens['kind'], rows: readonly LensR
     sections: [
       {
         name: 'What each block reads as',
-        about: 'The likeliest next token after each block, the darker the more probable; columns are the tokens that were read.',
+        about:
+          'The likeliest next token after each block, the stronger its colour the more probable it is; columns are the tokens that were read.',
         content: html`<div class="scroll" tabindex="0"><table class="lens">
 <thead><tr><th scope="col">block</th>${tokens.map(({ token }) => html`<th scope="col">${token}</th>`)}</tr></thead>
 <tbody>${layers.map((layer) => html`<tr><th scope="row">${layer}</th>${rows.filter((row) => row.layer === layer).map(cell)}</tr>`)}</tbody>

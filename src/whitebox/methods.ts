@@ -1,4 +1,5 @@
 import { attributeMethod } from './attribute-method.ts'
+import { directMethod } from './direct.ts'
 import { jacobianLensMethod } from './jacobian-lens.ts'
 import { logitLensMethod } from './logit-lens.ts'
 import type { Method } from './method.ts'
@@ -11,6 +12,7 @@ export const methods: readonly Method[] = [
   logitLensMethod,
   tunedLensMethod,
   jacobianLensMethod,
+  directMethod,
   probeMethod,
   leaceMethod,
   directionsMethod,
