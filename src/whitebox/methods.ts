@@ -6,6 +6,7 @@ import type { Method } from './method.ts'
 import { patchMethod } from './patch.ts'
 import { autoencoderMethod, directionsMethod, leaceMethod, probeMethod } from './probe-methods.ts'
 import { tunedLensMethod } from './tuned-lens.ts'
+import { whyMethod } from './why-method.ts'
 
 /** Every method, in the order of docs/whitebox.md. */
 export const methods: readonly Method[] = [
@@ -19,4 +20,5 @@ export const methods: readonly Method[] = [
   autoencoderMethod,
   patchMethod,
   attributeMethod,
+  whyMethod,
 ]
