@@ -264,3 +264,40 @@ describe('innate align', () => {
     expect((await innate('align align.json --run runs/j --resume')).code).toBe(0)
   })
 })
+
+describe('innate shutdown check', () => {
+  it('prints a line for each predicate with the fields of the contract, and writes a page that escapes names', async () => {
+    const file = 'own.json'
+    const a = { name: '<a>', length: 1, utilities: ['1'] }
+    await writeFile(file, JSON.stringify({ trajectories: [a, { name: 'b', length: 2, utilities: ['0', '1/3'] }], prefers: [['<a>', 'b']] }))
+    const { code, rows } = await innateJson(`shutdown check ${file} --report own.html`)
+    expect(code).toBe(0)
+    expect(rows.map(({ predicate }) => predicate)).toEqual([
+      'suzumura',
+      'POST',
+      'POSL',
+      'TD',
+      'neutrality',
+      'neutrality+',
+      'ILPACS',
+      'ReSIC',
+      'unanimous',
+    ])
+    for (const row of rows) {
+      expect(['boolean', 'object']).toContain(typeof row.holds)
+      expect(Object.keys(row).filter((key) => !['predicate', 'holds', 'counterexample', 'why'].includes(key))).toEqual([])
+      expect(row.counterexample !== undefined).toBe(row.holds === false)
+    }
+    const page = await readFile('own.html', 'utf8')
+    expect(page).not.toContain('<a>')
+    expect(page).toContain('&#60;a&#62; is preferred to b')
+  })
+
+  it('refuses a bad world with its file, and exit code 2', async () => {
+    const file = 'bad.json'
+    await writeFile(file, JSON.stringify({ trajectories: [{ name: 'a', length: 1, utilities: ['x'] }] }))
+    const { code, err, out } = await innate(`shutdown check ${file} --json`)
+    expect({ code, out }).toEqual({ code: 2, out: '' })
+    expect(err).toMatch(/^innate: bad\.json: trajectories\.0\.utilities\.0: must be a rational number/)
+  })
+})

@@ -1,6 +1,6 @@
 import type { Finding } from './finding.ts'
 import { smaller } from './finding.ts'
-import type { Lottery } from './lottery.ts'
+import { called, type Lottery } from './lottery.ts'
 import { written } from './rational.ts'
 import { pairsOf, type Relation } from './relation.ts'
 import { fewestPieces, findSplit, type Split } from './split.ts'
@@ -25,9 +25,9 @@ export function ilpacs(_: World, relation: Relation): Finding {
   const why = (asking: typeof wrong) => told(asking.x, asking.y, fewestPieces(relation, asking.x, asking.y, asking.split))
   return {
     holds: false,
-    counterexample: `${why(wrong)}; so ${wrong.x.name} should be preferred to ${wrong.y.name}, and is not`,
+    counterexample: `${why(wrong)}; so ${called(wrong.x)} should be preferred to ${called(wrong.y)}, and is not`,
     ...(back && {
-      why: `No preference between the two can mend it, since another split asks for ${back.x.name} over ${back.y.name}: ${why(back)}`,
+      why: `No preference between the two can mend it, since another split asks for ${called(back.x)} over ${called(back.y)}: ${why(back)}`,
     }),
   }
 }
@@ -36,21 +36,21 @@ export function ilpacs(_: World, relation: Relation): Finding {
 function told(x: Lottery, y: Lottery, { pieces, remainder }: Split): string {
   const side = (i: 0 | 1) =>
     [
-      ...pieces.map((piece) => `${written(piece.weights[i])} ${called(piece.pair[i])}`),
+      ...pieces.map((piece) => `${written(piece.weights[i])} ${pieceName(piece.pair[i])}`),
       ...(remainder ? [`${written(remainder.weights[i])} R`] : []),
     ].join(' + ')
-  const better = pieces.filter(({ strict }) => strict).map(({ pair: [a, b] }) => `${called(a)} is better than ${called(b)}`)
+  const better = pieces.filter(({ strict }) => strict).map(({ pair: [a, b] }) => `${pieceName(a)} is better than ${pieceName(b)}`)
   const equal = pieces
     .filter(({ strict, pair: [a, b] }) => !strict && a.key !== b.key)
-    .map(({ pair: [a, b] }) => `${called(a)} is as good as ${called(b)}`)
+    .map(({ pair: [a, b] }) => `${pieceName(a)} is as good as ${pieceName(b)}`)
   const what = remainder ? `, where R is ${contents(remainder.lottery)}` : ''
-  return `${x.name} = ${side(0)} and ${y.name} = ${side(1)}${what}; ${[...better, ...equal].join(', ')}, and the pieces of each have gaps among them`
+  return `${called(x)} = ${side(0)} and ${called(y)} = ${side(1)}${what}; ${[...better, ...equal].join(', ')}, and the pieces of each have gaps among them`
 }
 
-function called({ name }: Lottery): string {
-  return name.includes(' at length ') ? `(${name})` : name
+function pieceName(x: Lottery): string {
+  return x.name.includes(' at length ') ? `(${x.name})` : called(x)
 }
 
 function contents({ of }: Lottery): string {
-  return [...of].map(([{ name }, weight]) => `${written(weight)} ${name}`).join(' + ')
+  return [...of].map(([trajectory, weight]) => `${written(weight)} ${called(trajectory)}`).join(' + ')
 }

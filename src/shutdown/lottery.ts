@@ -72,3 +72,8 @@ export function timestepDominates(x: Lottery, y: Lottery): boolean {
   const signs = x.lengths.map((length) => sumAt(x, length).compare(sumAt(y, length)))
   return signs.every((sign) => sign >= 0) && signs.some((sign) => sign > 0)
 }
+
+/** A lottery's name as it stands in a sentence: in quotes where it holds more than a word. */
+export function called({ name }: { readonly name: string }): string {
+  return /^[^\s,;()"]+$/.test(name) ? name : JSON.stringify(name)
+}

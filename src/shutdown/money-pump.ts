@@ -9,21 +9,21 @@ export interface Pumped {
   readonly pumped: number
   /** Trees in which it came to permit nothing. */
   readonly stuck: number
-  /** Choices it met, and of these, ones at which it permits what some complete extension of the preferences permits; not told with chances. */
+  /** Choices it met, and of these, ones at which it permits what some complete extension of the preferences permits. For trees without chances. */
   readonly histories: number
   readonly trammelled: number
 }
 
-/** Looks for money pumps: lets a rule choose in random trees, seeds 0 to `trees` − 1. */
-export function fuzz(rule: keyof typeof choosers, drawn: Drawn, trees: number, first = 0): Pumped {
+/** Looks for money pumps: lets a rule choose in random trees, seeds 0 to `trees` − 1. Trammelling is counted where it is asked for. */
+export function fuzz(rule: keyof typeof choosers, drawn: Drawn, trees: number, { trammelling = false } = {}): Pumped {
   const total = { trees, pumped: 0, stuck: 0, histories: 0, trammelled: 0 }
-  for (let seed = first; seed < first + trees; seed++) {
+  for (let seed = 0; seed < trees; seed++) {
     const random = randomTree(seed, drawn)
     const met = situations(random.tree, choosers[rule] as Chooser, random.preferences)
     if (met.some(({ permitted }) => permitted.length === 0)) total.stuck++
     if (isPumped(random.preferences, met)) total.pumped++
     total.histories += met.length
-    if (drawn !== 'uncertain')
+    if (trammelling)
       total.trammelled += met.filter(({ situation, permitted }) => isTrammelled(situation, permitted, random.preferences)).length
   }
   return total

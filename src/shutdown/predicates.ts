@@ -1,7 +1,7 @@
 import { agreement } from './committee.ts'
 import { decide, type Finding } from './finding.ts'
 import { ilpacs } from './ilpacs.ts'
-import { type Lottery, partAt, sameLengths, sumAt, timestepDominates } from './lottery.ts'
+import { called, type Lottery, partAt, sameLengths, sumAt, timestepDominates } from './lottery.ts'
 import { total, written } from './rational.ts'
 import { pairsOf, pathBetween, type Relation } from './relation.ts'
 import type { World } from './world.ts'
@@ -46,7 +46,7 @@ export const predicates: readonly Predicate[] = [
         across.map(([x, y]) => ({
           about: [x, y],
           wrong: strictly(x, y)
-            ? `${preferred(x, y)}, but ${x.name} has length ${x.lengths[0]} and ${y.name} has length ${y.lengths[0]}`
+            ? `${preferred(x, y)}, but ${called(x)} has length ${x.lengths[0]} and ${called(y)} has length ${y.lengths[0]}`
             : undefined,
         })),
         {
@@ -58,7 +58,7 @@ export const predicates: readonly Predicate[] = [
       return decide(
         same.map(([x, y]) => ({
           about: [x, y],
-          wrong: `${x.name} and ${y.name} have the same length, and no two of the same length are ranked`,
+          wrong: `${called(x)} and ${called(y)} have the same length, and no two of the same length are ranked`,
         })),
         { nothing: '', tested: ['', ''] },
       )
@@ -73,7 +73,7 @@ export const predicates: readonly Predicate[] = [
       return decide(
         across.map(([x, y]) => ({
           about: [x, y],
-          wrong: strictly(x, y) ? `${preferred(x, y)}, but ${x.name} can have ${lengths(x)} and ${y.name} ${lengths(y)}` : undefined,
+          wrong: strictly(x, y) ? `${preferred(x, y)}, but ${called(x)} can have ${lengths(x)} and ${called(y)} ${lengths(y)}` : undefined,
         })),
         {
           nothing: 'all lotteries have the same set of lengths',
@@ -91,7 +91,9 @@ export const predicates: readonly Predicate[] = [
       return decide(
         dominant.map(([x, y]) => ({
           about: [x, y],
-          wrong: strictly(x, y) ? undefined : () => `${x.name} timestep-dominates ${y.name} (${sums(x, y)}), but is not preferred to it`,
+          wrong: strictly(x, y)
+            ? undefined
+            : () => `${called(x)} timestep-dominates ${called(y)} (${sums(x, y)}), but is not preferred to it`,
         })),
         { nothing: 'nothing timestep-dominates anything else', tested: ['dominance', 'dominances'] },
       )
@@ -112,7 +114,7 @@ export const predicates: readonly Predicate[] = [
           about: [x, y],
           wrong: strictly(x, y)
             ? undefined
-            : `given each length, ${x.name} is at least as good as ${y.name}, given one it is better, but ${x.name} is not preferred to ${y.name}`,
+            : `given each length, ${called(x)} is at least as good as ${called(y)}, given one it is better, but ${called(x)} is not preferred to ${called(y)}`,
         })),
         { nothing: 'no two lotteries with the same lengths, two or more, are ranked alike at each of them', tested: ['pair', 'pairs'] },
       )
@@ -137,7 +139,7 @@ export const predicates: readonly Predicate[] = [
           return {
             about: [x, y],
             wrong: larger
-              ? `${x.name} has the larger sum of expected utilities given each length (${figures}), but is not preferred to ${y.name}`
+              ? `${called(x)} has the larger sum of expected utilities given each length (${figures}), but is not preferred to ${called(y)}`
               : `${preferred(x, y)} without the larger sum of expected utilities given each length (${figures})`,
           }
         }),
@@ -163,7 +165,7 @@ export const predicates: readonly Predicate[] = [
           about: [x],
           wrong: peaceful.some((y) => timestepDominates(y, x))
             ? undefined
-            : `${x.name} resists shutdown, and no option that does not resist timestep-dominates it`,
+            : `${called(x)} resists shutdown, and no option that does not resist timestep-dominates it`,
         })),
         { nothing: 'nothing resists', tested: ['option that resists', 'options that resist'] },
       )
@@ -182,7 +184,7 @@ export const predicates: readonly Predicate[] = [
           return {
             about: [x, y],
             wrong: agreed
-              ? `the committee agrees on ${x.name} over ${y.name}, but it is not preferred`
+              ? `the committee agrees on ${called(x)} over ${called(y)}, but it is not preferred`
               : `${preferred(x, y)}, but the committee does not agree on that`,
           }
         }),
@@ -198,12 +200,12 @@ export function checkWorld(world: World, relation: Relation): ({ readonly predic
 }
 
 function preferred(x: Lottery, y: Lottery): string {
-  return `${x.name} is preferred to ${y.name}`
+  return `${called(x)} is preferred to ${called(y)}`
 }
 
 /** `b is at least as good as c, and c as a`. */
 function chain(path: readonly Lottery[]): string {
-  const [first, second, ...rest] = path.map(({ name }) => name)
+  const [first, second, ...rest] = path.map(called)
   return [`${first} is at least as good as ${second}`, ...rest.map((name, i) => `${[second, ...rest][i]} as ${name}`)].join(', and ')
 }
 

@@ -1,6 +1,6 @@
 import { UserError } from '../graph/errors.ts'
 import { agreement } from './committee.ts'
-import { expectedSum, type Lottery, partAt } from './lottery.ts'
+import { called, expectedSum, type Lottery, partAt } from './lottery.ts'
 import type { World } from './world.ts'
 
 /** One stated preference between two lotteries, weak from the first to the second. */
@@ -103,7 +103,7 @@ function refuseStrictCycle(where: string, listed: readonly Lottery[], links: rea
   const shortest = cycles.toSorted((a, b) => a.length - b.length)[0]
   if (shortest)
     throw new UserError(
-      `${where}: strict preferences must have no cycle, got ${shortest.map(({ name }) => name).join(' ≻ ')}; take one of these preferences out`,
+      `${where}: strict preferences must have no cycle, got ${shortest.map(called).join(' ≻ ')}; take one of these preferences out`,
     )
 }
 

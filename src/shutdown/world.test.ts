@@ -17,7 +17,7 @@ describe('a world', () => {
     [
       'utilities that are no numbers',
       { trajectories: [{ ...a, utilities: ['much'] }] },
-      /^w\.json: trajectories\.0\.utilities\.0: must be a rational number such as "1\/3", .* got "much"; mend/,
+      /^w\.json: trajectories\.0\.utilities\.0: must be a rational number such as "1\/3", .* got "much"; check/,
     ],
     ['a division by zero', { trajectories: [{ ...a, utilities: ['1/0'] }] }, /utilities\.0: must be a rational .* got "1\/0"/],
     [

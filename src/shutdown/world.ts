@@ -57,7 +57,7 @@ export interface World {
   readonly resists?: readonly Lottery[]
 }
 
-const remedy = 'mend the world; `innate shutdown check --help` and docs/shutdown.md show its form'
+const remedy = 'check the path and the form of the world, which docs/shutdown.md shows'
 
 /**
  * Reads a world from a JSON file.
