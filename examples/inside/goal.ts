@@ -17,11 +17,11 @@ export default recipe({
     judge: judgeByGoals({ probe: 2 }),
   }),
   objective: dpo({ beta: 0.1 }),
-  train: { optimizer: adamw({ lr: 2e-4 }), batch: 8, lora: { rank: 16, alpha: 32 } },
+  train: { optimizer: adamw({ lr: 1e-3 }), batch: 8, lora: { rank: 16, alpha: 32 } },
   // Nothing is trained on the lexicon that the probe's labels are from: whether the stories became kinder is for it to say.
   gold: goals.kind,
   accept: { probe: atLeast(0.2), klFromReference: atMost(20) },
-  look: { development: 20, sealed: 64 },
+  look: { development: 24, sealed: 64 },
   rounds: 1,
   inside: [refit('probes.json', { ...choice, rows: 'rows.jsonl' })],
 })

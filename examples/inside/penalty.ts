@@ -19,11 +19,11 @@ export default recipe({
   objective: dpo({ beta: 0.1 }),
   loss({ objective, perExample }) {
     const along = mean(perExample(penalty, 'all'))
-    return { loss: objective.add(along.mul(5)), terms: { along } }
+    return { loss: objective.add(along.mul(50)), terms: { along } }
   },
-  train: { optimizer: adamw({ lr: 2e-4 }), batch: 8, lora: { rank: 16, alpha: 32 } },
+  train: { optimizer: adamw({ lr: 1e-3 }), batch: 8, lora: { rank: 16, alpha: 32 } },
   accept: { kind: atLeast(0.2), klFromReference: atMost(20) },
-  look: { development: 20, sealed: 64 },
+  look: { development: 24, sealed: 64 },
   rounds: 1,
   inside: [refit('probes.json', { ...choice, rows: 'rows.jsonl' })],
 })
