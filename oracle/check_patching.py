@@ -30,9 +30,11 @@ def values(tokens, slopes=False):
 
     def keep(name):
         def at(tensor, hook):
+            # What goes on from here is what is kept, so that the slope arrives at it.
+            kept[name] = tensor.clone()
             if slopes:
-                tensor.retain_grad()
-            kept[name] = tensor
+                kept[name].retain_grad()
+            return kept[name]
 
         return at
 
