@@ -3,9 +3,11 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, 
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { dataCases } from './cases/data.mjs'
 import { fileCases } from './cases/files.mjs'
+import { rowCases } from './cases/rows.mjs'
+import { runCases } from './cases/runs.mjs'
 import { templateCases } from './cases/templates.mjs'
+import { turnCases } from './cases/turns.mjs'
 
 /** Beside the checkout, or where INNATE_CASES says. */
 const shared = process.env.INNATE_CASES ?? fileURLToPath(new URL('../../shared/cases/', import.meta.url))
@@ -38,7 +40,9 @@ export const cases = {
     try {
       layOut(home)
       const only = flags.get('--only')?.split(',') ?? ['']
-      const wanted = [...dataCases, ...fileCases, ...templateCases].filter(({ name }) => only.some((begin) => name.startsWith(begin)))
+      const wanted = [...rowCases, ...runCases, ...turnCases, ...fileCases, ...templateCases].filter(({ name }) =>
+        only.some((begin) => name.startsWith(begin)),
+      )
       const rows = []
       for (const one of wanted) {
         const { gives, ok } = one.look ? await one.look(home) : one.judge(innate(home, one))
