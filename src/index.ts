@@ -36,6 +36,7 @@ export {
   logitDifference,
   type Metric,
   type Model,
+  type Moved,
   openModel,
   over,
   type See,

@@ -3,7 +3,17 @@ export { editOf, placedFiles, underFiles } from './edit-file.ts'
 export { type Forward, forward, type Pass, runInputs, siteTensors } from './forward.ts'
 export { type JoinedTree, joinTrees, LONGEST_JOINED } from './join-trees.ts'
 export { logitDifference, type Metric } from './metric.ts'
-export { type Generated, type GenerateOptions, type Model, type ModelFacts, modelOf, reader, type Taken, type Wanted } from './model.ts'
+export {
+  type Generated,
+  type GenerateOptions,
+  type Model,
+  type ModelFacts,
+  type Moved,
+  modelOf,
+  reader,
+  type Taken,
+  type Wanted,
+} from './model.ts'
 export { type OpenOptions, openModel } from './open-model.ts'
 export { type OverOptions, over, type See, type Seen } from './over.ts'
 export { at, slice, top } from './parts.ts'

@@ -5,6 +5,7 @@ import { logits } from '../models/head.ts'
 import type { Completion, Sampling } from '../models/sampling.ts'
 import { tapsNamed } from '../models/taps.ts'
 import { beginningIds } from '../text/index.ts'
+import { driftOf } from './drift.ts'
 import { type Edit, type EditOptions, edited } from './edit.ts'
 import { gradientSee, type Metric } from './metric.ts'
 import { over, type See } from './over.ts'
@@ -28,6 +29,13 @@ export type GenerateOptions = Partial<Omit<Sampling, 'eosIds' | 'tokenizer' | 'p
 /** What a model said after a text. */
 export interface Generated extends Completion {
   readonly text: string
+}
+
+/** How far a value inside moved: the mean over texts, and each text. */
+export interface Moved {
+  readonly tap: string
+  readonly moved: number
+  readonly perText: readonly number[]
 }
 
 /** A model that is open to be read and edited. */
@@ -57,6 +65,14 @@ export interface Model extends ModelFacts {
   logprobs(text: string): Promise<Tensor>
   /** What the model says after a text, sampled as its generation_config.json says where no option does; the seed is 0 when left out. */
   generate(text: string, options?: GenerateOptions): Promise<Generated>
+  /**
+   * How far another model is from this one inside, as both read texts: this is what training or an edit changed. The largest is last where
+   * changes grow from block to block, so look at `attn.out` and `mlp.out` for where they are made.
+   *
+   * units   of each text the mean over its tokens of ‖other − this‖ / ‖this‖
+   * throws  UserError for a tap or an id that one of them does not have, and for other widths
+   */
+  compare(other: Model, texts: readonly string[], taps?: string): Promise<Moved[]>
   /** The same model as another function; it shares the parameters, and is closed with the model it is of. */
   with(edit: Edit, options?: EditOptions): Model
   /** Frees everything. */
@@ -114,6 +130,13 @@ export function modelOf(policy: Policy, facts: ModelFacts, close: () => Promise<
       ]
       return { ...said, text: said.text! }
     },
+    async compare(other, texts, patterns = 'blocks.*.attn.out,blocks.*.mlp.out,blocks.*.out') {
+      if (texts.length === 0) throw new UserError('compare: must read one text or more, got none; give some')
+      const taps = tapsNamed('compare', patterns, config)
+      tapsNamed('compare', taps, other.config)
+      const drift = await driftOf(policy, other.policy, texts.map(ids), taps)
+      return taps.map((tap) => ({ tap, moved: mean(drift[tap]!), perText: drift[tap]! }))
+    },
     with: (edit, options) => modelOf(edited(policy, edit, options), facts, async () => {}),
     close,
   }
@@ -143,3 +166,7 @@ function distribution(config: DecoderConfig): See {
   return known
 }
 const distributions = new WeakMap<DecoderConfig, See>()
+
+function mean(numbers: readonly number[]): number {
+  return numbers.reduce((sum, x) => sum + x, 0) / numbers.length
+}

@@ -76,3 +76,23 @@ it('parts and largest entries of what came back', () => {
     { place: 3, value: 21 },
   ])
 })
+
+it('compares two models inside: nothing moved without a change, and an added direction by its share of the stream', async () => {
+  const model = await openModel('fixtures/llama-tiny')
+  const texts = ['Once upon a time', 'Tom and Sue']
+  for (const { moved } of await model.compare(model, texts)) expect(moved).toBe(0)
+  const step = 0.25
+  const pushed = model.with((_, x) => x.add(step), { at: 'blocks.0.out' })
+  const found = Object.fromEntries((await model.compare(pushed, texts, 'blocks.*.mlp.out,blocks.*.out')).map((row) => [row.tap, row]))
+  expect(found['blocks.0.mlp.out']!.moved).toBe(0)
+  expect(found['blocks.1.out']!.moved).toBeGreaterThan(0)
+  const length = step * Math.sqrt(model.config.hiddenSize)
+  const read = await model.read(texts, { x: 'blocks.0.out' })
+  const shares = read.map(({ x }) => {
+    const each = Array.from({ length: x.shape[0]! }, (_, t) => length / Math.hypot(...at(x, t).data))
+    return each.reduce((sum, share) => sum + share, 0) / each.length
+  })
+  expectClose(found['blocks.0.out']!.perText, shares, tolerances.plainly)
+  await expect(model.compare(pushed, texts, 'blocks.0.outt')).rejects.toThrow(/^compare: must name taps/)
+  await model.close()
+})
