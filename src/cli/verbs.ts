@@ -14,6 +14,7 @@ export const verbs: Verbs = {
   'read patch': async () => (await import('./read-patch.ts')).readPatch,
   'read taps': async () => (await import('./read-taps.ts')).readTaps,
   'read fit': async () => (await import('./read-fit.ts')).readFit,
+  'read heads': async () => (await import('./read-heads.ts')).readHeads,
   'read direct': async () => (await import('./read-direct.ts')).readDirect,
   'read lens': async () => (await import('./read-lens.ts')).readLensCommand,
   'shutdown check': async () => (await import('./shutdown-check.ts')).shutdownCheck,

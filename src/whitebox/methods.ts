@@ -1,5 +1,6 @@
 import { attributeMethod } from './attribute-method.ts'
 import { directMethod } from './direct.ts'
+import { headsMethod } from './heads-method.ts'
 import { jacobianLensMethod } from './jacobian-lens.ts'
 import { logitLensMethod } from './logit-lens.ts'
 import type { Method } from './method.ts'
@@ -13,6 +14,7 @@ export const methods: readonly Method[] = [
   logitLensMethod,
   tunedLensMethod,
   jacobianLensMethod,
+  headsMethod,
   directMethod,
   probeMethod,
   leaceMethod,
