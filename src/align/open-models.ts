@@ -34,7 +34,7 @@ export async function openModels(
   const loaded = checkpoint ?? (await loadCheckpoint(recipe.model, { onProgress: (line) => watch.note?.(line), ...fresh }))
   const engine = openEngine()
   const { edit } = recipe
-  const files = edit && 'files' in edit ? await readEdits(edit.files) : []
+  const files = edit && 'files' in edit ? await readEdits(edit.files, loaded.config) : []
   const { edits: _, ...changed } = withEdits({ ...loaded, edits: [] }, files)
   const under = (holds: boolean | undefined, policy: Policy) => {
     if (!edit || !holds) return policy

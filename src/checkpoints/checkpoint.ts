@@ -98,7 +98,7 @@ export async function loadCheckpoint(
     hash,
     ...(kept ? { edits: kept } : {}),
   }
-  return withEdits(loaded, await readEdits(options.edit), { base, identities: options.identities })
+  return withEdits(loaded, await readEdits(options.edit, config), { base, identities: options.identities })
 }
 
 /** The folder itself, or the model's in a run's folder, or that of a model of the Hub; `models/tinny` is a slip and no owner of that name where there is a folder `models`. */

@@ -1,13 +1,15 @@
 import { hashText } from '../files/hash.ts'
+import type { DecoderConfig } from '../models/config.ts'
 import { checkEdit } from './check-edit.ts'
 import type { Checkpoint } from './checkpoint.ts'
 import { type EditFile, readEdit } from './edit-file.ts'
 import { editedParams, planEdits } from './edit-weights.ts'
+import { vectorAsEdit } from './vector-edit.ts'
 
-/** Edits by their files, in their order. */
-export async function readEdits(files: string | readonly string[] | undefined): Promise<EditFile[]> {
+/** Edits by their files, in their order; a .gguf file is a control vector. */
+export async function readEdits(files: string | readonly string[] | undefined, config: DecoderConfig): Promise<EditFile[]> {
   const all: EditFile[] = []
-  for (const file of [files ?? []].flat()) all.push(await readEdit(file))
+  for (const file of [files ?? []].flat()) all.push(file.endsWith('.gguf') ? await vectorAsEdit(file, config) : await readEdit(file))
   return all
 }
 

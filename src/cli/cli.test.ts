@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { cp, readFile, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { fakeFolder, innate } from '../../test/fake-folder.ts'
+import { fakeFolder, innate, writeRows } from '../../test/fake-folder.ts'
 import { editTarget, loadCheckpoint, makeEdit, writeEdit } from '../checkpoints/index.ts'
 import { tensor } from '../graph/index.ts'
 import { loadRecipe } from '../load-recipe.ts'
@@ -30,6 +30,8 @@ beforeAll(async () => {
     versions: { innate: '0.1.0', node: process.versions.node, onnxruntime: '1.30.0' },
   })
   await run.close({ ended: true })
+  await writeRows('happy.jsonl', 8, (i) => ({ prompt: `Fox ${i}`, completion: ' sang' }))
+  await writeRows('sad.jsonl', 8, (i) => ({ prompt: `Fox ${i}`, completion: ' ran' }))
   await cp('models/tiny', 'models/mine', { recursive: true })
   const { config, hash } = await loadCheckpoint('models/tiny')
   const acts = [{ kind: 'delta', weights: { norm: 'up' } }] as const

@@ -18,6 +18,7 @@ export const verbs: Verbs = {
   'read direct': async () => (await import('./read-direct.ts')).readDirect,
   'read lens': async () => (await import('./read-lens.ts')).readLensCommand,
   'shutdown check': async () => (await import('./shutdown-check.ts')).shutdownCheck,
+  'edit steer': async () => (await import('./edit-steer.ts')).editSteer,
   'edit apply': async () => (await import('./edit-apply.ts')).editApply,
   'edit diff': async () => (await import('./edit-diff.ts')).editDiff,
   'edit log': async () => (await import('./edit-log.ts')).editLog,
