@@ -30,8 +30,8 @@ beforeAll(async () => {
     versions: { innate: '0.1.0', node: process.versions.node, onnxruntime: '1.30.0' },
   })
   await run.close({ ended: true })
-  await writeRows('happy.jsonl', 8, (i) => ({ prompt: `Fox ${i}`, completion: ' sang' }))
-  await writeRows('sad.jsonl', 8, (i) => ({ prompt: `Fox ${i}`, completion: ' ran' }))
+  await writeRows('liked.jsonl', 8, (i) => ({ prompt: `Fox ${i}`, completion: ' sang' }))
+  await writeRows('disliked.jsonl', 8, (i) => ({ prompt: `Fox ${i}`, completion: ' ran' }))
   await cp('models/tiny', 'models/mine', { recursive: true })
   const { config, hash } = await loadCheckpoint('models/tiny')
   const acts = [{ kind: 'delta', weights: { norm: 'up' } }] as const
@@ -53,6 +53,7 @@ function small(example: string): string {
     .replace('--set look.sealed=64', '--set look.sealed=5')
     .replace(/\bstories5m (?=Once|--max)/, 'models/tiny ')
     .replace('--model stories5m', '--model models/tiny')
+    .replace('edit steer', 'edit steer --model models/tiny --layers 1 --strengths=-1,1')
 }
 
 describe.each(commands)('innate %s', (verb, command) => {
@@ -113,7 +114,7 @@ describe('what the verbs leave', () => {
     expect(await innate('init starter')).toMatchObject({
       code: 2,
       err: expect.stringContaining(
-        'my.ts and prompts.jsonl and train.json and pairs.jsonl and rows.jsonl and schema.json and world.json and grid.json already there',
+        'my.ts and prompts.jsonl and train.json and pairs.jsonl and rows.jsonl and liked.jsonl and disliked.jsonl and schema.json and world.json and grid.json already there',
       ),
     })
   })

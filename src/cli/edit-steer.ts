@@ -30,8 +30,8 @@ export const editSteer = command({
     ...reportFlag,
   },
   examples: [
-    'edit steer --model stories5m --positive happy.jsonl --negative sad.jsonl --to happy.safetensors --layers 1 --strengths 1,2',
-    'edit steer --model stories5m --positive happy.jsonl --negative sad.jsonl --to happy.gguf --layers 1 --strengths=-1,1 --report steer.html --json',
+    'edit steer --positive liked.jsonl --negative disliked.jsonl --to e.safetensors --json',
+    'edit steer --positive liked.jsonl --negative disliked.jsonl --to e.gguf --report e.html',
   ],
 
   async action(given, screen, signal) {
