@@ -1,6 +1,7 @@
 import { type Checkpoint, loadCheckpoint, readEdits, withEdits } from '../checkpoints/index.ts'
 import { type Engine, openEngine } from '../engine/index.ts'
 import type { Goal, ReadBy } from '../goals/index.ts'
+import { UserError } from '../graph/index.ts'
 import { edited, openPolicy, openTrainee, type Policy, type Trainee, underEditsOf, underFiles } from '../policy/index.ts'
 import { openReference, type Reference } from '../policy/reference.ts'
 import { seedFor } from '../random/index.ts'
@@ -36,6 +37,10 @@ export async function openModels(
   const { edit } = recipe
   const files = edit && 'files' in edit ? await readEdits(edit.files, loaded.config) : []
   const { edits: _, ...changed } = withEdits({ ...loaded, edits: [] }, files)
+  if (edit && edit.looks !== edit.policy && changed.params !== loaded.params)
+    throw new UserError(
+      `edit.looks: must be as edit.policy where a file changes weights, got ${edit.looks} and ${edit.policy}; set both alike`,
+    )
   const under = (holds: boolean | undefined, policy: Policy) => {
     if (!edit || !holds) return policy
     return 'files' in edit ? underFiles(policy, files) : edited(policy, edit.apply, edit)

@@ -6,6 +6,7 @@ import { logitLensMethod } from './logit-lens.ts'
 import type { Method } from './method.ts'
 import { patchMethod } from './patch.ts'
 import { autoencoderMethod, directionsMethod, leaceMethod, probeMethod } from './probe-methods.ts'
+import { steeringMethod } from './steering-method.ts'
 import { tunedLensMethod } from './tuned-lens.ts'
 import { whyMethod } from './why-method.ts'
 
@@ -23,4 +24,5 @@ export const methods: readonly Method[] = [
   patchMethod,
   attributeMethod,
   whyMethod,
+  steeringMethod,
 ]
