@@ -67,3 +67,22 @@ describe('gaps in a file of pairs', () => {
     await expect(trained('none', [gap, gap])).rejects.toThrow(/must have pairs with a preference, got 2 gaps/)
   })
 })
+
+describe('a prior over pairs from a file', () => {
+  it('takes its scale from the completions of the file, whatever the seed, since a model may write without an end', async () => {
+    const prior = { prior: goalPrior({ goals: [vowels], strength: 4 }) }
+    const [one, other] = [
+      await trained('one', [won, won, won, won], { ...prior, seed: 1 }),
+      await trained('other', [won, won, won, won], { ...prior, seed: 2 }),
+    ]
+    expect(one.contribution!.votes).toBe(4)
+    expect(one.contribution).toEqual(other.contribution)
+  })
+
+  it('is refused where every completion has the same measure', async () => {
+    const same = goal('same', () => 3, { about: 'three' })
+    await expect(trained('same', [won, won], { prior: goalPrior({ goals: [same], strength: 4 }) })).rejects.toThrow(
+      /goal same: must vary on the completions that its scale is taken from, got 3 on all 4/,
+    )
+  })
+})

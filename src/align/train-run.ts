@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { type Labels, labelPairs } from '../collect/label.ts'
 import { sampleOf } from '../collect/sample-texts.ts'
 import { onDisk } from '../files/index.ts'
-import { readSamples } from '../goals/index.ts'
+import { goalScale, readSamples } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
 import { type Example, keepGaps, type PairObjective, type Unscored } from '../objectives/index.ts'
 import { type Labelled, labelledTree, type Pair, pairTree, type Quarantined, splitByPrompt } from '../preferences/index.ts'
@@ -16,7 +16,6 @@ import { keepInside } from './inside.ts'
 import { loadPreferences } from './load-preferences.ts'
 import { manifestOf } from './manifest.ts'
 import { heeding, type Models, openModels, readBy } from './open-models.ts'
-import { scaleOnReference } from './scale-on-reference.ts'
 import { takeRun } from './take-run.ts'
 import { throughputOf } from './throughput.ts'
 import { orderOf, trainInto } from './train-into.ts'
@@ -220,9 +219,8 @@ async function softLabels(pairs: readonly Pair[], recipe: Recipe, models: Models
   if (!recipe.prior) return labelPairs(voted, recipe.kappa)
   const sides = voted.flatMap(({ a, b }) => [a, b])
   await readSamples(recipe.prior.goals, sides, readBy(models), heeding(models))
-  const prompts = pairs.map(({ prompt }) => prompt)
   return labelPairs(voted, recipe.kappa, {
     prior: recipe.prior,
-    scale: await scaleOnReference(recipe.prior.goals, prompts, models, recipe.seed),
+    scale: goalScale(recipe.prior.goals, sides),
   })
 }

@@ -2,7 +2,7 @@ import { UserError } from '../graph/errors.ts'
 import { isConstant } from './constant.ts'
 import type { Goal, Sample } from './goal.ts'
 
-/** The scale of each goal: mean and standard deviation over samples of the reference model. */
+/** The scale of each goal: mean and standard deviation over samples of the reference model, or over the completions that a file brings. */
 export interface GoalScale {
   readonly goals: readonly Goal[]
   readonly mean: readonly number[]
@@ -25,7 +25,7 @@ export function goalScale(goals: readonly Goal[], samples: readonly Sample[]): G
     if (samples.length > 1 && !isConstant(columns[k]!)) return
     const came = samples.length < 2 ? `${samples.length} sample(s)` : `${mean[k]} on all ${samples.length}`
     throw new UserError(
-      `goal ${goal.name}: must vary on the reference model's samples, got ${came}; sample more or longer, or drop this goal`,
+      `goal ${goal.name}: must vary on the completions that its scale is taken from, got ${came}; sample more or longer, or drop this goal`,
       { inRecipe: true },
     )
   })

@@ -51,7 +51,7 @@ export type GoalOptions = Partial<Omit<Goal, 'name' | 'measure'>>
 /**
  * Names a measure of a completion and says which way is better.
  *
- * units   the measure's own, the range too; everything downstream works in standard deviations of the reference model's samples
+ * units   the measure's own, the range too; everything downstream works in standard deviations, of the reference model's samples or of the completions that a file brings
  * throws  UserError when the range does not go from low to high
  */
 export function goal(name: string, measure: (sample: Sample) => number, options: GoalOptions = {}): Goal {
