@@ -38,6 +38,7 @@ MAKERS = {  # fixture: module, then what make() takes besides the folder
     "gguf-families": ("gguf_families",),
     "sentencepiece-tiny": ("sentencepiece_tiny",),
     "probes": ("probes",),
+    "lenses": ("lenses",),
     "sae-lens": ("sae_lens_folders",),
     "shutdown": ("shutdown",),
     "peft-rslora": ("peft_variants", "rslora"),
