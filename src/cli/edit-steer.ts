@@ -2,7 +2,7 @@ import { basename } from 'node:path'
 import { writeEdit, writeVector } from '../checkpoints/index.ts'
 import { UserError } from '../graph/errors.ts'
 import { openModel } from '../policy/index.ts'
-import { addition, type Dose, readSteerRows, steer, steerPage, textOf, usualStrengths } from '../whitebox/index.ts'
+import { addition, beatsControls, type Dose, readSteerRows, steer, steerPage, textOf, usualStrengths } from '../whitebox/index.ts'
 import { command, decimal, integer, oneOf, required, text } from './command.ts'
 import { editFlag } from './edit-flag.ts'
 import { reportFlag, writeReportPage } from './report-flag.ts'
@@ -62,7 +62,7 @@ export const editSteer = command({
         {
           about: `adds the direction from ${basename(given.negative)} to ${basename(given.positive)} after block ${taken.layer}`,
           made: { by: 'edit steer', model: model.name, method: given.method, pool: given.pool, seed: given.seed, rows },
-          measured: [{ ...taken, steers: chosen !== undefined, ...(controls ? { controls } : {}) }],
+          measured: [{ ...taken, steers: beatsControls(found), ...(controls ? { controls } : {}) }],
         },
       )
       await (given.to.endsWith('.gguf') ? writeVector(given.to, edit) : writeEdit(given.to, edit))
@@ -73,6 +73,8 @@ export const editSteer = command({
           ['shuffled labels, the best of five', controls.shuffled.estimate.toFixed(3), between(controls.shuffled)],
           ['the other way round', controls.flipped.estimate.toFixed(3), between(controls.flipped)],
         ])
+        if (!beatsControls(found))
+          screen.warn('a random direction or shuffled labels do nearly as much: that this direction steers is not shown')
       } else
         screen.warn('no strength after any block surely has an effect while unrelated text stays readable: this does not steer the model')
       screen.line(

@@ -1,8 +1,9 @@
 import { figure, type MeasureRow, type Page } from '../runs/index.ts'
-import type { Dose, SteerFound } from './steer.ts'
+import { beatsControls, type Dose, type SteerFound } from './steer.ts'
 
 /** A page with the dose–response curves of steering, what they cost, and the controls. */
-export function steerPage(model: string, { doses, chosen, controls, rows }: SteerFound): Page {
+export function steerPage(model: string, found: SteerFound): Page {
+  const { doses, chosen, controls, rows } = found
   const layers = [...new Set(doses.map(({ layer }) => layer))]
   const of = (what: 'effect' | 'coherence', one: Dose): MeasureRow => {
     const { estimate, low, high, n, unit } = one[what]
@@ -22,7 +23,7 @@ export function steerPage(model: string, { doses, chosen, controls, rows }: Stee
     title: 'Steering',
     eyebrow: [model, `${layers.length} blocks`, `${new Set(doses.map(({ strength }) => strength)).size} strengths`],
     lead: chosen
-      ? `At ${at} the positive texts become likelier than the negative ones by ${between(chosen.effect)} nats per token; a token of unrelated text costs ${between(chosen.coherence)} more.`
+      ? `At ${at} the positive texts become likelier than the negative ones by ${between(chosen.effect)} nats per token; a token of unrelated text costs ${between(chosen.coherence)} more.${beatsControls(found) ? '' : ' A random direction or shuffled labels do nearly as much, so that this one steers is not shown.'}`
       : 'No strength after any block surely makes the positive texts likelier while the model still reads unrelated text: this direction does not steer it.',
     facts: [
       ['rows fitted on', rows.fit.join(' + ')],

@@ -10,7 +10,7 @@ import { type Model, openModel, openPolicy, scoreTrees } from '../policy/index.t
 import { random } from '../random/index.ts'
 import { renderPage } from '../runs/index.ts'
 import type { Activations } from './activations.ts'
-import { steer } from './steer.ts'
+import { beatsControls, steer } from './steer.ts'
 import { rowActivations, steerDirection } from './steer-directions.ts'
 import { coherenceOf, effectOf, steered } from './steer-effect.ts'
 import { steerPage } from './steer-page.ts'
@@ -133,6 +133,8 @@ describe('effects', () => {
     const told = await steer(stories, happy, sad, { layers: [3], strengths: [-1, 1, 2], coherence: 0.5, seed: 1 }).finally(() => stories.close()) // biome-ignore format: one line
     expect(told.doses.map(({ layer, strength }) => [layer, strength])).toEqual([-1, 1, 2].map((strength) => [3, strength]))
     const { chosen, controls } = told
+    expect(beatsControls(told)).toBe(true)
+    expect(beatsControls({ ...told, controls: { ...controls!, random: chosen!.effect } })).toBe(false)
     expect(chosen!.effect.low).toBeGreaterThan(controls!.random.estimate)
     expect(chosen!.effect.low).toBeGreaterThan(controls!.shuffled.estimate)
     expect(controls!.flipped.high).toBeLessThan(0)

@@ -35,6 +35,13 @@ export interface Dose {
   readonly coherence: Coherence
 }
 
+/** Whether the effect's low end is above what every random and every shuffled direction did. */
+export function beatsControls({ chosen, controls }: Pick<SteerFound, 'chosen' | 'controls'>): boolean {
+  return (
+    chosen !== undefined && controls !== undefined && chosen.effect.low > Math.max(controls.random.estimate, controls.shuffled.estimate)
+  )
+}
+
 /** What must not work as well as the direction, at the layer and strength that were chosen. */
 export interface SteerControls {
   /** Random directions as long as the direction; the one of five with the largest effect. */
