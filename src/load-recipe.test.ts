@@ -51,6 +51,11 @@ export default recipe({
     ['torn.json', '{"model":"M",', /torn\.json: must be JSON, got .*; mend it, or write the recipe in TypeScript/],
     ['none.ts', 'export const x = 1', /none\.ts: must export a recipe as default, got none; end with: export default recipe/],
     ['throws.ts', '\n\nthrow new Error("no luck")', /throws\.ts:3: must load, got no luck/],
+    [
+      'name.ts',
+      '\nexport default commandJudge("x")',
+      /name\.ts:1: must load, got commandJudge is not defined; import it: import { commandJudge } from 'innate'$/,
+    ],
     ['syntax.ts', 'const a = 1\nexport default {', /syntax\.ts:2: must load, got /],
     [
       'import.ts',

@@ -46,10 +46,15 @@ async function fromCode(path: string): Promise<unknown> {
     return module.default
   } catch (cause) {
     if (cause instanceof UserError) throw cause
-    throw new UserError(`${await placeOf(path, cause as Error)}: must load, got ${(cause as Error).message.split('\nRequire stack:')[0]}`, {
-      cause,
-    })
+    const message = (cause as Error).message.split('\nRequire stack:')[0]!
+    throw new UserError(`${await placeOf(path, cause as Error)}: must load, got ${message}${await whereFrom(message)}`, { cause })
   }
+}
+
+/** Where a name comes from that a recipe uses and does not import. */
+async function whereFrom(message: string): Promise<string> {
+  const name = /^(\w+) is not defined$/.exec(message)?.[1]
+  return name && name in (await import('./index.ts')) ? `; import it: import { ${name} } from 'innate'` : ''
 }
 
 /** The package and its parts as a recipe imports them: it must build its graph with this very copy, so they are answered from here. */
