@@ -53,7 +53,7 @@ export default recipe({
     ['throws.ts', '\n\nthrow new Error("no luck")', /throws\.ts:3: must load, got no luck/],
     [
       'name.ts',
-      '\nexport default commandJudge("x")',
+      'export default commandJudge("x")',
       /name\.ts:1: must load, got commandJudge is not defined; import it: import { commandJudge } from 'innate'$/,
     ],
     ['syntax.ts', 'const a = 1\nexport default {', /syntax\.ts:2: must load, got /],
