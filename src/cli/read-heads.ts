@@ -19,7 +19,13 @@ export const readHeads = command({
   async action({ model: name, text: words, sequences, seed, report }, screen, signal) {
     const model = await openModel(name, { onProgress: screen.note })
     try {
-      const heads = await headRoles(model, { sequences, seed, signal })
+      let bar: ReturnType<typeof screen.progress> | undefined
+      const onBatch = (_: number, of: number) => {
+        bar ??= screen.progress('reading', of)
+        bar.advance()
+      }
+      const heads = await headRoles(model, { sequences, seed, signal, onBatch })
+      bar?.done()
       for (const { layer, head, role, roles } of heads) screen.emit({ layer, head, role: role ?? null, ...roles })
       const named = heads.filter(({ role }) => role)
       screen.line(`${named.length} of ${heads.length} heads have a role; attention above the null, with 95 % for all heads together:`)

@@ -43,7 +43,7 @@ export function headsPage({ model, heads, pieces, patterns }: HeadsPageData): Pa
       }),
       {
         name: 'Over the text',
-        about: 'The strongest head of each role: every row is a token, its columns what it looks at.',
+        about: `The strongest head of each role: every row is a token, its columns what it looks at${pieces.length > mostTokens ? `; the first ${mostTokens} tokens` : ''}.`,
         content: html`${headRoleNames.map((role) => patternOf(strongest(heads, role), role, pieces, patterns))}`,
       },
     ],

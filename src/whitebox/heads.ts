@@ -32,6 +32,7 @@ export interface HeadRolesOptions {
   /** Tokens that are drawn for each, and then repeated. Default 16, or what the context and the vocabulary allow. */
   readonly length?: number
   readonly seed?: number
+  readonly onBatch?: (done: number, of: number) => void
   readonly signal?: AbortSignal
 }
 
@@ -44,7 +45,7 @@ export interface HeadRolesOptions {
  * source  Olsson et al. 2022, arXiv:2209.11895
  */
 export async function headRoles(model: Model, options: HeadRolesOptions = {}): Promise<HeadReading[]> {
-  const { sequences = 48, seed = 0, signal } = options
+  const { sequences = 48, seed = 0, onBatch, signal } = options
   const { config } = model
   const { begin, length: n, drawn } = randomTokens(model, options)
   const sets = { repeated: [] as number[][], fresh: [] as number[][] }
@@ -57,14 +58,20 @@ export async function headRoles(model: Model, options: HeadRolesOptions = {}): P
   const R = Math.max(1, Math.floor(1024 / T))
   const masks = roleMasks(begin.length, n)
   const feeds = () => masks
-  const read = (texts: readonly number[][]) =>
+  const read = (texts: readonly number[][], half: 0 | 1) =>
     over(
       model.policy,
       texts.map((prompt) => ({ prompt, completions: [] })),
       attentionTo(config),
-      { per: 'tree', packing: { lengths: [T], tokenBudget: R * T, wantedMultiple: 1 }, feeds, ...(signal ? { signal } : {}) },
+      {
+        per: 'tree',
+        packing: { lengths: [T], tokenBudget: R * T, wantedMultiple: 1 },
+        feeds,
+        onBatch: (done, of) => onBatch?.(half * of + done, 2 * of),
+        ...(signal ? { signal } : {}),
+      },
     )
-  const [repeated, fresh] = [await read(sets.repeated), await read(sets.fresh)]
+  const [repeated, fresh] = [await read(sets.repeated, 0), await read(sets.fresh, 1)]
   const tail = 0.025 / (config.layers * config.heads * headRoleNames.length)
   const even = evenShare(begin.length, T)
   return Array.from({ length: config.layers * config.heads }, (_, i): HeadReading => {
