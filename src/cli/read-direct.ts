@@ -15,8 +15,8 @@ export const readDirect = command({
     ...reportFlag,
   },
   examples: [
-    "read direct --model stories5m --text 'The girl' --answer ' is' --wrong ' was'",
-    "read direct --model stories5m --text 'The girl' --answer ' is' --wrong ' was' --report direct.html --json",
+    "read direct --text 'The girl lost' --answer ' her' --wrong ' his' --json",
+    "read direct --text 'The girl lost' --answer ' her' --wrong ' his' --report direct.html",
   ],
 
   async action({ model: name, text: words, answer, wrong, report }, screen) {
