@@ -34,7 +34,8 @@ export interface LeaceOptions {
  * shape   x n by d, z n by k: one-hot classes, or numbers
  * source  Belrose et al. 2023, arXiv:2306.03819, theorem 4.3; as EleutherAI/concept-erasure @ 9f51c97 has it
  * limits  linear readers alone are blinded: report what a non-linear one still finds. A constraint of the trace, which round-off alone would
- *         need, is left out: trace Cov(x′) ≤ trace Cov(x) by construction
+ *         need, is left out: trace Cov(x′) ≤ trace Cov(x) by construction for the Σxx that the eraser is made
+ *         of; for the rows' own it may rise where that was drawn towards a multiple of 1
  */
 export function leace(x: Activations, z: Activations, options: LeaceOptions = {}): Eraser {
   const square = Matrix.from1DArray(x.d, x.d, crossProducts(x, x))
