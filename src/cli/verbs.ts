@@ -10,6 +10,7 @@ export const verbs: Verbs = {
   logp: async () => (await import('./logp.ts')).logp,
   'pairs check': async () => (await import('./pairs-check.ts')).pairsCheck,
   'read attribute': async () => (await import('./read-attribute.ts')).readAttribute,
+  'read circuit': async () => (await import('./read-circuit.ts')).readCircuit,
   'read why': async () => (await import('./read-why.ts')).readWhy,
   'read patch': async () => (await import('./read-patch.ts')).readPatch,
   'read taps': async () => (await import('./read-taps.ts')).readTaps,

@@ -81,3 +81,26 @@ export function edgePage(
     ],
   }
 }
+
+/** A page with a circuit drawn, and what its strongest edges keep. */
+export function circuitPage({
+  rows,
+  ...data
+}: Parameters<typeof edgePage>[0] & { readonly rows: readonly { readonly edges: number; readonly faithfulness: number }[] }): Page {
+  const page = edgePage(data)
+  const last = rows.at(-1)!
+  const body = rows.map(({ edges, faithfulness }) => html`<tr><td>${edges}</td><td>${faithfulness.toFixed(3)}</td></tr>`)
+  return {
+    ...page,
+    title: 'Circuit',
+    lead: `The ${last.edges} strongest edges alone keep ${last.faithfulness.toFixed(2)} of the difference between ${JSON.stringify(data.answer)} and ${JSON.stringify(data.wrong)}.`,
+    sections: [
+      ...page.sections,
+      {
+        name: 'What the strongest edges keep',
+        about: 'The share of m_clean − m_corrupted that is left when every other edge carries corrupted values.',
+        content: html`<table><tr><th>edges</th><th>faithfulness</th></tr>${body}</table>`,
+      },
+    ],
+  }
+}

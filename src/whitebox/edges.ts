@@ -101,10 +101,12 @@ export async function attributeEdges(
 }
 
 /** What each writer adds to the residual stream, f32[T · d] by its name. */
-export async function contributions(model: Model, ids: readonly number[]): Promise<Record<string, Float32Array>> {
-  const { config } = model
+export async function contributions(
+  { config, policy }: Pick<Model, 'config' | 'policy'>,
+  ids: readonly number[],
+): Promise<Record<string, Float32Array>> {
   const packing = { lengths: [ids.length], tokenBudget: ids.length, wantedMultiple: 1 }
-  const found = await over(model.policy, [{ prompt: ids, completions: [] }], contributionSee(config), { packing })
+  const found = await over(policy, [{ prompt: ids, completions: [] }], contributionSee(config), { packing })
   const width = ids.length * config.hiddenSize
   return Object.fromEntries(
     writersOf(config).map(({ name, kind, layer, head = 0 }) => {

@@ -1,7 +1,8 @@
 export { loadProbes } from '../goals/index.ts'
 export { type Activations, activationsOf, oneHot } from './activations.ts'
 export { type Attributed, type AttributeOptions, attribute } from './attribute.ts'
-export { type CausePageData, causePage, edgePage } from './cause-page.ts'
+export { type CausePageData, causePage, circuitPage, edgePage } from './cause-page.ts'
+export { type Circuit, circuit } from './circuit.ts'
 export { type Contrast, type ContrastTexts, type Gap, readAnswers, readContrast } from './contrast.ts'
 export { controlLabels, typesOf } from './control-task.ts'
 export {

@@ -1,4 +1,5 @@
 import { attributeMethod } from './attribute-method.ts'
+import { circuitMethod } from './circuit-method.ts'
 import { directMethod } from './direct.ts'
 import { headsMethod } from './heads-method.ts'
 import { jacobianLensMethod } from './jacobian-lens.ts'
@@ -23,6 +24,7 @@ export const methods: readonly Method[] = [
   autoencoderMethod,
   patchMethod,
   attributeMethod,
+  circuitMethod,
   whyMethod,
   steeringMethod,
 ]
