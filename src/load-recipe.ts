@@ -54,8 +54,10 @@ async function fromCode(path: string): Promise<unknown> {
 /** Where a name comes from that a recipe uses and does not import. */
 async function whereFrom(message: string): Promise<string> {
   const name = /^(\w+) is not defined$/.exec(message)?.[1]
-  return name && name in (await import('./index.ts')) ? `; import it: import { ${name} } from 'innate'` : ''
+  return name && name in (await import('./index.ts')) ? `; import it: import { ${name} } from '${door}'` : ''
 }
+
+const door = 'innate'
 
 /** The package and its parts as a recipe imports them: it must build its graph with this very copy, so they are answered from here. */
 async function doors(): Promise<Record<string, unknown>> {
