@@ -1,6 +1,7 @@
 import { type Tensor, UserError } from '../graph/index.ts'
-import { over, type See } from './over.ts'
+import { over } from './over.ts'
 import type { Policy } from './policy.ts'
+import { reader } from './reader.ts'
 
 /**
  * How far a value inside moved between two models, for each text: the mean over its tokens of ‖b − a‖ / ‖a‖.
@@ -43,12 +44,3 @@ function moved(tap: string, a: Tensor, b: Tensor, texts: readonly (readonly numb
     return sum / length
   })
 }
-
-/** The same function for the same taps, since programs are kept by it. */
-function reader(taps: readonly string[]): See {
-  const key = taps.join()
-  const known = readers.get(key) ?? (({ tap }) => Object.fromEntries(taps.map((name) => [name, tap(name)])))
-  readers.set(key, known)
-  return known
-}
-const readers = new Map<string, See>()

@@ -10,7 +10,6 @@ export {
   type ModelFacts,
   type Moved,
   modelOf,
-  reader,
   type Taken,
   type Wanted,
 } from './model.ts'
@@ -19,6 +18,7 @@ export { type OverOptions, over, type See, type Seen } from './over.ts'
 export { at, slice, top } from './parts.ts'
 export { adapterLeaves, openPolicy, type Policy, placeAdapters, policyInputs, policyOf, readAdapters, readParams } from './policy.ts'
 export { type Pool, pooled } from './pooled.ts'
+export { reader } from './reader.ts'
 export { rowInputs, rowTensors, shapeOf } from './row-inputs.ts'
 export {
   type Batch,

@@ -10,6 +10,7 @@ import { type Edit, type EditOptions, edited } from './edit.ts'
 import { gradientSee, type Metric } from './metric.ts'
 import { over, type See } from './over.ts'
 import type { Policy } from './policy.ts'
+import { reader } from './reader.ts'
 import { sampleCompletions } from './sample.ts'
 
 /** Taps to read, by names of one's own: the name of one tap, or a pattern or list of several. */
@@ -141,19 +142,6 @@ export function modelOf(policy: Policy, facts: ModelFacts, close: () => Promise<
     close,
   }
 }
-
-/** A function that returns taps, the same one for the same taps, since programs are kept by it. */
-export function reader(taps: readonly string[]): See {
-  const key = taps.join()
-  const known = readers.get(key)
-  if (known) return known
-  const see: See = ({ tap }) => Object.fromEntries(taps.map((name) => [name, tap(name)]))
-  // Of a name of its own, so that reading other taps is not taken for one function that is made again and again.
-  Object.defineProperty(see, 'name', { value: `read:${key}` })
-  readers.set(key, see)
-  return see
-}
-const readers = new Map<string, See>()
 
 function distribution(config: DecoderConfig): See {
   const known =

@@ -1,5 +1,5 @@
 import { type Tensor, tensor } from '../graph/index.ts'
-import { type Model, over, type See } from '../policy/index.ts'
+import { type Model, over, reader } from '../policy/index.ts'
 
 /**
  * Values at taps as a model reads tokens, without the axis of rows.
@@ -8,16 +8,6 @@ import { type Model, over, type See } from '../policy/index.ts'
  */
 export async function valuesAt(model: Model, ids: readonly number[], taps: readonly string[]): Promise<Record<string, Tensor>> {
   const packing = { lengths: [ids.length], tokenBudget: ids.length, wantedMultiple: 1 }
-  const found = await over(model.policy, [{ prompt: ids, completions: [] }], tapReader(taps), { packing })
+  const found = await over(model.policy, [{ prompt: ids, completions: [] }], reader(taps), { packing })
   return Object.fromEntries(Object.entries(found).map(([name, { shape, data }]) => [name, tensor(Float32Array.from(data), shape.slice(1))]))
 }
-
-/** The same function for the same taps, since programs are kept by it. */
-function tapReader(taps: readonly string[]): See {
-  const key = taps.join()
-  const valuesAtTaps: See = ({ tap }) => Object.fromEntries(taps.map((name) => [name, tap(name)]))
-  const known = readers.get(key) ?? valuesAtTaps
-  readers.set(key, known)
-  return known
-}
-const readers = new Map<string, See>()
