@@ -55,6 +55,12 @@ const checks: Readonly<Record<string, (result: never) => void>> = {
       tolerances.families,
     )
   },
+  // As transformers computes them, with hooks on its layers.
+  '07-cause-and-steer.ts'({ causes, gaps, said }: { causes: number[]; gaps: number[]; said: string[] }) {
+    expectClose(causes, [1.045756964, 0.660418713, 0.540630206], tolerances.families)
+    expectClose(gaps, [1.14156723, 4.835909843, -0.2291255], tolerances.families)
+    expect(said).toEqual([' a little boy who liked to play with his to', ' sad. He did not know what to do.'])
+  },
 }
 const sigmoid = (x: number) => 1 / (1 + Math.exp(-x))
 

@@ -24,22 +24,51 @@ export function editOf(
   config: DecoderConfig,
   { name, acts, tensors }: Pick<EditFile, 'name' | 'acts' | 'tensors'>,
 ): { readonly apply: Edit; readonly at: readonly string[]; readonly feeds: Feeds } {
-  const all = acts
+  const all: Placed[] = acts
     .filter((act) => !isOfWeights(act))
-    .map((act, i) => {
-      const taps = new Set(tapsNamed(name, act.at, config))
-      const own = feedsOf(act, tensors, config.contextLength)
-      return { act, taps, own, key: (name: string) => `${i}.${name}` }
-    })
-  const fed = Object.fromEntries(all.flatMap(({ own, key }) => Object.entries(own).map(([name, value]) => [key(name), value] as const)))
-  const apply: Edit = (tap, x, at) => {
-    let y = x
-    for (const { act, taps, own, key } of all)
-      if (taps.has(tap)) y = acted(act, y, at, (name) => at.input(key(name), own[name]!.shape), 'where' in own)
-    return y
-  }
-  return { apply, at: [...new Set(all.flatMap(({ taps }) => [...taps]))], feeds: () => fed }
+    .map((act) => ({ act, taps: tapsNamed(name, act.at, config), own: feedsOf(act, tensors, config.contextLength) }))
+  const fed = Object.fromEntries(all.flatMap(({ own }, i) => Object.entries(own).map(([name, value]) => [`${i}.${name}`, value] as const)))
+  return { apply: applied(config, all), at: [...new Set(all.flatMap(({ taps }) => taps))], feeds: () => fed }
 }
+
+/** An act with the taps it holds at and what it is fed. */
+interface Placed {
+  readonly act: ActivationAct
+  readonly taps: readonly string[]
+  readonly own: Readonly<Record<string, Tensor>>
+}
+
+/** What of an act is written into a graph. */
+type Form = { readonly kind: ActivationAct['kind']; readonly positions: 'all' | 'prompt' | 'completion' }
+
+/** The same function for all edits that differ in their numbers alone, so that each form is compiled once. */
+function applied(config: DecoderConfig, all: readonly Placed[]): Edit {
+  const forms = all.map(({ act, taps, own }) => {
+    const shapes = Object.entries(own).map(([name, { shape }]) => [name, shape] as const)
+    return { kind: act.kind, positions: typeof act.positions === 'object' ? 'all' : act.positions, taps, shapes }
+  })
+  const of = known.get(config) ?? new Map<string, Edit>()
+  known.set(config, of)
+  const key = JSON.stringify(forms)
+  const apply: Edit =
+    of.get(key) ??
+    ((tap, x, at) =>
+      forms.reduce((y, { taps, shapes, ...act }, i) => {
+        const input = (name: string) => at.input(`${i}.${name}`, shapes.find(([own]) => own === name)![1])
+        return taps.includes(tap)
+          ? acted(
+              act,
+              y,
+              at,
+              input,
+              shapes.some(([own]) => own === 'where'),
+            )
+          : y
+      }, x))
+  of.set(key, apply)
+  return apply
+}
+const known = new WeakMap<DecoderConfig, Map<string, Edit>>()
 
 /** What an act reads. Rows by position, and where an act holds, are tables over the context. */
 function feedsOf(act: ActivationAct, tensors: EditFile['tensors'], context: number): Record<string, Tensor> {
@@ -65,7 +94,7 @@ function feedsOf(act: ActivationAct, tensors: EditFile['tensors'], context: numb
   }
 }
 
-function acted(act: ActivationAct, x: Value, at: Site, input: (name: string) => Value, tabled: boolean): Value {
+function acted(act: Form, x: Value, at: Site, input: (name: string) => Value, tabled: boolean): Value {
   const mask = maskOf(act, at, tabled ? input('where') : undefined)
   const masked = (value: Value) => (mask ? value.mul(mask) : value)
   const row = (name: string) => {
@@ -97,7 +126,7 @@ function acted(act: ActivationAct, x: Value, at: Site, input: (name: string) => 
 }
 
 /** f32[R, T, 1]: 1 where an act holds; nothing where it holds everywhere. */
-function maskOf({ positions }: ActivationAct, at: Site, where: Value | undefined): Value | undefined {
+function maskOf({ positions }: Form, at: Site, where: Value | undefined): Value | undefined {
   const alike = (value: Value) => reshape(value, [...at.tokens.shape, 1])
   const here = where && takeRows(where, at.positions)
   const completion = positions === 'completion' || positions === 'prompt' ? alike(at.completion) : undefined

@@ -1,3 +1,5 @@
+import { checkEdit } from '../checkpoints/check-edit.ts'
+import { type EditFile, isOfWeights } from '../checkpoints/edit-file.ts'
 import type { Checkpoint } from '../checkpoints/index.ts'
 import { logSumExp, type Tensor, tensor, UserError } from '../graph/index.ts'
 import type { DecoderConfig } from '../models/config.ts'
@@ -7,6 +9,7 @@ import { tapsNamed } from '../models/taps.ts'
 import { beginningIds } from '../text/index.ts'
 import { driftOf } from './drift.ts'
 import { type Edit, type EditOptions, edited } from './edit.ts'
+import { underFiles } from './edit-file.ts'
 import { gradientSee, type Metric } from './metric.ts'
 import { over, type See } from './over.ts'
 import type { Policy } from './policy.ts'
@@ -76,6 +79,12 @@ export interface Model extends ModelFacts {
   compare(other: Model, texts: readonly string[], taps?: string): Promise<Moved[]>
   /** The same model as another function; it shares the parameters, and is closed with the model it is of. */
   with(edit: Edit, options?: EditOptions): Model
+  /**
+   * The same model under what an edit, read or just made, does to activations.
+   *
+   * throws  UserError for an edit of another model, and for one that changes weights: `openModel('M', { edit: FILE })` takes those
+   */
+  with(edit: EditFile): Model
   /** Frees everything. */
   close(): Promise<void>
 }
@@ -116,6 +125,15 @@ export function modelOf(policy: Policy, facts: ModelFacts, close: () => Promise<
     return all
   }
 
+  function underFile(edit: EditFile): Policy {
+    checkEdit(edit, { name: facts.name, config, hashes: [facts.hash] })
+    if (edit.acts.some(isOfWeights))
+      throw new UserError(
+        `${edit.name}: with must be given an edit of activations, got one of weights; write it, and open the model with { edit: FILE }`,
+      )
+    return underFiles(policy, [edit])
+  }
+
   return {
     ...facts,
     config,
@@ -138,7 +156,8 @@ export function modelOf(policy: Policy, facts: ModelFacts, close: () => Promise<
       const drift = await driftOf(policy, other.policy, texts.map(ids), taps)
       return taps.map((tap) => ({ tap, moved: mean(drift[tap]!), perText: drift[tap]! }))
     },
-    with: (edit, options) => modelOf(edited(policy, edit, options), facts, async () => {}),
+    with: (edit: Edit | EditFile, options?: EditOptions) =>
+      modelOf(typeof edit === 'function' ? edited(policy, edit, options) : underFile(edit), facts, async () => {}),
     close,
   }
 }

@@ -1,7 +1,9 @@
 import { expect, it } from 'vitest'
 import { expectClose } from '../../test/close.ts'
 import { tolerances } from '../../test/tolerances.ts'
+import { editTarget, makeEdit } from '../checkpoints/index.ts'
 import { tensor, UserError } from '../graph/index.ts'
+import { editOf } from './edit-file.ts'
 import { openModel } from './open-model.ts'
 import { at, slice, top } from './parts.ts'
 import { scoreTrees } from './score.ts'
@@ -55,6 +57,38 @@ it('reads values inside, as plain data of one text, and says what is wrong', asy
   )
   await without.close()
   await sum(model)
+  await model.close()
+})
+
+it('takes an edit that was just made, and compiles edits of one form once', async () => {
+  const model = await openModel('fixtures/llama-tiny')
+  const d = model.config.hiddenSize
+  const target = editTarget(model.config, model.hash)
+  const pushing = (strength: number) =>
+    makeEdit({
+      name: `push by ${strength}`,
+      for: target,
+      acts: [{ kind: 'add', at: ['blocks.0.out'], direction: 'r', strength, positions: 'all' }],
+      tensors: { r: tensor(new Float32Array(d).fill(1), [d]) },
+    })
+  const before = await model.read('Once upon', { x: 'blocks.0.out' })
+  for (const strength of [0.5, -2]) {
+    const after = await model.with(pushing(strength)).read('Once upon', { x: 'blocks.0.out' })
+    expectClose(
+      after.x.data,
+      Array.from(before.x.data, (x) => x + strength),
+      tolerances.plainly,
+    )
+  }
+  expect(editOf(model.config, pushing(1)).apply).toBe(editOf(model.config, pushing(3)).apply)
+  const weights = makeEdit({
+    name: 'other words',
+    for: target,
+    acts: [{ kind: 'delta', weights: { embed: 'w' }, scale: 1 }],
+    tensors: { w: tensor(new Float32Array(model.config.vocabSize * d), [model.config.vocabSize, d]) },
+  })
+  expect(() => model.with(weights)).toThrow(/^other words: with must be given an edit of activations, got one of weights/)
+  expect(() => model.with({ ...pushing(1), for: { ...target, hiddenSize: d + 1 } })).toThrow(/hiddenSize/)
   await model.close()
 })
 
