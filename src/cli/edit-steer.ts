@@ -25,7 +25,11 @@ export const editSteer = command({
     strengths: text('how many times the direction is added, with commas', { default: usualStrengths.join(','), shown: 'X,X' }),
     texts: text('JSONL file of unrelated texts for coherence; plain sentences when left out', { shown: 'FILE' }),
     coherence: decimal('what a token of unrelated text may cost more at most', { default: 0.1, min: 0, unit: 'nats' }),
-    heldOut: decimal('share of the rows that is held out', { default: 0.5, min: 0.05, max: 0.95 }),
+    heldOut: decimal('share of the rows that is held out: a third to choose on, the rest to measure on', {
+      default: 0.6,
+      min: 0.05,
+      max: 0.95,
+    }),
     seed: integer('seed of the parts and the controls', { default: 0, min: 0 }),
     ...reportFlag,
   },
@@ -50,11 +54,15 @@ export const editSteer = command({
       })
       bar?.done()
       const { doses, chosen, controls, directions, rows } = found
-      for (const dose of doses) screen.emit(dose === chosen ? { ...dose, chosen: true, controls } : dose)
+      const steers = beatsControls(found)
+      for (const dose of doses) screen.emit(dose === chosen ? { ...dose, chosen: true, steers, controls, rows } : dose)
       show(screen, doses, chosen)
+      screen.note(
+        `${pair(rows.fit)} rows fitted on, ${pair(rows.choose)} chosen on, ${pair(rows.measure)} measured on; effect in nats per token`,
+      )
       await writeReportPage(given.report, screen, () => steerPage(model.name, found))
       // Where nothing is surely above 0, what came nearest is written, and said to be that.
-      const taken = chosen ?? doses.reduce((a, b) => (b.effect.estimate > a.effect.estimate ? b : a))
+      const taken = chosen ?? doses.reduce((a, b) => (b.whenChosen.estimate > a.whenChosen.estimate ? b : a))
       const edit = addition(
         basename(given.to).replace(/\.(safetensors|gguf)$/, ''),
         model,
@@ -62,7 +70,7 @@ export const editSteer = command({
         {
           about: `adds the direction from ${basename(given.negative)} to ${basename(given.positive)} after block ${taken.layer}`,
           made: { by: 'edit steer', model: model.name, method: given.method, pool: given.pool, seed: given.seed, rows },
-          measured: [{ ...taken, steers: beatsControls(found), ...(controls ? { controls } : {}) }],
+          measured: [{ ...taken, steers, ...(controls ? { controls } : {}) }],
         },
       )
       await (given.to.endsWith('.gguf') ? writeVector(given.to, edit) : writeEdit(given.to, edit))
@@ -73,8 +81,10 @@ export const editSteer = command({
           ['shuffled labels, the best of five', controls.shuffled.estimate.toFixed(3), between(controls.shuffled)],
           ['the other way round', controls.flipped.estimate.toFixed(3), between(controls.flipped)],
         ])
-        if (!beatsControls(found))
-          screen.warn('a random direction or shuffled labels do nearly as much: that this direction steers is not shown')
+        if (!steers)
+          screen.warn(
+            chosen?.effect.cannotTell ?? 'a random direction or shuffled labels do nearly as much: that this direction steers is not shown',
+          )
       } else
         screen.warn('no strength after any block surely has an effect while unrelated text stays readable: this does not steer the model')
       screen.line(
@@ -91,6 +101,10 @@ function numbers(flag: string, given: string): number[] {
   if (all.some((x) => !Number.isFinite(x)))
     throw new UserError(`edit steer --${flag}: must be numbers with commas between, got ${JSON.stringify(given)}; write for example 1,2`)
   return all
+}
+
+function pair([a, b]: readonly [number, number]): string {
+  return `${a} + ${b}`
 }
 
 function show(screen: Screen, doses: readonly Dose[], chosen: Dose | undefined) {

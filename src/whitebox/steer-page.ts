@@ -27,14 +27,16 @@ export function steerPage(model: string, found: SteerFound): Page {
       : 'No strength after any block surely makes the positive texts likelier while the model still reads unrelated text: this direction does not steer it.',
     facts: [
       ['rows fitted on', rows.fit.join(' + ')],
-      ['held out', rows.heldOut.join(' + ')],
+      ['to choose on', rows.choose.join(' + ')],
+      ['to measure on', rows.measure.join(' + ')],
       ['unrelated texts', rows.texts],
     ],
     sections: [
       {
         name: 'Dose and response',
-        about: 'How much the difference between positive and negative texts rises on rows held out, by strength, with 95 % intervals.',
-        content: figure({ about: 'effect of steering by strength', rows: curve('effect', shown) }, 'lines', axes('Effect', 'rise of logp(positive) − logp(negative) on held-out rows')), // biome-ignore format: one line
+        about:
+          'How much the difference between positive and negative texts rises, by strength, on rows that were neither fitted on nor chosen by, with 95 % intervals.',
+        content: figure({ about: 'effect of steering by strength', rows: curve('effect', shown) }, 'lines', axes('Effect', 'rise of logp(positive) − logp(negative) on rows to measure on')), // biome-ignore format: one line
       },
       {
         name: 'Coherence',
@@ -46,7 +48,7 @@ export function steerPage(model: string, found: SteerFound): Page {
             {
               name: 'Controls',
               about: `The same effect at ${at} with directions that should not have it: of five random ones, and of five from shuffled labels, the one that does most; and the direction the other way round, which should do the opposite.`,
-              content: figure({ about: 'effect of the direction and of controls', rows: bars }, 'intervals', { title: 'Effect', unit: 'nats per token', about: 'on held-out rows', zero: true }), // biome-ignore format: one line
+              content: figure({ about: 'effect of the direction and of controls', rows: bars }, 'intervals', { title: 'Effect', unit: 'nats per token', about: 'on rows to measure on', zero: true }), // biome-ignore format: one line
             },
           ]
         : []),

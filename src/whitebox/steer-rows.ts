@@ -41,37 +41,42 @@ export async function readSteerRows(file: string, model: Pick<Model, 'ids' | 'co
   return rows
 }
 
-/** Places of rows of both sides: to fit on, and held out. */
+/** Places of rows of both sides, in three parts that share none. */
 export interface SteerParts {
-  readonly fit: readonly [positive: readonly number[], negative: readonly number[]]
-  readonly heldOut: readonly [positive: readonly number[], negative: readonly number[]]
+  readonly fit: Places
+  /** Layer and strength are chosen on these. */
+  readonly choose: Places
+  /** What is reported is measured on these. */
+  readonly measure: Places
   /** As many rows on both sides: the i-th of one belongs to the i-th of the other. */
   readonly paired: boolean
 }
+type Places = readonly [positive: readonly number[], negative: readonly number[]]
 
 /**
- * Deals rows into a part to fit on and one that is held out. Where both sides have as many rows they are pairs, and a pair stays together; so
- * do near duplicates.
+ * Deals rows into a part to fit on and two that are held out: a third of these to choose on, two thirds to measure on. Where both sides have as many rows they are
+ * pairs, and a pair stays together; so do near duplicates.
  *
  * throws  UserError where a part would have fewer than two rows of a side
  */
-export function dealSteerRows(positive: readonly SteerRow[], negative: readonly SteerRow[], { heldOut = 0.5, seed = 0 } = {}): SteerParts {
+export function dealSteerRows(positive: readonly SteerRow[], negative: readonly SteerRow[], { heldOut = 0.6, seed = 0 } = {}): SteerParts {
   const paired = positive.length === negative.length
   const deal = (texts: readonly string[], name: string) => {
-    const wanted = Math.round(heldOut * texts.length)
-    const [fit, out]: [number[], number[]] = [[], []]
-    for (const group of random(seed, name).shuffled(nearDuplicates(texts))) (out.length + group.length <= wanted ? out : fit).push(...group)
-    if (fit.length < 2 || out.length < 2)
+    const wanted = (share: number) => Math.max(2, Math.round(share * heldOut * texts.length))
+    const [fit, choose, measure]: [number[], number[], number[]] = [[], [], []]
+    const held = [{ part: measure, most: wanted(2 / 3) }, { part: choose, most: wanted(1 / 3) }] // biome-ignore format: one line
+    for (const group of random(seed, name).shuffled(nearDuplicates(texts)))
+      (held.find(({ part, most }) => part.length + group.length <= most)?.part ?? fit).push(...group)
+    if ([fit, choose, measure].some(({ length }) => length < 2))
       throw new UserError(
-        `steer: each side must have 2 rows to fit on and 2 held out, got ${fit.length} and ${out.length} of ${texts.length}; near duplicates stay together, so give more that differ`,
+        `steer: each side must have 2 rows to fit on, 2 to choose on and 2 to measure on, got ${fit.length}, ${choose.length} and ${measure.length} of ${texts.length}; near duplicates stay together, so give more that differ`,
       )
-    const inOrder = (places: number[]) => places.sort((a, b) => a - b)
-    return [inOrder(fit), inOrder(out)] as const
+    return [fit, choose, measure].map((part) => part.sort((a, b) => a - b)) as [number[], number[], number[]]
   }
   if (paired) {
-    const [fit, out] = deal(positive.map(({ text }, i) => `${text}\n${negative[i]!.text}`), 'steer/pairs') // biome-ignore format: one line
-    return { fit: [fit, fit], heldOut: [out, out], paired }
+    const [fit, choose, measure] = deal(positive.map(({ text }, i) => `${text}\n${negative[i]!.text}`), 'steer/pairs') // biome-ignore format: one line
+    return { fit: [fit, fit], choose: [choose, choose], measure: [measure, measure], paired }
   }
   const [a, b] = [deal(positive.map(({ text }) => text), 'steer/positive'), deal(negative.map(({ text }) => text), 'steer/negative')] // biome-ignore format: one line
-  return { fit: [a[0], b[0]], heldOut: [a[1], b[1]], paired }
+  return { fit: [a[0], b[0]], choose: [a[1], b[1]], measure: [a[2], b[2]], paired }
 }

@@ -51,16 +51,18 @@ describe('rows of two sides', () => {
       /bad\.jsonl:2: must be a JSON object with text, or with prompt and completion/,
     )
     await expect(refused({ prompt: 'Once', completion: '' })).rejects.toThrow(/bad\.jsonl:2: must have 1 token or more before/)
-    expect(() => dealSteerRows([], [])).toThrow(/each side must have 2 rows to fit on and 2 held out, got 0 and 0/)
+    expect(() => dealSteerRows([], [])).toThrow(/each side must have 2 rows to fit on, 2 to choose on and 2 to measure on, got 0, 0 and 0/)
   })
 
   it('pairs stay together, and near duplicates', async () => {
     const rows = (await readSteerRows(await write('p.jsonl', said([' good', ' kind'])), model)) as SteerRow[]
-    const { fit, heldOut, paired } = dealSteerRows([...rows, rows[0]!], [...rows, rows[0]!], { seed: 3 })
+    const { paired, ...parts } = dealSteerRows([...rows, rows[0]!], [...rows, rows[0]!], { seed: 3 })
     expect(paired).toBe(true)
-    expect(fit[0]).toEqual(fit[1])
-    expect([...fit[0], ...heldOut[0]].sort((a, b) => a - b)).toEqual([...rows.keys(), rows.length])
-    expect([fit[0], heldOut[0]].some((part) => part.includes(0) && part.includes(rows.length))).toBe(true)
+    for (const [positive, negative] of Object.values(parts)) expect(positive).toEqual(negative)
+    const dealt = Object.values(parts).map(([places]) => places)
+    expect(dealt.flat().sort((a, b) => a - b)).toEqual([...rows.keys(), rows.length])
+    expect(dealt.some((part) => part.includes(0) && part.includes(rows.length))).toBe(true)
+    expect(parts.choose[0].length).toBeCloseTo(parts.measure[0].length / 2, -1)
     expect(dealSteerRows(rows, rows.slice(1)).paired).toBe(false)
   })
 })
@@ -126,7 +128,7 @@ describe('effects', () => {
 
   it('steering finds one that does more than random and shuffled ones, and the other way round does the opposite', async () => {
     const stories = await openModel('stories5m')
-    const about = ['Tom', 'Lily', 'The dog', 'The bird', 'Sam', 'Mia', 'The cat', 'Ben'].flatMap((who) => ['was', 'felt', 'looked', 'came home and was', 'sat down and was', 'is'].map((how) => `${who} ${how}`)) // biome-ignore format: one line
+    const about = ['Tom', 'Lily', 'The dog', 'The bird', 'Sam', 'Mia', 'The cat', 'Ben'].flatMap((who) => ['was', 'felt', 'looked', 'came home and was', 'sat down and was', 'is', 'seemed'].map((how) => `${who} ${how}`)) // biome-ignore format: one line
     const side = async (name: string, words: readonly string[]) =>
       readSteerRows(await write(name, about.map((prompt, i) => ({ prompt, completion: words[i % words.length] }))), stories) // biome-ignore format: one line
     const [happy, sad] = [await side('happy.jsonl', [' very happy.', ' so glad and smiled.']), await side('sad.jsonl', [' very sad.', ' so upset and cried.'])] // biome-ignore format: one line
@@ -135,6 +137,10 @@ describe('effects', () => {
     const { chosen, controls } = told
     expect(beatsControls(told)).toBe(true)
     expect(beatsControls({ ...told, controls: { ...controls!, random: chosen!.effect } })).toBe(false)
+    // What is measured shares no row with what it was chosen by, and is not the same number.
+    expect(chosen!.whenChosen.n + chosen!.effect.n + told.rows.fit[0]).toBe(about.length)
+    expect(chosen!.whenChosen.estimate).not.toBe(chosen!.effect.estimate)
+    expect(chosen!.whenChosen.low).toBe(Math.max(...told.doses.filter(({ coherence }) => coherence.coherent).map(({ whenChosen }) => whenChosen.low))) // biome-ignore format: one line
     expect(chosen!.effect.low).toBeGreaterThan(controls!.random.estimate)
     expect(chosen!.effect.low).toBeGreaterThan(controls!.shuffled.estimate)
     expect(controls!.flipped.high).toBeLessThan(0)

@@ -20,7 +20,7 @@ export interface SteerOptions {
   readonly coherence?: number
   /** Unrelated texts. */
   readonly texts?: readonly Tree[]
-  /** Share of the rows that is held out. */
+  /** Share of the rows that is held out: a third of it to choose on, the rest to measure on. Default 0.6. */
   readonly heldOut?: number
   readonly seed?: number
   readonly onDone?: (done: number, of: number) => void
@@ -31,15 +31,17 @@ export interface SteerOptions {
 export interface Dose {
   readonly layer: number
   readonly strength: number
+  /** On the rows to measure on, which nothing was chosen by. */
   readonly effect: Estimate
+  /** On the rows to choose on. */
+  readonly whenChosen: Estimate
   readonly coherence: Coherence
 }
 
-/** Whether the effect's low end is above what every random and every shuffled direction did. */
+/** Whether the effect's low end is above 0, and above what every random and every shuffled direction did. */
 export function beatsControls({ chosen, controls }: Pick<SteerFound, 'chosen' | 'controls'>): boolean {
-  return (
-    chosen !== undefined && controls !== undefined && chosen.effect.low > Math.max(controls.random.estimate, controls.shuffled.estimate)
-  )
+  if (!chosen || !controls || chosen.effect.cannotTell) return false
+  return chosen.effect.low > Math.max(0, controls.random.estimate, controls.shuffled.estimate)
 }
 
 /** What must not work as well as the direction, at the layer and strength that were chosen. */
@@ -56,12 +58,13 @@ export interface SteerFound {
   readonly doses: readonly Dose[]
   /** By layer. */
   readonly directions: Readonly<Record<number, Float64Array>>
-  /** The dose with the largest lower end of its effect among those that are coherent; none where no effect is surely above 0. */
+  /** The dose with the largest lower end of its effect on the rows to choose on, among those that are coherent; none where none is surely above 0. */
   readonly chosen?: Dose
   readonly controls?: SteerControls
   readonly rows: {
     readonly fit: readonly [number, number]
-    readonly heldOut: readonly [number, number]
+    readonly choose: readonly [number, number]
+    readonly measure: readonly [number, number]
     readonly paired: boolean
     readonly texts: number
   }
@@ -72,11 +75,10 @@ export const usualStrengths: readonly number[] = [-2, -1, 0.5, 1, 2, 4]
 
 /**
  * Finds a direction that makes the positive rows likelier than the negative ones, and what each strength of it does after each block: the effect on
- * rows held out, beside what it costs on unrelated texts.
+ * rows held out, beside what it costs on unrelated texts. Layer and strength are chosen on one part of what is held out and measured on another.
  *
  * throws  UserError for a layer that is not there, and rows that are too few
- * limits  the largest of many effects is chosen on the rows that it is measured on, so it is a little too large; measure a direction that
- *         matters on fresh rows
+ * limits  coherence is measured on the texts that it was judged by when the dose was chosen
  */
 export async function steer(
   model: Model,
@@ -92,28 +94,26 @@ export async function steer(
   const parts = dealSteerRows(positive, negative, options)
   const trees = (rows: readonly SteerRow[], places: readonly number[]) => places.map((i) => rows[i]!.tree)
   const sidesOf = ([a, b]: SteerParts['fit']): Sides => [trees(positive, a), trees(negative, b)]
-  const [fit, out] = [sidesOf(parts.fit), sidesOf(parts.heldOut)]
+  const [fit, choose, measure] = [sidesOf(parts.fit), sidesOf(parts.choose), sidesOf(parts.measure)]
   const texts = options.texts ?? plainTexts.map((text) => textOf(model, text))
 
   const read = await Promise.all([rowActivations(model, fit[0], { pool, signal }), rowActivations(model, fit[1], { pool, signal })])
   const directions = Object.fromEntries(layers.map((l) => [l, steerDirection(method, read[0][l]!, read[1][l]!, parts.paired)]))
 
   const pushed = steered(model, positions)
-  const all = [...out[0], ...out[1], ...texts]
-  const sides = (logps: readonly number[]) => ({
-    rows: [logps.slice(0, out[0].length), logps.slice(out[0].length, out[0].length + out[1].length)] as const,
-    texts: logps.slice(out[0].length + out[1].length),
-  })
-  const before = sides(await pushed.score(all))
+  const groups = [...choose, ...measure, texts]
+  const all = groups.flat()
+  const apart = (logps: readonly number[]) => {
+    let from = 0
+    const [a, b, c, d, unrelated] = groups.map(({ length }) => logps.slice(from, (from += length))) as [number[], number[], number[], number[], number[]] // biome-ignore format: one line
+    return { choose: [a, b] as const, measure: [c, d] as const, unrelated }
+  }
+  const before = apart(await pushed.score(all))
   const measured = async (layer: number, strength: number, direction: Float64Array): Promise<Dose> => {
     signal?.throwIfAborted()
-    const after = sides(await pushed.score(all, { layer, direction, strength }))
-    return {
-      layer,
-      strength,
-      effect: effectOf(before.rows, after.rows, parts.paired),
-      coherence: coherenceOf(before.texts, after.texts, coherence),
-    }
+    const after = apart(await pushed.score(all, { layer, direction, strength }))
+    const [effect, whenChosen] = [effectOf(before.measure, after.measure, parts.paired), effectOf(before.choose, after.choose, parts.paired)] // biome-ignore format: one line
+    return { layer, strength, effect, coherence: coherenceOf(before.unrelated, after.unrelated, coherence), whenChosen }
   }
   const doses: Dose[] = []
   for (const layer of layers)
@@ -121,10 +121,11 @@ export async function steer(
       doses.push(await measured(layer, strength, directions[layer]!))
       options.onDone?.(doses.length, layers.length * strengths.length)
     }
-  const chosen = best(doses.filter(({ coherence, effect }) => coherence.coherent && effect.low > 0 && !effect.cannotTell))
+  const chosen = best(doses.filter(({ coherence, whenChosen }) => coherence.coherent && whenChosen.low > 0))
   const rows = {
     fit: [fit[0].length, fit[1].length] as const,
-    heldOut: [out[0].length, out[1].length] as const,
+    choose: [choose[0].length, choose[1].length] as const,
+    measure: [measure[0].length, measure[1].length] as const,
     paired: parts.paired,
     texts: texts.length,
   }
@@ -172,7 +173,7 @@ export function textOf(model: Pick<Model, 'ids'>, text: string): Tree {
 }
 
 function best(doses: readonly Dose[]): Dose | undefined {
-  return doses.length === 0 ? undefined : doses.reduce((a, b) => (b.effect.low > a.effect.low ? b : a))
+  return doses.length === 0 ? undefined : doses.reduce((a, b) => (b.whenChosen.low > a.whenChosen.low ? b : a))
 }
 
 function spread(layers: number): number[] {
