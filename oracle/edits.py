@@ -8,6 +8,7 @@ from tiny import batch, store, write
 
 SEED = 33
 PROMPT, SAID = 6, 8
+OUTPUT = {"llama": "self_attn.o_proj", "gpt2": "attn.c_proj", "gemma2": "self_attn.o_proj"}
 LAYER = {"llama": lambda m, i: m.model.layers[i], "gpt2": lambda m, i: m.transformer.h[i], "gemma2": lambda m, i: m.model.layers[i]}
 
 
@@ -23,6 +24,8 @@ def make(folder):
             "v": random(width), "rows": random(3, width), "r": random(width), "value": random(width),
             "read": random(2, width), "write": random(width, 2), "mean": random(width),
         }
+        head = width // model.config.num_attention_heads if family == "gpt2" else model.config.head_dim
+        given |= {"head": random(head), "head rows": random(3, head)}
         tensors |= {f"{family}.{name}": t for name, t in given.items()}
         families[family] = {name: scores(model, family, tokens, given, act) for name, act in acts().items()}
         families[family]["plain"] = scores(model, family, tokens, given, None)
@@ -51,6 +54,9 @@ def acts():
         "patch positions 3 to 7": dict(kind="patch", at=at, value="value", positions={"from": 3, "to": 7}),
         "patch rows": dict(kind="patch", at=at, value="rows"),
         "affine": dict(kind="affine", at=at, read="read", write="write", mean="mean"),
+        "ablate in every head": dict(kind="ablate", at=["blocks.0.attn.z"], direction="head"),
+        "add to heads in the completion": dict(kind="add", at=["blocks.0.attn.z"], direction="head", strength=2, heads=[0, 3], positions="completion"),
+        "patch rows of a head": dict(kind="patch", at=["blocks.*.attn.z"], value="head rows", heads=[1], positions={"from": 2, "to": 90}),
     }
 
 
@@ -59,13 +65,26 @@ def scores(model, family, tokens, given, act):
     if act:
         blocks = [0, 1] if "*" in act["at"][0] else [0]
         for i in blocks:
-            hooks.append(LAYER[family](model, i).register_forward_hook(lambda _, __, out: edited(out, given, act)))
+            block = LAYER[family](model, i)
+            if act["at"][0].endswith("attn.z"):
+                heads = model.config.num_attention_heads
+                z = lambda _, args: (of_heads(args[0], heads, given, act),)
+                hooks.append(block.get_submodule(OUTPUT[family]).register_forward_pre_hook(z))
+            else:
+                hooks.append(block.register_forward_hook(lambda _, __, out: edited(out, given, act)))
     with torch.no_grad():
         logits = model(tokens, use_cache=False).logits
     for hook in hooks:
         hook.remove()
     logp = torch.log_softmax(logits[0], -1)
     return [logp[PROMPT - 1 + k, tokens[0, PROMPT + k]].item() for k in range(SAID)]
+
+
+def of_heads(z, heads, given, act):
+    """What the output product reads, head by head."""
+    each = z.unflatten(-1, (heads, -1)).unbind(2)
+    told = act.get("heads", range(heads))
+    return torch.stack([edited(x, given, act) if h in told else x for h, x in enumerate(each)], 2).flatten(2)
 
 
 def edited(out, given, act):
@@ -95,6 +114,6 @@ def changed(x, given, act):
         return x + act["strength"] * t if kind == "add" else torch.zeros_like(x) + t
     if kind == "affine":
         return x - (x - given["mean"]) @ given["read"].T @ given["write"].T
-    r = given["r"] / given["r"].norm()
+    r = given[act["direction"]] / given[act["direction"]].norm()
     along = (x @ r)[..., None]
     return x - along * r if kind == "ablate" else x + (act["value"] - along) * r

@@ -52,10 +52,18 @@ function checkWeights(edit: EditFile, act: WeightAct, config: DecoderConfig): vo
 
 function checkActivation(edit: EditFile, act: ActivationAct, config: DecoderConfig): void {
   for (const tap of tapsNamed(edit.name, act.at, config)) {
-    const w = widthOf(tap, config)
-    if (w === undefined)
+    const vectors = vectorsAt(tap, config)
+    if (vectors === undefined)
       throw new UserError(
-        `${edit.name}: an edit in a file must act on vectors of tokens, [R, T, d] or [R, T, f], got ${tap}; name another tap, or write the edit as a function`,
+        `${edit.name}: an edit in a file must act on vectors of tokens or of their heads, got ${tap}, ${tapOf(tap)!.shape}; name another tap, or write the edit as a function`,
+      )
+    const { width: w, heads } = vectors
+    const strange = act.heads?.find((head) => head >= (heads ?? 0))
+    if (strange !== undefined)
+      throw new UserError(
+        heads === undefined
+          ? `${edit.name}: heads can be named at taps of heads alone, got heads at ${tap}; leave them out, or act at attn.z`
+          : `${edit.name}: heads at ${tap} are numbered from 0 to ${heads - 1}, got ${strange}; make it with this model`,
       )
     const must = (key: string, holds: (shape: Shape) => boolean, wanted: string) => {
       const { shape, data } = edit.tensors[key]!
@@ -76,9 +84,15 @@ function checkActivation(edit: EditFile, act: ActivationAct, config: DecoderConf
   }
 }
 
-/** How wide the vectors at a tap are; undefined where it does not hold one for each token. */
-export function widthOf(tap: string, { hiddenSize, intermediateSize }: DecoderConfig): number | undefined {
-  return { '[R, T, d]': hiddenSize, '[R, T, f]': intermediateSize }[tapOf(tap)!.shape]
+/** How wide the vectors at a tap are, and of how many heads each token has one; undefined where it holds no vectors of a width of their own. */
+export function vectorsAt(tap: string, config: DecoderConfig): { readonly width: number; readonly heads?: number } | undefined {
+  const { hiddenSize, intermediateSize, headDim, heads, kvHeads } = config
+  return {
+    '[R, T, d]': { width: hiddenSize },
+    '[R, T, f]': { width: intermediateSize },
+    '[R, heads, T, headDim]': { width: headDim, heads },
+    '[R, kvHeads, T, headDim]': { width: headDim, heads: kvHeads },
+  }[tapOf(tap)!.shape]
 }
 
 /** The shape of every parameter, by path. */

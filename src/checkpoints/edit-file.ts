@@ -12,15 +12,16 @@ const name = z.string().min(1)
 const finite = z.number()
 const position = z.int().min(0)
 const positions = z.union([z.enum(['all', 'prompt', 'completion']), z.strictObject({ from: position, to: position })]).default('all')
+const heads = z.exactOptional(z.array(position).min(1))
 const named = z.record(z.string(), name)
 const lowRank = z.record(z.string(), z.strictObject({ up: name, down: name }))
 
 const actSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('add'), at, direction: name, strength: finite.default(1), positions }),
-  z.strictObject({ kind: z.literal('ablate'), at, direction: name, positions }),
-  z.strictObject({ kind: z.literal('clamp'), at, direction: name, value: finite, positions }),
-  z.strictObject({ kind: z.literal('patch'), at, value: name, positions }),
-  z.strictObject({ kind: z.literal('affine'), at, read: name, write: name, mean: name, positions }),
+  z.strictObject({ kind: z.literal('add'), at, direction: name, strength: finite.default(1), positions, heads }),
+  z.strictObject({ kind: z.literal('ablate'), at, direction: name, positions, heads }),
+  z.strictObject({ kind: z.literal('clamp'), at, direction: name, value: finite, positions, heads }),
+  z.strictObject({ kind: z.literal('patch'), at, value: name, positions, heads }),
+  z.strictObject({ kind: z.literal('affine'), at, read: name, write: name, mean: name, positions, heads }),
   z.strictObject({ kind: z.literal('set'), weights: named }),
   z.strictObject({ kind: z.literal('delta'), weights: named, scale: finite.default(1) }),
   z.strictObject({ kind: z.literal('lowRank'), weights: lowRank, scale: finite.default(1) }),
@@ -31,6 +32,7 @@ const actSchema = z.discriminatedUnion('kind', [
  * `add` x + strength · direction, f32[w], or f32[n, w] where the i-th row belongs to the i-th position; `ablate` x − r·rᵀx with r the
  * direction at length 1; `clamp` x + (value − rᵀx)·r; `patch` the value, f32[w] or f32[n, w] as for `add`;
  * `affine` x − write·read·(x − mean), with write f32[w, k] and read f32[k, w] (LEACE is one).
+ * At taps of heads (`attn.z`, `q`, `k`, `v`) x is the vector of one head, w its width, and every head is edited, or those in `heads`.
  * Weights, by the path of the parameter: `set` makes them the tensor, `delta` adds scale · tensor, `lowRank` adds scale · up · down.
  *
  * units   positions count the begin token as 0; `from` and `to` are the first and the last one; `prompt` and `completion` are where it acts

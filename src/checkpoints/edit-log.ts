@@ -2,6 +2,7 @@ import { access, mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { z } from 'zod'
 import { readJson } from '../files/json.ts'
+import { lock } from '../files/lock.ts'
 import { writeAtomic } from '../files/write.ts'
 import type { DecoderConfig } from '../models/config.ts'
 import { type EditFile, readEdit, writeEdit } from './edit-file.ts'
@@ -100,15 +101,39 @@ const movesSchema = z.object({ move: z.array(z.tuple([z.string(), z.string()])),
 export type Moves = z.infer<typeof movesSchema>
 
 /**
+ * Does something with the edits of a folder while no other process changes them; one that is at it is waited for.
+ *
+ * throws  UserError when a living process goes on holding them for a minute
+ */
+export async function whileLocked<T>(folder: string, work: () => Promise<T>, waitMs = 60_000): Promise<T> {
+  // What is no folder, or nobody may write to, needs no lock.
+  const release = await lock(folder, { name: 'edits.lock', may: 'change the edits of a folder', waitMs }).catch(
+    (error: NodeJS.ErrnoException) => {
+      if (['EACCES', 'EPERM', 'EROFS', 'ENOENT', 'ENOTDIR'].includes(error.code ?? '')) return undefined
+      throw error
+    },
+  )
+  try {
+    return await work()
+  } finally {
+    await release?.()
+  }
+}
+
+/**
  * Makes changes of several files as one: once they are written down they are done, by this process or by whoever opens the folder next.
  */
 export async function makeMoves(folder: string, moves: Moves): Promise<void> {
   await writeAtomic(join(folder, pendingFile), JSON.stringify(moves))
-  await finishMoves(folder)
+  await move(folder)
 }
 
-/** Does what was written down and not done to its end. */
+/** Does what a process wrote down and did not do to its end. */
 export async function finishMoves(folder: string): Promise<void> {
+  if (await isThere(join(folder, pendingFile))) await whileLocked(folder, () => move(folder))
+}
+
+async function move(folder: string): Promise<void> {
   const pending = join(folder, pendingFile)
   if (!(await isThere(pending))) return
   const { move, remove } = await readJson(pending, movesSchema, remedy)
@@ -121,9 +146,9 @@ export async function finishMoves(folder: string): Promise<void> {
   await rm(pending, { force: true })
 }
 
-/** Removes what a process left that ended before it had written down its changes. */
+/** Does what a process wrote down, and removes what one left that ended before that; the edits must be locked. */
 export async function clearUnfinished(folder: string, next: string): Promise<void> {
-  await finishMoves(folder)
+  await move(folder)
   await rm(join(folder, next), { recursive: true, force: true })
   for (const name of await readdir(join(folder, editsFolder)).catch(() => []))
     if (name.endsWith('.tmp')) await rm(join(folder, editsFolder, name), { force: true })

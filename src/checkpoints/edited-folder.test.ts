@@ -1,6 +1,7 @@
+import { spawn } from 'node:child_process'
 import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { hostname, tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { UserError } from '../graph/errors.ts'
@@ -9,10 +10,12 @@ import { decoderParams } from '../models/params.ts'
 import { random } from '../random/index.ts'
 import { type Checkpoint, loadCheckpoint, saveCheckpoint } from './checkpoint.ts'
 import { type EditFile, editTarget, makeEdit, writeEdit } from './edit-file.ts'
+import { whileLocked } from './edit-log.ts'
 import { residualStream } from './edit-weights.ts'
 import { applyEdit, editLog, revertEdit } from './edited-folder.ts'
 import { withEdits } from './with-edits.ts'
 
+const main = resolve('dist/cli/main.js')
 let root = ''
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'innate-edited-folder-'))
@@ -172,6 +175,35 @@ describe('a folder under edits', () => {
     expect(await filesOf(folder)).toEqual(after)
   })
 
+  it('is changed by one process at a time: others wait, or say who has it', async () => {
+    const { folder, files } = await fresh('shared')
+    const chosen = [files[0]!, files[2]!, files[4]!]
+    const run = (file: string) => {
+      const verb = spawn(process.execPath, [main, 'edit', 'apply', folder, file], { stdio: ['ignore', 'ignore', 'pipe'] })
+      return new Promise<string>((resolve) => {
+        let said = ''
+        verb.stderr.on('data', (data) => (said += data))
+        verb.once('exit', (code) => resolve(`${code} ${code === 0 ? '' : said}`))
+      })
+    }
+    expect(await Promise.all(chosen.map(run))).toEqual(['0 ', '0 ', '0 '])
+    const { edits } = await editLog(folder)
+    expect(edits.map(({ number }) => number)).toEqual([1, 2, 3])
+    const alone = join(root, 'alone')
+    await cp('fixtures/llama-tiny', alone, { recursive: true })
+    for (const { name } of edits) await applyEdit(alone, chosen.find((file) => file.includes(`/${name}.edit`))!)
+    expect(await filesOf(folder)).toEqual(await filesOf(alone))
+
+    const other = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'])
+    await writeFile(join(folder, 'edits.lock'), JSON.stringify({ pid: other.pid, host: hostname(), since: 'now' }))
+    await expect(whileLocked(folder, async () => 'done', 100)).rejects.toThrow(`one process at a time may change the edits of a folder, got process ${other.pid}`) // biome-ignore format: one line
+    const gone = new Promise((resolve) => other.once('exit', resolve))
+    other.kill('SIGKILL')
+    await gone
+    expect((await revertEdit(folder, '1')).edits).toHaveLength(2)
+    expect(await readdir(folder)).not.toContain('edits.lock')
+  })
+
   it('refuses what cannot be', async () => {
     const { folder, checkpoint, edits, files } = await fresh('refusing')
     const other = async (change: Partial<EditFile>, name: string) => {
@@ -191,8 +223,8 @@ describe('a folder under edits', () => {
     await expect(other(wide, 'narrow')).rejects.toThrow(
       'a: t must be f32[64], or f32[n, 64] at blocks.0.out, got f32[63]; make it with this model',
     )
-    const head = { acts: [{ kind: 'add', at: ['blocks.0.attn.z'], direction: 't' }], tensors: { t: numbers('t', [64]) } } as never
-    await expect(other(head, 'head')).rejects.toThrow(/a: an edit in a file must act on vectors of tokens.*got blocks\.0\.attn\.z/)
+    const scores = { acts: [{ kind: 'add', at: ['blocks.0.attn.scores'], direction: 't' }], tensors: { t: numbers('t', [64]) } } as never
+    await expect(other(scores, 'scores')).rejects.toThrow(/a: an edit in a file must act on vectors of tokens.*got blocks\.0\.attn\.scores/)
     expect(await readdir(folder)).not.toContain('edits')
     await applyEdit(folder, files[0]!)
     await revertEdit(folder, files[0]!)

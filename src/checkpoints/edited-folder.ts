@@ -5,7 +5,7 @@ import type { Tensor } from '../graph/tensor.ts'
 import type { DecoderParams } from '../models/params.ts'
 import { checkEdit } from './check-edit.ts'
 import { type EditFile, readEdit, writeEdit } from './edit-file.ts'
-import { clearUnfinished, type EditLog, type EditLogEntry, editCopy, editsFolder, makeMoves, readApplied, readEditLog, writeLog } from './edit-log.ts' // biome-ignore format: one line
+import { clearUnfinished, type EditLog, type EditLogEntry, editCopy, editsFolder, makeMoves, readApplied, readEditLog, whileLocked, writeLog } from './edit-log.ts' // biome-ignore format: one line
 import { openFolderState } from './folder-state.ts'
 
 const nextFolder = `${editsFolder}/next`
@@ -18,6 +18,10 @@ const nextFolder = `${editsFolder}/next`
  * throws  UserError for a folder whose weights were changed by others, and as checkEdit; nothing is half-written
  */
 export async function applyEdit(folder: string, file: string): Promise<EditLog> {
+  return whileLocked(folder, () => apply(folder, file))
+}
+
+async function apply(folder: string, file: string): Promise<EditLog> {
   const { log, state } = await openFolder(folder)
   const edit = await readEdit(file)
   checkEdit(edit, { name: folder, config: state.config, hashes: [log.weights, log.base] })
@@ -34,6 +38,10 @@ export async function applyEdit(folder: string, file: string): Promise<EditLog> 
  * throws  UserError for an edit the folder is not under, or no longer, and for a name that several have
  */
 export async function revertEdit(folder: string, which: string): Promise<EditLog> {
+  return whileLocked(folder, () => revert(folder, which))
+}
+
+async function revert(folder: string, which: string): Promise<EditLog> {
   const { log, state } = await openFolder(folder)
   const sha256 = await stat(which).then(async (found) => (found.isFile() ? (await readEdit(which)).sha256 : undefined), () => undefined) // biome-ignore format: one line
   const is = (entry: EditLogEntry) => String(entry.number) === which || entry.name === which || entry.sha256 === sha256
@@ -59,13 +67,15 @@ export async function revertEdit(folder: string, which: string): Promise<EditLog
 
 /** The log of a folder, of one that no edit was applied to yet an empty one. */
 export async function editLog(folder: string): Promise<EditLog> {
-  return (await openFolder(folder)).log
+  return whileLocked(folder, async () => (await openFolder(folder)).log)
 }
 
 /** The parameters of a folder without its edits. */
 export async function baseOf(folder: string): Promise<{ readonly name: string; readonly params: DecoderParams<Tensor> }> {
-  const { state } = await openFolder(folder)
-  return { name: `${folder} without edits`, params: await state.baseParams() }
+  return whileLocked(folder, async () => {
+    const { state } = await openFolder(folder)
+    return { name: `${folder} without edits`, params: await state.baseParams() }
+  })
 }
 
 async function openFolder(folder: string) {

@@ -1,4 +1,4 @@
-export { checkEdit, type EditedModel, widthOf } from './check-edit.ts'
+export { checkEdit, type EditedModel, vectorsAt } from './check-edit.ts'
 export { type Checkpoint, loadCheckpoint, models, saveCheckpoint } from './checkpoint.ts'
 export { type ActDifference, describeAct, diffEdits, diffWeights, type WeightDifference } from './diff-edits.ts'
 export {

@@ -21,9 +21,10 @@ import {
   writeEdit,
 } from '../checkpoints/index.ts'
 import { openEngine } from '../engine/index.ts'
-import { tensor, UserError } from '../graph/index.ts'
+import { concat, slice, tensor, UserError } from '../graph/index.ts'
 import { families } from '../models/families/index.ts'
 import { random } from '../random/index.ts'
+import { edited } from './edit.ts'
 import { openModel } from './open-model.ts'
 import { openPolicy, type Policy } from './policy.ts'
 import { sampleCompletions } from './sample.ts'
@@ -76,6 +77,8 @@ describe('every kind of edit', async () => {
   const checkpoint = await loadCheckpoint('fixtures/llama-tiny')
   const d = checkpoint.config.hiddenSize
   const vectors = { v: normals('v', [d], 1), rows: normals('rows', [3, d], 1), read: normals('read', [2, d]), write: normals('write', [d, 2]), mean: normals('mean', [d]) } // biome-ignore format: one line
+  const { headDim } = checkpoint.config
+  const ofHead = { h: normals('h', [headDim], 1), hs: normals('hs', [3, headDim], 1), hread: normals('hread', [2, headDim]), hwrite: normals('hwrite', [headDim, 2]) } // biome-ignore format: one line
   const low = { up: normals('up', [d, 2]), down: normals('down', [2, d]) }
   const whole = { t: normals('t', [d, d], 0.1) }
   const at = ['blocks.0.out', 'blocks.1.mid']
@@ -96,6 +99,14 @@ describe('every kind of edit', async () => {
       tensors: { v: vectors.v },
     },
     { name: 'affine', acts: [{ kind: 'affine', at, read: 'read', write: 'write', mean: 'mean', positions: 'completion' }], tensors: { read: vectors.read, write: vectors.write, mean: vectors.mean } }, // biome-ignore format: one line
+    {
+      name: 'ablate in heads',
+      acts: [{ kind: 'ablate', at: ['blocks.*.attn.z'], direction: 'h', heads: [1, 2] }],
+      tensors: { h: ofHead.h },
+    },
+    { name: 'patch rows of heads', acts: [{ kind: 'patch', at: ['blocks.0.attn.z'], value: 'hs', heads: [0], positions: { from: 2, to: 12 } }], tensors: { hs: ofHead.hs } }, // biome-ignore format: one line
+    { name: 'keys and values', acts: [{ kind: 'add', at: ['blocks.0.attn.k', 'blocks.0.attn.z'], direction: 'h', strength: 5, heads: [1] }, { kind: 'clamp', at: ['blocks.1.attn.v'], direction: 'h', value: 2, positions: 'prompt' }], tensors: { h: ofHead.h } }, // biome-ignore format: one line
+    { name: 'affine in heads', acts: [{ kind: 'affine', at: ['blocks.1.attn.z'], read: 'hread', write: 'hwrite', mean: 'h', positions: 'completion' }], tensors: { h: ofHead.h, hread: ofHead.hread, hwrite: ofHead.hwrite } }, // biome-ignore format: one line
     { name: 'set', acts: [{ kind: 'set', weights: { 'blocks.0.attn.o': 't' } }], tensors: whole },
     { name: 'delta', acts: [{ kind: 'delta', weights: { 'blocks.0.attn.o': 't' }, scale: 3 }], tensors: whole },
     { name: 'lowRank', acts: [{ kind: 'lowRank', weights: { 'blocks.0.attn.o': { up: 'up', down: 'down' } } }], tensors: low },
@@ -125,7 +136,7 @@ describe('every kind of edit', async () => {
   })
 
   it('several compose in their order, in one call or as one edit', async () => {
-    const [set, delta, add] = [edits[8]!, edits[9]!, edits[0]!].map((edit) => editFor(checkpoint, edit)) as [EditFile, EditFile, EditFile]
+    const [set, delta, add] = ['set', 'delta', 'add'].map((name) => editFor(checkpoint, edits.find((edit) => edit.name === name)!)) as [EditFile, EditFile, EditFile] // biome-ignore format: one line
     const scores = async (...all: EditFile[]) => scoreTrees(await under(checkpoint, ...all), pairs)
     expect(await scores(joinEdits('all', [set, delta, add]))).toEqual(await scores(set, delta, add))
     expect(await scores(set, delta, add)).toEqual(await scores(add, set, delta))
@@ -167,6 +178,39 @@ describe('every kind of edit', async () => {
     await expect(openModel('fixtures/llama-tiny', { edit: 'fixtures/llama-tiny/model.safetensors' })).rejects.toThrow(/must be an edit, got a safetensors file without one in its header/) // biome-ignore format: one line
     expect(() => editFor(checkpoint, { name: 'bare', acts: [{ kind: 'add', at, direction: 'v' }], tensors: {} })).toThrow(UserError)
     expect(() => editFor(checkpoint, { name: 'strange', acts: [{ kind: 'twist', at }] as never, tensors: {} })).toThrow(/strange: acts\.0/)
+  })
+})
+
+describe.each(['gemma2', 'gpt-neox', 'phi3', 'qwen3'])('heads of %s under an edit', (family) => {
+  it('logp of a sampled text is the sampler’s own, and zeros in the place of a head are its ablation by a function', async () => {
+    const checkpoint = await loadCheckpoint(`fixtures/family-${family}`)
+    const { headDim, layers } = checkpoint.config
+    const tensors = { h: normals('h', [headDim], 1), none: tensor(new Float32Array(headDim), [headDim]) }
+    const heads = (kind: 'add' | 'patch', tap: string, value: string) => ({ kind, at: [`blocks.*.attn.${tap}`], [kind === 'add' ? 'direction' : 'value']: value, heads: [1] }) as NewEdit['acts'][number] // biome-ignore format: one line
+    const both = editFor(checkpoint, { name: 'both', acts: [heads('add', 'v', 'h'), heads('patch', 'z', 'none')], tensors })
+    const policy = await under(checkpoint, both)
+    const prompts = [[1, 65, 12], [1, 42]] // biome-ignore format: one line
+    const said = await sampleCompletions(policy, prompts, { seed: 4, maxTokens: 8, eosIds: [] })
+    const scored = await scoreTrees(policy, prompts.map((prompt, i) => ({ prompt, completions: said[i]!.map(({ ids }) => ids) }))) // biome-ignore format: one line
+    expectClose(said.flat().map(({ logps }) => logps.reduce((a, b) => a + b, 0)), scored, { ...tolerances.teacherForced, absolute: 8 * tolerances.teacherForced.absolute }) // biome-ignore format: one line
+    await expectTeacherForced(policy, prompts, said)
+
+    const trees = [{ prompt: prompts[0]!, completions: [[20, 59, 63]] }]
+    const zeroed = edited(await openPolicy(engine, checkpoint), (_, x) => concat([0, 1, 2, 3].slice(0, x.shape[1]).map((head) => slice(x, 1, head, head + 1).mul(head === 1 ? 0 : 1)), 1), { at: `blocks.${layers - 1}.attn.z` }) // biome-ignore format: one line
+    const file = editFor(checkpoint, { name: 'without', acts: [{ kind: 'patch', at: [`blocks.${layers - 1}.attn.z`], value: 'none', heads: [1] }], tensors: { none: tensors.none } }) // biome-ignore format: one line
+    expectClose(await scoreTrees(await under(checkpoint, file), trees), await scoreTrees(zeroed, trees), tolerances.reordered)
+  })
+})
+
+describe('an edit of heads', () => {
+  it('is refused where there are no heads, and at what has no width of its own', async () => {
+    const checkpoint = await loadCheckpoint('fixtures/llama-tiny')
+    const refused = (act: object, width: number) => () => withEdits(checkpoint, [editFor(checkpoint, { name: 'e', acts: [{ kind: 'add', direction: 'v', ...act } as never], tensors: { v: normals('v', [width]) } })]) // biome-ignore format: one line
+    const { headDim, hiddenSize } = checkpoint.config
+    expect(refused({ at: ['blocks.0.attn.pattern'] }, headDim)).toThrow(/must act on vectors of tokens or of their heads, got blocks\.0\.attn\.pattern, \[R, heads, T, keys\]/) // biome-ignore format: one line
+    expect(refused({ at: ['blocks.0.out'], heads: [0] }, hiddenSize)).toThrow(/heads can be named at taps of heads alone, got heads at blocks\.0\.out/) // biome-ignore format: one line
+    expect(refused({ at: ['blocks.0.attn.k'], heads: [2] }, headDim)).toThrow(/heads at blocks\.0\.attn\.k are numbered from 0 to 1, got 2/)
+    expect(refused({ at: ['blocks.0.attn.z'] }, hiddenSize)).toThrow(/v must be f32\[16\], or f32\[n, 16\] at blocks\.0\.attn\.z, got f32\[64\]/) // biome-ignore format: one line
   })
 })
 

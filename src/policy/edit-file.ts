@@ -1,3 +1,4 @@
+import { vectorsAt } from '../checkpoints/check-edit.ts'
 import { type ActivationAct, type EditFile, isOfWeights } from '../checkpoints/edit-file.ts'
 import { unit } from '../checkpoints/edit-weights.ts'
 import { broadcastTo, linear, reshape, sum, type Tensor, takeRows, tensor, type Value } from '../graph/index.ts'
@@ -26,7 +27,10 @@ export function editOf(
 ): { readonly apply: Edit; readonly at: readonly string[]; readonly feeds: Feeds } {
   const all: Placed[] = acts
     .filter((act) => !isOfWeights(act))
-    .map((act) => ({ act, taps: tapsNamed(name, act.at, config), own: feedsOf(act, tensors, config.contextLength) }))
+    .map((act) => {
+      const taps = tapsNamed(name, act.at, config)
+      return { act, taps, own: { ...feedsOf(act, tensors, config.contextLength), ...headsOf(act, taps, config) } }
+    })
   const fed = Object.fromEntries(all.flatMap(({ own }, i) => Object.entries(own).map(([name, value]) => [`${i}.${name}`, value] as const)))
   return { apply: applied(config, all), at: [...new Set(all.flatMap(({ taps }) => taps))], feeds: () => fed }
 }
@@ -54,16 +58,11 @@ function applied(config: DecoderConfig, all: readonly Placed[]): Edit {
     of.get(key) ??
     ((tap, x, at) =>
       forms.reduce((y, { taps, shapes, ...act }, i) => {
-        const input = (name: string) => at.input(`${i}.${name}`, shapes.find(([own]) => own === name)![1])
-        return taps.includes(tap)
-          ? acted(
-              act,
-              y,
-              at,
-              input,
-              shapes.some(([own]) => own === 'where'),
-            )
-          : y
+        const fed = (name: string) => {
+          const shape = shapes.find(([own]) => own === name)?.[1]
+          return shape && at.input(`${i}.${name}`, shape)
+        }
+        return taps.includes(tap) ? acted(act, y, at, fed) : y
       }, x))
   of.set(key, apply)
   return apply
@@ -94,12 +93,21 @@ function feedsOf(act: ActivationAct, tensors: EditFile['tensors'], context: numb
   }
 }
 
-function acted(act: Form, x: Value, at: Site, input: (name: string) => Value, tabled: boolean): Value {
-  const mask = maskOf(act, at, tabled ? input('where') : undefined)
+/** Which heads an act is done to, as numbers to multiply by, for each number of heads that its taps have; nothing where it is done to all. */
+function headsOf({ heads: chosen }: ActivationAct, taps: readonly string[], config: DecoderConfig): Record<string, Tensor> {
+  if (!chosen) return {}
+  const counts = new Set(taps.map((tap) => vectorsAt(tap, config)?.heads ?? 0))
+  const table = (count: number) => Float32Array.from({ length: count }, (_, head) => Number(chosen.includes(head)))
+  return Object.fromEntries([...counts].map((count) => [`heads.${count}`, tensor(table(count), [1, count, 1, 1])]))
+}
+
+function acted(act: Form, x: Value, at: Site, fed: (name: string) => Value | undefined): Value {
+  const input = (name: string) => fed(name)!
+  const mask = maskOf(act, at, x, fed('where'), fed(`heads.${x.shape[1]}`))
   const masked = (value: Value) => (mask ? value.mul(mask) : value)
   const row = (name: string) => {
     const value = input(name)
-    return value.shape.length === 2 ? takeRows(value, at.positions) : value
+    return value.shape.length === 2 ? overHeads(takeRows(value, at.positions), x) : value
   }
   switch (act.kind) {
     case 'add':
@@ -125,13 +133,19 @@ function acted(act: Form, x: Value, at: Site, input: (name: string) => Value, ta
   }
 }
 
-/** f32[R, T, 1]: 1 where an act holds; nothing where it holds everywhere. */
-function maskOf({ positions }: Form, at: Site, where: Value | undefined): Value | undefined {
-  const alike = (value: Value) => reshape(value, [...at.tokens.shape, 1])
-  const here = where && takeRows(where, at.positions)
+/** 1 where an act holds, f32[R, T, 1], of heads [R, heads, T, 1]; nothing where it holds everywhere. */
+function maskOf({ positions }: Form, at: Site, x: Value, where: Value | undefined, heads: Value | undefined): Value | undefined {
+  const alike = (value: Value) => overHeads(reshape(value, [...at.tokens.shape, 1]), x)
+  const here = where && overHeads(takeRows(where, at.positions), x)
   const completion = positions === 'completion' || positions === 'prompt' ? alike(at.completion) : undefined
   const part = positions === 'prompt' ? completion!.neg().add(1) : completion
-  return here && part ? here.mul(part) : (here ?? part)
+  const parts = [here, part, heads].filter((one) => one !== undefined)
+  return parts.length === 0 ? undefined : parts.reduce((a, b) => a.mul(b))
+}
+
+/** A value of each token, [R, T, w], as it meets heads: [R, 1, T, w]. */
+function overHeads(value: Value, { shape }: Value): Value {
+  return shape.length === 4 ? reshape(value, [value.shape[0]!, 1, value.shape[1]!, value.shape[2]!]) : value
 }
 
 function table(context: number, width: number, rowOf: (position: number) => ArrayLike<number> | undefined): Tensor {

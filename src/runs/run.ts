@@ -2,9 +2,8 @@ import { existsSync, statSync } from 'node:fs'
 import { appendFile, mkdir, readdir } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { z } from 'zod'
-import { onDisk, readJson, readJsonObjects, writeAtomic } from '../files/index.ts'
+import { lock, onDisk, readJson, readJsonObjects, writeAtomic } from '../files/index.ts'
 import { UserError } from '../graph/errors.ts'
-import { lock } from './lock.ts'
 import { type Manifest, type Metrics, manifestSchema, metricsSchema, type NewManifest } from './schema.ts'
 
 /** A run folder that is open: paths inside it, typed reading, atomic writing. */
