@@ -20,8 +20,8 @@ export const init = command({
       'train.json': `${JSON.stringify(trainRecipe, null, 2)}\n`,
       'pairs.jsonl': jsonLines(pairs()),
       'rows.jsonl': jsonLines(rows()),
-      'liked.jsonl': jsonLines(pairs().map(({ prompt, chosen: completion }) => ({ prompt, completion }))),
-      'disliked.jsonl': jsonLines(pairs().map(({ prompt, rejected: completion }) => ({ prompt, completion }))),
+      'liked.jsonl': jsonLines(moods().map(({ prompt, happy }) => ({ prompt, completion: happy }))),
+      'disliked.jsonl': jsonLines(moods().map(({ prompt, sad }) => ({ prompt, completion: sad }))),
       'schema.json': `${JSON.stringify(schema, null, 2)}\n`,
       'world.json': await readFile(world, 'utf8'),
       'tasks.jsonl': jsonLines(tasks()),
@@ -81,6 +81,37 @@ function pairs(): { prompt: string; chosen: string; rejected: string }[] {
   return prompts()
     .slice(0, 48)
     .map((prompt, i) => ({ prompt, chosen: ` ${liked[i % 3]}`, rejected: ` ${disliked[(i + (i % 2)) % 3]}` }))
+}
+
+/** Beginnings of sentences with a happy and a sad end. */
+function moods(): { prompt: string; happy: string; sad: string }[] {
+  const names = [
+    'Tom',
+    'Lily',
+    'Mia',
+    'Ben',
+    'Sue',
+    'Max',
+    'Anna',
+    'Tim',
+    'Lucy',
+    'Sam',
+    'Jack',
+    'Amy',
+    'Leo',
+    'Zoe',
+    'The girl',
+    'The boy',
+  ]
+  const ends = [
+    [' very happy.', ' very sad.'],
+    [' so glad and smiled.', ' so upset and cried.'],
+    [' proud and full of joy.', ' hurt and full of tears.'],
+    [' happy and laughed out loud.', ' sad and began to cry.'],
+  ] as const
+  return ['was', 'felt', 'looked', 'came home and was'].flatMap((verb, v) =>
+    names.map((name, n) => ({ prompt: `${name} ${verb}`, happy: ends[(v + n) % 4]![0], sad: ends[(v + n) % 4]![1] })),
+  )
 }
 
 /** Both ends of every pair, with which they are. */
