@@ -29,6 +29,8 @@ export const heatmap: PlotForm = {
     const [w, h] = [(width - left - right) / columns.length, Math.max(16, Math.min(30, 360 / lanes.length))]
     const place = (name: string, among: readonly string[]) => among.indexOf(name)
     const spelled = w >= 34
+    // What rounding leaves beside the largest is nothing.
+    const told = (value: number) => (Math.abs(value) < most / 1000 ? 0 : value)
     const { slanted = false } = axes
     const every = slanted ? 1 : Math.ceil(columns.length / 12)
     const floor = top + h * lanes.length
@@ -39,7 +41,7 @@ export const heatmap: PlotForm = {
         : html`<text x="${x}" y="${floor + 14}" text-anchor="middle">${name}</text>`
     const body = html`${cells.map(({ x, y, value }) => {
       const [px, py] = [rounded(left + w * place(x, columns)), rounded(top + h * place(y, lanes))]
-      return html`<rect class="cell s${value < 0 ? 1 : 0}" x="${px}" y="${py}" width="${rounded(w - 1)}" height="${rounded(h - 1)}" fill-opacity="${rounded((0.85 * Math.abs(value)) / most)}"><title>${x}, ${y}: ${number(value)}</title></rect>${spelled && html`<text class="ink" x="${rounded(px + w / 2)}" y="${rounded(py + h / 2 + 3.5)}" text-anchor="middle">${number(value)}</text>`}`
+      return html`<rect class="cell s${value < 0 ? 1 : 0}" x="${px}" y="${py}" width="${rounded(w - 1)}" height="${rounded(h - 1)}" fill-opacity="${rounded((0.85 * Math.abs(value)) / most)}"><title>${x}, ${y}: ${number(value)}</title></rect>${spelled && html`<text class="ink" x="${rounded(px + w / 2)}" y="${rounded(py + h / 2 + 3.5)}" text-anchor="middle">${number(told(value))}</text>`}`
     })}
 ${lanes.map((name, i) => html`<text x="${left - 7}" y="${rounded(top + h * i + h / 2 + 3.5)}" text-anchor="end">${name}</text>`)}
 ${columns.map((name, i) => i % every === 0 && label(name, rounded(left + w * i + w / 2))).filter((drawn) => drawn !== false)}
