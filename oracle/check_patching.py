@@ -57,20 +57,23 @@ def heads(x):
     return x.reshape(*x.shape[:2], model.cfg.n_heads, -1)
 
 
-def patched(row):
-    name = hooks[row["site"]].format(row["layer"])
-    at = row["position"]
+def patched(rows):
+    """The effects of places at one site of one block, a text of a batch for each."""
+    name = hooks[rows[0]["site"]].format(rows[0]["layer"])
 
     def put(tensor, hook):
         tensor = tensor.clone()
-        if row["site"] == "heads":
-            heads(tensor)[:, at, row["head"]] = heads(of_clean[name])[:, at, row["head"]]
-        else:
-            tensor[:, at] = of_clean[name][:, at]
+        for i, row in enumerate(rows):
+            at = row["position"]
+            if row["site"] == "heads":
+                heads(tensor)[i, at, row["head"]] = heads(of_clean[name])[0, at, row["head"]]
+            else:
+                tensor[i, at] = of_clean[name][0, at]
         return tensor
 
     with torch.no_grad(), model.hooks(fwd_hooks=[(name, put)]):
-        return (metric(model(corrupted)).item() - m_corrupted) / gap
+        logits = model(corrupted.expand(len(rows), -1))[:, -1]
+    return [(m.item() - m_corrupted) / gap for m in logits[:, answer] - logits[:, wrong]]
 
 
 def attributed(row):
@@ -82,9 +85,11 @@ def attributed(row):
 
 
 worst = {}
-for kind, file, truth in (("patch", patch_file, patched), ("attribute", attribute_file, attributed)):
-    for line in open(file):
-        row = json.loads(line)
-        key = f"{kind} {row['site']}"
-        worst[key] = max(worst.get(key, 0), abs(truth(row) - row["effect"]))
+for kind, file, truth in (("patch", patch_file, patched), ("attribute", attribute_file, lambda rows: [attributed(row) for row in rows])):
+    places = {}
+    for row in map(json.loads, open(file)):
+        places.setdefault((row["site"], row["layer"]), []).append(row)
+    for (site, _), rows in places.items():
+        apart = [abs(true - row["effect"]) for true, row in zip(truth(rows), rows, strict=True)]
+        worst[f"{kind} {site}"] = max(worst.get(f"{kind} {site}", 0), *apart)
 print(json.dumps({"clean": m_clean, "corrupted": m_corrupted, **worst}))

@@ -13,6 +13,7 @@ export const verbs: Verbs = {
   'read circuit': async () => (await import('./read-circuit.ts')).readCircuit,
   'read why': async () => (await import('./read-why.ts')).readWhy,
   'read patch': async () => (await import('./read-patch.ts')).readPatch,
+  'read path': async () => (await import('./read-path.ts')).readPath,
   'read taps': async () => (await import('./read-taps.ts')).readTaps,
   'read fit': async () => (await import('./read-fit.ts')).readFit,
   'read heads': async () => (await import('./read-heads.ts')).readHeads,

@@ -7,11 +7,17 @@ export function number(x: number): string {
   return String(digits).replace('-', '−')
 }
 
+/** So many decimals; what rounds to zero has no sign. */
+export function fixed(x: number, decimals: number): string {
+  const text = x.toFixed(decimals)
+  return Number(text) === 0 ? text.replace('-', '') : text
+}
+
 /** An estimate and its interval with the same number of decimals, as many as the interval's width makes worth reading. */
 export function together({ estimate, low, high }: Pick<Estimate, 'estimate' | 'low' | 'high'>): { estimate: string; interval: string } {
   const width = high - low
   const decimals = width > 0 && Number.isFinite(width) ? Math.min(4, Math.max(0, 1 - Math.floor(Math.log10(width)))) : 2
-  const say = (x: number) => (Number.isFinite(x) ? x.toFixed(decimals) : x > 0 ? '∞' : '-∞').replace('-', '−')
+  const say = (x: number) => (Number.isFinite(x) ? fixed(x, decimals) : x > 0 ? '∞' : '-∞').replace('-', '−')
   return { estimate: say(estimate), interval: `[${say(low)}, ${say(high)}]` }
 }
 

@@ -1,11 +1,13 @@
-import { gradient, matmul, reshape, stopGradient, sum, type Tensor, transpose, UserError, type Value } from '../graph/index.ts'
+import { gradient, matmul, reshape, stopGradient, sum, transpose, UserError, type Value } from '../graph/index.ts'
 import type { DecoderConfig } from '../models/index.ts'
 import { norm } from '../models/norm.ts'
-import { type Model, over, type See, type Seen } from '../policy/index.ts'
+import type { Model, See, Seen } from '../policy/index.ts'
 import { type AttributeOptions, meanOnTheWay } from './attribute.ts'
 import { type Contrast, type ContrastTexts, contrastOf, type Gap, shareOf } from './contrast.ts'
+import { type Given, givenRuns, headsFirst } from './given-runs.ts'
 import { differenceOf } from './masked-runs.ts'
 import { gapOf } from './patch.ts'
+import { tokenFirst } from './taps.ts'
 
 /** What adds to the residual stream: the embedding, a head (or all attention of a block, where a norm follows it), an MLP. */
 export interface Writer {
@@ -102,40 +104,66 @@ export async function attributeEdges(
 
 /** What each writer adds to the residual stream, f32[T · d] by its name. */
 export async function contributions(
-  { config, policy }: Pick<Model, 'config' | 'policy'>,
+  model: Pick<Model, 'config' | 'policy'>,
   ids: readonly number[],
 ): Promise<Record<string, Float32Array>> {
-  const packing = { lengths: [ids.length], tokenBudget: ids.length, wantedMultiple: 1 }
-  const found = await over(policy, [{ prompt: ids, completions: [] }], contributionSee(config), { packing })
-  const width = ids.length * config.hiddenSize
-  return Object.fromEntries(
-    writersOf(config).map(({ name, kind, layer, head = 0 }) => {
-      const { data } = found[kind === 'embed' ? 'embed' : `${kind} ${layer}`] as Tensor
-      return [name, Float32Array.from(data.subarray(head * width, (head + 1) * width))]
-    }),
-  )
+  return (await contributionsOf(model, ids, [{}], writersOf(model.config)))[0]!
 }
 
-function contributionSee(config: DecoderConfig): See {
-  const writers = writersOf(config)
-  const contributions: See = ({ tap, params }) => {
+/** What some writers add in runs of one text, each with its own values at taps: f32[T · d] by name, for every run. */
+export async function contributionsOf(
+  model: Pick<Model, 'config' | 'policy'>,
+  ids: readonly number[],
+  runs: readonly Given[],
+  writers: readonly Writer[],
+  signal?: AbortSignal,
+): Promise<Record<string, Float32Array>[]> {
+  const found = await givenRuns(model, ids, runs, contributionSee(model.config, writers), signal)
+  return found.map((seen) => {
+    const byHead = Object.fromEntries(Object.entries(seen).map(([name, x]) => [name, headsFirst(x).data as Float32Array]))
+    const width = ids.length * model.config.hiddenSize
+    return Object.fromEntries(
+      writers.map((writer) => {
+        const { name, head = 0 } = writer
+        return [name, byHead[seenName(writer)]!.subarray(head * width, (head + 1) * width)]
+      }),
+    )
+  })
+}
+
+/** Heads of a block are seen together. */
+function seenName({ name, kind, layer }: Writer): string {
+  return kind === 'head' ? `heads ${layer}` : name
+}
+
+/** The same function for the same writers, since programs are kept by it. */
+function contributionSee(config: DecoderConfig, writers: readonly Writer[]): See {
+  const known = contributionSees.get(config) ?? new Map<string, See>()
+  contributionSees.set(config, known)
+  const key = writers.map(({ name }) => name).join()
+  const before = known.get(key)
+  if (before) return before
+  const see: See = ({ tap, params }) => {
     const ofHeads = (layer: number): Value => {
       const { heads, headDim, hiddenSize } = config
       const each = reshape(transpose(params.blocks[layer]!.attn.o), [1, heads, headDim, hiddenSize])
-      return matmul(tap(`blocks.${layer}.attn.z`), each)
+      return tokenFirst(matmul(tap(`blocks.${layer}.attn.z`), each))
     }
     return Object.fromEntries(
       writers
-        .filter(({ head = 0 }) => head === 0)
-        .map(({ kind, layer }): [string, Value] => {
-          if (kind === 'embed') return ['embed', tap('embed')]
-          return [`${kind} ${layer}`, kind === 'head' ? ofHeads(layer) : tap(`blocks.${layer}.${kind}.out`)]
+        .filter(({ kind, head }) => kind !== 'head' || head === 0)
+        .map((writer): [string, Value] => {
+          const { kind, layer } = writer
+          if (kind === 'head') return [seenName(writer), ofHeads(layer)]
+          return [seenName(writer), tap(kind === 'embed' ? 'embed' : `blocks.${layer}.${kind}.out`)]
         }),
     )
   }
-  return kept(contributionSees, config, contributions)
+  Object.defineProperty(see, 'name', { value: `contributions:${key}` })
+  known.set(key, see)
+  return see
 }
-const contributionSees = new WeakMap<DecoderConfig, See>()
+const contributionSees = new WeakMap<DecoderConfig, Map<string, See>>()
 
 /** ∂m/∂(what each reader reads), through that reader alone: the slope behind its norm, taken back through the norm. */
 function readerSlopes(config: DecoderConfig): See {
@@ -151,15 +179,11 @@ function readerSlopes(config: DecoderConfig): See {
       }),
     )
   }
-  return kept(slopeSees, config, readerSlopes)
+  const known = slopeSees.get(config) ?? readerSlopes
+  slopeSees.set(config, known)
+  return known
 }
 const slopeSees = new WeakMap<DecoderConfig, See>()
-
-function kept(known: WeakMap<DecoderConfig, See>, config: DecoderConfig, see: See): See {
-  const found = known.get(config) ?? see
-  known.set(config, found)
-  return found
-}
 
 /** The tap behind a reader's norm. */
 export function normedTap({ kind, layer }: Reader): string {

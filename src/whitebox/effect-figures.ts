@@ -27,7 +27,9 @@ export function effectSections(effects: readonly PatchEffect[], pieces: readonly
 function tokenMap(effects: readonly PatchEffect[], pieces: readonly string[], what: string, title: string): Html {
   const rows = effects
     .toSorted((a, b) => b.layer - a.layer || a.position - b.position)
-    .map(({ layer, position, effect }) => exactly('effect', effect, { token: `${position} ${pieces[position]}`, block: String(layer) }))
+    .map(({ layer, position, effect }) =>
+      exactly('effect', hundredths(effect), { token: `${position} ${pieces[position]}`, block: String(layer) }),
+    )
   return wide(figure({ about: what, rows }, 'heatmap', { title, x: 'token', y: 'block', span: [1], slanted: true }), pieces.length)
 }
 
@@ -40,11 +42,16 @@ function headMap(effects: readonly PatchEffect[], what: string): Html {
   }
   const rows = [...strongest.values()]
     .toSorted((a, b) => b.layer - a.layer || a.head! - b.head!)
-    .map(({ layer, head, effect }) => exactly('effect', effect, { head: String(head), block: String(layer) }))
+    .map(({ layer, head, effect }) => exactly('effect', hundredths(effect), { head: String(head), block: String(layer) }))
   return figure({ about: what, rows }, 'heatmap', { title: siteNames.heads, x: 'head', y: 'block', span: [1] })
 }
 
 /** A drawing with many columns keeps its size and is scrolled. */
 function wide(drawing: Html, columns: number): Html {
   return columns <= 24 ? drawing : html`<div class="scroll" tabindex="0"><div style="min-width: ${22 * columns}px">${drawing}</div></div>`
+}
+
+/** What a cell of a map says: no more digits than a person compares. */
+export function hundredths(x: number): number {
+  return Math.round(100 * x) / 100
 }

@@ -1,7 +1,8 @@
-import { broadcastTo, constant, linear, reshape, slice, type Tensor, takeRows, tensor, type Value } from '../graph/index.ts'
+import { broadcastTo, constant, linear, reshape, type Shape, slice, type Tensor, takeRows, tensor, type Value } from '../graph/index.ts'
 import { capped } from '../models/capped.ts'
 import type { DecoderConfig } from '../models/index.ts'
-import { type Edit, edited, type Feeds, type Model, over, type See, type Seen } from '../policy/index.ts'
+import { type Edit, edited, type Feeds, type Model, over, type See, type Seen, type Site } from '../policy/index.ts'
+import { batchesOf, ofRun, sizeOfRow } from './given-runs.ts'
 
 /**
  * A run of a text in which values at some taps are partly those of another run: value = own·(1 − mask) + other·mask.
@@ -11,6 +12,8 @@ import { type Edit, edited, type Feeds, type Model, over, type See, type Seen } 
 export interface MaskedRun {
   readonly tokens: readonly number[]
   readonly masks: Readonly<Record<string, Float32Array>>
+  /** What goes in at a tap in this run, where it is not the same in all; at the same taps in every run. */
+  readonly others?: Readonly<Record<string, Tensor>>
 }
 
 /** Runs that differ in nothing but tokens and masks, so that they share programs. */
@@ -28,9 +31,6 @@ export interface MaskedRuns {
   readonly signal?: AbortSignal
 }
 
-/** Positions that are computed at a time. */
-const tokensAtOnce = 1024
-
 /**
  * The logit difference of two answers at the last position, for every run, nats.
  *
@@ -39,53 +39,58 @@ const tokensAtOnce = 1024
 export async function logitDifferences(model: Model, how: MaskedRuns): Promise<Float64Array> {
   const { runs, others, answers, from, signal, onRuns } = how
   const T = runs[0]?.tokens.length ?? 0
-  const most = Math.max(1, Math.floor(tokensAtOnce / T))
-  // As many runs in every batch, so that one program does.
-  const batches = Math.ceil(runs.length / most)
-  const R = Math.ceil(runs.length / batches)
-  const taps = Object.keys(others)
+  const shared = Object.keys(others)
+  const own = Object.keys(runs[0]?.others ?? {})
   const begin = from && from.block > 0 ? { at: `blocks.${from.block - 1}.out`, feeds: () => ({ stream: from.stream }) } : undefined
   const started = begin ? edited(model.policy, startEdit, begin) : model.policy
-  const found = new Float64Array(runs.length)
-  for (let b = 0; b < batches; b++) {
+  const found: number[] = []
+  for (const batch of batchesOf(runs, T)) {
     signal?.throwIfAborted()
-    const here = runs.slice(b * R, (b + 1) * R)
-    const padded = Array.from({ length: R }, (_, r) => here[r] ?? here[0]!)
-    const masks = taps.map((tap) => [`mask.${tap}`, stacked(padded, tap, others[tap]!)] as const)
-    const fed = { ...Object.fromEntries(masks), ...Object.fromEntries(taps.map((tap) => [`other.${tap}`, others[tap]!])) }
-    const policy = taps.length > 0 ? edited(started, maskEdit, { at: taps, feeds: () => fed }) : started
-    const trees = padded.map(({ tokens }) => ({ prompt: tokens, completions: [] }))
-    const packing = { lengths: [T], tokenBudget: R * T, wantedMultiple: 1 }
+    const feedsOf = (taps: readonly string[]) => () => fedAt(taps, batch.filled, others)
+    const sharing = shared.length > 0 ? edited(started, maskEdit, { at: shared, feeds: feedsOf(shared) }) : started
+    const policy = own.length > 0 ? edited(sharing, ownMaskEdit, { at: own, feeds: feedsOf(own) }) : sharing
+    const trees = batch.filled.map(({ tokens }) => ({ prompt: tokens, completions: [] }))
+    const packing = { lengths: [T], tokenBudget: trees.length * T, wantedMultiple: 1 }
     const { m } = await over(policy, trees, logitDifferenceOf(model.config), { per: 'tree', packing, feeds: answerFeeds(answers, T) })
-    for (let r = 0; r < here.length; r++) found[b * R + r] = m!.data[r]!
-    onRuns?.(here.length)
+    for (let r = 0; r < batch.own.length; r++) found.push(m!.data[r]!)
+    onRuns?.(batch.own.length)
   }
-  return found
+  return Float64Array.from(found)
 }
 
-/** One mask a run, one after the other. shape f32[runs, T or heads · T] */
-function stacked(runs: readonly MaskedRun[], tap: string, { shape }: Tensor): Tensor {
-  const width = shape.slice(0, -1).reduce((product, n) => product * n, 1)
-  const all = new Float32Array(runs.length * width)
-  for (const [r, { masks }] of runs.entries()) if (masks[tap]) all.set(masks[tap], r * width)
-  return tensor(all, [runs.length, width])
+function fedAt(taps: readonly string[], runs: readonly MaskedRun[], others: MaskedRuns['others']): Record<string, Tensor> {
+  const fed: Record<string, Tensor> = {}
+  for (const tap of taps) {
+    const { shape } = others[tap] ?? runs[0]!.others![tap]!
+    fed[`mask.${tap}`] = stacked(runs, ({ masks }) => masks[tap], shape.slice(0, -1))
+    fed[`other.${tap}`] = others[tap] ?? stacked(runs, (run) => run.others![tap]!.data, shape)
+  }
+  return fed
+}
+
+/** Numbers of each run, one run after the other, 0 where it has none. shape f32[runs, size] */
+function stacked(runs: readonly MaskedRun[], of: (run: MaskedRun) => ArrayLike<number> | undefined, shape: Shape): Tensor {
+  const size = shape.reduce((product, n) => product * n, 1)
+  const all = new Float32Array(runs.length * size)
+  for (const [r, run] of runs.entries()) all.set(of(run) ?? [], r * size)
+  return tensor(all, [runs.length, size])
 }
 
 /** Begins a run on a residual stream that is fed. */
 const startEdit: Edit = (_, x, at) => broadcastTo(at.input('stream', x.shape.slice(1)), x.shape)
 
-/** Mixes what is fed into a value. */
-const maskEdit: Edit = (name, x, at) => {
-  const mask = broadcastMask(name, x, at)
-  return x.mul(constant(1).sub(mask)).add(at.input(`other.${name}`, x.shape.slice(1)).mul(mask))
-}
+/** Mixes what is fed for all runs into a value. */
+const maskEdit: Edit = (name, x, at) => mixed(name, x, at, at.input(`other.${name}`, x.shape.slice(1)))
 
-/** A run's mask for every value of a tap: [R, T, 1], of heads [R, heads, T, 1]. A row holds one text. */
-function broadcastMask(name: string, { shape }: Value, at: Pick<Seen, 'text' | 'input'>): Value {
-  const R = shape[0]!
-  const width = shape.slice(1, -1).reduce((product, n) => product * n, 1)
-  const run = reshape(slice(at.text, 1, 0, 1), [R])
-  return reshape(takeRows(at.input(`mask.${name}`, [R, width]), run), shape.with(-1, 1))
+/** Mixes what is fed for each run into a value. */
+const ownMaskEdit: Edit = (name, x, at) =>
+  mixed(name, x, at, ofRun(at.input(`other.${name}`, [x.shape[0]!, sizeOfRow(x.shape)]), x.shape, at))
+
+/** A run's mask is the same for all numbers at a position: [R, T, 1], of heads [R, heads, T, 1]. */
+function mixed(name: string, x: Value, at: Pick<Site, 'text' | 'input'>, other: Value): Value {
+  const shape = x.shape.with(-1, 1)
+  const mask = ofRun(at.input(`mask.${name}`, [shape[0]!, sizeOfRow(shape)]), shape, at)
+  return x.mul(constant(1).sub(mask)).add(other.mul(mask))
 }
 
 /** What logitDifference reads. */

@@ -6,6 +6,7 @@ import { jacobianLensMethod } from './jacobian-lens.ts'
 import { logitLensMethod } from './logit-lens.ts'
 import type { Method } from './method.ts'
 import { patchMethod } from './patch.ts'
+import { pathMethod } from './path-method.ts'
 import { autoencoderMethod, directionsMethod, leaceMethod, probeMethod } from './probe-methods.ts'
 import { steeringMethod } from './steering-method.ts'
 import { tunedLensMethod } from './tuned-lens.ts'
@@ -23,6 +24,7 @@ export const methods: readonly Method[] = [
   directionsMethod,
   autoencoderMethod,
   patchMethod,
+  pathMethod,
   attributeMethod,
   circuitMethod,
   whyMethod,

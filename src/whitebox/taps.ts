@@ -65,6 +65,6 @@ function tokenRows(names: readonly string[]): See {
 const sees = new Map<string, See>()
 
 /** shape  [R, heads, T, …] → [R, T, heads, …]; [R, T, …] as it is */
-function tokenFirst(x: Value): Value {
+export function tokenFirst(x: Value): Value {
   return x.shape.length === 4 ? transpose(x, [0, 2, 1, 3]) : x
 }

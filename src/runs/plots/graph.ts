@@ -26,7 +26,7 @@ export const graph: PlotForm = {
       to: String(needed(r, axes, 'y', 'graph')),
       value: r.estimate,
     }))
-    const layers = layered(edges)
+    const layers = untangled(layered(edges), edges)
     const most = Math.max(...edges.map((e) => Math.abs(e.value)), 1e-300)
     const tallest = Math.max(...layers.map((l) => l.length), 1)
     const height = 2 * top + row * (tallest - 1)
@@ -36,8 +36,9 @@ export const graph: PlotForm = {
         const x = layers.length === 1 ? width / 2 : side + ((width - 2 * side) * i) / (layers.length - 1)
         place.set(name, [rounded(x), rounded(height / 2 + row * (j - (layer.length - 1) / 2))])
       }
-    const labelled = edges.length <= 40
-    const body = html`${edges.map(({ from, to, value }) => {
+    const labels = labelsOf(edges, place)
+    const body = html`${edges.map((edge) => {
+      const { from, to, value } = edge
       const [[x1, y1], [x2, y2]] = [place.get(from)!, place.get(to)!]
       const length = Math.hypot(x2 - x1, y2 - y1) || 1
       const [ux, uy] = [(x2 - x1) / length, (y2 - y1) / length]
@@ -48,11 +49,57 @@ export const graph: PlotForm = {
         [tx - 9 * ux + 4 * uy, ty - 9 * uy - 4 * ux],
       ]
       const colour = value < 0 ? 's1' : 's0'
-      return html`<g class="edge ${colour}"><title>${from} to ${to}: ${number(value)}</title><line x1="${x1}" y1="${y1}" x2="${rounded(tx - 4 * ux)}" y2="${rounded(ty - 4 * uy)}" stroke-width="${rounded(0.6 + (3.4 * Math.abs(value)) / most)}"/><polygon points="${tip.map((p) => p.map(rounded).join(',')).join(' ')}"/>${labelled && html`<text x="${rounded((x1 + x2) / 2)}" y="${rounded((y1 + y2) / 2 - 6)}" text-anchor="middle">${number(value)}</text>`}</g>`
+      return html`<g class="edge ${colour}"><title>${from} to ${to}: ${number(value)}</title><line x1="${x1}" y1="${y1}" x2="${rounded(tx - 4 * ux)}" y2="${rounded(ty - 4 * uy)}" stroke-width="${rounded(0.6 + (3.4 * Math.abs(value)) / most)}"/><polygon points="${tip.map((p) => p.map(rounded).join(',')).join(' ')}"/></g>`
     })}
+${labels.map(({ words, x, y }) => html`<text class="axis" x="${rounded(x)}" y="${rounded(y)}" text-anchor="middle">${words}</text>`)}
 ${[...place].map(([name, [x, y]]) => html`<circle class="node" r="6" cx="${x}" cy="${y}"/><text class="ink" x="${x}" y="${y - 11}" text-anchor="middle">${name}</text>`)}`
     return { body, width, height, series: [], summary: edges.map(({ from, to, value }) => `${from} to ${to}: ${number(value)}.`).join(' ') }
   },
+}
+
+interface DrawnEdge {
+  readonly from: string
+  readonly to: string
+  readonly value: number
+}
+
+/** The numbers of edges, the strongest first, each where it covers no node, no name and no other number; one without such a place is left out. */
+function labelsOf(edges: readonly DrawnEdge[], place: ReadonlyMap<string, readonly [number, number]>) {
+  const taken = [...place].map(([name, [x, y]]) => ({ x, y: y - 6, w: Math.max(16, 6.5 * name.length), h: 30 }))
+  const found: { words: string; x: number; y: number }[] = []
+  for (const { from, to, value } of edges.toSorted((a, b) => Math.abs(b.value) - Math.abs(a.value))) {
+    const words = number(Number(value.toPrecision(2)))
+    const [[x1, y1], [x2, y2]] = [place.get(from)!, place.get(to)!]
+    for (const part of [0.5, 0.4, 0.6, 0.3, 0.7]) {
+      const box = { x: x1 + part * (x2 - x1), y: y1 + part * (y2 - y1) - 6, w: 6.5 * words.length, h: 13 }
+      if (taken.some((other) => Math.abs(other.x - box.x) < (other.w + box.w) / 2 && Math.abs(other.y - box.y) < (other.h + box.h) / 2))
+        continue
+      taken.push(box)
+      found.push({ words, x: box.x, y: box.y + 1 })
+      break
+    }
+  }
+  return found
+}
+
+/** Every layer in the order of the mean height of its neighbours, twice there and back, so that fewer edges cross. */
+function untangled(layers: readonly (readonly string[])[], edges: readonly DrawnEdge[]): string[][] {
+  const now = layers.map((layer) => [...layer])
+  const height = new Map<string, number>()
+  const set = (layer: readonly string[]) => layer.forEach((name, j) => void height.set(name, j - (layer.length - 1) / 2))
+  now.forEach(set)
+  const near = new Map<string, string[]>()
+  for (const { from, to } of edges) {
+    near.set(from, [...(near.get(from) ?? []), to])
+    near.set(to, [...(near.get(to) ?? []), from])
+  }
+  const mean = (name: string) => (near.get(name) ?? []).reduce((sum, one, _, all) => sum + height.get(one)! / all.length, 0)
+  for (const layer of [...now, ...now.toReversed(), ...now, ...now.toReversed()]) {
+    const of = new Map(layer.map((name) => [name, mean(name)]))
+    layer.sort((a, b) => of.get(a)! - of.get(b)!)
+    set(layer)
+  }
+  return now
 }
 
 /** Nodes by the longest way that leads to them; an edge that closes a circle counts for nothing. */
@@ -69,6 +116,12 @@ function layered(edges: readonly { from: string; to: string }[]): string[][] {
     return depth.get(name)!
   }
   for (const { from, to } of edges) for (const name of [from, to]) visit(name)
+  // What nothing leads to stands right before the first that it leads to.
+  const led = new Set(edges.map(({ to }) => to))
+  for (const name of depth.keys()) {
+    const after = edges.filter((e) => e.from === name && e.to !== name).map((e) => depth.get(e.to)!)
+    if (!led.has(name) && after.length > 0) depth.set(name, Math.max(0, Math.min(...after) - 1))
+  }
   const layers: string[][] = []
   for (const [name, d] of depth) {
     layers[d] ??= []
