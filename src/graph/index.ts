@@ -11,6 +11,7 @@ export { argMax, logSumExp, mean, softmax, sum } from './ops/reduce.ts'
 export { broadcastTo, concat, pad, reshape, slice, transpose } from './ops/shape.ts'
 export { printGraph } from './print.ts'
 export { simplify } from './simplify.ts'
+export { type Split, type SplitOptions, splitGraph } from './split.ts'
 export {
   type Data,
   type DType,

@@ -1,5 +1,6 @@
-import { gradient, graph, input, reshape, sum, type Tensor, tensor, UserError, type Value, zeros } from '../graph/index.ts'
-import { forward, type Model, packTrees, rowInputs, runInputs, shapeOf } from '../policy/index.ts'
+import type { Resident } from '../engine/index.ts'
+import { gradient, graph, input, reshape, splitGraph, sum, type Tensor, tensor, UserError, type Value, zeros } from '../graph/index.ts'
+import { forward, type Model, packTrees, type RowShape, rowInputs, runInputs, shapeOf } from '../policy/index.ts'
 import { type Lens, lensLogps } from './lens.ts'
 import { apart, type Method } from './method.ts'
 
@@ -48,44 +49,76 @@ export async function fitJacobian(
       [ids.length],
     )
     const R = Math.min(d, Math.max(1, Math.floor(tokensAtOnce / ids.length)))
-    for (let from = 0; from < d && layers > 1; from += R) {
-      signal?.throwIfAborted()
-      const rows = await channelRows(policy, ids, counted, from, R)
-      for (const [layer, { data }] of rows.entries())
-        for (let k = 0; k < Math.min(R, d - from) * d; k++) total[layer]![from * d + k]! += data[k]! / texts.length
+    const text = layers > 1 ? await openText(policy, ids, counted, R) : undefined
+    try {
+      for (let from = 0; text && from < d; from += R) {
+        signal?.throwIfAborted()
+        const rows = await text.rows(from)
+        for (const [layer, { data }] of rows.entries())
+          for (let k = 0; k < Math.min(R, d - from) * d; k++) total[layer]![from * d + k]! += data[k]! / texts.length
+      }
+    } finally {
+      await text?.close()
     }
     onText?.(i + 1, texts.length)
   }
   return { kind: 'jacobian', maps: [...total.map((sums) => ({ matrix: tensor(Float32Array.from(sums), [d, d]) })), {}] }
 }
 
-/** Tokens of a run; what they make on the way is held for the way back. */
+/** Tokens of a run. */
 const tokensAtOnce = 1024
 
-/** Rows of the matrices of all blocks but the last for R channels from one on, those beyond the last zero. */
-async function channelRows(policy: Model['policy'], ids: readonly number[], counted: Tensor, from: number, R: number): Promise<Tensor[]> {
-  const { layers, hiddenSize: d } = policy.config
-  const T = ids.length
+/** A text as it is read once: what its way back needs stays in the engine, and every run goes back for R channels of the last stream. */
+async function openText(policy: Model['policy'], ids: readonly number[], counted: Tensor, R: number) {
+  const { engine, config } = policy
+  const { layers, hiddenSize: d } = config
   const trees = Array.from({ length: R }, () => ({ prompt: ids, completions: [] }))
+  const T = ids.length
   const [batch] = packTrees(trees, { lengths: [T], tokenBudget: R * T, wantedMultiple: 1, whole: true, contextLength: T })
   const shape = shapeOf(batch!.rows)
-  const program = await policy.program(`jacobian ${JSON.stringify(shape)}`, () => {
-    const streams: Value[] = []
-    const rows = rowInputs(shape)
-    const { inputs } = forward(policy, rows, {
-      path: 'rows',
-      look(name, x) {
-        if (/^blocks\.\d+\.out$/.test(name)) streams.push(x)
-      },
-    })
-    const own = { 'jacobian.counted': input('jacobian.counted', [T]), 'jacobian.seed': input('jacobian.seed', [R, d]) }
-    const found = jacobianRows(streams.at(-1)!, streams.slice(0, -1), own['jacobian.counted'], own['jacobian.seed'])
-    return graph({ ...inputs, ...rows, ...own }, Object.fromEntries(found.map((x, layer) => [String(layer), x])))
+  let split: ReturnType<typeof traced> | undefined
+  const program = (part: 'first' | 'second') =>
+    policy.program(`jacobian ${part} ${JSON.stringify(shape)}`, () => (split ??= traced(policy, shape))[part])
+  const [first, second] = [await program('first'), await program('second')]
+  const given = { ...runInputs(policy, batch!), 'jacobian.counted': counted }
+  const kept: Record<string, Resident> = {}
+  const close = async () => {
+    for (const resident of Object.values(kept)) await engine.release(resident)
+  }
+  try {
+    for (const [name, type] of Object.entries(first.graph.outputs)) kept[name] = await engine.allocate(type)
+    await first.run(given, kept)
+  } catch (error) {
+    await close()
+    throw error
+  }
+  return {
+    close,
+    /** Rows of the matrices of all blocks but the last for R channels from one on, those beyond the last zero. */
+    async rows(from: number): Promise<Tensor[]> {
+      const seed = zeros([R, d])
+      for (let r = 0; r < R && from + r < d; r++) seed.data[r * d + from + r] = 1
+      const found = await second.run({ ...given, ...kept, 'jacobian.seed': seed })
+      return Array.from({ length: layers - 1 }, (_, layer) => found[String(layer)]!)
+    },
+  }
+}
+
+/** The pass forward, and the way back from it; every row reads the same tokens. */
+function traced(policy: Model['policy'], shape: RowShape) {
+  const streams: Value[] = []
+  const rows = rowInputs(shape)
+  const { inputs } = forward(policy, rows, {
+    path: 'rows',
+    look(name, x) {
+      if (/^blocks\.\d+\.out$/.test(name)) streams.push(x)
+    },
   })
-  const seed = zeros([R, d])
-  for (let r = 0; r < R && from + r < d; r++) seed.data[r * d + from + r] = 1
-  const found = await program.run({ ...runInputs(policy, batch!), 'jacobian.counted': counted, 'jacobian.seed': seed })
-  return Array.from({ length: layers - 1 }, (_, layer) => found[String(layer)]!)
+  const { rows: R, length: T } = shape
+  const own = { 'jacobian.counted': input('jacobian.counted', [T]), 'jacobian.seed': input('jacobian.seed', [R, policy.config.hiddenSize]) }
+  const found = jacobianRows(streams.at(-1)!, streams.slice(0, -1), own['jacobian.counted'], own['jacobian.seed'])
+  const whole = graph({ ...inputs, ...rows, ...own }, Object.fromEntries(found.map((x, layer) => [String(layer), x])))
+  return splitGraph(whole, { early: ['tokens'], late: ['jacobian.seed'], rows: R })
 }
 
 /** The Jacobian lens, with what must hold of it. */
