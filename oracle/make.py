@@ -40,6 +40,7 @@ MAKERS = {  # fixture: module, then what make() takes besides the folder
     "probes": ("probes",),
     "lenses": ("lenses",),
     "sae-lens": ("sae_lens_folders",),
+    "autoencoder": ("autoencoder",),
     "shutdown": ("shutdown",),
     "peft-rslora": ("peft_variants", "rslora"),
     "peft-dora": ("peft_variants", "dora"),

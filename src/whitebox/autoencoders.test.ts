@@ -1,6 +1,7 @@
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import { expectClose } from '../../test/close.ts'
 import { tolerances } from '../../test/tolerances.ts'
@@ -9,7 +10,7 @@ import { tensor } from '../graph/index.ts'
 import { random } from '../random/index.ts'
 import { fitAutoencoder } from './fit-autoencoder.ts'
 import { loadSae, saveSae } from './sae-lens.ts'
-import { decode, encode, reconstruction } from './sparse-autoencoder.ts'
+import { decode, encode, largest, reconstruction, type SparseAutoencoder } from './sparse-autoencoder.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'innate-sae-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -50,7 +51,50 @@ describe('folders of SAELens', () => {
   })
 })
 
+interface Steps {
+  readonly settings: { k: number; lr: number; auxiliary: { weight: number; k: number; after: number } }
+  readonly first: Readonly<Record<string, number[] | number[][]>>
+  readonly batches: number[][][]
+  readonly with: { losses: number[]; dead: number[]; params: Readonly<Record<string, number[] | number[][]>> }
+  readonly without: Steps['with']
+}
+const steps = JSON.parse(readFileSync('fixtures/autoencoder/golden.json', 'utf8')) as Steps
+
+/** Nested numbers as a tensor. */
+function nested(rows: readonly number[] | readonly (readonly number[])[]) {
+  const flat = rows.flat() as number[]
+  return tensor(Float32Array.from(flat), Array.isArray(rows[0]) ? [rows.length, rows[0].length] : [rows.length])
+}
+
+describe('training of a sparse autoencoder', () => {
+  it.each(['with', 'without'] as const)('%s the loss for dead features is PyTorch’s, step by step', async (how) => {
+    const { settings, first, batches, [how]: wanted } = steps
+    const from = Object.fromEntries(Object.entries(first).map(([name, rows]) => [name, nested(rows)])) as SparseAutoencoder['params']
+    const auxiliary = how === 'with' ? settings.auxiliary : { ...settings.auxiliary, weight: 0 }
+    const [losses, dead]: [number[], number[]] = [[], []]
+    const onStep = (_: number, loss: number, gone: number) => void [losses.push(loss), dead.push(gone)]
+    const engine = openEngine()
+    try {
+      const features = from.b_enc.shape[0]!
+      const { params } = await fitAutoencoder(engine, batches.map(nested), { ...settings, features, auxiliary, from, onStep })
+      expectClose(losses, wanted.losses, tolerances.golden)
+      expect(dead).toEqual(wanted.dead)
+      for (const [name, { data }] of Object.entries(params)) expectClose(data, wanted.params[name]!.flat(), tolerances.golden)
+    } finally {
+      await engine.close()
+    }
+  })
+})
+
 describe('a sparse autoencoder', () => {
+  it('the largest are those that sorting finds, the first of equals', () =>
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 0, max: 6 }), { maxLength: 20 }), fc.integer({ min: 0, max: 22 }), (values, k) => {
+        const sorted = values.map((_, i) => i).sort((a, b) => values[b]! - values[a]! || a - b)
+        expect(largest(values, k)).toEqual(sorted.slice(0, k))
+      }),
+    ))
+
   it('with a feature for each direction and back keeps all of a row', () => {
     const params = {
       W_enc: tensor([1, 0, -1, 0, 0, 1, 0, -1], [2, 4]),

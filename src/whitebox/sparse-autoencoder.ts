@@ -99,11 +99,16 @@ export function reconstruction(autoencoder: SparseAutoencoder, x: Tensor): Recon
   return { varianceExplained: 1 - missed / spread, l0: active / n, dead: count - used.size }
 }
 
-/** Where the k largest numbers stand, the first of equals. */
+/** Where the k largest numbers stand, the largest first, the first of equals. */
 export function largest(values: ArrayLike<number>, k: number): number[] {
-  return Array.from(values, (_, i) => i)
-    .sort((a, b) => values[b]! - values[a]! || a - b)
-    .slice(0, k)
+  const places: number[] = []
+  for (let i = 0; i < values.length; i++) {
+    if (places.length === k && !(values[i]! > values[places[k - 1]!]!)) continue
+    let at = places.length < k ? places.length : k - 1
+    for (; at > 0 && values[i]! > values[places[at - 1]!]!; at--) places[at] = places[at - 1]!
+    places[at] = i
+  }
+  return places
 }
 
 function lengthsOf({ shape, data }: Tensor): Float64Array {
