@@ -16,6 +16,7 @@ export const verbs: Verbs = {
   'read path': async () => (await import('./read-path.ts')).readPath,
   'read taps': async () => (await import('./read-taps.ts')).readTaps,
   'read fit': async () => (await import('./read-fit.ts')).readFit,
+  'read features': async () => (await import('./read-features.ts')).readFeatures,
   'read heads': async () => (await import('./read-heads.ts')).readHeads,
   'read direct': async () => (await import('./read-direct.ts')).readDirect,
   'read lens': async () => (await import('./read-lens.ts')).readLensCommand,

@@ -111,7 +111,8 @@ export function largest(values: ArrayLike<number>, k: number): number[] {
   return places
 }
 
-function lengthsOf({ shape, data }: Tensor): Float64Array {
+/** The length of each row. */
+export function lengthsOf({ shape, data }: Tensor): Float64Array {
   const [rows, d] = shape as [number, number]
   return Float64Array.from({ length: rows }, (_, f) => Math.hypot(...data.subarray(f * d, (f + 1) * d)))
 }
