@@ -33,6 +33,7 @@ MAKERS = {  # fixture: module, then what make() takes besides the folder
     "rope": ("rope",),
     **{f"family-{name.replace('_', '-')}": ("families", name) for name in FAMILIES},
     "edits": ("edits",),
+    "merge": ("merge",),
     "gguf-quants": ("gguf_quants",),
     "gguf-tiny": ("gguf_tiny",),
     "gguf-families": ("gguf_families",),
@@ -46,7 +47,7 @@ MAKERS = {  # fixture: module, then what make() takes besides the folder
     "peft-dora": ("peft_variants", "dora"),
     "peft-dropout": ("peft_variants", "dropout"),
 }
-PACKAGES = ["torch", "transformers", "tokenizers", "trl", "peft", "safetensors", "numpy", "sentencepiece", "gguf", "scikit-learn", "concept-erasure", "sae-lens"]
+PACKAGES = ["torch", "transformers", "tokenizers", "trl", "peft", "safetensors", "numpy", "sentencepiece", "gguf", "scikit-learn", "concept-erasure", "sae-lens", "mergekit"]
 
 
 def main(names):

@@ -25,6 +25,7 @@ const dependencies: Readonly<Record<string, string>> = {
   picocolors: 'colours in the terminal, off where they do not belong',
   'simple-statistics': 'quantiles and correlations',
   stemmer: 'word stems, so that lexicons can be kept apart',
+  yaml: 'reads configurations of mergekit, which are YAML, and tells the line of every field',
   zod: 'recipes, configs and files are parsed once, with a schema',
 }
 

@@ -25,8 +25,10 @@ const indexFile = 'model.safetensors.index.json'
  *
  * throws  UserError for a folder without safetensors
  */
-export async function weightFiles(folder: string): Promise<{ readonly files: readonly WeightFile[]; readonly index?: string }> {
-  const remedy = 'an edit is applied to a model folder of safetensors; innate convert writes one'
+export async function weightFiles(
+  folder: string,
+  remedy = 'an edit is applied to a model folder of safetensors; innate convert writes one',
+): Promise<{ readonly files: readonly WeightFile[]; readonly index?: string }> {
   const there = async (name: string) => access(join(folder, name)).then(() => true, () => false) // biome-ignore format: one line
   if (await there('model.safetensors'))
     return { files: [{ name: 'model.safetensors', ...(await safetensorsLayout(join(folder, 'model.safetensors'))) }] }

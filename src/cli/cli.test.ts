@@ -33,6 +33,7 @@ beforeAll(async () => {
   await writeRows('liked.jsonl', 8, (i) => ({ prompt: `Fox ${i}`, completion: ' sang' }))
   await writeRows('disliked.jsonl', 8, (i) => ({ prompt: `Fox ${i}`, completion: ' ran' }))
   await cp('models/tiny', 'models/mine', { recursive: true })
+  await writeFile('merge.yml', 'merge_method: linear\nmodels:\n  - model: models/tiny\n  - model: models/mine\nparameters: {weight: 1}\n')
   const { config, hash } = await loadCheckpoint('models/tiny')
   const acts = [{ kind: 'delta', weights: { norm: 'up' } }] as const
   const tensors = { up: tensor(new Float32Array(config.hiddenSize).fill(0.1), [config.hiddenSize]) }

@@ -26,6 +26,7 @@ export const verbs: Verbs = {
   'edit diff': async () => (await import('./edit-diff.ts')).editDiff,
   'edit log': async () => (await import('./edit-log.ts')).editLog,
   'edit revert': async () => (await import('./edit-revert.ts')).editRevert,
+  merge: async () => (await import('./merge.ts')).merge,
   convert: async () => (await import('./convert.ts')).convert,
   'read probe': async () => (await import('./read-probe.ts')).readProbeCommand,
   report: async () => (await import('./report.ts')).report,
