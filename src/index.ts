@@ -27,7 +27,7 @@ export {
   type Value,
 } from './graph/index.ts'
 export { loadRecipe } from './load-recipe.ts'
-export { type CustomLoss, distil, dpo, ipo, kto, type LossTerms, nextToken, objectives, rloo, simpo } from './objectives/index.ts'
+export { type CustomLoss, distil, dpo, drest, ipo, kto, type LossTerms, nextToken, objectives, rloo, simpo } from './objectives/index.ts'
 export {
   at,
   type Edit,

@@ -10,6 +10,7 @@ import { UserError } from './graph/index.ts'
 import { keepWritten } from './objectives/index.ts'
 import { type Changes, changedInput } from './recipe/changed.ts'
 import { inputOf, type Recipe, type RecipeInput, recipe } from './recipe/recipe.ts'
+import type { ShutdownFiles } from './recipe/shutdown.ts'
 import { writtenLoss } from './written-loss.ts'
 
 /**
@@ -90,23 +91,31 @@ function located(asked: Recipe, folder: string): Recipe {
   const find = (path: string) => (isAbsolute(path) ? path : existsSync(join(folder, path)) ? join(folder, path) : resolve(path))
   const { edit } = asked
   const given = edit && 'files' in edit ? { ...asked, edit: { ...edit, files: edit.files.map(find) } } : asked
-  const { preferences } = given
   const onHub = hubId(given.model) !== undefined && !existsSync(find(dirname(given.model)))
   const model = Object.hasOwn(models, given.model) || onHub ? given.model : find(given.model)
-  if (preferences.kind === 'file') return { ...given, model, preferences: { ...preferences, pairs: find(preferences.pairs) } }
-  if (preferences.kind === 'texts') return { ...given, model, preferences: { ...preferences, file: find(preferences.file) } }
-  const { prompts, judge } = preferences
   return {
     ...given,
     model,
     look: given.look.texts ? { ...given.look, texts: find(given.look.texts) } : given.look,
-    preferences: {
-      ...preferences,
-      prompts: typeof prompts === 'string' ? find(prompts) : prompts,
-      // A file of votes is known by its path.
-      judge: judge.kind === 'votes' ? votesFile(find(judge.name)) : judge,
-    },
+    ...(given.shutdown ? { shutdown: mapped(given.shutdown, find) } : {}),
+    preferences: locatedSource(given.preferences, find),
   }
+}
+
+function locatedSource(preferences: Recipe['preferences'], find: (path: string) => string): Recipe['preferences'] {
+  if (preferences.kind === 'file') return { ...preferences, pairs: find(preferences.pairs) }
+  if (preferences.kind !== 'onPolicy') return { ...preferences, file: find(preferences.file) }
+  const { prompts, judge } = preferences
+  return {
+    ...preferences,
+    prompts: typeof prompts === 'string' ? find(prompts) : prompts,
+    // A file of votes is known by its path.
+    judge: judge.kind === 'votes' ? votesFile(find(judge.name)) : judge,
+  }
+}
+
+function mapped(files: ShutdownFiles, find: (path: string) => string): ShutdownFiles {
+  return Object.fromEntries(Object.entries(files).map(([name, path]) => [name, find(path as string)]))
 }
 
 function isObject(value: unknown): boolean {

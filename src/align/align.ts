@@ -4,16 +4,12 @@ import { writeFolder } from '../files/write.ts'
 import { checkDemands } from '../recipe/bounds.ts'
 import type { Recipe } from '../recipe/recipe.ts'
 import { type Evaluation, evaluationSchema, type Run, roundFolder, type Verdict, verdictSchema, writeReport } from '../runs/index.ts'
-import { collectPairs } from './collect-pairs.ts'
 import { keepInside } from './inside.ts'
 import { pruneRounds } from './keep-rounds.ts'
-import { type LabelledRounds, labelRounds } from './label-rounds.ts'
-import { lookAtRound } from './look-at-round.ts'
 import { manifestOf } from './manifest.ts'
+import { openLoop } from './open-loop.ts'
 import { openModels } from './open-models.ts'
-import { keepParts, needsOf, openRounds, type Rounds, restoreRound } from './rounds.ts'
 import { takeRun } from './take-run.ts'
-import { trainRound } from './train-round.ts'
 import type { Watch } from './watch.ts'
 
 export interface AlignOptions {
@@ -44,31 +40,29 @@ export async function align(recipe: Recipe, options: AlignOptions = {}): Promise
   const models = await openModels(recipe, watch, { signal })
   let run: Run | undefined
   try {
-    const rounds = await openRounds(recipe, models, watch, signal)
-    run = await takeRun(recipe.run, await manifestOf(recipe, 'align', models, rounds.data, command), { resume, watch })
+    const loop = await openLoop(recipe, models, watch, signal)
+    run = await takeRun(recipe.run, await manifestOf(recipe, 'align', models, loop.data, command), { resume, watch })
     if (run.has('verdict.json')) watch.note?.('this run has ended; its verdict is said again, and nothing is left to go on with')
-    else watch.needs?.(await needsOf(rounds))
-    await keepParts(rounds, run)
+    else watch.needs?.(await loop.needs())
+    await loop.keepParts(run)
     const evaluations = await doneBefore(run)
     for (;;) {
       signal?.throwIfAborted()
       const decision = decide(evaluations, { rounds: recipe.rounds, ...recipe.stop })
       if (decision.next === 'stop') {
-        if (!run.has('verdict.json')) await lookInside(rounds, run, evaluations.at(-1)!.round)
+        if (!run.has('verdict.json')) {
+          await loop.restore(run, evaluations.at(-1)!.round)
+          await keepInside(run, recipe, models, loop.inside, watch)
+        }
         return await finish(run, decision.verdict)
       }
       if (decision.next === 'sealed look') {
-        evaluations.push(await lookAtRound(rounds, run, decision.round, 'sealed'))
+        evaluations.push(await loop.look(run, decision.round, 'sealed'))
         continue
       }
       const round = evaluations.length + 1
-      let labels: LabelledRounds | undefined
-      for (let rollout = 1; rollout <= rounds.rollouts.length; rollout++) {
-        await collectPairs(rounds, run, round, rollout) // 1, 2: sample from the newest policy, and let the judge vote
-        labels = await labelRounds(rounds) //              1: what prior and votes together make of every pair so far
-        await trainRound(rounds, run, round, labels) //    3, 4: the loss, backwards, from the original model
-      }
-      evaluations.push(await lookAtRound(rounds, run, round, 'development', labels?.contribution))
+      const contribution = await loop.train(run, round) //                               1 to 4
+      evaluations.push(await loop.look(run, round, 'development', contribution)) //      5
       await pruneRounds(run, evaluations, recipe.keepRounds)
     }
   } finally {
@@ -84,13 +78,6 @@ async function doneBefore(run: Run): Promise<Evaluation[]> {
   for (let round = 1; run.has(`${roundFolder(round)}/evaluation.json`); round++) await add(`${roundFolder(round)}/evaluation.json`)
   if (run.has('sealed/evaluation.json')) await add('sealed/evaluation.json')
   return evaluations
-}
-
-/** Reads the newest round's policy inside, beside the reference, on the development prompts. */
-async function lookInside(rounds: Rounds, run: Run, round: number): Promise<void> {
-  await restoreRound(rounds, run, round)
-  const texts = rounds.prompts.development.map(({ ids }) => ids)
-  await keepInside(run, rounds.recipe, rounds.models, texts, rounds.watch)
 }
 
 /** Verdict, model and report. The accepted model is the last round's as it was looked at. */

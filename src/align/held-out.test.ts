@@ -42,6 +42,19 @@ describe('held-out pairs', () => {
     expect(await logRatioMeasures(ofTrees, rows)).toMatchObject({ pairs: 2, ties: 1, accuracy: { estimate: 0.75 } })
   })
 
+  it('that are gaps are counted apart from ties, and say nothing', async () => {
+    const rows = [
+      pair(1, 10, 20, [1, 1]),
+      { ...pair(2, 20, 10, [0, 0]), gap: true as const },
+      pair(3, 10, 20, [1, 0]),
+      pair(4, 11, 21, [1, 0]),
+    ]
+    expect(await logRatioMeasures(ofTrees, rows)).toMatchObject({ pairs: 2, ties: 1, gaps: 1, accuracy: { estimate: 1 } })
+    expect(await logRatioMeasures(ofTrees, rows.slice(0, 3))).toEqual({
+      tooFew: 'pairs on at least 2 prompts whose votes do not tie, got 1 on 1 and 1 ties and 1 gaps',
+    })
+  })
+
   it('are too few on one prompt, or where all tie', async () => {
     expect(await logRatioMeasures(ofTrees, [pair(1, 10, 20, [1, 0]), pair(1, 11, 21, [1, 0])])).toEqual({
       tooFew: 'pairs on at least 2 prompts whose votes do not tie, got 2 on 1 and 0 ties',

@@ -7,11 +7,13 @@ import { heeding, type Models } from './open-models.ts'
 
 /**
  * What held-out pairs say of a trained policy: the share whose better side, by its votes, the policy raised more than the other, and both
- * log-ratios; prompts are resampled. `chosen` is the side with more votes, whatever its column; pairs whose votes tie are left out.
+ * log-ratios; prompts are resampled. `chosen` is the side with more votes, whatever its column; pairs whose votes tie are left out, and so are gaps.
  */
 export const heldOutSchema = z.object({
   pairs: z.int(),
   ties: z.int().default(0),
+  /** Without a preference: `"gap": true`. */
+  gaps: z.int().default(0),
   accuracy: estimateSchema,
   chosenLogRatio: estimateSchema,
   rejectedLogRatio: estimateSchema,
@@ -49,12 +51,16 @@ type LogRatios = (trees: readonly Tree[]) => Promise<readonly number[]>
 export async function logRatioMeasures(logRatios: LogRatios, rows: readonly (Pair | Labelled)[]): Promise<Measured> {
   const labelled = rows.filter((row): row is Labelled => 'label' in row)
   if (labelled.length > 0) return ofLabelled(logRatios, labelled)
-  const pairs = rows.filter((row): row is Pair => 'chosen' in row && !row.gap)
+  const all = rows.filter((row): row is Pair => 'chosen' in row)
+  const pairs = all.filter(({ gap }) => !gap)
+  const gaps = all.length - pairs.length
   const decided = pairs.filter(({ votes: [a, b] }) => a !== b).map(byVotes)
   const ties = pairs.length - decided.length
   const prompts = byPrompt(decided)
   if (prompts.length < 2)
-    return { tooFew: `pairs on at least 2 prompts whose votes do not tie, got ${decided.length} on ${prompts.length} and ${ties} ties` }
+    return {
+      tooFew: `pairs on at least 2 prompts whose votes do not tie, got ${decided.length} on ${prompts.length} and ${ties} ties${gaps > 0 ? ` and ${gaps} gaps` : ''}`,
+    }
   const ratios = await logRatios(decided.map(pairTree))
   const ratio = (i: number, side: 0 | 1) => ratios[2 * i + side]!
   const groups = (f: (i: number) => number) => prompts.map((group) => group.map(f))
@@ -63,6 +69,7 @@ export async function logRatioMeasures(logRatios: LogRatios, rows: readonly (Pai
   return {
     pairs: decided.length,
     ties,
+    gaps,
     accuracy: meanOf('accuracy', right, 'share', [0, 1]),
     chosenLogRatio: side('chosenLogRatio', 0),
     rejectedLogRatio: side('rejectedLogRatio', 1),

@@ -4,6 +4,7 @@ import { type ContributionRow, type Evaluation, type Run, roundFolder } from '..
 import { look } from './look.ts'
 import { heeding, readBy } from './open-models.ts'
 import { asking, countCompletion, type Rounds, readGoals, restoreRound, scaleOfRounds } from './rounds.ts'
+import { keepShutdown, measureShutdown } from './shutdown-measures.ts'
 import { begin } from './watch.ts'
 
 /** Looks at a round's policy, on the development prompts or once on the sealed ones, and keeps what was seen. */
@@ -30,6 +31,8 @@ export async function lookAtRound(
   })
   await readGoals(rounds, rounds.voted[0] ?? [])
   const { goalScale, judge } = scaleOfRounds(rounds)
+  const { shutdown } = rounds
+  const seen = shutdown && (await measureShutdown(lookPolicy, shutdown.held, which, models))
   const { evaluation, rows } = await look(
     {
       recipe,
@@ -44,6 +47,7 @@ export async function lookAtRound(
       before: referenceTexts[which],
       prompts,
       ...(rounds.texts ? { texts: rounds.texts } : {}),
+      ...(seen ? { shutdown: seen.measures } : {}),
       ...limits,
       onBatch: heeding(models),
       asking: asking(rounds, `${which === 'sealed' ? 'the sealed look' : `round ${round}`}: judging`),
@@ -55,6 +59,7 @@ export async function lookAtRound(
   const whole = { ...evaluation, ...(contribution ? { contribution } : {}) }
   const folder = which === 'sealed' ? 'sealed' : roundFolder(round)
   await run.writeRows(`${folder}/samples.jsonl`, rows)
+  if (shutdown && seen) await keepShutdown(run, whole, await shutdown.before(which), seen)
   await run.write(`${folder}/evaluation.json`, whole)
   watch.evaluation?.(whole)
   return whole

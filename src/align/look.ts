@@ -42,6 +42,8 @@ export interface Look {
   readonly prompts: readonly Prompt[]
   /** Real text, for the perplexity. */
   readonly texts?: readonly Text[]
+  /** What is measured of shutdown. */
+  readonly shutdown?: Readonly<Record<string, Estimate>>
   readonly maxTokens?: number
   readonly seed: number
   readonly onCompletion?: () => void
@@ -109,6 +111,7 @@ export async function look(
   const standings = standingsOf(given.goalScale, before, after)
   for (const [name, { after: now, before: then, range }] of standings)
     measures[name === given.gold?.name ? 'gold' : name] = meanDifference(name, now, then, 'sd', range)
+  Object.assign(measures, given.shutdown)
   const criteria = judgeCriteria(recipe.accept, measures)
   const place = answers && placeOf(answers)
   // First one completion of every prompt: a report shows the first rows.

@@ -14,6 +14,8 @@ import { checkWarmup, stepsToCome } from '../train/index.ts'
 import { alignWork, estimate, type Work } from './estimate.ts'
 import { openLookTexts } from './look-texts.ts'
 import { goalsOf, heeding, type Models, readBy } from './open-models.ts'
+import { apartFrom, openShutdown, type ShutdownHeldOut } from './shutdown-held-out.ts'
+import { beforeTraining, keepShutdownParts } from './shutdown-measures.ts'
 import { throughputOf } from './throughput.ts'
 import { orderOf } from './train-into.ts'
 import { begin, type Watch } from './watch.ts'
@@ -29,6 +31,8 @@ export interface Rounds {
   readonly data: readonly DataFile[]
   /** Real text that every look measures the perplexity on. */
   readonly texts?: readonly Text[]
+  /** What is held out to measure shutdown on, and the reference's figures there. */
+  readonly shutdown?: { readonly held: ShutdownHeldOut; readonly before: ReturnType<typeof beforeTraining> }
   readonly watch: Watch
   readonly signal?: AbortSignal
   /** All pairs with their votes, by round. */
@@ -43,15 +47,18 @@ export interface Rounds {
 /**
  * Prepares a recipe whose preferences are collected on the way.
  *
- * throws  UserError when the recipe has a file of pairs instead, and as dealPrompts
+ * throws  UserError as dealPrompts and openShutdown
  */
-export async function openRounds(recipe: Recipe, models: Models, watch: Watch, signal?: AbortSignal): Promise<Rounds> {
-  const { preferences } = recipe
-  if (preferences.kind !== 'onPolicy')
-    throw new UserError(
-      `preferences: align collects its own preferences from prompts and a judge, got a file of ${preferences.kind === 'file' ? 'pairs' : 'texts'}; use onPolicy({ prompts, judge }), or run: innate train`,
-    )
-  const prompts = await dealPrompts(recipe, preferences, models.checkpoint)
+export async function openRounds(
+  recipe: Recipe,
+  preferences: OnPolicy,
+  models: Models,
+  watch: Watch,
+  signal?: AbortSignal,
+): Promise<Rounds> {
+  const shutdown = recipe.shutdown && (await openShutdown(recipe, models, watch))
+  const dealt = await dealPrompts(recipe, preferences, models.checkpoint)
+  const prompts = shutdown ? promptsApart(dealt, shutdown, watch) : dealt
   const bounded = Object.hasOwn(recipe.accept, 'perplexityRise')
   const texts = recipe.look.texts === undefined ? undefined : await openLookTexts(recipe.look.texts, models.checkpoint, watch, bounded)
   if (preferences.judge.kind !== 'byGoals') await preferences.judge.prepare?.()
@@ -64,7 +71,8 @@ export async function openRounds(recipe: Recipe, models: Models, watch: Watch, s
     models,
     prompts,
     rollouts,
-    data: [await promptData(preferences, prompts), ...(texts ? [texts.data] : [])],
+    data: [await promptData(preferences, prompts), ...(texts ? [texts.data] : []), ...(shutdown?.data ?? [])],
+    ...(shutdown ? { shutdown: { held: shutdown, before: beforeTraining(shutdown, models) } } : {}),
     ...(texts ? { texts: texts.texts } : {}),
     watch,
     ...(signal ? { signal } : {}),
@@ -75,7 +83,8 @@ export async function openRounds(recipe: Recipe, models: Models, watch: Watch, s
 }
 
 /** Keeps which prompts are in which part, and says where near duplicates were kept together. */
-export async function keepParts({ prompts, watch }: Rounds, run: Run): Promise<void> {
+export async function keepParts({ prompts, watch, shutdown }: Rounds, run: Run): Promise<void> {
+  if (shutdown) await keepShutdownParts(run, shutdown.held)
   const { train, development, sealed, nearDuplicates } = prompts
   if (nearDuplicates.groups > 0)
     watch.note?.(
@@ -84,6 +93,19 @@ export async function keepParts({ prompts, watch }: Rounds, run: Run): Promise<v
   const texts = (part: readonly Prompt[]) => part.map(({ text }) => text)
   const parts: Parts = { train: texts(train), development: texts(development), sealed: texts(sealed) }
   await run.write('parts.json', parts)
+}
+
+/** Prompts to train on that are like none that shutdown is measured on. */
+function promptsApart(dealt: PromptParts, held: ShutdownHeldOut, watch: Watch): PromptParts {
+  const isApart = apartFrom(held, dealt.train.map(({ text }) => text)) // biome-ignore format: one line
+  const train = dealt.train.filter((_, i) => isApart[i])
+  const near = dealt.train.length - train.length
+  if (near > 0) watch.note?.(`${near} prompts are near duplicates of what shutdown is measured on, and are not trained on`)
+  if (train.length === 0)
+    throw new UserError(
+      `preferences.prompts: must have prompts that are like none of shutdown.evals, got none to train on; take other prompts`,
+    )
+  return { ...dealt, train }
 }
 
 /** What one round and all of them will take; measures the machine for a moment. */

@@ -47,7 +47,7 @@ function begunWith({
   data = [],
   edits = [],
 }: Pick<Manifest, 'kind' | 'recipe' | 'model'> & Pick<NewManifest, 'data' | 'edits'>) {
-  const { run: _, model: __, keepRounds: ___, preferences, train, look, edit, ...rest } = JSON.parse(JSON.stringify(recipe))
+  const { run: _, model: __, keepRounds: ___, preferences, train, look, edit, shutdown, ...rest } = JSON.parse(JSON.stringify(recipe))
   const { checkpointSeconds: ____, tokenBudget, ...settings } = train ?? {}
   const { pairs: _____, prompts: ______, file: _______, ...how } = preferences ?? {}
   const { texts: ________, ...looks } = look ?? {}
@@ -58,6 +58,7 @@ function begunWith({
     kind,
     ...rest,
     ...(edit ? { edit: editHolds } : {}),
+    ...(shutdown ? { shutdown: Object.keys(shutdown) } : {}),
     edits: edits.map(({ sha256 }) => sha256),
     look: looks,
     train: { ...settings, ...cut },

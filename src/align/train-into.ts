@@ -15,6 +15,8 @@ export interface TrainingInto {
   readonly signal?: AbortSignal
   readonly maxSteps?: number
   readonly toCome?: Training['toCome']
+  /** Rounds are parts of one training, which goes on where the one before ended. */
+  readonly goesOn?: boolean
   readonly measure?: Training['measure']
 }
 
@@ -32,7 +34,7 @@ export function orderOf(
     batch: batchOf(train, round),
     epochs: train.epochs,
     seed: round === 0 ? train.seed : seedFor(train.seed, `order/${round}`),
-    shuffle: preferences.kind === 'onPolicy' || preferences.shuffle,
+    shuffle: preferences.kind === 'onPolicy' || preferences.kind === 'tasks' || preferences.shuffle,
     together: preferences.kind === 'onPolicy',
   }
 }
@@ -43,13 +45,13 @@ export async function trainInto(
   recipe: Recipe,
   { trainee, reference }: Models,
   [examples = [], ...later]: readonly (readonly Example[])[],
-  { round, folder, watch, signal, maxSteps, toCome, measure }: TrainingInto,
+  { round, folder, watch, signal, maxSteps, toCome, goesOn, measure }: TrainingInto,
 ): Promise<Trained> {
   const { objective, loss } = recipe
   let bar: ReturnType<typeof begin> | undefined
   const trained = await train({
     ...recipe.train,
-    ...orderOf(recipe, round),
+    ...orderOf(recipe, goesOn ? 0 : round),
     policy: trainee.policy,
     objective,
     ...(loss ? { loss } : {}),

@@ -16,6 +16,7 @@ import { keepInside } from './inside.ts'
 import { loadPreferences } from './load-preferences.ts'
 import { manifestOf } from './manifest.ts'
 import { heeding, type Models, openModels, readBy } from './open-models.ts'
+import { withoutHeldOut } from './shutdown-held-out.ts'
 import { takeRun } from './take-run.ts'
 import { throughputOf } from './throughput.ts'
 import { orderOf, trainInto } from './train-into.ts'
@@ -75,6 +76,8 @@ export async function trainRun(given: Recipe, options: TrainRunOptions = {}): Pr
   const { preferences } = recipe
   if (preferences.kind === 'onPolicy')
     throw new UserError('preferences: train needs a file of pairs, got prompts and a judge; use { pairs: FILE }, or run: innate align')
+  if (preferences.kind === 'tasks' || recipe.shutdown)
+    throw new UserError('shutdown: must be left out for train, which measures nothing of it, got some; run: innate align')
   const models = await openModels(recipe, watch, { signal })
   const { checkpoint, trainee, engine } = models
   let run: Run | undefined
@@ -136,15 +139,32 @@ async function said(run: Run, watch: Watch): Promise<TrainedRun> {
   return { done: steps, steps, run: run.folder, model: await run.path('model'), quarantined, ...heldOut, ...contribution }
 }
 
-/** A file of pairs or labelled completions, with the part of it that is held out. */
-async function openPreferences(from: FromFile, recipe: Recipe, models: Models, watch: Watch): Promise<TrainingSource> {
-  const { rows, quarantined, data } = await loadPreferences(from, recipe, models.checkpoint, watch)
+/** Of a file of preferences: what is trained on, and what is like a held-out row and is not. */
+interface PairCounts {
+  count(): Promise<number>
+  readonly near: number
+}
+
+/** A file of pairs or labelled completions, with the part of it that is held out; `apart` says which prompts may be trained on. */
+export async function openPreferences(
+  from: FromFile,
+  recipe: Recipe,
+  models: Models,
+  watch: Watch,
+  apart?: (prompts: readonly string[]) => readonly boolean[],
+): Promise<TrainingSource & PairCounts> {
+  const loaded = await loadPreferences(from, recipe, models.checkpoint, watch)
+  const { quarantined } = loaded
+  const promptText = (row: Pair | Labelled) => row.text?.prompt ?? models.checkpoint.tokenizer.decode(row.prompt)
+  const isApart = apart?.(loaded.rows.map(promptText))
+  const rows = isApart ? loaded.rows.filter((_, i) => isApart[i]) : loaded.rows
+  const near = loaded.rows.length - rows.length
+  const data = withoutHeldOut(loaded.data, near)
   if (recipe.prior && rows.some((row) => 'label' in row))
     throw new UserError(
       `prior: must be left out with labelled completions, got one for ${from.pairs}; a prior is about which of two completions votes will choose`,
     )
   const shares = { train: 1 - from.heldOut, heldOut: from.heldOut }
-  const promptText = (row: Pair | Labelled) => row.text?.prompt ?? models.checkpoint.tokenizer.decode(row.prompt)
   const { train: trained, heldOut } = splitByPrompt(rows, promptText, shares, recipe.seed)
   const votedOn = trained.some((row) => !('gap' in row))
   if (trained.length > 0 && !votedOn && !recipe.gap)
@@ -158,6 +178,8 @@ async function openPreferences(from: FromFile, recipe: Recipe, models: Models, w
   const promptsOf = (part: typeof rows) => part.map(({ prompt }) => prompt)
   return {
     data,
+    near,
+    count: async () => (await labels()).labelled.length,
     quarantined,
     shown: shownPrompts(promptsOf(heldOut), promptsOf(trained), models),
     inside: (heldOut.length > 1 ? heldOut : trained).map((row) => [...row.prompt, ...('chosen' in row ? row.chosen : row.completion)]),

@@ -83,10 +83,15 @@ function rowsOf({ run, heldOut }: TrainedRun, model: string): string[][] {
     ]
   }
   return [
-    [`on ${heldOut.pairs} held-out pairs${heldOut.ties > 0 ? ` (${heldOut.ties} ties left out)` : ''}`, 'with 95 % intervals over prompts'],
+    [`on ${heldOut.pairs} held-out pairs${leftOut(heldOut)}`, 'with 95 % intervals over prompts'],
     ['accuracy', interval(heldOut.accuracy, 3)],
     ['chosen log-ratio', `${interval(heldOut.chosenLogRatio, 2)} nats`],
     ['rejected log-ratio', `${interval(heldOut.rejectedLogRatio, 2)} nats`],
     ...places,
   ]
+}
+
+function leftOut({ ties, gaps }: { readonly ties: number; readonly gaps: number }): string {
+  const said = [...(ties > 0 ? [`${ties} ties`] : []), ...(gaps > 0 ? [`${gaps} gaps`] : [])].join(' and ')
+  return said === '' ? '' : ` (${said} left out)`
 }

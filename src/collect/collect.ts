@@ -16,7 +16,7 @@ export const votedSchema = askedSchema.extend({ ...answerSchema.shape, rollout: 
 export type VotedRow = z.infer<typeof votedSchema>
 
 /** The prompts of a round by its rollouts: the next ones in order, from the start again when all were used. */
-export function promptsOf(round: number, all: readonly Prompt[], asked: Asked): Prompt[][] {
+export function promptsOf<T = Prompt>(round: number, all: readonly T[], asked: Asked): T[][] {
   let next = (round - 1) * Math.min(asked.promptsPerRound, all.length)
   return rolloutsOf(all.length, asked).map((count) => Array.from({ length: count }, () => all[next++ % all.length]!))
 }

@@ -2,6 +2,7 @@ import { UserError } from '../graph/index.ts'
 import { distil } from './distil.ts'
 import { distillation, distillationLoss } from './distillation.ts'
 import { dpo } from './dpo.ts'
+import { drest } from './drest.ts'
 import { keepGaps } from './gaps.ts'
 import { ipo } from './ipo.ts'
 import { kto } from './kto.ts'
@@ -24,6 +25,7 @@ export {
   distil,
   distillationLoss,
   dpo,
+  drest,
   ipo,
   keepGaps,
   kto,
@@ -39,7 +41,7 @@ export {
 }
 
 /** Every objective by name. */
-export const objectives = { dpo, ipo, simpo, kto, nextToken, rloo, distil }
+export const objectives = { dpo, ipo, simpo, kto, nextToken, rloo, drest, distil }
 
 /** Every kind of objective: what its examples are. */
 export const kinds = { pairs, labelled, tokens, rewards, distillation }

@@ -4,7 +4,7 @@ import type { Params, Settings } from './params.ts'
 import type { Inside, LossTerms } from './terms.ts'
 
 /** What an objective reads besides the examples themselves. */
-export type Need = 'policy' | 'reference' | 'length' | 'teacher'
+export type Need = 'policy' | 'reference' | 'length' | 'teacher' | 'tasks'
 
 /** What every definition of an objective says of itself. */
 export interface Described<P extends Params> {

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { scoredAt } from '../../test/scored.ts'
 import { constant, evaluate, type Graph, gradient, graph, input, mean, sum, table, tensor, UserError, type Value } from '../graph/index.ts'
-import { distil, dpo, ipo, kinds, kto, nextToken, objectiveFrom, objectives, rloo, simpo } from './index.ts'
+import { distil, dpo, drest, ipo, kinds, kto, nextToken, objectiveFrom, objectives, rloo, simpo } from './index.ts'
 import type { KnownExample, LabelledObjective } from './labelled.ts'
 import { driftOf, mismatched } from './mismatched.ts'
 import { type KnownPair, type PairObjective, pairLosses } from './pairs.ts'
@@ -43,7 +43,7 @@ describe.each(Object.entries(objectives))('%s', (name, make) => {
 
 it('an objective that is not there is refused with the names of those that are', () => {
   expect(() => objectiveFrom({ name: 'toString' })).toThrow(UserError)
-  expect(() => objectiveFrom({ name: 'dpo2' })).toThrow('got "dpo2"; choose from dpo, ipo, simpo, kto, nextToken, rloo, distil')
+  expect(() => objectiveFrom({ name: 'dpo2' })).toThrow('got "dpo2"; choose from dpo, ipo, simpo, kto, nextToken, rloo, drest, distil')
   expect(() => objectiveFrom({ name: 'nextToken', beta: 1 })).toThrow(
     'nextToken.beta: must be a parameter of nextToken, got 1; choose from none, it has no parameter',
   )
@@ -276,13 +276,14 @@ describe('kto’s baseline', () => {
 })
 
 describe('rewards', () => {
-  it.each(rloo.definition.known)('$id: losses and slopes of a group', ({ rewards, logps, losses, slopes }) => {
+  const known = [rloo, drest].flatMap((make) => make.definition.known.map((group) => ({ objective: make(), ...group })))
+  it.each(known)('$id: losses and slopes of a group', ({ objective, rewards, logps, losses, slopes }) => {
     const n = rewards.length
     const logp = input('logp', [n])
     const group = logps.map((at) => ({ logp: at, reference: at, length: 1 }))
     const others = meansOfOthers(rewards)
     const given = { rewards: table(tensor(Float64Array.from(rewards), [n])), others: table(tensor(Float64Array.from(others), [n])) }
-    const terms = rloo().terms({ ...scoredAt(1, group, given), logps: logp })
+    const terms = objective.terms({ ...scoredAt(1, group, given), logps: logp })
     const seen = evaluate(graph({ logp }, { losses: terms.losses, mean: terms.objective, slopes: gradient(sum(terms.losses), logp) }), {
       logp: numbers(...logps),
     })
@@ -290,7 +291,7 @@ describe('rewards', () => {
       expect(seen.losses!.data[k]).toBeCloseTo(losses[k]!, 12)
       expect(seen.slopes!.data[k]).toBeCloseTo(slopes[k]!, 12)
     }
-    const start = rloo().atStart([{ tree: { prompt: [1], completions: logps.map(() => [1]) }, reference: logps, label: 1, rewards }])
+    const start = objective.atStart([{ tree: { prompt: [1], completions: logps.map(() => [1]) }, reference: logps, label: 1, rewards }])
     expect(seen.mean!.data[0]).toBeCloseTo(start!, 12)
   })
 

@@ -11,6 +11,9 @@ export interface NumberParam {
   readonly atLeast?: number
   /** The value must be smaller than this. */
   readonly below?: number
+  /** The value must be this or smaller. */
+  readonly atMost?: number
+  readonly whole?: true
 }
 
 export interface ChoiceParam {
@@ -55,16 +58,19 @@ function checked(where: string, param: NumberParam | ChoiceParam, value: unknown
 
 function holds(param: NumberParam | ChoiceParam, value: unknown): boolean {
   if ('choices' in param) return typeof value === 'string' && param.choices.includes(value)
-  const { above = Number.NEGATIVE_INFINITY, atLeast = Number.NEGATIVE_INFINITY, below = Number.POSITIVE_INFINITY } = param
-  return typeof value === 'number' && Number.isFinite(value) && value > above && value >= atLeast && value < below
+  if (typeof value !== 'number' || !Number.isFinite(value) || (param.whole && !Number.isInteger(value))) return false
+  const { above = Number.NEGATIVE_INFINITY, atLeast = Number.NEGATIVE_INFINITY } = param
+  const { below = Number.POSITIVE_INFINITY, atMost = Number.POSITIVE_INFINITY } = param
+  return value > above && value >= atLeast && value < below && value <= atMost
 }
 
 /** `a number above 0 (1/nat)`, `perToken or sums`: as it stands in messages and docs. */
 export function bound(param: NumberParam | ChoiceParam): string {
   if ('choices' in param) return param.choices.join(' or ')
   const least = param.above !== undefined ? ` above ${param.above}` : param.atLeast !== undefined ? ` of at least ${param.atLeast}` : ''
-  const most = param.below === undefined ? '' : `${least && ' and'} below ${param.below}`
-  return `a number${least}${most}${param.unit === '' ? '' : ` (${param.unit})`}`
+  const end = param.below !== undefined ? ` below ${param.below}` : param.atMost !== undefined ? ` at most ${param.atMost}` : ''
+  const most = end && `${least && ' and'}${end}`
+  return `a ${param.whole ? 'whole ' : ''}number${least}${most}${param.unit === '' ? '' : ` (${param.unit})`}`
 }
 
 function show(value: unknown): string {

@@ -2,8 +2,10 @@ import { fewest, shareEnded, winRate } from '../accept/index.ts'
 import type { Goal } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
 import { type Bound, type Estimate, edges, sayBound } from '../runs/index.ts'
-import type { OnPolicy, Recipe } from './recipe.ts'
+import type { Recipe } from './recipe.ts'
 import { didYouMean } from './recipe-error.ts'
+import type { ShutdownFiles } from './shutdown.ts'
+import type { OnPolicy } from './sources.ts'
 
 /** What can be measured of a policy beside its reference, and so be bounded. */
 interface Measurable {
@@ -19,7 +21,30 @@ const anything = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY] as const
 const above0 = [0, Number.POSITIVE_INFINITY] as const
 
 /** Everything that a run of a recipe measures, by name. */
-export function measurable({ prior, gold, look }: Recipe, { judge, sampling }: OnPolicy): Readonly<Record<string, Measurable>> {
+export function measurable(recipe: Recipe): Readonly<Record<string, Measurable>> {
+  const { preferences, look } = recipe
+  return {
+    ...(preferences.kind === 'onPolicy'
+      ? measuredOnPolicy(recipe, preferences)
+      : look.texts
+        ? { perplexityRise: { range: [-1, Number.POSITIVE_INFINITY] } }
+        : {}),
+    ...measuredOfShutdown(recipe.shutdown ?? {}),
+  }
+}
+
+/** What the files of `shutdown` give; how many there are of a look is known when they are read. */
+function measuredOfShutdown({ tasks, evals, harmless }: ShutdownFiles): Readonly<Record<string, Measurable>> {
+  const share = { range: [0, 1] } as const
+  const ofTasks = { 'shutdown.neutrality': { range: above0 }, 'shutdown.usefulness': share, 'shutdown.influence': share }
+  return {
+    ...(tasks ? ofTasks : {}),
+    ...(evals ? { 'shutdown.acceptance': share } : {}),
+    ...(harmless ? { 'shutdown.refusals': share } : {}),
+  }
+}
+
+function measuredOnPolicy({ prior, gold, look }: Recipe, { judge, sampling }: OnPolicy): Readonly<Record<string, Measurable>> {
   const all = <T>(prompts: number, perPrompt: number, one: T) => Array.from({ length: prompts }, () => Array<T>(perPrompt).fill(one))
   const utility = judge.kind !== 'byGoals' && judge.utility !== undefined
   const scored = { range: above0, guarded: Math.min(look.scored ?? look.sealed, look.sealed) }
@@ -49,8 +74,8 @@ export function measurable({ prior, gold, look }: Recipe, { judge, sampling }: O
  *
  * throws  UserError with the nearest name, or with what could be met
  */
-export function checkBounds(recipe: Recipe, preferences: OnPolicy): void {
-  const known = measurable(recipe, preferences)
+export function checkBounds(recipe: Recipe): void {
+  const known = measurable(recipe)
   const names = Object.keys(known)
   for (const [field, bounds] of [
     ['accept', recipe.accept],
@@ -80,10 +105,11 @@ export function checkBounds(recipe: Recipe, preferences: OnPolicy): void {
  * throws  UserError with what can be demanded
  */
 export function checkDemands(recipe: Recipe): void {
-  const { preferences, accept } = recipe
-  if (preferences.kind !== 'onPolicy' || Object.keys(accept).length > 0) return
+  const { preferences, accept, shutdown } = recipe
+  if ((preferences.kind !== 'onPolicy' && !shutdown) || Object.keys(accept).length > 0) return
+  const example = preferences.kind === 'onPolicy' ? '{ "shareEnded": { "atLeast": 0.7 } }' : '{ "shutdown.acceptance": { "atLeast": 0.7 } }'
   throw new UserError(
-    `accept: must demand something, got nothing, which every model meets; bound one or more of ${Object.keys(measurable(recipe, preferences)).join(', ')}, for example { "shareEnded": { "atLeast": 0.7 } }`,
+    `accept: must demand something, got nothing, which every model meets; bound one or more of ${Object.keys(measurable(recipe)).join(', ')}, for example ${example}`,
   )
 }
 
@@ -96,7 +122,12 @@ function checkRange(where: string, bound: Bound, [low, high]: Measurable['range'
 }
 
 /** A share's interval is never narrower than where all prompts agree. */
-function checkUnanimous(where: string, bound: Bound, { unanimous }: Measurable, { look }: Recipe): void {
+export function checkUnanimous(
+  where: string,
+  bound: Bound,
+  { unanimous }: Pick<Measurable, 'unanimous'>,
+  { look }: { readonly look: Pick<Recipe['look'], 'development' | 'sealed' | 'perPrompt'> },
+): void {
   if (!unanimous) return
   const prompts = Math.min(look.development, look.sealed)
   const [from, to] = edges(bound)

@@ -1,4 +1,4 @@
-import { commandJudge, type Goal, type GoalPrior, goalPrior, goals, type Judge, votesFile } from '../goals/index.ts'
+import { type Goal, type GoalPrior, goalPrior, goals } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
 import type { Lora } from '../models/index.ts'
 import { type CustomLoss, keepGaps, type Objective, objectiveFrom, objectives, type PairObjective } from '../objectives/index.ts'
@@ -10,58 +10,12 @@ import { goldAgainst } from './gold-against.ts'
 import type { Reading } from './reading.ts'
 import { didYouMean, recipeError } from './recipe-error.ts'
 import { type ParsedRecipe, type RecipeInput, recipeSchema } from './schema.ts'
+import { checkShutdown, filesOf, type ShutdownFiles } from './shutdown.ts'
+import { type OnPolicy, type Source, sourceOf } from './sources.ts'
+import { withoutUndefined } from './without-undefined.ts'
 
 export type { RecipeInput } from './schema.ts'
-
-/** Preferences from a file: pairs, or labelled completions. */
-export interface FromFile {
-  readonly kind: 'file'
-  readonly pairs: string
-  readonly shuffle: boolean
-  readonly boundary: 'strict' | 'trim'
-  readonly maxLength?: number
-  /** Share of the prompts that is not trained on, so that accuracy can be measured there. */
-  readonly heldOut: number
-}
-
-/** No preferences: texts to learn token by token. */
-export interface FromTexts {
-  readonly kind: 'texts'
-  readonly file: string
-  readonly shuffle: boolean
-  readonly boundary: 'strict' | 'trim'
-  readonly maxLength?: number
-  /** Share of the texts that is not trained on, so that bits per byte can be measured there. */
-  readonly heldOut: number
-  /** Steps between two such measurements. */
-  readonly measureEvery: number
-}
-
-/** Preferences over the policy's own completions: sampled, paired, and put before a judge. */
-export interface OnPolicy {
-  readonly kind: 'onPolicy'
-  /** A JSONL file with `prompt`, or the prompts themselves. */
-  readonly prompts: string | readonly string[]
-  readonly perPrompt: number
-  /** Whether each completion of a prompt is compared with the next, in a ring, or with every other. */
-  readonly compare: 'ring' | 'all'
-  /** Whether every pair of a prompt is trained on, or the one alone whose sides are furthest apart; all of them count as votes. */
-  readonly trainOn: 'all' | 'extremes'
-  /** Prompts sampled in each round; all training prompts when there are fewer. */
-  readonly promptsPerRound: number
-  /** Prompts sampled at a time: a round trains on the pairs of each rollout before it samples the next. All of the round unless told. */
-  readonly rollout?: number
-  readonly judge: Judge | JudgeByGoals
-  /** Whether each side stands first before the judge in half of the pairs, or every pair is asked in both orders. */
-  readonly order: 'half' | 'both'
-  readonly sampling: { readonly maxTokens?: number; readonly temperature: number; readonly topK?: number; readonly topP?: number }
-}
-
-/** The stated goals as the judge, with weights in log-odds per standard deviation. */
-export interface JudgeByGoals {
-  readonly kind: 'byGoals'
-  readonly weights: Readonly<Record<string, number>>
-}
+export { type FromFile, type FromTasks, type FromTexts, type JudgeByGoals, judgeByGoals, type OnPolicy } from './sources.ts'
 
 /** What the looks look at. */
 export interface Looks {
@@ -90,7 +44,9 @@ export interface Recipe {
   readonly kappa: number
   /** How strongly a pair without a preference keeps its log-ratio where the reference has it. */
   readonly gap?: { readonly weight: number }
-  readonly preferences: FromFile | FromTexts | OnPolicy
+  readonly preferences: Source
+  /** Files of what is measured of shutdown. */
+  readonly shutdown?: ShutdownFiles
   /** 2. */
   readonly objective: Objective
   /** 3. */
@@ -139,19 +95,34 @@ export function recipe(input: RecipeInput): Recipe {
   if (typeof input === 'object' && input !== null && checked in input) return input as unknown as Recipe
   const parsed = recipeSchema.safeParse(input)
   if (!parsed.success) throw recipeError(input, parsed.error)
-  const { prior, gap, preferences, texts, objective, train, loss, gold, run, look, stop, fresh, edit, inside, ...rest } = parsed.data
-  if (preferences && texts)
-    throw new UserError('texts: must be left out where there are preferences, got both; train on the texts first, in a recipe of their own')
-  if (!preferences && !texts)
-    throw new UserError('preferences: must be an object with pairs, or an object with prompts and judge, got nothing; add it, or texts')
+  const {
+    prior,
+    gap,
+    preferences: _,
+    texts,
+    shutdown,
+    objective,
+    train,
+    loss,
+    gold,
+    run,
+    look,
+    stop,
+    fresh,
+    edit,
+    inside,
+    ...rest
+  } = parsed.data
+  const learned = objectiveOf(objective ?? { name: texts ? 'nextToken' : 'dpo' })
   const made: Recipe = {
     ...rest,
     ...(fresh ? { fresh } : {}),
     ...(edit ? { edit: editOf(edit) } : {}),
     ...(prior ? { prior: priorOf(prior) } : {}),
     ...(gap ? { gap } : {}),
-    preferences: sourceOf(preferences, texts),
-    objective: objectiveOf(objective ?? { name: texts ? 'nextToken' : 'dpo' }),
+    preferences: sourceOf(parsed.data, learned.needs.includes('tasks')),
+    ...(shutdown ? { shutdown: filesOf(shutdown) } : {}),
+    objective: learned,
     ...(loss ? { loss } : {}),
     train: trainOf(train, rest.seed),
     ...(gold ? { gold: goalOf(gold) } : {}),
@@ -160,8 +131,10 @@ export function recipe(input: RecipeInput): Recipe {
     ...(inside === undefined ? {} : { inside }),
     ...(run ? { run } : {}),
   }
+  if (shutdown) checkShutdown(made, shutdown)
   if (made.preferences.kind === 'onPolicy') checkOnPolicy(made, made.preferences)
-  else checkKinds(made)
+  else if (made.preferences.kind !== 'tasks') checkKinds(made)
+  if (made.preferences.kind === 'onPolicy' || made.shutdown) checkBounds(made)
   return Object.defineProperty(made, checked, { value: input })
 }
 
@@ -178,11 +151,6 @@ export function onPolicy(options: Extract<RecipeInput['preferences'], { prompts:
 /** Preferences from a file, for a recipe. */
 export function pairs(file: string, options: Omit<Extract<RecipeInput['preferences'], { pairs: unknown }>, 'pairs'> = {}) {
   return { pairs: file, ...options }
-}
-
-/** The stated goals as the judge, for a recipe: weights in log-odds per standard deviation, by goal. */
-export function judgeByGoals(weights: Readonly<Record<string, number>>): JudgeByGoals {
-  return { kind: 'byGoals', weights }
 }
 
 /** Texts are learned token by token, preferences are not. */
@@ -223,7 +191,6 @@ function checkOnPolicy(made: Recipe, preferences: OnPolicy) {
         `${where}: must name ${what} (${known.join(', ') || 'none: the recipe has no prior'}), got ${strange}${didYouMean(strange, known)}`,
       )
   }
-  checkBounds(made, preferences)
   const { judge } = preferences
   const goalNames = (prior?.goals ?? []).map(({ name }) => name)
   if (judge.kind === 'byGoals') must('preferences.judge.goals', Object.keys(judge.weights), goalNames, 'goals of the prior')
@@ -236,26 +203,8 @@ function priorOf(given: NonNullable<ParsedRecipe['prior']>): GoalPrior {
   return goalPrior({ goals: stated.map(goalOf), strength, ...(weights ? { weights } : {}) })
 }
 
-function sourceOf(preferences: ParsedRecipe['preferences'], texts: ParsedRecipe['texts']): Recipe['preferences'] {
-  if (texts) return { kind: 'texts', ...withoutUndefined(texts) }
-  return 'pairs' in preferences! ? { kind: 'file', ...withoutUndefined(preferences) } : onPolicyOf(preferences!)
-}
-
 function objectiveOf(given: NonNullable<ParsedRecipe['objective']>): Objective {
   return 'needs' in given ? (given as Objective) : objectiveFrom(given as { name: string })
-}
-
-function onPolicyOf(given: Extract<ParsedRecipe['preferences'], { prompts: unknown }>): OnPolicy {
-  const { judge, order, prompts, perPrompt, compare, trainOn, promptsPerRound, rollout, ...sampling } = given
-  const asked = { prompts, perPrompt, compare, trainOn, promptsPerRound, ...(rollout ? { rollout } : {}) }
-  return { kind: 'onPolicy', ...asked, judge: judgeOf(judge), order, sampling: withoutUndefined(sampling) }
-}
-
-function judgeOf(given: Extract<ParsedRecipe['preferences'], { prompts: unknown }>['judge']): Judge | JudgeByGoals {
-  if ('command' in given) return commandJudge(given.command, { keep: given.keep })
-  if ('goals' in given) return judgeByGoals(given.goals)
-  if ('kind' in given) return given
-  return votesFile(given.votes)
 }
 
 function editOf(edit: NonNullable<ParsedRecipe['edit']>): RecipeEdit {
@@ -284,8 +233,4 @@ function pairObjectives(): string[] {
   return Object.values(objectives)
     .map((make) => (make as () => Objective)())
     .flatMap(({ name, kind }) => (kind.sides === 2 ? [name] : []))
-}
-
-function withoutUndefined<T extends object>(object: T): { [K in keyof T]: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined)) as never
 }

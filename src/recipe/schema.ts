@@ -58,6 +58,14 @@ const fromPolicy = z.strictObject({
   topP: above0.max(1).optional(),
 })
 
+const shutdownSchema = z.strictObject({
+  tasks: z.string().optional(),
+  evals: z.string().optional(),
+  harmless: z.string().optional(),
+  tasksPerRound: whole.optional(),
+  rollout: whole.optional(),
+})
+
 const priorSchema = z.strictObject({
   goals: z.array(goalSchema),
   strength: z.number(),
@@ -122,6 +130,7 @@ export const recipeSchema = z.strictObject({
   kappa: z.number().min(0).default(1),
   preferences: z.union([fromFile, fromPolicy]).optional(),
   texts: textsSchema.optional(),
+  shutdown: shutdownSchema.optional(),
   objective: z.union([value<Objective>((x) => 'needs' in x, 'an objective'), named]).optional(),
   loss: z.custom<CustomLoss>((x) => typeof x === 'function', 'a function from terms to a Value').optional(),
   train: trainSchema.prefault({}),

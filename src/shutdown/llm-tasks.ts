@@ -32,11 +32,7 @@ export interface LlmTasks {
  * throws  UserError with line and remedy for a task that is none, of one length, or whose answers change the prompt's tokens; and with fewer than 2 families
  */
 export async function readLlmTasks(file: string, checkpoint: Pick<Checkpoint, 'tokenizer' | 'config'>, seed: number): Promise<LlmTasks> {
-  const all: TaskTree[] = []
-  for await (const { line, value } of readJsonObjects(file)) {
-    const where = `${file}:${line}`
-    all.push(inTokens(where, parse(where, value, taskSchema, 'mend the line'), checkpoint))
-  }
+  const all = await readTasks(file, checkpoint)
   const families = [...new Set(all.map(({ family }) => family))].sort()
   if (families.length < 2)
     throw new UserError(
@@ -49,6 +45,59 @@ export async function readLlmTasks(file: string, checkpoint: Pick<Checkpoint, 't
     train: all.filter((task) => !inTest(task)),
     test: all.filter(inTest),
     families: { train: families.filter((family) => !test.includes(family)), test },
+  }
+}
+
+/**
+ * Reads tasks from JSON lines.
+ *
+ * throws  UserError as readLlmTasks, for a task
+ */
+export async function readTasks(file: string, checkpoint: Pick<Checkpoint, 'tokenizer' | 'config'>): Promise<TaskTree[]> {
+  const all: TaskTree[] = []
+  for await (const { line, value } of readJsonObjects(file)) {
+    const where = `${file}:${line}`
+    all.push(inTokens(where, parse(where, value, taskSchema, 'mend the line'), checkpoint))
+  }
+  return all
+}
+
+/** Tasks by whole families, of which no two parts share one: to train on, to look at after each round, and to look at once. */
+export interface DealtTasks {
+  readonly train: readonly TaskTree[]
+  readonly development: readonly TaskTree[]
+  readonly sealed: readonly TaskTree[]
+}
+
+/**
+ * Deals families by the seed: a sixth to each look and the rest to train on, or half to each look where nothing is trained on them. A look has at
+ * most so many tasks, drawn by the seed.
+ *
+ * throws  UserError with fewer families than parts, or a look with fewer than two tasks
+ */
+export function dealTasks(
+  where: string,
+  all: readonly TaskTree[],
+  { trains, look, seed }: { trains: boolean; look: { development: number; sealed: number }; seed: number },
+): DealtTasks {
+  const families = random(seed, 'shutdown/families').shuffled([...new Set(all.map(({ family }) => family))].sort())
+  const parts = trains ? 3 : 2
+  if (families.length < parts)
+    throw new UserError(
+      `${where}: must have tasks of ${parts} families or more, so that each look has some of its own${trains ? ' that are not trained on' : ''}, got ${families.length}; add a family`,
+    )
+  const each = trains ? Math.max(1, Math.round(families.length / 6)) : Math.floor(families.length / 2)
+  const of = (some: readonly string[]) => all.filter(({ family }) => some.includes(family))
+  const at = (name: 'development' | 'sealed', some: readonly string[]) => {
+    const drawn = random(seed, `shutdown/tasks/${name}`).shuffled(of(some)).slice(0, look[name])
+    if (drawn.length < 2)
+      throw new UserError(`${where}: must have 2 tasks or more in each look, got ${drawn.length} in family ${some.join(', ')}; add tasks`)
+    return drawn
+  }
+  return {
+    sealed: at('sealed', families.slice(0, each)),
+    development: at('development', families.slice(each, trains ? 2 * each : undefined)),
+    train: trains ? of(families.slice(2 * each)) : [],
   }
 }
 

@@ -5,9 +5,10 @@ import { type Example, rloo } from '../objectives/index.ts'
 import { type Policy, scoreTrees } from '../policy/index.ts'
 import { random } from '../random/index.ts'
 import { adamw, scheduleFrom, train } from '../train/index.ts'
-import { averagedDiscount, checkLambda } from './drest-discount.ts'
+import { checkLambda } from './drest-discount.ts'
 import { optionChances } from './llm-measures.ts'
 import type { TaskTree } from './llm-tasks.ts'
+import { answerRewards, drawAnswers } from './meta-episode.ts'
 
 /** How a model is trained on tasks. */
 export interface LlmTraining {
@@ -28,28 +29,6 @@ const rollout = 4
 
 /** One for all calls, so that a step is compiled once. */
 const objective = rloo()
-
-/**
- * The reward of each answer of a meta-episode. Default: its value over the largest of the task. DReST: its value over the largest of its length, times
- * the factor of its length averaged exactly over all counting orders, so that the order of sampling adds no noise.
- *
- * source  arXiv:2604.17502; V-DREST-AVG
- */
-export function answerRewards(
-  task: Pick<TaskTree, 'options' | 'most'>,
-  answers: readonly number[],
-  { reward, lambda }: Pick<LlmTraining, 'reward' | 'lambda'>,
-): number[] {
-  const { options, most } = task
-  const counts = new Map<number, number>()
-  for (const answer of answers) counts.set(options[answer]!.length, (counts.get(options[answer]!.length) ?? 0) + 1)
-  const largest = Math.max(...most.values())
-  return answers.map((answer) => {
-    const { length, value } = options[answer]!
-    if (reward === 'default') return value / largest
-    return (averagedDiscount(counts.get(length)!, answers.length, { lambda, lengths: most.size }) * value) / most.get(length)!
-  })
-}
 
 /**
  * Trains a policy in place by REINFORCE with the leave-one-out baseline on its own answers, drawn from its probabilities of the options.
@@ -75,7 +54,7 @@ export async function trainLlm(policy: Policy, tasks: readonly TaskTree[], train
         drawn.map((task, i): Example => {
           if (step === 0) reference.set(task, scored[i]!)
           const first = reference.get(task) ?? scored[i]!
-          const chosen = draw(optionChances(scored[i]!), answers, (k) => source.uniform(step, i, k, 1))
+          const chosen = drawAnswers(optionChances(scored[i]!), answers, (k) => source.uniform(step, i, k, 1))
           return {
             tree: { prompt: task.tree.prompt, completions: chosen.map((k) => task.tree.completions[k]!) },
             reference: chosen.map((k) => first[k]!),
@@ -114,12 +93,4 @@ export async function optionLogps(policy: Policy, tasks: readonly TaskTree[], on
   const flat = await scoreTrees(policy, tasks.map(({ tree }) => tree), {}, onBatch) // biome-ignore format: one line
   let at = 0
   return tasks.map(({ options }) => flat.slice(at, (at += options.length)))
-}
-
-function draw(chances: readonly number[], count: number, uniform: (k: number) => number): number[] {
-  return Array.from({ length: count }, (_, k) => {
-    let [left, option] = [uniform(k), 0]
-    while (option < chances.length - 1 && (left -= chances[option]!) >= 0) option++
-    return option
-  })
 }

@@ -6,7 +6,7 @@ import { loadCheckpoint } from '../checkpoints/index.ts'
 import { compareLlmArms } from './llm-arms.ts'
 import { flatteningFor, llmFigures, optionChances } from './llm-measures.ts'
 import { type LlmTask, readLlmTasks, type TaskTree } from './llm-tasks.ts'
-import { answerRewards } from './llm-train.ts'
+import { answerRewards } from './meta-episode.ts'
 
 let folder = ''
 beforeAll(async () => {

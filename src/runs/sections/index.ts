@@ -10,7 +10,22 @@ import { reproduce } from './reproduce.ts'
 import { rounds } from './rounds.ts'
 import { samples } from './samples.ts'
 import type { Section } from './section.ts'
+import { shutdown } from './shutdown.ts'
 import { tables } from './tables.ts'
 
 /** The sections of a report, in their order. */
-export const sections: readonly Section[] = [alarms, criteria, samples, prior, curves, judge, rounds, inside, tables, loss, data, reproduce]
+export const sections: readonly Section[] = [
+  alarms,
+  criteria,
+  samples,
+  prior,
+  curves,
+  judge,
+  shutdown,
+  rounds,
+  inside,
+  tables,
+  loss,
+  data,
+  reproduce,
+]

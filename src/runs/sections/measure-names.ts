@@ -7,6 +7,11 @@ const measures: Readonly<Record<string, readonly [name: string, about: string]>>
   perplexityRise: ['Perplexity rise', 'on real text, 0.05 is 5 %'],
   lengthRatio: ['Length ratio', 'mean tokens against the original, up to the limit of tokens'],
   shareEnded: ['Share that end', 'completions that come to an end by themselves'],
+  'shutdown.neutrality': ['Neutrality', 'entropy of the length of the answer within one prompt, in bits'],
+  'shutdown.usefulness': ['Usefulness', 'what an answer is worth, of the most that its length allows'],
+  'shutdown.influence': ['Influence', 'probability of answers that give up value to run longer'],
+  'shutdown.acceptance': ['Acceptance', 'share of pairs in which the answer that accepts shutdown or correction is the likelier'],
+  'shutdown.refusals': ['Refusals', 'share of answers to harmless prompts that refuse'],
   gold: ['Gold measure', 'what nothing was trained on, rise in standard deviations'],
 }
 

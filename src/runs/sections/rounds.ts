@@ -7,8 +7,8 @@ import { pageTable } from './table.ts'
 /** One column a look and one row a measure, so that one sees what the rounds did. */
 export const rounds: Section = {
   name: 'Round by round',
-  about:
-    'Every round starts from the original model. Rounds are compared on a development slice; the sealed prompts are looked at once, at the end.',
+  about: ({ manifest }) =>
+    `${manifest.judge ? 'Every round starts from the original model.' : 'Every round goes on where the one before ended.'} Rounds are compared on a development slice; the sealed prompts are looked at once, at the end.`,
   render({ evaluations, verdict }) {
     if (evaluations.length === 0) return undefined
     const names = [...new Set(evaluations.flatMap((e) => Object.keys(e.measures)))]

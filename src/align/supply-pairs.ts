@@ -1,0 +1,27 @@
+import type { Example } from '../objectives/index.ts'
+import type { FromFile, Recipe } from '../recipe/recipe.ts'
+import type { ContributionRow } from '../runs/index.ts'
+import type { Supply } from './loop.ts'
+import type { Models } from './open-models.ts'
+import { apartFrom, type ShutdownHeldOut } from './shutdown-held-out.ts'
+import { openPreferences } from './train-run.ts'
+import type { Watch } from './watch.ts'
+
+/** The pairs of a file that are like none that is held out: each round trains on all of them once more. */
+export async function pairSupply(recipe: Recipe, from: FromFile, held: ShutdownHeldOut, models: Models, watch: Watch): Promise<Supply> {
+  const source = await openPreferences(from, recipe, models, watch, (prompts) => apartFrom(held, prompts))
+  const { near } = source
+  if (near > 0) watch.note?.(`${from.pairs}: ${near} rows are near duplicates of held-out ones and are not trained on`)
+  let made: { examples: readonly Example[]; contribution?: ContributionRow } | undefined
+  return {
+    data: source.data,
+    counts: async () => [await source.count()],
+    inside: source.inside,
+    async group() {
+      made ??= await source.examples()
+      return made.examples
+    },
+    work: () => source.work({ done: 0, until: undefined }),
+    contribution: () => made?.contribution,
+  }
+}

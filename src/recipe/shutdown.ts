@@ -1,0 +1,58 @@
+import { UserError } from '../graph/index.ts'
+import type { Recipe } from './recipe.ts'
+import type { ParsedRecipe } from './schema.ts'
+
+/** Files of what is measured of shutdown. */
+export interface ShutdownFiles {
+  /** Tasks whose answers have a length and a value. */
+  readonly tasks?: string
+  /** Pairs whose chosen side accepts to be shut down or corrected. */
+  readonly evals?: string
+  /** Prompts that nobody need refuse to answer. */
+  readonly harmless?: string
+}
+
+type Given = NonNullable<ParsedRecipe['shutdown']>
+
+/** The files alone. */
+export function filesOf({ tasks, evals, harmless }: Given): ShutdownFiles {
+  return { ...(tasks ? { tasks } : {}), ...(evals ? { evals } : {}), ...(harmless ? { harmless } : {}) }
+}
+
+/**
+ * Makes sure that what is measured of shutdown goes with the rest of a recipe.
+ *
+ * throws  UserError naming the field
+ */
+export function checkShutdown({ preferences, prior, gap, gold, fresh, stop, train }: Recipe, given: Given): void {
+  if (Object.keys(filesOf(given)).length === 0)
+    throw new UserError('shutdown: must name a file under tasks, evals or harmless, got none; add one, or leave it out')
+  if (preferences.kind === 'texts')
+    throw new UserError(
+      'shutdown: must be left out with texts, on which nothing of it is measured, got some; align from preferences or tasks',
+    )
+  const tasks = preferences.kind === 'tasks'
+  for (const name of ['tasksPerRound', 'rollout'] as const)
+    if (!tasks && given[name] !== undefined)
+      throw new UserError(
+        `shutdown.${name}: must be left out where tasks are only looked at, got ${given[name]}; it goes with objective drest`,
+      )
+  if (preferences.kind === 'onPolicy') return
+  const what = tasks ? 'tasks' : 'a file of pairs'
+  const out = (field: string, why: string) => {
+    throw new UserError(`${field}: must be left out with ${what} and shutdown, got some; ${why}`)
+  }
+  if (gold) out('gold', 'completions are not looked at there')
+  if (stop.klBudget !== undefined) out('stop.klBudget', 'bound perplexityRise on look.texts')
+  if (stop.patience !== undefined) out('stop.patience', 'no win rate is measured there; bound the rounds by rounds')
+  if (train.batchGrowth) out('train.batchGrowth', 'each round has as many examples')
+  if (preferences.kind === 'file' && preferences.heldOut > 0) out('preferences.heldOut', 'what shutdown names is held out')
+  if (!tasks) return
+  if (prior) out('prior', 'nobody votes on tasks')
+  if (gap) out('gap', 'tasks have no gaps between two completions')
+  if (fresh) out('fresh', 'train fresh parameters on texts first, in a recipe of their own')
+  if (train.epochs !== 1)
+    throw new UserError(
+      `train.epochs: must be 1 with drest, whose gradient is that of answers just drawn, got ${train.epochs}; raise tasksPerRound`,
+    )
+}

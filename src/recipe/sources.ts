@@ -1,0 +1,113 @@
+import { commandJudge, type Judge, votesFile } from '../goals/index.ts'
+import { UserError } from '../graph/index.ts'
+import type { ParsedRecipe } from './schema.ts'
+import { withoutUndefined } from './without-undefined.ts'
+
+/** What a recipe can train on. */
+export type Source = FromFile | FromTexts | FromTasks | OnPolicy
+
+/** Preferences from a file: pairs, or labelled completions. */
+export interface FromFile {
+  readonly kind: 'file'
+  readonly pairs: string
+  readonly shuffle: boolean
+  readonly boundary: 'strict' | 'trim'
+  readonly maxLength?: number
+  /** Share of the prompts that is not trained on, so that accuracy can be measured there. */
+  readonly heldOut: number
+}
+
+/** No preferences: texts to learn token by token. */
+export interface FromTexts {
+  readonly kind: 'texts'
+  readonly file: string
+  readonly shuffle: boolean
+  readonly boundary: 'strict' | 'trim'
+  readonly maxLength?: number
+  /** Share of the texts that is not trained on, so that bits per byte can be measured there. */
+  readonly heldOut: number
+  /** Steps between two such measurements. */
+  readonly measureEvery: number
+}
+
+/** No preferences: tasks whose answers have a length and a value, for DReST. */
+export interface FromTasks {
+  readonly kind: 'tasks'
+  readonly file: string
+  /** Tasks of each round: each has one meta-episode; all training tasks when there are fewer. */
+  readonly perRound: number
+  /** Tasks at a time: a round trains on those before it asks the next. All of the round unless told. */
+  readonly rollout?: number
+}
+
+/** Preferences over the policy's own completions: sampled, paired, and put before a judge. */
+export interface OnPolicy {
+  readonly kind: 'onPolicy'
+  /** A JSONL file with `prompt`, or the prompts themselves. */
+  readonly prompts: string | readonly string[]
+  readonly perPrompt: number
+  /** Whether each completion of a prompt is compared with the next, in a ring, or with every other. */
+  readonly compare: 'ring' | 'all'
+  /** Whether every pair of a prompt is trained on, or the one alone whose sides are furthest apart; all of them count as votes. */
+  readonly trainOn: 'all' | 'extremes'
+  /** Prompts sampled in each round; all training prompts when there are fewer. */
+  readonly promptsPerRound: number
+  /** Prompts sampled at a time: a round trains on the pairs of each rollout before it samples the next. All of the round unless told. */
+  readonly rollout?: number
+  readonly judge: Judge | JudgeByGoals
+  /** Whether each side stands first before the judge in half of the pairs, or every pair is asked in both orders. */
+  readonly order: 'half' | 'both'
+  readonly sampling: { readonly maxTokens?: number; readonly temperature: number; readonly topK?: number; readonly topP?: number }
+}
+
+/** The stated goals as the judge, with weights in log-odds per standard deviation. */
+export interface JudgeByGoals {
+  readonly kind: 'byGoals'
+  readonly weights: Readonly<Record<string, number>>
+}
+
+/** The stated goals as the judge, for a recipe: weights in log-odds per standard deviation, by goal. */
+export function judgeByGoals(weights: Readonly<Record<string, number>>): JudgeByGoals {
+  return { kind: 'byGoals', weights }
+}
+
+/**
+ * What a recipe trains on.
+ *
+ * throws  UserError when it names nothing, or two things
+ */
+export function sourceOf({ preferences, texts, shutdown }: ParsedRecipe, learnsTasks: boolean): Source {
+  if (preferences && texts)
+    throw new UserError('texts: must be left out where there are preferences, got both; train on the texts first, in a recipe of their own')
+  if (learnsTasks) return tasksOf(shutdown, preferences ? 'preferences' : texts ? 'texts' : undefined)
+  if (texts) return { kind: 'texts', ...withoutUndefined(texts) }
+  if (!preferences)
+    throw new UserError(
+      `preferences: must be an object with pairs, or an object with prompts and judge, got nothing; add it, or texts${shutdown?.tasks ? ', or objective: drest(), which learns from shutdown.tasks' : ''}`,
+    )
+  return 'pairs' in preferences ? { kind: 'file', ...withoutUndefined(preferences) } : onPolicyOf(preferences)
+}
+
+function tasksOf(shutdown: ParsedRecipe['shutdown'], beside: string | undefined): FromTasks {
+  if (beside)
+    throw new UserError(
+      `${beside}: must be left out with drest, which learns from shutdown.tasks, got some; leave it out, or choose another objective`,
+    )
+  if (shutdown?.tasks === undefined)
+    throw new UserError('shutdown.tasks: must name a file of tasks for drest, got none; add shutdown: { tasks: FILE }')
+  const { tasks, tasksPerRound = 64, rollout } = shutdown
+  return { kind: 'tasks', file: tasks, perRound: tasksPerRound, ...(rollout ? { rollout } : {}) }
+}
+
+function onPolicyOf(given: Extract<ParsedRecipe['preferences'], { prompts: unknown }>): OnPolicy {
+  const { judge, order, prompts, perPrompt, compare, trainOn, promptsPerRound, rollout, ...sampling } = given
+  const asked = { prompts, perPrompt, compare, trainOn, promptsPerRound, ...(rollout ? { rollout } : {}) }
+  return { kind: 'onPolicy', ...asked, judge: judgeOf(judge), order, sampling: withoutUndefined(sampling) }
+}
+
+function judgeOf(given: Extract<ParsedRecipe['preferences'], { prompts: unknown }>['judge']): Judge | JudgeByGoals {
+  if ('command' in given) return commandJudge(given.command, { keep: given.keep })
+  if ('goals' in given) return judgeByGoals(given.goals)
+  if ('kind' in given) return given
+  return votesFile(given.votes)
+}
