@@ -29,7 +29,7 @@ export const drest = rewardLoss({
       choices: ['drawn', 'exact'],
     },
   },
-  source: 'arXiv:2407.00805, the DReST reward; arXiv:2604.17502',
+  source: 'Thornley et al. 2024, arXiv:2407.00805, the DReST reward; Cullen et al. 2026, arXiv:2604.17502',
 
   perCompletion: ({ logp, reward, others }) => logp.mul(others.sub(reward)),
   atReference: (_, { logp, reward, others }) => logp * (others - reward),
