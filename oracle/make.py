@@ -40,6 +40,7 @@ MAKERS = {  # fixture: module, then what make() takes besides the folder
     "sentencepiece-tiny": ("sentencepiece_tiny",),
     "probes": ("probes",),
     "lenses": ("lenses",),
+    "causes": ("causes",),
     "sae-lens": ("sae_lens_folders",),
     "autoencoder": ("autoencoder",),
     "shutdown": ("shutdown",),

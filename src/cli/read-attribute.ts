@@ -1,9 +1,10 @@
 import { sampleCorrelation } from 'simple-statistics'
 import { openModel } from '../policy/index.ts'
+import { fixed } from '../runs/index.ts'
 import { attribute, attributeEdges, causePage, edgePage, patch, patchSites } from '../whitebox/index.ts'
 import { command, integer, listOf, toggle } from './command.ts'
 import { contrastFlags } from './contrast-flags.ts'
-import { printEffects } from './effect-lines.ts'
+import { printEffects, sayWhole } from './effect-lines.ts'
 import { reportFlag, writeReportPage } from './report-flag.ts'
 
 /** Prints what patching would do to first order, of places or of edges; the arithmetic is in src/whitebox. */
@@ -31,21 +32,23 @@ export const readAttribute = command({
       if (edges) {
         const found = await attributeEdges(model, given, { steps, signal })
         if (found.note) screen.warn(found.note)
+        sayWhole(screen, steps, found.whole)
         for (const edge of found.edges) screen.emit(edge)
         const most = found.edges.toSorted((a, b) => Math.abs(b.effect) - Math.abs(a.effect))
         screen.line(`${found.edges.length} edges; the strongest:`)
-        screen.table([['effect', 'from', 'to'], ...most.slice(0, 12).map(({ from, to, effect }) => [effect.toFixed(3), from, to])])
+        screen.table([['effect', 'from', 'to'], ...most.slice(0, 12).map(({ from, to, effect }) => [fixed(effect, 3), from, to])])
         await writeReportPage(report, screen, () => edgePage({ ...said, gap: found.gap, edges: most }))
         return
       }
-      const { gap, effects } = await attribute(model, given, { sites, steps, signal })
+      const { gap, effects, whole } = await attribute(model, given, { sites, steps, signal })
+      sayWhole(screen, steps, whole)
       for (const effect of effects) screen.emit(effect)
       printEffects(screen, gap, effects, said.clean)
       if (check) {
         const patched = await patch(model, given, { sites, signal })
         for (const site of sites) {
           const of = (rows: typeof effects) => rows.filter((row) => row.site === site).map(({ effect }) => effect)
-          screen.line(`${site}: correlation with patching ${sampleCorrelation(of(effects), of(patched.effects)).toFixed(3)}`)
+          screen.line(`${site}: correlation with patching ${fixed(sampleCorrelation(of(effects), of(patched.effects)), 3)}`)
         }
       }
       await writeReportPage(report, screen, () =>

@@ -3,6 +3,7 @@ import { fixed } from '../runs/index.ts'
 import { attributeEdges, besideRandom, circuitCurve, circuitPage } from '../whitebox/index.ts'
 import { command, integer } from './command.ts'
 import { contrastFlags } from './contrast-flags.ts'
+import { sayWhole } from './effect-lines.ts'
 import { reportFlag, writeReportPage } from './report-flag.ts'
 
 /** Prints how much of a logit difference the strongest edges keep alone, beside random ones; the arithmetic is in src/whitebox. */
@@ -24,6 +25,7 @@ export const readCircuit = command({
       const given = { clean, corrupted, answer, wrong }
       const found = await attributeEdges(model, given, { steps, signal })
       if (found.note) screen.warn(found.note)
+      sayWhole(screen, steps, found.whole)
       const edges = found.edges.toSorted((a, b) => Math.abs(b.effect) - Math.abs(a.effect))
       let bar: ReturnType<typeof screen.progress> | undefined
       let shown = 0

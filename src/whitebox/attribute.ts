@@ -8,7 +8,7 @@ import { valuesAt } from './values-at.ts'
 
 export interface AttributeOptions {
   readonly sites?: readonly PatchSite[]
-  /** Points between the embeddings of the corrupted text and of the clean one that the derivative is averaged over; 1 is the corrupted run alone. */
+  /** Points between the embeddings of both texts that the derivative is averaged over; 1 is the corrupted run alone. */
   readonly steps?: number
   readonly signal?: AbortSignal
 }
@@ -17,12 +17,14 @@ export interface Attributed {
   /** The logit difference of the answers at the last position of both texts, nats. */
   readonly gap: Gap
   readonly effects: readonly PatchEffect[]
+  /** What the embeddings of all tokens are given together: 1 where the points are enough, since integrated gradients add up to the whole. */
+  readonly whole: number
 }
 
 /**
  * Attribution patching: what patching a clean value into the corrupted run would do, to first order: (a_clean − a_corrupted) · ∂m/∂a at the
- * corrupted run, as a share of m_clean − m_corrupted. With steps the derivative is the mean at points k / steps of the way, k from 0, between
- * the embeddings of the two texts. One pass forward and one back for each step, whatever the number of places.
+ * corrupted run, as a share of m_clean − m_corrupted. With steps, two or more, the derivative is averaged over the middles of as many parts of
+ * the way between the embeddings of the two texts: integrated gradients. One pass forward and one back for each step, whatever the number of places.
  *
  * throws  UserError as patch
  * limits  wrong where the model bends between the two runs: softmax and norms that are saturated; patch says what is true
@@ -35,7 +37,7 @@ export async function attribute(model: Model, given: Contrast | ContrastTexts, o
   const share = shareOf({ clean: gap.clean - gap.corrupted, corrupted: 0 })
   const layers = Array.from({ length: model.config.layers }, (_, layer) => layer)
   const taps = sites.flatMap((site) => layers.map((layer) => tapOfSite(site, layer)))
-  const found = await attributions(model, contrast, taps, options)
+  const found = await attributions(model, contrast, [...taps, 'embed'], options)
   const T = contrast.clean.length
   const effects = sites.flatMap((site) =>
     layers.flatMap((layer) =>
@@ -45,7 +47,7 @@ export async function attribute(model: Model, given: Contrast | ContrastTexts, o
       }),
     ),
   )
-  return { gap, effects }
+  return { gap, effects, whole: share(Array.from(found.embed!.data).reduce((sum, x) => sum + x, 0)) }
 }
 
 /**
@@ -93,7 +95,8 @@ export async function meanOnTheWay(
   const total: Record<string, Tensor> = {}
   for (let k = 0; k < steps; k++) {
     signal?.throwIfAborted()
-    way = k / steps
+    // Middles: where a norm bends sharply on the way, ends of parts and Gauss's points need many times as many.
+    way = steps === 1 ? 0 : (k + 0.5) / steps
     const found = await over(policy, [{ prompt: corrupted, completions: [] }], see, { packing, feeds: () => fed })
     for (const [name, { shape, data, dtype }] of Object.entries(found)) {
       const sums = (total[name] ??= { dtype, shape, data: new Float64Array(data.length) })

@@ -35,6 +35,8 @@ export interface EdgeEffect {
 export interface AttributedEdges {
   readonly gap: Gap
   readonly edges: readonly EdgeEffect[]
+  /** As of attribute: the sum of all edges out of the embedding. */
+  readonly whole: number
   /** What was taken other than usual. */
   readonly note?: string
 }
@@ -99,7 +101,8 @@ export async function attributeEdges(
   const note = normAfterAttention(config)
     ? 'a norm follows attention here, so what its heads add cannot be told apart: all heads of a block are one writer'
     : undefined
-  return { gap, edges, ...(note ? { note } : {}) }
+  const whole = edges.filter(({ from }) => from === 'embed').reduce((sum, { effect }) => sum + effect, 0)
+  return { gap, edges, whole, ...(note ? { note } : {}) }
 }
 
 /** What each writer adds to the residual stream, f32[T · d] by its name. */
