@@ -38,6 +38,7 @@ MAKERS = {  # fixture: module, then what make() takes besides the folder
     "gguf-tiny": ("gguf_tiny",),
     "gguf-families": ("gguf_families",),
     "sentencepiece-tiny": ("sentencepiece_tiny",),
+    "interchange": ("interchange",),
     "probes": ("probes",),
     "lenses": ("lenses",),
     "causes": ("causes",),

@@ -2,6 +2,7 @@ import { attributeMethod } from './attribute-method.ts'
 import { circuitMethod } from './circuit-method.ts'
 import { directMethod } from './direct.ts'
 import { headsMethod } from './heads-method.ts'
+import { interchangeMethod } from './interchange-method.ts'
 import { jacobianLensMethod } from './jacobian-lens.ts'
 import { logitLensMethod } from './logit-lens.ts'
 import type { Method } from './method.ts'
@@ -28,5 +29,6 @@ export const methods: readonly Method[] = [
   attributeMethod,
   circuitMethod,
   whyMethod,
+  interchangeMethod,
   steeringMethod,
 ]
