@@ -30,6 +30,7 @@ beforeAll(async () => {
     versions: { innate: '0.1.0', node: process.versions.node, onnxruntime: '1.30.0' },
   })
   await run.close({ ended: true })
+  await writeRows('subjects.jsonl', 24, (i) => ({ base: `The ${i % 2 ? 'girl' : 'boy'} ${'abcdefgh'[i % 8]}${i} lost`, source: `The ${i % 4 < 2 ? 'man' : 'woman'} ${i} lost`, answer: i % 4 < 2 ? ' his' : ' her', wrong: i % 4 < 2 ? ' her' : ' his' })) // biome-ignore format: one line
   await writeRows('liked.jsonl', 8, (i) => ({ prompt: `Fox ${i}`, completion: ' sang' }))
   await writeRows('disliked.jsonl', 8, (i) => ({ prompt: `Fox ${i}`, completion: ' ran' }))
   await cp('models/tiny', 'models/mine', { recursive: true })

@@ -11,6 +11,7 @@ export const verbs: Verbs = {
   'pairs check': async () => (await import('./pairs-check.ts')).pairsCheck,
   'read attribute': async () => (await import('./read-attribute.ts')).readAttribute,
   'read circuit': async () => (await import('./read-circuit.ts')).readCircuit,
+  'read das': async () => (await import('./read-das.ts')).readDas,
   'read why': async () => (await import('./read-why.ts')).readWhy,
   'read patch': async () => (await import('./read-patch.ts')).readPatch,
   'read path': async () => (await import('./read-path.ts')).readPath,

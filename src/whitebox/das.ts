@@ -29,7 +29,7 @@ export interface DasControls {
   readonly arbitrary: Estimate
   /** The same search in the model with fresh random weights. */
   readonly reinitialised: Estimate
-  /** Random subspaces in the place of the one found, moved in as far: of twenty, the mean of each row. */
+  /** Random subspaces in the place of the one found, moved in as far: of ten, the mean of each row. */
   readonly random: Estimate
 }
 
@@ -38,6 +38,8 @@ export interface DasFound {
   readonly tap: string
   readonly k: number
   readonly basis: Basis
+  /** Of the activations of the rows fitted on. */
+  readonly mean: Float64Array
   /** Interchange intervention accuracy. */
   readonly iia: Estimate
   /** The same where the answer must be likelier than every token. */
@@ -51,7 +53,7 @@ export interface DasFound {
 }
 
 /** How many random subspaces. */
-const draws = 20
+const draws = 10
 
 /**
  * Finds the subspace of a tap that carries a variable, as far as interchanges of rows say, and measures it on rows held out beside its controls.
@@ -76,7 +78,8 @@ export async function das(model: Model, rows: readonly InterchangeRow[], options
     })
   }
   const basis = await search(model, fitted)
-  const plain = await (await openInterchange(model, fitted, tap, { signal })).run(() => new Float64Array(basis[0]!.length))
+  const inside = await openInterchange(model, fitted, tap, { signal })
+  const plain = await inside.run(() => new Float64Array(inside.width))
   const out = await openInterchange(model, held, tap, { signal })
   const within = (of: Interchange, subspace: Basis) => of.run((i) => projected(subspace, of.differences[i]!))
   const found = await within(out, basis)
@@ -90,6 +93,7 @@ export async function das(model: Model, rows: readonly InterchangeRow[], options
     tap,
     k,
     basis,
+    mean: inside.mean,
     iia,
     first: share(
       'first',

@@ -7,6 +7,8 @@ export { type Circuit, type CircuitOptions, circuit, circuits, type Edge } from 
 export { type CircuitPoint, circuitCurve, type RandomEdges } from './circuit-curve.ts'
 export { type Contrast, type ContrastTexts, type Gap, readAnswers, readContrast } from './contrast.ts'
 export { controlLabels, typesOf } from './control-task.ts'
+export { type DasControls, type DasFound, type DasOptions, das, findingOfDas } from './das.ts'
+export { dasPage } from './das-page.ts'
 export {
   type DirectAttribution,
   type DirectPart,
@@ -21,9 +23,12 @@ export { type AttributedEdges, attributeEdges, type EdgeEffect, type Reader, rea
 export { featuresPage } from './features-page.ts'
 export { type FitAutoencoder, fitAutoencoder } from './fit-autoencoder.ts'
 export { type FitSaeOptions, type FittedSae, fitSae, type SaeControls } from './fit-sae.ts'
+export { type FitSubspace, fitSubspace, usualSteps } from './fit-subspace.ts'
 export { type HeadReading, type HeadRoleName, type HeadRolesOptions, headRoleNames, headRoles, type RoleReading } from './heads.ts'
 export { type HeadsPageData, headsPage } from './heads-page.ts'
 export { hookOf, tapOfHook } from './hook-names.ts'
+export { type Interchange, type InterchangeRow, type Outcome, openInterchange } from './interchange.ts'
+export { type RowPositions, readInterchangeRows } from './interchange-rows.ts'
 export { type FitJacobianOptions, fitJacobian } from './jacobian-lens.ts'
 export { type LabelledTexts, labelled, readLabelledTexts } from './labelled-texts.ts'
 export { type Covariances, type Eraser, erased, eraserOf, erasing, type LeaceOptions, leace } from './leace.ts'
@@ -62,6 +67,8 @@ export { type Coherence, coherenceOf, effectOf, type Steered, type SteerPosition
 export { steerPage } from './steer-page.ts'
 export { dealSteerRows, readSteerRows, type SteerParts, type SteerRow } from './steer-rows.ts'
 export { ablation, actAdd, addition, clamping } from './steering-edits.ts'
+export { type Basis, orthonormal, projected, randomBasis } from './subspace.ts'
+export { holding, loadSubspace, type Subspace } from './subspace-edit.ts'
 export { type StreamTapsOptions, streamTaps } from './taps.ts'
 export { type ReadText, readTextFile } from './text-file.ts'
 export { type FitTunedOptions, fitTuned, type TunedFit } from './tuned-lens.ts'

@@ -48,6 +48,8 @@ export interface Interchange {
   readonly rows: readonly InterchangeRow[]
   /** x_source − x_base of every row. */
   readonly differences: readonly Float64Array[]
+  /** The mean of x_base and x_source over the rows. */
+  readonly mean: Float64Array
   /** How many batches `slope` takes. */
   readonly batches: number
   /** What is said where `moved` is added to x_base; nothing moved is the base itself. */
@@ -80,9 +82,11 @@ export async function openInterchange(
   const width = widthAt(tap, config)
   for (const [i, row] of rows.entries()) checkRow(row, i, config)
   const [xBase, xSource] = [await valuesOf(model, rows, tap, 'base', signal), await valuesOf(model, rows, tap, 'source', signal)]
+  const mean = new Float64Array(width)
   const differences = rows.map((row, i) => {
     const at = (x: Float32Array, position: number) => x.subarray(position * width, (position + 1) * width)
     const [from, to] = [at(xBase[i]!, row.basePosition), at(xSource[i]!, row.sourcePosition)]
+    for (let k = 0; k < width; k++) mean[k]! += (from[k]! + to[k]!) / 2 / rows.length
     return Float64Array.from(to, (x, k) => x - from[k]!)
   })
   const batches = batchesOf(rows, config)
@@ -122,6 +126,7 @@ export async function openInterchange(
     width,
     rows,
     differences,
+    mean,
     batches: batches.length,
     async run(moved) {
       const outcomes: Outcome[] = new Array(rows.length)
