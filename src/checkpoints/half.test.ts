@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { halfNumbers, toBrain, toHalf } from './half.ts'
+import { halfNumbers, toBrain, toHalf, toHalves } from './half.ts'
 
 const bits = new Uint32Array(1)
 const number = new Float32Array(bits.buffer)
@@ -51,4 +51,15 @@ describe.each([
       expect(narrowed & ~infinity & 0x7fff).not.toBe(0)
     }
   })
+})
+
+it('many halves are those that each number gives, and the first number beyond them is told', () => {
+  const edges = [0, 0x3f80_0000, 0x387f_ffff, 0x3880_0000, 0x3880_1000, 0x3880_3000, 0x477f_efff, 0x7f80_0000, 0x7fc0_0000, 1, 0x3300_0001]
+  const spread = Array.from({ length: 20_000 }, (_, i) => (i * 0x9e37_79b1) >>> 0)
+  const all = Uint32Array.from([...edges, ...edges.map((x) => (x | 0x8000_0000) >>> 0), ...spread])
+  const halves = new Uint16Array(all.length)
+  const beyond = toHalves(all, halves)
+  expect([...halves]).toEqual([...all].map((x) => toHalf(x)))
+  expect(beyond).toBe([...all].findIndex((x) => (x & 0x7fff_ffff) >= 0x477f_f000 && (x & 0x7fff_ffff) < 0x7f80_0000))
+  expect(toHalves(all.subarray(0, edges.length), halves)).toBe(-1)
 })

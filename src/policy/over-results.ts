@@ -1,5 +1,5 @@
 import type { FileHandle } from 'node:fs/promises'
-import { toHalf } from '../checkpoints/half.ts'
+import { toHalves } from '../checkpoints/half.ts'
 import { safetensorsHead } from '../checkpoints/write-safetensors.ts'
 import { type DType, type Shape, sizeOf, type Tensor, UserError, zeros } from '../graph/index.ts'
 
@@ -41,10 +41,16 @@ export function collectRows(total: number, lead: number) {
   }
 }
 
-/** Rows of all trees in a safetensors file that is open, each written where it belongs as it comes. */
+/**
+ * Rows of all trees in a safetensors file that is open, each written where it belongs as it comes, through one piece of memory.
+ *
+ * throws  UserError for a number that is beyond f16, which would silently be infinite
+ */
 export function writeRows(handle: FileHandle, total: number, lead: number, dtype: 'f32' | 'f16' = 'f32') {
   let begin: Readonly<Record<string, number>> | undefined
   const shapes: Record<string, Tensor> = {}
+  const piece = Buffer.allocUnsafeSlow(4 * PIECE)
+  const [whole, halves] = [new Uint32Array(piece.buffer), new Uint16Array(piece.buffer)]
   return {
     async add(values: Values, spans: readonly Span[]) {
       if (!begin) {
@@ -56,20 +62,31 @@ export function writeRows(handle: FileHandle, total: number, lead: number, dtype
       }
       for (const [name, value] of Object.entries(values)) {
         const { width, flat } = asRows(value, lead)
+        const bits = new Uint32Array(flat.buffer, flat.byteOffset, flat.length)
         const half = dtype === 'f16' && value.dtype === 'f32'
-        for (const { from, to, count } of joined(spans)) {
-          // The numbers lie in shared memory, which a file does not take.
-          const numbers = flat.slice(from * width, (from + count) * width)
-          const bytes = Buffer.from((half ? halves(name, numbers) : numbers).buffer)
-          for (let done = 0; done < bytes.length; ) {
-            const at = begin[name]! + (half ? 2 : 4) * to * width + done
-            done += (await handle.write(bytes, done, bytes.length - done, at)).bytesWritten
+        const bytes = half ? 2 : 4
+        for (const { from, to, count } of joined(spans))
+          for (let done = 0; done < count * width; done += PIECE) {
+            const start = from * width + done
+            const end = Math.min(start + PIECE, (from + count) * width)
+            if (half) {
+              const beyond = toHalves(bits.subarray(start, end), halves)
+              if (beyond >= 0) throw new UserError(`${name}: f16 holds numbers of up to 65504, got ${flat[start + beyond]}; write f32`)
+              // The numbers lie in shared memory, which a file does not take.
+            } else whole.set(bits.subarray(start, end))
+            await writeAt(handle, piece.subarray(0, bytes * (end - start)), begin[name]! + bytes * (to * width + done))
           }
-        }
       }
     },
     done: () => shapes,
   }
+}
+
+/** Numbers that are written at a time. */
+const PIECE = 1 << 20
+
+async function writeAt(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) done += (await handle.write(bytes, done, bytes.length - done, position + done)).bytesWritten
 }
 
 /** Spans with those that follow each other in the batch as they do in the file made one. */
@@ -82,18 +99,6 @@ function joined(spans: readonly Span[]): Span[] {
     else all.push(span)
   }
   return all
-}
-
-/** Numbers as halves. throws UserError for one that is beyond them, which would silently be infinite */
-function halves(name: string, numbers: Float32Array): Uint16Array {
-  const bits = new Uint32Array(numbers.buffer)
-  const two = new Uint16Array(bits.length)
-  for (let i = 0; i < bits.length; i++) {
-    two[i] = toHalf(bits[i]!)
-    if ((two[i]! & 0x7fff) === 0x7c00 && Number.isFinite(numbers[i]))
-      throw new UserError(`${name}: f16 holds numbers of up to 65504, got ${numbers[i]}; write f32`)
-  }
-  return two
 }
 
 /** A value as rows, whose first `lead` axes say which. */

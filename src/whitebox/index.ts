@@ -34,6 +34,7 @@ export { type LabelledTexts, labelled, readLabelledTexts } from './labelled-text
 export { type Covariances, type Eraser, erased, eraserOf, erasing, type LeaceOptions, leace } from './leace.ts'
 export { type Lens, type LensMap, type LensRow, lensLogps, type ReadLensOptions, readLens } from './lens.ts'
 export { loadLens, saveLens } from './lens-file.ts'
+export { type LensKlOptions, lensKl } from './lens-kl.ts'
 export { lensPage } from './lens-page.ts'
 export { classesOf, type Linear, scoresOf } from './linear.ts'
 export { type LogisticOptions, logistic, logLoss } from './logistic.ts'

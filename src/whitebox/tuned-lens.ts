@@ -1,10 +1,10 @@
-import { exp, gradient, graph, input, linear, logSumExp, sum, type Tensor, tensor, type Value } from '../graph/index.ts'
-import { logits } from '../models/head.ts'
-import { norm } from '../models/norm.ts'
-import { type Model, over, policyInputs, reader } from '../policy/index.ts'
+import { gradient, graph, input, sum, type Tensor, tensor, type Value } from '../graph/index.ts'
+import { type Model, type Policy, policyInputs } from '../policy/index.ts'
 import { random } from '../random/index.ts'
 import { type Lens, type LensMap, lensLogps } from './lens.ts'
+import { countedRows, type KlParts, klOf, meanKl, streamsOf } from './lens-kl.ts'
 import { apart, type Method } from './method.ts'
+import { openTapRows } from './tap-rows.ts'
 
 export interface FitTunedOptions {
   /** Tokens at the beginning of each text that are left out. Default 16. */
@@ -30,7 +30,7 @@ export interface TunedFit {
  * Fits a tuned lens: for every block an affine map, from the identity on, that brings softmax(W_U · norm(A h + b)) near to what the model
  * says, by KL(model ‖ lens). A block whose map would fit worse than the identity keeps that.
  *
- * limits  the residual streams of all texts lie in memory
+ * limits  the residual streams of all texts lie in a temporary file, four bytes a number; memory does not grow with the texts
  * source  Belrose et al. 2023, arXiv:2303.08112
  */
 export async function fitTuned(
@@ -39,56 +39,41 @@ export async function fitTuned(
   { skip = 16, steps = 200, batch = 128, lr = 3e-3, seed = 0, onStep, signal }: FitTunedOptions = {},
 ): Promise<TunedFit> {
   const { layers, hiddenSize: d } = model.config
-  const taps = Array.from({ length: layers }, (_, i) => `blocks.${i}.out`)
-  const trees = texts.map(({ ids }) => ({ prompt: ids, completions: [] }))
-  const streams = await over(model.policy, trees, reader(taps), { per: 'token', ...(signal ? { signal } : {}) })
-  const places = texts.flatMap(({ ids }) => ids.map((_, t) => t >= skip)).flatMap((kept, i) => (kept ? [i] : []))
-  const rowsAt = (tap: string, at: readonly number[]) => {
-    const rows = new Float32Array(at.length * d)
-    at.forEach((place, i) => {
-      rows.set((streams[tap]!.data as Float32Array).subarray(place * d, (place + 1) * d), i * d)
-    })
-    return tensor(rows, [at.length, d])
-  }
+  const streams = streamsOf(model.config)
+  const final = streams.at(-1)!
+  const places = countedRows(texts, skip)
   const n = Math.min(batch, places.length)
   const draw = random(seed, 'tuned lens')
-  const maps: LensMap[] = []
-  const kl: { logit: number; tuned: number }[] = []
-  const identity = mapOf(d)
-  for (let layer = 0; layer < layers; layer++) {
-    const meanKl = async (map: LensMap) => {
-      let total = 0
-      for (let from = 0; from < places.length; from += n) {
-        // The last batch is filled up with its own first tokens, which do not count.
-        const some = places.slice(from, from + n)
-        const at = Array.from({ length: n }, (_, i) => some[i % some.length]!)
-        const { each } = await runStep(model.policy, rowsAt(taps[layer]!, at), rowsAt(taps.at(-1)!, at), map)
-        for (let i = 0; i < some.length; i++) total += each!.data[i]!
+  const rows = await openTapRows(model, texts, streams, signal)
+  try {
+    const maps: LensMap[] = []
+    const kl: { logit: number; tuned: number }[] = []
+    for (const [layer, stream] of streams.entries()) {
+      const logit = await meanKl(model.policy, rows, { stream, final }, places)
+      if (layer === layers - 1) {
+        maps.push({})
+        kl.push({ logit, tuned: logit })
+        continue
       }
-      return total / places.length
+      const map = mapOf(d)
+      const moments = [map.matrix, map.bias].map(({ data }) => ({ m: new Float64Array(data.length), v: new Float64Array(data.length) }))
+      for (let step = 1; step <= steps; step++) {
+        signal?.throwIfAborted()
+        const at = Array.from(draw.integers(n, places.length, (layer * steps + step) * n), (i) => places[i]!)
+        const { matrix, bias } = await slopes(model.policy, { streams: rows.rows(stream, at), finals: rows.rows(final, at), ...map })
+        const rate = lr * (1 - (step - 1) / steps)
+        adam(map.matrix.data, matrix!.data, moments[0]!, step, rate)
+        adam(map.bias.data, bias!.data, moments[1]!, step, rate)
+        onStep?.(layer * steps + step, (layers - 1) * steps)
+      }
+      const tuned = await meanKl(model.policy, rows, { stream, final }, places, map)
+      maps.push(tuned < logit ? map : {})
+      kl.push({ logit, tuned: Math.min(tuned, logit) })
     }
-    const logit = await meanKl(identity)
-    if (layer === layers - 1) {
-      maps.push({})
-      kl.push({ logit, tuned: logit })
-      continue
-    }
-    const map = mapOf(d)
-    const moments = [map.matrix, map.bias].map(({ data }) => ({ m: new Float64Array(data.length), v: new Float64Array(data.length) }))
-    for (let step = 1; step <= steps; step++) {
-      signal?.throwIfAborted()
-      const at = Array.from(draw.integers(n, places.length, (layer * steps + step) * n), (i) => places[i]!)
-      const { matrix, bias } = await runStep(model.policy, rowsAt(taps[layer]!, at), rowsAt(taps.at(-1)!, at), map)
-      const rate = lr * (1 - (step - 1) / steps)
-      adam(map.matrix.data, matrix!.data, moments[0]!, step, rate)
-      adam(map.bias.data, bias!.data, moments[1]!, step, rate)
-      onStep?.(layer * steps + step, (layers - 1) * steps)
-    }
-    const tuned = await meanKl(map)
-    maps.push(tuned < logit ? map : {})
-    kl.push({ logit, tuned: Math.min(tuned, logit) })
+    return { lens: { kind: 'tuned', maps }, kl }
+  } finally {
+    await rows.close()
   }
-  return { lens: { kind: 'tuned', maps }, kl }
 }
 
 function mapOf(d: number) {
@@ -106,24 +91,20 @@ function adam(x: Tensor['data'], slope: Tensor['data'], { m, v }: { m: Float64Ar
   }
 }
 
-/** KL from the model's output of each token, f32[n], and the slopes of their mean. */
-async function runStep(policy: Model['policy'], streams: Tensor, finals: Tensor, { matrix, bias }: LensMap) {
-  const { config } = policy
-  const given = { streams, finals, matrix: matrix!, bias: bias! }
-  const program = await policy.program(`tuned ${streams.shape[0]}`, () => {
+/** The slopes of the mean KL at a map. */
+async function slopes(policy: Policy, given: Required<KlParts<Tensor>>): Promise<Record<string, Tensor>> {
+  const parts = Object.entries(given) as [keyof KlParts<Tensor>, Tensor][]
+  const program = await policy.program(`tuned ${given.streams!.shape[0]}`, () => {
     const { params, inputs } = policyInputs(policy)
-    const read = Object.fromEntries(Object.entries(given).map(([name, { shape }]) => [`tuned.${name}`, input(`tuned.${name}`, shape)]))
-    const logps = (x: Value) => {
-      const scores = logits(params, norm(x, params.norm, params.normBias, config), config)
-      return scores.sub(logSumExp(scores))
-    }
-    const said = logps(read['tuned.finals']!)
-    const lensed = logps(linear(read['tuned.streams']!, read['tuned.matrix']!).add(read['tuned.bias']!))
-    const each = sum(exp(said).mul(said.sub(lensed)), [-1])
-    const wrt = { matrix: read['tuned.matrix']!, bias: read['tuned.bias']! }
-    return graph({ ...inputs, ...read }, { each, ...gradient(sum(each).div(streams.shape[0]!), wrt) })
+    const read = Object.fromEntries(parts.map(([name, { shape }]) => [name, input(`tuned.${name}`, shape)])) as Record<
+      keyof typeof given,
+      Value
+    >
+    const kl = sum(klOf(params, policy.config, read)).div(given.streams.shape[0]!)
+    const fed = Object.fromEntries(Object.entries(read).map(([name, x]) => [`tuned.${name}`, x]))
+    return graph({ ...inputs, ...fed }, gradient(kl, { matrix: read.matrix, bias: read.bias }))
   })
-  return program.run({ ...policy.given, ...Object.fromEntries(Object.entries(given).map(([name, x]) => [`tuned.${name}`, x])) })
+  return program.run({ ...policy.given, ...Object.fromEntries(parts.map(([name, x]) => [`tuned.${name}`, x])) })
 }
 
 /** The tuned lens, with what must hold of it. */
