@@ -16,7 +16,7 @@ export interface WeightDifference {
   readonly largest: number
 }
 
-/** What two edits do that differs; `cosine` where both name one direction of one width. */
+/** What two edits do that differs; `cosine` where both name one direction of one width, or both add to weights. */
 export interface ActDifference {
   readonly act: number
   readonly before?: string
@@ -74,8 +74,11 @@ export function diffEdits(before: EditFile, after: EditFile): ActDifference[] {
 
 /** An act in words: `add 2 at blocks.3.out, completion`. */
 export function describeAct(act: Act): string {
-  if (isOfWeights(act))
-    return `${act.kind}${'scale' in act && act.scale !== 1 ? ` × ${act.scale}` : ''} of ${Object.keys(act.weights).join(', ')}`
+  if (isOfWeights(act)) {
+    const paths = Object.keys(act.weights)
+    const what = paths.length > 6 ? `${paths.length} parameters` : paths.join(', ')
+    return `${act.kind}${'scale' in act && act.scale !== 1 ? ` × ${act.scale}` : ''} of ${what}`
+  }
   const how = act.kind === 'add' ? ` ${act.strength}` : act.kind === 'clamp' ? ` to ${act.value}` : ''
   const { positions } = act
   const where =
@@ -83,17 +86,29 @@ export function describeAct(act: Act): string {
   return `${act.kind}${how} at ${act.at.join(', ')}${where}`
 }
 
+/** Of two directions of one width, or of two differences of weights, which are 0 where they name no parameter. */
 function cosineOf(before: EditFile, a: Act, after: EditFile, b: Act): number | undefined {
-  if (!('direction' in a && 'direction' in b)) return undefined
-  const [x, y] = [before.tensors[a.direction]!, after.tensors[b.direction]!]
-  if (!sameShape(x.shape, y.shape)) return undefined
+  if ('direction' in a && 'direction' in b) return cosine([[before.tensors[a.direction]!, after.tensors[b.direction]!]], 1)
+  if (a.kind !== 'delta' || b.kind !== 'delta') return undefined
+  const paths = [...new Set([a, b].flatMap(({ weights }) => Object.keys(weights)))]
+  const of = ({ tensors }: EditFile, { weights }: typeof a, path: string) =>
+    weights[path] === undefined ? undefined : tensors[weights[path]]
+  return cosine(paths.map((path) => [of(before, a, path), of(after, b, path)] as const), a.scale * b.scale) // biome-ignore format: one line
+}
+
+function cosine(pairs: readonly (readonly [Tensor | undefined, Tensor | undefined])[], sign: number): number | undefined {
   let [along, xx, yy] = [0, 0, 0]
-  for (let i = 0; i < x.data.length; i++) {
-    along += x.data[i]! * y.data[i]!
-    xx += x.data[i]! ** 2
-    yy += y.data[i]! ** 2
+  for (const [x, y] of pairs) {
+    if (x && y && !sameShape(x.shape, y.shape)) return undefined
+    const { data } = (x ?? y)!
+    for (let i = 0; i < data.length; i++) {
+      const [u, v] = [x?.data[i] ?? 0, y?.data[i] ?? 0]
+      along += u * v
+      xx += u * u
+      yy += v * v
+    }
   }
-  return along / Math.sqrt(xx * yy)
+  return (Math.sign(sign) * along) / Math.sqrt(xx * yy)
 }
 
 function sameTensors(before: EditFile, a: Act, after: EditFile, b: Act): boolean {

@@ -3,7 +3,7 @@ import { cp, readFile, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { fakeFolder, innate, writeRows } from '../../test/fake-folder.ts'
-import { editTarget, loadCheckpoint, makeEdit, writeEdit } from '../checkpoints/index.ts'
+import { applyEdit, editTarget, loadCheckpoint, makeEdit, writeEdit } from '../checkpoints/index.ts'
 import { tensor } from '../graph/index.ts'
 import { loadRecipe } from '../load-recipe.ts'
 import { createRun } from '../runs/index.ts'
@@ -38,6 +38,12 @@ beforeAll(async () => {
   const { config, hash } = await loadCheckpoint('models/tiny')
   const acts = [{ kind: 'delta', weights: { norm: 'up' } }] as const
   const tensors = { up: tensor(new Float32Array(config.hiddenSize).fill(0.1), [config.hiddenSize]) }
+  const d = config.hiddenSize
+  const happier = { up: tensor(new Float32Array(d).fill(0.01), [d, 1]), down: tensor(new Float32Array(d).fill(0.02), [1, d]) }
+  const lowRank = [{ kind: 'lowRank', weights: { 'blocks.0.attn.q': { up: 'up', down: 'down' } } }] as const
+  await writeEdit('happier.safetensors', makeEdit({ name: 'happier', for: editTarget(config, hash), acts: lowRank, tensors: happier }))
+  await cp('models/tiny', 'models/happy', { recursive: true })
+  await applyEdit('models/happy', 'happier.safetensors')
   await writeEdit('kinder.safetensors', makeEdit({ name: 'kinder', for: editTarget(config, hash), acts, tensors }))
 })
 afterAll(() => close())
