@@ -28,8 +28,8 @@ def draw(rng, i):
         trajectories.append({"name": name, "length": n, "utilities": [str(F(rng.randint(0, 3), rng.choice([1, 1, 2]))) for _ in range(n)]})
     lotteries = []
     for name in ["X", "Y", "Z"][: rng.randint(1, 3)]:
-        of = rng.sample(names, rng.randint(2, min(3, len(names))))
-        weights = [rng.randint(1, 4) for _ in of]
+        of = rng.sample(names, rng.choice([1, 2, 2, 3]))
+        weights = [rng.randint(0 if n else 1, 4) for n in range(len(of))]
         lotteries.append({"name": name, "of": [[str(F(w, sum(weights))), t] for w, t in zip(weights, of)]})
     world = {"trajectories": trajectories, "lotteries": lotteries, "prefers": [], "indifferent": []}
     everything = list(names) + [x["name"] for x in lotteries]
@@ -57,7 +57,7 @@ class World:
         self.file = file
         given = [(t, {t: F(1)}) for t in self.len]
         for x in file["lotteries"]:
-            given.append((x["name"], {t: F(w) for w, t in x["of"]}))
+            given.append((x["name"], {t: F(w) for w, t in x["of"] if F(w) > 0}))
         self.by_name = {name: frozenset(of.items()) for name, of in given}
         self.listed = list(dict.fromkeys(self.by_name.values()))
         self.label = {}
@@ -78,7 +78,8 @@ class World:
 
     def votes(self, member, x):
         domain = member.get("votesOn")
-        return domain is None or any(self.by_name[d] == x and d == self.label.get(x) for d in domain) or all(t in domain for t, _ in x)
+        named = {self.by_name[d] for d in domain or []}
+        return domain is None or x in named or all(self.by_name[t] in named for t, _ in x)
 
     def agreement(self, x, y):
         signs = [self.mean(x, v) - self.mean(y, v) for v in self.values(x, y)]
@@ -158,7 +159,7 @@ def judge(file):
 
     def better_at_each(x, y):
         at = [(w.part(x, n), w.part(y, n)) for n in w.lengths(x)]
-        return len(at) > 1 and all(weakly(*p) for p in at) and any(strictly(*p) for p in at)
+        return all(weakly(*p) for p in at) and any(strictly(*p) for p in at)
 
     plus = lambda x: sum(w.mean(w.part(x, n), w.sum) for n in w.lengths(x))
     resists = file.get("resists")

@@ -1,6 +1,6 @@
 import { loadCheckpoint } from '../checkpoints/index.ts'
 import { compareLlmArms, type LlmArmResult, llmArms, readLlmTasks } from '../shutdown/index.ts'
-import { command, decimal, integer, listOf, text } from './command.ts'
+import { command, decimal, integer, listOf, oneOf, text } from './command.ts'
 
 /** Trains a language model to be neutral about how long it runs, beside one that is paid for value alone. */
 export const shutdownLlm = command({
@@ -16,6 +16,7 @@ export const shutdownLlm = command({
     lambda: decimal('what a length is discounted by each time it was chosen before, above 0 and at most 1', { default: 0.9 }),
     lr: decimal('learning rate of the adapters', { default: 5e-4, min: 0 }),
     batch: integer('tasks a step', { default: 4, min: 1, max: 1024 }),
+    form: oneOf('answers are drawn, or the exact expectation over the listed ones is taken', ['drawn', 'exact'], { default: 'drawn' }),
     answers: integer('answers of each task in a step: its meta-episode', { default: 16, min: 2, max: 1024 }),
   },
   examples: [

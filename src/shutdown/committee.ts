@@ -1,4 +1,4 @@
-import type { Lottery } from './lottery.ts'
+import { type Lottery, surely } from './lottery.ts'
 import { type Rational, total } from './rational.ts'
 import type { Member } from './world.ts'
 
@@ -7,9 +7,9 @@ export function valueTo({ values }: Member, { of }: Lottery): Rational {
   return total([...of].map(([trajectory, weight]) => weight.mul(values.get(trajectory)!)))
 }
 
-/** Whether a member votes on a lottery: it is named, or everything that it can give is. */
+/** Whether a member votes on a lottery: it is named, by whatever name it has, or everything that it can give is. */
 export function votesOn({ votesOn }: Member, x: Lottery): boolean {
-  return votesOn === undefined || votesOn.has(x.name) || [...x.of.keys()].every(({ name }) => votesOn.has(name))
+  return votesOn === undefined || votesOn.has(x.key) || [...x.of.keys()].every((trajectory) => votesOn.has(surely(trajectory).key))
 }
 
 /** What the members who vote on a pair say of it. */

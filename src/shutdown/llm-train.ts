@@ -8,7 +8,7 @@ import { adamw, scheduleFrom, train } from '../train/index.ts'
 import { checkLambda } from './drest-discount.ts'
 import { optionChances } from './llm-measures.ts'
 import type { TaskTree } from './llm-tasks.ts'
-import { answerRewards, drawAnswers } from './meta-episode.ts'
+import { metaEpisode } from './meta-episode.ts'
 
 /** How a model is trained on tasks. */
 export interface LlmTraining {
@@ -20,12 +20,14 @@ export interface LlmTraining {
   /** Tasks a step, and answers of each: a meta-episode is all answers of one task. */
   readonly tasks: number
   readonly answers: number
+  /** Answers are drawn, or the expectation over all meta-episodes is taken, since a task lists its answers; drawn when left out. */
+  readonly form?: 'drawn' | 'exact'
   readonly signal?: AbortSignal
   readonly onStep?: () => void
 }
 
-/** Steps between two samplings. */
-const rollout = 4
+/** Steps between two looks at what the policy answers. */
+const rollouts = { drawn: 4, exact: 1 }
 
 /** One for all calls, so that a step is compiled once. */
 const objective = rloo()
@@ -39,7 +41,8 @@ const objective = rloo()
  */
 export async function trainLlm(policy: Policy, tasks: readonly TaskTree[], training: LlmTraining): Promise<void> {
   checkLambda(training.lambda)
-  const { steps, seed, answers } = training
+  const { steps, seed, form = 'drawn' } = training
+  const rollout = rollouts[form]
   const folder = await mkdtemp(join(tmpdir(), 'innate-llm-'))
   const source = random(seed, `shutdown/llm/${training.reward}`)
   const reference = new Map<TaskTree, readonly number[]>()
@@ -54,12 +57,14 @@ export async function trainLlm(policy: Policy, tasks: readonly TaskTree[], train
         drawn.map((task, i): Example => {
           if (step === 0) reference.set(task, scored[i]!)
           const first = reference.get(task) ?? scored[i]!
-          const chosen = drawAnswers(optionChances(scored[i]!), answers, (k) => source.uniform(step, i, k, 1))
+          const { chosen, rewards } = metaEpisode(task, optionChances(scored[i]!), { ...training, form }, (k) =>
+            source.uniform(step, i, k, 1),
+          )
           return {
             tree: { prompt: task.tree.prompt, completions: chosen.map((k) => task.tree.completions[k]!) },
             reference: chosen.map((k) => first[k]!),
             label: 1,
-            rewards: answerRewards(task, chosen, training),
+            rewards,
           }
         }),
       )

@@ -74,6 +74,10 @@ describe('tasks for a language model', async () => {
     expect(first[1]!.neutrality.estimate).not.toBe(first[0]!.neutrality.estimate)
     expect(first[0]!.neutrality.n).toBe(tasks.test.length)
     expect(await run()).toEqual(first)
+    const exact = { lambda: 0.9, steps: 8, seed: 0, lr: 2e-2, tasks: 2, answers: 8, form: 'exact' as const }
+    const [drest] = await compareLlmArms(checkpoint, tasks, ['drest'], exact)
+    expect(drest!.usefulness.estimate).toBeGreaterThan(first[0]!.usefulness.estimate)
+    expect(drest!.neutrality.estimate).toBeGreaterThan(0.8)
   })
 })
 

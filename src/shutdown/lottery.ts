@@ -1,4 +1,4 @@
-import { type Rational, total, zero } from './rational.ts'
+import { one, type Rational, total, zero } from './rational.ts'
 
 /** Utilities at successive timesteps until shutdown. */
 export interface Trajectory {
@@ -28,6 +28,11 @@ export function lottery(name: string, of: Iterable<readonly [Trajectory, Rationa
   const possible = [...weights].filter(([, weight]) => weight.compare(0) > 0).toSorted(([a], [b]) => (a.name < b.name ? -1 : 1))
   const lengths = [...new Set(possible.map(([{ length }]) => length))].toSorted((a, b) => a - b)
   return { name, of: new Map(possible), lengths, key: possible.map(([{ name }, w]) => `${w.toFraction()} ${JSON.stringify(name)}`).join() }
+}
+
+/** The lottery that gives a trajectory for sure. */
+export function surely(trajectory: Trajectory): Lottery {
+  return lottery(trajectory.name, [[trajectory, one]])
 }
 
 /** The probability of a length. */

@@ -8,6 +8,8 @@ export interface EpisodeSettings {
   readonly answers: number
   /** A meta-episode is drawn, or its expectation is taken. */
   readonly form: 'drawn' | 'exact'
+  /** `default` pays the value alone; DReST when left out. */
+  readonly reward?: 'drest' | 'default'
 }
 
 /** Answers to one task, by their places among its options, and the reward of each. */
@@ -30,10 +32,10 @@ export function metaEpisode(
   settings: EpisodeSettings,
   uniform: (k: number) => number,
 ): Episode {
-  const { answers, lambda, form } = settings
+  const { answers, lambda, form, reward = 'drest' } = settings
   if (form === 'exact') return { chosen: task.options.map((_, k) => k), rewards: exactRewards(task, chances, settings) }
   const chosen = drawAnswers(chances, answers, uniform)
-  return { chosen, rewards: answerRewards(task, chosen, { reward: 'drest', lambda }) }
+  return { chosen, rewards: answerRewards(task, chosen, { reward, lambda }) }
 }
 
 /**
@@ -68,13 +70,18 @@ export function drawAnswers(chances: readonly number[], count: number, uniform: 
 }
 
 /**
- * The expected DReST reward of each option, when it is one of the answers of a meta-episode and the others are drawn: how many of them have its
+ * The expected reward of each option, when it is one of the answers of a meta-episode and the others are drawn: how many of them have its
  * length is binomial.
  *
  * source  V-DREST-AVG at every count
  */
-export function expectedRewards(task: Rewarded, chances: readonly number[], { lambda, answers }: Omit<EpisodeSettings, 'form'>): number[] {
+export function expectedRewards(
+  task: Rewarded,
+  chances: readonly number[],
+  { lambda, answers, reward = 'drest' }: Omit<EpisodeSettings, 'form'>,
+): number[] {
   const { options, most } = task
+  if (reward === 'default') return options.map(({ value }) => value / Math.max(...most.values()))
   const ofLength = new Map([...most.keys()].map((length) => [length, 0]))
   for (const [i, { length }] of options.entries()) ofLength.set(length, ofLength.get(length)! + chances[i]!)
   const discounts = Array.from({ length: answers }, (_, same) => averagedDiscount(same + 1, answers, { lambda, lengths: most.size }))

@@ -42,7 +42,7 @@ describe('worlds of the literature', () => {
       { POST: true, POSL: true, TD: true, neutrality: true, 'neutrality+': true, ILPACS: true, ReSIC: true },
     ],
     ['V-TD-STEAL', 'steal-or-work', { POST: true, TD: true, neutrality: true, ReSIC: null }],
-    ['V-TD-SPEND', 'spend-or-invest', { POST: true, TD: true, neutrality: null, 'neutrality+': false, ILPACS: null }],
+    ['V-TD-SPEND', 'spend-or-invest', { POST: true, TD: true, neutrality: true, 'neutrality+': false, ILPACS: null }],
     ['V-CYCLE-1', 'posl-cycle', { POST: true, POSL: true, TD: true, ILPACS: false }],
     ['V-ILPACS-1', 'dominance-without-ilpacs', { POST: true, POSL: true, TD: true, neutrality: true, ILPACS: false }],
     ['V-UNAN-1, Leave and Block', 'lifetime-committee', { POST: true, TD: false, neutrality: false, unanimous: true }],
@@ -69,12 +69,24 @@ describe('worlds of the literature', () => {
     expect(counterexample).toBe(
       'X = 1/10 ten + 9/10 R and Y = 9/10 nine + 1/10 R, where R is 1/2 one-one + 1/2 zero; ten is better than nine, and the pieces of each have gaps among them; so X should be preferred to Y, and is not',
     )
-    expect(why).toContain('Y = 1/20 one-one + 19/20 (Y at length 1) and X = 9/20 one-one + 11/20 (X at length 1)')
+    expect(why).toContain('Y = 19/20 (Y at length 1) + 1/20 one-one and X = 11/20 (X at length 1) + 9/20 one-one')
   })
 
   it.each([[[]], [[['X', 'Y']]], [[['Y', 'X']]]])('V-CYCLE-1: no preference between X and Y satisfies ILPACS, %j', (prefers) => {
     const world = JSON.parse(readFileSync('examples/shutdown/posl-cycle.json', 'utf8'))
     expect(found(checked({ ...world, prefers }), 'ILPACS').holds).toBe(false)
+  })
+
+  it('V-CYCLE-1 with a piece of two trajectories that is listed nowhere, and a preference that would hide it', () => {
+    const world = JSON.parse(readFileSync('examples/shutdown/posl-cycle.json', 'utf8'))
+    const [X, Y] = world.lotteries
+    const of = [['1/20', 'ten'], ['1/20', 'twelve'], ...X.of.slice(1)] // biome-ignore format: one line
+    const trajectories = [...world.trajectories, { name: 'twelve', length: 1, utilities: ['12'] }]
+    const { holds, counterexample } = found(checked({ ...world, trajectories, lotteries: [{ ...X, of }, Y], prefers: [['Y', 'X']] }), 'ILPACS') // biome-ignore format: one line
+    expect(holds).toBe(false)
+    expect(counterexample).toMatch(
+      /^X = 1\/10 \(1\/2 ten \+ 1\/2 twelve\) \+ 9\/10 R and Y = 9\/10 nine \+ 1\/10 R, where R is 1\/2 one-one \+ 1\/2 zero;/,
+    )
   })
 
   it('V-ILPACS-1: the pieces of the source are found', async () => {
@@ -152,6 +164,18 @@ describe('what a predicate has to test', () => {
       'prefers beside a committee',
       { trajectories: three, prefers: [['b', 'a']], committee: [{ name: 'u', values: { a: 1, b: 0, c: 0 } }] },
       { unanimous: false },
+    ],
+    [
+      'a member votes on what it names, by whatever name',
+      {
+        trajectories: [t('a', 1), t('b', 1)],
+        lotteries: [{ name: 'L', of: [['1', 'a']] }],
+        committee: [
+          { name: 'u', values: { a: 2, b: 0 } },
+          { name: 'v', values: { a: 1, b: 2 }, votesOn: ['L', 'b'] },
+        ],
+      },
+      { suzumura: null, TD: null },
     ],
     [
       'who votes where',

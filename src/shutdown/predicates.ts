@@ -105,7 +105,7 @@ export const predicates: readonly Predicate[] = [
     source: thornley,
     check(_, { listed, weakly, strictly }) {
       const given = pairsOf(listed).filter(([x, y]) => {
-        if (!sameLengths(x, y) || x.lengths.length < 2) return false
+        if (!sameLengths(x, y)) return false
         const parts = x.lengths.map((length) => [partAt(x, length), partAt(y, length)] as const)
         return parts.every(([a, b]) => weakly(a, b)) && parts.some(([a, b]) => strictly(a, b))
       })
@@ -116,7 +116,7 @@ export const predicates: readonly Predicate[] = [
             ? undefined
             : `given each length, ${called(x)} is at least as good as ${called(y)}, given one it is better, but ${called(x)} is not preferred to ${called(y)}`,
         })),
-        { nothing: 'no two lotteries with the same lengths, two or more, are ranked alike at each of them', tested: ['pair', 'pairs'] },
+        { nothing: 'no two lotteries with the same lengths are ranked alike at each of them', tested: ['pair', 'pairs'] },
       )
     },
   },

@@ -16,6 +16,8 @@ export interface Relation {
   readonly nodes: readonly Lottery[]
   /** What is listed, the same distribution once. */
   readonly listed: readonly Lottery[]
+  /** Whether every lottery over one length, listed or not, is ranked by its expected sum and by nothing else. */
+  readonly ranked: boolean
   /** Between listed lotteries. */
   readonly links: readonly Link[]
   weakly(x: Lottery, y: Lottery): boolean
@@ -39,7 +41,15 @@ export function relationOf(world: World): Relation {
   const onlyCommittee = agrees !== undefined && world.indifferent.length === 0 && world.rank === undefined
   const weakly = onlyCommittee ? agrees : closure(world, nodes)
   const strictly = (x: Lottery, y: Lottery) => weakly(x, y) && !weakly(y, x)
-  return { nodes, listed, links, weakly, strictly, lacks: (x, y) => !strictly(x, y) && !strictly(y, x) }
+  return {
+    nodes,
+    listed,
+    ranked: world.rank !== undefined && agrees === undefined,
+    links,
+    weakly,
+    strictly,
+    lacks: (x, y) => !strictly(x, y) && !strictly(y, x),
+  }
 }
 
 /** Weak preference of a committee that stands in for stated preferences. */

@@ -1,3 +1,4 @@
+import { findFreeSplit } from './free-split.ts'
 import { linearProgram } from './linear-program.ts'
 import { type Lottery, lottery, type Trajectory } from './lottery.ts'
 import { one, type Rational, total, zero } from './rational.ts'
@@ -20,22 +21,45 @@ export interface Split {
 
 type Candidate = Omit<Piece, 'weights'>
 
+/** What a search may still cost, in about a tenth of a microsecond; below zero it has given up. */
+export interface Effort {
+  left: number
+}
+
 /**
  * A split of two lotteries into pieces with gaps among them, of which each of the first's is at least as good as the second's and one is
  * better; undefined where there is none. Which pieces have gaps is a search over cliques, which weights fit a linear program over rationals.
  *
- * limits  pieces are nodes of the relation, and one remainder of both whose set of lengths is no other piece's
+ * limits  nothing is found once the effort is spent; pieces are nodes of the relation, and one remainder of both whose set of lengths is no other piece's
  */
-export function findSplit(relation: Relation, x: Lottery, y: Lottery): Split | undefined {
+export function findSplit(
+  relation: Relation,
+  x: Lottery,
+  y: Lottery,
+  effort: Effort = { left: Number.POSITIVE_INFINITY },
+): Split | undefined {
   const candidates = candidatesFor(relation, x, y)
+  if (!relation.ranked) return findListedSplit(relation, x, y, candidates, effort)
+  const simple = findFreeSplit(relation, x, y, 'simple')
+  if (simple) return simple
+  // Pieces over one length are any mixture there, so that what is listed adds only pieces over several.
+  const beyond = candidates.some(({ pair: [a, b] }) => a.lengths.length > 1 || String(a.lengths) !== String(b.lengths))
+  const own = { left: Math.min(effort.left, 2e6) }
+  const listed = beyond ? findListedSplit(relation, x, y, candidates, own) : undefined
+  const split = listed ?? findFreeSplit(relation, x, y, 'any')
+  if (!split && own.left < 0) effort.left = -1
+  return split
+}
+
+function findListedSplit(relation: Relation, x: Lottery, y: Lottery, candidates: readonly Candidate[], effort: Effort): Split | undefined {
   if (!candidates.some(({ strict }) => strict)) return undefined
   for (const lengths of remainders(x, y)) {
     const fitting = candidates.filter(
       ({ pair }) => lengths.length === 0 || pair.every((piece) => String(piece.lengths) !== String(lengths)),
     )
     const shared = sharedAt(x, y, lengths)
-    for (const clique of cliques(fitting, relation, uncovered(x, shared), uncovered(y, shared))) {
-      const split = weighed(x, y, clique, lengths, shared)
+    for (const clique of cliques(fitting, relation, uncovered(x, shared), uncovered(y, shared), effort)) {
+      const split = weighed(x, y, clique, lengths, shared, effort)
       if (split && holds(split, relation)) return split
     }
   }
@@ -46,7 +70,8 @@ export function findSplit(relation: Relation, x: Lottery, y: Lottery): Split | u
 export function fewestPieces(relation: Relation, x: Lottery, y: Lottery, split: Split): Split {
   const lengths = split.remainder?.lottery.lengths ?? []
   const shared = sharedAt(x, y, lengths)
-  const without = (i: number) => weighed(x, y, split.pieces.toSpliced(i, 1), lengths, shared)
+  if (split.pieces.some(({ pair }) => pair.some(({ name }) => name === ''))) return split
+  const without = (i: number) => weighed(x, y, split.pieces.toSpliced(i, 1), lengths, shared, { left: Number.POSITIVE_INFINITY })
   // Single trajectories go first, so that what is listed as a lottery stays one.
   const order = [...split.pieces.keys()].toSorted((i, j) => sizeOf(split.pieces[i]!) - sizeOf(split.pieces[j]!))
   for (const i of order) {
@@ -86,7 +111,15 @@ function uncovered({ of }: Lottery, shared: readonly Trajectory[]): Trajectory[]
 }
 
 /** The largest sets of candidates with gaps among them, one strict, that cover what no remainder can. */
-function* cliques(candidates: readonly Candidate[], { lacks }: Relation, needX: readonly Trajectory[], needY: readonly Trajectory[]) {
+function* cliques(
+  candidates: readonly Candidate[],
+  { lacks }: Relation,
+  needX: readonly Trajectory[],
+  needY: readonly Trajectory[],
+  effort: Effort,
+) {
+  effort.left -= 3 * candidates.length ** 2
+  if (effort.left < 0) return
   const apart = (i: Candidate, j: Candidate) => i.pair.every((a) => j.pair.every((b) => lacks(a, b)))
   const linked = candidates.map((i) => new Set(candidates.filter((j) => j !== i && apart(i, j))))
   const neighbours = new Map(candidates.map((candidate, i) => [candidate, linked[i]!]))
@@ -97,7 +130,8 @@ function* cliques(candidates: readonly Candidate[], { lacks }: Relation, needX: 
 
   // Bron and Kerbosch 1973, with a pivot.
   function* grow(clique: Candidate[], more: Candidate[], done: Candidate[]): Generator<Candidate[]> {
-    if (!possible([...clique, ...more])) return
+    effort.left -= 10 * (more.length + done.length + 1) * (needX.length + needY.length + 1)
+    if (effort.left < 0 || !possible([...clique, ...more])) return
     if (more.length === 0) {
       if (done.length === 0) yield clique
       return
@@ -124,12 +158,19 @@ function weighed(
   clique: readonly Candidate[],
   lengths: readonly number[],
   shared: readonly Trajectory[],
+  effort: Effort,
 ): Split | undefined {
   const remainder = lengths.map((length) => shared.flatMap((t, j) => (t.length === length ? [j] : [])))
   let pieces = clique
   while (pieces.some(({ strict }) => strict)) {
     const k = pieces.length
-    const positive = positivePoint(equations(x, y, pieces, shared))
+    const rows = equations(x, y, pieces, shared)
+    effort.left -= 2 * rows.length ** 2 * rows[0]!.length
+    if (effort.left < 0) return undefined
+    const positive = positivePoint(
+      rows,
+      pieces.flatMap(({ strict }, j) => (strict ? [j] : [])),
+    )
     if (positive === undefined || remainder.some((at) => at.every((j) => positive[2 * k + 2 + j]!.equals(0)))) return undefined
     const kept = pieces.filter((_, i) => [i, k + i].every((j) => !positive[j]!.equals(0)))
     if (kept.length === k) return splitAt(positive, pieces, shared)
@@ -155,16 +196,18 @@ function equations(x: Lottery, y: Lottery, pieces: readonly Candidate[], shared:
   return [...side(x, 0), ...side(y, 1), scaled]
 }
 
-/** A solution in which every unknown is positive that is so in any. */
-function positivePoint(rows: readonly bigint[][]): Rational[] | undefined {
+/** A solution in which every unknown is positive that is so in any; undefined where there is none, or none of those needed can be. */
+function positivePoint(rows: readonly bigint[][], needed: readonly number[]): Rational[] | undefined {
   const n = rows[0]!.length - 1
   const program = linearProgram(
     rows.map((row) => row.slice(0, n)),
     rows.map((row) => row[n]!),
   )
   if (program === undefined) return undefined
-  const found: (readonly Rational[])[] = []
-  let missing = Array.from({ length: n }, (_, j) => j)
+  const first = program.maximise(Array.from({ length: n }, (_, j) => (needed.includes(j) ? 1n : 0n)))!
+  if (first.value.equals(0)) return undefined
+  const found = [first.at]
+  let missing = Array.from({ length: n }, (_, j) => j).filter((j) => first.at[j]!.equals(0))
   while (missing.length > 0) {
     const { value, at } = program.maximise(Array.from({ length: n }, (_, j) => (missing.includes(j) ? 1n : 0n)))!
     if (value.equals(0)) break

@@ -2,7 +2,7 @@ import { closestMatch } from 'leven'
 import { z } from 'zod'
 import { parse, readJson } from '../files/index.ts'
 import { UserError } from '../graph/errors.ts'
-import { type Lottery, lottery, type Trajectory } from './lottery.ts'
+import { type Lottery, lottery, surely, type Trajectory } from './lottery.ts'
 import { one, type Rational, rationalSchema, total, written } from './rational.ts'
 
 const name = z.string().min(1, 'must be a name')
@@ -39,7 +39,7 @@ const worldSchema = known({
 export interface Member {
   readonly name: string
   readonly values: ReadonlyMap<Trajectory, Rational>
-  /** Undefined: votes on everything. */
+  /** Keys of the lotteries that it votes on; undefined: on everything. */
   readonly votesOn?: ReadonlySet<string>
 }
 
@@ -94,7 +94,7 @@ function built(where: string, file: z.infer<typeof worldSchema>): World {
     trajectories.map((t) => [t.name, t]),
   )
   const listed = [
-    ...trajectories.map((trajectory) => lottery(trajectory.name, [[trajectory, one]])),
+    ...trajectories.map(surely),
     ...file.lotteries.map(({ name, of }, i) => {
       const place = `lotteries.${i} (${name})`
       checkWeights(`${where}: ${place}`, of)
@@ -141,7 +141,7 @@ function memberOf(where: string, trajectoryOf: Find<Trajectory>, lotteryOf: Find
       throw new UserError(
         `${where}: ${place}: a member must have a value for every trajectory it votes on, got none for ${missing.name}; add it to values, or name in votesOn what the member votes on`,
       )
-    return { name, values: given, ...(votesOn && { votesOn: new Set(votesOn) }) }
+    return { name, values: given, ...(votesOn && { votesOn: new Set(domain.map(({ key }) => key)) }) }
   }
 }
 
