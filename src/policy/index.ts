@@ -16,9 +16,20 @@ export {
 export { type OpenOptions, openModel } from './open-model.ts'
 export { type OverOptions, over, type See, type Seen } from './over.ts'
 export { at, slice, top } from './parts.ts'
-export { adapterLeaves, openPolicy, type Policy, placeAdapters, policyInputs, policyOf, readAdapters, readParams } from './policy.ts'
+export {
+  adapterLeaves,
+  openPolicy,
+  type Policy,
+  placeAdapters,
+  policyInputs,
+  policyOf,
+  readAdapters,
+  readParams,
+  withParams,
+} from './policy.ts'
 export { type Pool, pooled } from './pooled.ts'
 export { reader } from './reader.ts'
+export { reordered } from './reorder.ts'
 export { rowInputs, rowTensors, shapeOf } from './row-inputs.ts'
 export {
   type Batch,

@@ -96,6 +96,12 @@ export function policyOf(
   }
 }
 
+/** The same compiled programs with other parameters of the same shapes, which are in the engine already; without edits and adapters. */
+export function withParams({ unedited, ...policy }: Policy, params: DecoderParams<Resident>): Policy {
+  const { edits: _, adapters: __, ...plain } = unedited ?? policy
+  return { ...plain, params, given: named(params) }
+}
+
 /** A number for a function or an object, another for every other; it does not keep it alive. */
 function identityOf(one: object): number {
   const known = identities.get(one) ?? ++lastIdentity

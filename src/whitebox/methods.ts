@@ -4,6 +4,7 @@ import { directMethod } from './direct.ts'
 import { headsMethod } from './heads-method.ts'
 import { interchangeMethod } from './interchange-method.ts'
 import { jacobianLensMethod } from './jacobian-lens.ts'
+import { layerSweepMethod } from './layer-sweep-method.ts'
 import { logitLensMethod } from './logit-lens.ts'
 import type { Method } from './method.ts'
 import { patchMethod } from './patch.ts'
@@ -31,4 +32,5 @@ export const methods: readonly Method[] = [
   whyMethod,
   interchangeMethod,
   steeringMethod,
+  layerSweepMethod,
 ]

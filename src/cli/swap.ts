@@ -1,0 +1,62 @@
+import { openModel } from '../policy/index.ts'
+import { type LayerChange, layerSweep, layerSweepPage, readTextFile, sweepKinds } from '../whitebox/index.ts'
+import { command, required, text } from './command.ts'
+import { reportFlag, writeReportPage } from './report-flag.ts'
+
+/** Prints what is left of a model's predictions when its blocks are swapped, deleted, reversed or repeated; the sweep is in src/whitebox. */
+export const swapCommand = command({
+  name: 'swap',
+  about: 'Swap, delete, reverse and repeat the blocks of a model, and say what is left of its predictions on texts.',
+  flags: {
+    model: text('model by name or folder', { default: 'stories5m', shown: 'M' }),
+    texts: required(text('JSONL file: text, prompt or prompt_ids, two rows or more', { shown: 'FILE' })),
+    ...reportFlag,
+  },
+  examples: ['swap --model stories5m --texts rows.jsonl', 'swap --model stories5m --texts rows.jsonl --report swap.html --json'],
+
+  async action({ model: name, texts: file, report }, screen, signal) {
+    const model = await openModel(name, { onProgress: screen.note })
+    try {
+      const texts = await readTextFile(file, model, { least: 2 })
+      let bar: ReturnType<typeof screen.progress> | undefined
+      const onDone = (_: number, of: number) => {
+        bar ??= screen.progress('changing', of)
+        bar.advance()
+      }
+      const sweep = await layerSweep(
+        model,
+        texts.map(({ ids }) => ids),
+        { signal, onDone },
+      )
+      bar?.done()
+      for (const { kind, layers, top1, loss, kl } of sweep.changes)
+        screen.emit({
+          kind,
+          layers,
+          top1: top1.estimate,
+          loss: loss.estimate,
+          kl: kl.estimate,
+          intervals: { top1: [top1.low, top1.high], loss: [loss.low, loss.high], kl: [kl.low, kl.high] },
+          before: { loss: sweep.loss.estimate },
+          texts: top1.n,
+        })
+      screen.line(`loss as it is: ${sweep.loss.estimate.toFixed(3)} nats per token, ${sweep.loss.n} texts`)
+      for (const kind of sweepKinds) {
+        screen.line()
+        screen.table([
+          [kind, 'likeliest token kept', 'loss', 'KL, nats'],
+          ...sweep.changes.filter((change) => change.kind === kind).map(row),
+        ])
+      }
+      await writeReportPage(report, screen, () => layerSweepPage(model.name, sweep))
+    } finally {
+      await model.close()
+    }
+  },
+})
+
+function row({ layers, top1, loss, kl }: LayerChange): string[] {
+  const places = layers.length > 2 ? `${layers[0]} to ${layers.at(-1)}` : layers.join(', ')
+  const kept = `${top1.estimate.toFixed(2)} [${top1.low.toFixed(2)}, ${top1.high.toFixed(2)}]`
+  return [places, kept, loss.estimate.toFixed(3), kl.estimate.toFixed(3)]
+}
