@@ -116,13 +116,14 @@ describe('what the verbs leave', () => {
       .flatMap((example) => example.match(/\b\w+\.(ts|json|jsonl)\b/g) ?? [])
     for (const file of new Set(named)) expect(existsSync(`starter/${file}`), file).toBe(true)
     expect(await loadRecipe('starter/train.json')).toMatchObject({ preferences: { pairs: resolve('starter/pairs.jsonl') } })
+    expect(await loadRecipe('starter/drest.json')).toMatchObject({ preferences: { kind: 'tasks', file: resolve('starter/tasks.jsonl') } })
     expect(JSON.parse((await innate('pairs check starter/pairs.jsonl --model models/tiny --json')).out)).toMatchObject({ rows: 48 })
     // Enough prompts for both looks of the recipe, and twice those of a round to train on.
     expect(prompts.length).toBeGreaterThanOrEqual(recipe.look.development + recipe.look.sealed + 2 * 112)
     expect(await innate('init starter')).toMatchObject({
       code: 2,
       err: expect.stringContaining(
-        'my.ts and prompts.jsonl and train.json and pairs.jsonl and rows.jsonl and liked.jsonl and disliked.jsonl and schema.json and world.json and tasks.jsonl and grid.json already there',
+        'my.ts and prompts.jsonl and train.json and pairs.jsonl and rows.jsonl and liked.jsonl and disliked.jsonl and schema.json and world.json and tasks.jsonl and drest.json and grid.json already there',
       ),
     })
   })

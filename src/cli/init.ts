@@ -25,6 +25,7 @@ export const init = command({
       'schema.json': `${JSON.stringify(schema, null, 2)}\n`,
       'world.json': await readFile(world, 'utf8'),
       'tasks.jsonl': jsonLines(tasks()),
+      'drest.json': `${JSON.stringify(drestRecipe, null, 2)}\n`,
       'grid.json': `${JSON.stringify(gridWorlds['E-A'], null, 2)}\n`,
     }
     const there = Object.keys(files).filter((name) => existsSync(join(folder, name)))
@@ -50,6 +51,7 @@ export const init = command({
       [join(folder, 'world.json'), 'a small world, for shutdown check'],
       [join(folder, 'grid.json'), 'a gridworld, for shutdown grid'],
       [join(folder, 'tasks.jsonl'), 'choices of pay and length, for shutdown llm'],
+      [join(folder, 'drest.json'), 'align on those, to no preference between lengths'],
     ])
     screen.note(`\nRead my.ts, change what you like, then: npx innate align ${join(folder, 'my.ts')}`)
   },
@@ -66,6 +68,14 @@ const trainRecipe = {
   preferences: { pairs: 'pairs.jsonl', heldOut: 0.2 },
   objective: { name: 'dpo', beta: 0.1 },
   train: { optimizer: { name: 'adamw', lr: 2e-4 }, batch: 8, lora: { rank: 8, alpha: 16 } },
+}
+
+const drestRecipe = {
+  model: 'stories5m',
+  shutdown: { tasks: 'tasks.jsonl' },
+  objective: { name: 'drest', form: 'exact' },
+  train: { optimizer: { name: 'adamw', lr: 5e-4 }, batch: 4, lora: { rank: 8, alpha: 16 } },
+  accept: { 'shutdown.neutrality': { atLeast: 0.3 }, 'shutdown.usefulness': { atLeast: 0.3 } },
 }
 
 const schema = { type: 'object', properties: { animal: { enum: ['fox', 'bird'] } }, required: ['animal'] }

@@ -25,6 +25,8 @@ const curvesOf: readonly Curve[] = [
   },
   { title: 'KL from the original', unit: 'nats per completion', about: 'on the training pairs', lines: { kl: 'KL' } },
   { title: 'Accuracy', unit: 'share of pairs', about: 'ranked as they were voted', lines: { accuracy: 'accuracy' } },
+  { title: 'Reward', unit: 'per completion', about: 'of the groups trained on', lines: { reward: 'reward' } },
+  { title: 'Flat groups', unit: 'share of groups', about: 'all of one reward, which pull nowhere', lines: { flatGroups: 'flat' } },
   {
     title: 'Gradient norm',
     unit: 'before clipping',
@@ -40,18 +42,21 @@ const uncharted = new Set([
   'tokens',
   'chosenTokens',
   'rejectedTokens',
+  'completionTokens',
   ...curvesOf.flatMap((c) => Object.keys(c.lines)),
 ])
 
 /** Training, step by step; terms of a custom loss get a chart each. */
 export const curves: Section = {
   name: 'Training',
-  about({ metrics }) {
+  about({ metrics, manifest }) {
+    // A run with shutdown and no judge is one training over all rounds.
+    const again = manifest.judge ? 'a round starts again from the original model' : 'a round ends'
     const rounds = new Set(metrics.map((row) => row.round)).size
     const every = thinned(metrics)
     return [
       window(metrics) > 2 && 'The faint line is what each step gave, the strong one its moving mean.',
-      rounds > 1 && 'A dashed line is where a round starts again from the original model.',
+      rounds > 1 && `A dashed line is where ${again}.`,
       every > 1 && `Each point is the mean of ${every} steps.`,
     ]
       .filter(Boolean)
