@@ -1,9 +1,13 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { trainRun } from './align/index.ts'
+import { hashFile } from './files/index.ts'
+import { type Probes, saveProbes } from './goals/index.ts'
 import { UserError } from './graph/index.ts'
 import { loadRecipe } from './load-recipe.ts'
+import { manifestSchema } from './runs/index.ts'
 
 const asked = (more: object = {}) => ({ model: 'M', preferences: { prompts: ['a'], judge: { goals: { kind: 1 } }, ...more } })
 
@@ -44,6 +48,49 @@ export default recipe({
     await written('votes.jsonl', '')
     const path = await written('votes.json', JSON.stringify({ ...asked({ judge: { votes: 'votes.jsonl' } }) }))
     expect((await loadRecipe(path)).preferences).toMatchObject({ judge: { name: join(folder, 'votes.jsonl') } })
+  })
+
+  it('finds probes and rows that its code names beside it; the run has their hashes, and does not go on with others', async () => {
+    const probes: Probes = {
+      format: 'innate probes 1',
+      kind: 'logistic',
+      model: { name: 'tiny', sha256: 'ab' },
+      pool: 'mean',
+      labels: ['a', 'b'],
+      probes: [{ tap: 'blocks.0.out', weight: [Array.from({ length: 64 }, () => 0.1)], bias: [0], accuracy: 1 }],
+    }
+    await saveProbes(join(folder, 'probes.json'), probes)
+    await written('rows.jsonl', ['a', 'b'].map((label) => JSON.stringify({ text: `a text ${label}`, label })).join('\n'))
+    const pair = (i: number) => JSON.stringify({ prompt: `The fox ${i}`, chosen: ' sang', rejected: ' ran' })
+    await written('fox.jsonl', [1, 2, 3, 4].map(pair).join('\n'))
+    const path = await written(
+      'probed.ts',
+      `import { goalPrior, mean, probeGoal, recipe } from 'innate'
+import { loadProbes, probePenalty, refit } from 'innate/whitebox'
+const choice = { tap: 'blocks.0.out', label: 'b' }
+const penalty = probePenalty(await loadProbes('probes.json'), choice)
+export default recipe({
+  model: ${JSON.stringify(resolve('fixtures/llama-tiny'))},
+  prior: goalPrior({ goals: [probeGoal('probes.json', choice)], strength: 5 }),
+  preferences: { pairs: 'fox.jsonl' },
+  loss: ({ objective, perExample }) => objective.add(mean(perExample(penalty, 'all')).mul(0.1)),
+  train: { batch: 4, epochs: 1 },
+  inside: [refit('probes.json', { ...choice, rows: 'rows.jsonl' })],
+})`,
+    )
+    const [one, other] = [join(folder, 'probes.json'), join(folder, 'rows.jsonl')]
+    const found = await loadRecipe(path)
+    expect(found.files).toEqual([one, other])
+    const { prior: _, ...trained } = { ...found, inside: false as const, run: join(folder, 'run') }
+    await trainRun(trained)
+    const { files } = manifestSchema.parse(JSON.parse(await readFile(join(folder, 'run/manifest.json'), 'utf8')))
+    expect(files).toEqual(await Promise.all([one, other].map(async (name) => ({ name, sha256: await hashFile(name) }))))
+    await writeFile(other, `${await readFile(other, 'utf8')}\n`)
+    await expect(trainRun(trained, { resume: true })).rejects.toThrow('a run must go on with what it began with, got another files.1')
+    await rm(other)
+    await expect(trainRun({ ...trained, run: join(folder, 'gone') })).rejects.toThrow(
+      'rows.jsonl: must be there, since the recipe names it',
+    )
   })
 
   const broken: [string, string, RegExp][] = [

@@ -4,7 +4,7 @@ import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
 import { createJiti } from 'jiti'
 import { z } from 'zod'
 import { hubId, models } from './checkpoints/index.ts'
-import { readJson } from './files/index.ts'
+import { namingBeside, readJson } from './files/index.ts'
 import { votesFile } from './goals/index.ts'
 import { UserError } from './graph/index.ts'
 import { keepWritten } from './objectives/index.ts'
@@ -23,11 +23,11 @@ export async function loadRecipe(path: string, changes: Changes = {}): Promise<R
   const file = resolve(path)
   if (!existsSync(file)) throw new UserError(`${path}: a recipe must be there, got no such file; write one with: innate init`)
   try {
-    const loaded = file.endsWith('.json') ? await fromJson(path) : await fromCode(path)
+    const { value: loaded, files } = await namingBeside(dirname(file), () => (file.endsWith('.json') ? fromJson(path) : fromCode(path)))
     const made = recipe(isObject(loaded) ? changedInput(inputOf(loaded as RecipeInput), changes) : (loaded as RecipeInput))
     const text = made.loss && writtenLoss(await readFile(file, 'utf8'), made.loss)
     if (made.loss && text) keepWritten(made.loss, text)
-    return located(made, dirname(file))
+    return { ...located(made, dirname(file)), ...(files.length > 0 ? { files } : {}) }
   } catch (error) {
     if (!(error instanceof UserError) || error.message.startsWith(path)) throw error
     throw new UserError(`${path}: ${error.message}`, { cause: error })

@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { hashFile } from '../files/index.ts'
 import type { Judge } from '../goals/index.ts'
-import { isTensor, leaves } from '../graph/index.ts'
+import { isTensor, leaves, UserError } from '../graph/index.ts'
 import { lossText } from '../objectives/index.ts'
 import { goldAgainst } from '../recipe/gold-against.ts'
 import type { Recipe } from '../recipe/recipe.ts'
@@ -17,7 +17,7 @@ export async function manifestOf(
   data: readonly DataFile[],
   command: string,
 ): Promise<NewManifest> {
-  const { preferences, objective, loss, prior, gold, seed, train } = recipe
+  const { preferences, objective, loss, prior, gold, seed, train, files = [] } = recipe
   const judge = preferences.kind === 'onPolicy' ? preferences.judge : undefined
   const { checkpoint, trainee } = models
   const parameters = leaves(checkpoint.params, isTensor).reduce((n, [, { data: values }]) => n + values.length, 0)
@@ -38,6 +38,7 @@ export async function manifestOf(
     model: { name: checkpoint.name, sha256: checkpoint.hash, parameters, trained: trainee.trained },
     data: [...data],
     ...(models.edits.length > 0 ? { edits: [...models.edits] } : {}),
+    ...(files.length > 0 ? { files: await Promise.all(files.map(hashed)) } : {}),
     seeds: { recipe: seed, train: train.seed },
     versions: await versions(),
   }
@@ -49,6 +50,12 @@ async function filesOf({ kind, name }: Judge): Promise<{ files?: Record<string, 
   const words = name.split(/\s+/).map((word) => word.replace(/^['"]|['"]$/g, ''))
   const files = words.filter((word) => existsSync(word) && statSync(word).isFile())
   return { files: Object.fromEntries(await Promise.all(files.map(async (file) => [file, await hashFile(file)] as const))) }
+}
+
+async function hashed(name: string): Promise<{ name: string; sha256: string }> {
+  if (!existsSync(name))
+    throw new UserError(`${name}: must be there, since the recipe names it, got no such file; write it, or name another`)
+  return { name, sha256: await hashFile(name) }
 }
 
 /** A recipe as plain JSON: functions become their text, sets their members. */

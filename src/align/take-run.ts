@@ -46,8 +46,10 @@ function begunWith({
   model,
   data = [],
   edits = [],
-}: Pick<Manifest, 'kind' | 'recipe' | 'model'> & Pick<NewManifest, 'data' | 'edits'>) {
-  const { run: _, model: __, keepRounds: ___, preferences, train, look, edit, shutdown, ...rest } = JSON.parse(JSON.stringify(recipe))
+  files = [],
+}: Pick<Manifest, 'kind' | 'recipe' | 'model'> & Pick<NewManifest, 'data' | 'edits' | 'files'>) {
+  const given = { ...JSON.parse(JSON.stringify(recipe)), files: undefined }
+  const { run: _, model: __, keepRounds: ___, preferences, train, look, edit, shutdown, ...rest } = given
   const { checkpointSeconds: ____, tokenBudget, ...settings } = train ?? {}
   const { pairs: _____, prompts: ______, file: _______, ...how } = preferences ?? {}
   const { texts: ________, ...looks } = look ?? {}
@@ -60,6 +62,7 @@ function begunWith({
     ...(edit ? { edit: editHolds } : {}),
     ...(shutdown ? { shutdown: Object.keys(shutdown) } : {}),
     edits: edits.map(({ sha256 }) => sha256),
+    files: files.map(({ sha256 }) => sha256),
     look: looks,
     train: { ...settings, ...cut },
     preferences: how,

@@ -1,3 +1,4 @@
+export { beside, namingBeside } from './beside.ts'
 export { cacheFolder } from './cache-folder.ts'
 export { hashFile, hashText } from './hash.ts'
 export { parse, parseJson, readJson } from './json.ts'

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Checkpoint } from '../checkpoints/index.ts'
-import { readJson, writeAtomic } from '../files/index.ts'
+import { beside, readJson, writeAtomic } from '../files/index.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Policy, pooled } from '../policy/index.ts'
 import { beginningIds } from '../text/index.ts'
@@ -43,7 +43,7 @@ export async function saveProbes(file: string, probes: Probes): Promise<void> {
  * throws  UserError when it is none, or a probe of it has not one weight row and one bias for each class
  */
 export async function loadProbes(file: string): Promise<Probes> {
-  const probes = await readJson(file, probesSchema, 'write it with: innate read probe --to FILE')
+  const probes = await readJson(beside(file), probesSchema, 'write it with: innate read probe --to FILE')
   const rows = probes.labels.length === 2 ? 1 : probes.labels.length
   for (const { tap, weight, bias } of probes.probes) {
     const widths = new Set(weight.map(({ length }) => length))
@@ -127,6 +127,7 @@ export interface Reader {
  * limits  a linear reading finds what goes together with the label on the texts it was fitted on: keep a gold measure beside it
  */
 export function probeGoal(file: string, { name = 'probe', direction = 1, ...choice }: ProbeGoalOptions): Goal {
+  const path = beside(file)
   const known = new Map<string, number>()
   const textOf = ({ prompt, text }: Sample) => prompt + text
   const measure = (sample: Sample) => {
@@ -142,7 +143,7 @@ export function probeGoal(file: string, { name = 'probe', direction = 1, ...choi
   return {
     ...made,
     async read(samples, { policy, checkpoint }, onBatch) {
-      const probes = await loadProbes(file)
+      const probes = await loadProbes(path)
       if (probes.model.sha256 !== checkpoint.hash)
         throw new UserError(
           `goal ${name}: ${file} must be of the recipe's model, got probes of ${probes.model.name} (${probes.model.sha256.slice(0, 8)}) for ${checkpoint.name} (${checkpoint.hash.slice(0, 8)}); fit them on this model`,

@@ -65,6 +65,8 @@ export interface Recipe {
   readonly inside?: readonly Reading[] | false
   readonly seed: number
   readonly run?: string
+  /** Files that its code names beside those of its fields, such as probes; a loader says which. */
+  readonly files?: readonly string[]
 }
 
 /** An edit of the model, a function or files, and which of the policy that is trained, the reference and the looks at the policy are under it. */

@@ -237,6 +237,8 @@ export const manifestSchema = z.object({
   data: z.array(dataSchema).readonly().default([]),
   /** The files of the recipe's edit, in their order. */
   edits: z.exactOptional(z.array(z.object({ name: z.string(), sha256: z.string() })).readonly()),
+  /** Other files that the recipe's code names, such as probes, by where they were. */
+  files: z.exactOptional(z.array(z.object({ name: z.string(), sha256: z.string() })).readonly()),
   seeds: z.record(z.string(), z.int()),
   versions: z.object({ innate: z.string(), node: z.string(), onnxruntime: z.string() }),
   started: z.iso.datetime(),

@@ -1,4 +1,5 @@
 import { meanInterval } from '../accept/index.ts'
+import { beside } from '../files/index.ts'
 import { loadProbes, type ProbeChoice, type Probes, probeFor, type ReadBy } from '../goals/index.ts'
 import { UserError } from '../graph/errors.ts'
 import { pooled } from '../policy/index.ts'
@@ -37,18 +38,19 @@ interface Read {
  * source  Hewitt and Liang 2019, arXiv:1909.03368 for the control
  */
 export function refit(file: string, { rows, seed = 0, heldOut, ...choice }: RefitOptions): Reading {
+  const [path, texts] = [beside(file), beside(rows)]
   return {
     name: 'refit',
     about: `the probe of ${file} for ${choice.label}, as it was and fitted again`,
     async read({ before, after, signal }: BeforeAfter) {
-      const [probes, texts] = [await loadProbes(file), await readLabelledTexts(rows)]
-      if (texts.names.join() !== probes.labels.join())
+      const [probes, labelled] = [await loadProbes(path), await readLabelledTexts(texts)]
+      if (labelled.names.join() !== probes.labels.join())
         throw new UserError(
-          `${rows}: labels must be those of ${file}, ${probes.labels.join(', ')}, got ${texts.names.join(', ')}; give its own rows`,
+          `${rows}: labels must be those of ${file}, ${probes.labels.join(', ')}, got ${labelled.names.join(', ')}; give its own rows`,
         )
       const { probe: old } = probeFor('refit', probes, choice)
       const options = { seed, ...(heldOut === undefined ? {} : { heldOut }), ...(signal ? { signal } : {}) }
-      const [then, now] = [await readOne(before, probes, old, texts, options), await readOne(after, probes, old, texts, options)]
+      const [then, now] = [await readOne(before, probes, old, labelled, options), await readOne(after, probes, old, labelled, options)]
       return [tableOf(old.tap, choice.label, then, now)]
     },
   }
