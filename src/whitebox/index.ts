@@ -1,5 +1,6 @@
 export { loadProbes } from '../goals/index.ts'
 export { type Activations, activationsOf, oneHot } from './activations.ts'
+export { type AfterErasure, afterErasure, type ErasureParts, type ErasureScores } from './after-erasure.ts'
 export { type Attributed, type AttributeOptions, attribute } from './attribute.ts'
 export type { Quality } from './autoencoder-quality.ts'
 export { type CausePageData, causePage } from './cause-page.ts'

@@ -6,6 +6,7 @@ import { expectClose } from '../../test/close.ts'
 import { tolerances } from '../../test/tolerances.ts'
 import { random } from '../random/index.ts'
 import { type Activations, crossProducts, meanOf, oneHot } from './activations.ts'
+import { afterErasure } from './after-erasure.ts'
 import { controlLabels, typesOf } from './control-task.ts'
 import { differenceOfMeans, principalComponents } from './directions.ts'
 import { erased, eraserOf, leace } from './leace.ts'
@@ -148,6 +149,28 @@ describe('LEACE', () => {
       }),
       { numRuns: 25 },
     )
+  })
+
+  it('held out: a probe on erased rows loses what the base rate does within its interval, on the eraser’s rows and on others', () => {
+    const [n, d] = [3000, 4]
+    const noise = random(11, 'held out').normals(n * d)
+    const labels = Array.from({ length: n }, (_, i) => Number(i % 5 < 2))
+    const x = { n, d, data: noise.map((value, i) => value + [2, -1, 0.5, 0][i % d]! * labels[Math.floor(i / d)]!) }
+    const places = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i)
+    const heldOut = places(2000, n).map((i) => [i])
+    const entropy = -(0.4 * Math.log(0.4) + 0.6 * Math.log(0.6))
+    for (const probe of [places(0, 1000), places(1000, 2000)]) {
+      const { before, after, baseRate, stillRead } = afterErasure(x, labels, 2, { eraser: places(0, 1000), probe, heldOut })
+      expect(before.accuracy.low).toBeGreaterThan(0.8)
+      expect(baseRate.accuracy.estimate).toBe(0.6)
+      expectClose([baseRate.loss.estimate], [entropy], tolerances.decomposed)
+      expect(after.loss.low).toBeLessThanOrEqual(entropy)
+      expect(after.loss.high).toBeGreaterThanOrEqual(entropy)
+      expect(Math.abs(stillRead.estimate)).toBeLessThan(0.01)
+    }
+    // An eraser that leaves everything in is found out.
+    const { stillRead } = afterErasure(x, labels, 2, { eraser: places(0, 1000), probe: places(0, 1000), heldOut }, { tolerance: 9 })
+    expect(stillRead.low).toBeGreaterThan(0.2)
   })
 
   it('moves rows less than the orthogonal projector, in Mahalanobis’ norm and in others', () => {

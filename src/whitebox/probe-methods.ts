@@ -1,6 +1,7 @@
 import { tensor } from '../graph/index.ts'
 import { edited, type Model, pooled } from '../policy/index.ts'
 import { type Activations, activationsOf, crossProducts, meanOf, oneHot } from './activations.ts'
+import { afterErasure } from './after-erasure.ts'
 import { differenceOfMeans, principalComponents } from './directions.ts'
 import { erased, erasing, leace } from './leace.ts'
 import { classesOf, scoresOf } from './linear.ts'
@@ -57,6 +58,9 @@ export const leaceMethod: Method = {
     const [mean, then] = [meanOf(x), meanOf(after)]
     const loss = logLoss(scoresOf(logistic(after, labels, 2, { l2: 1e-6 }), after), labels)
     const trace = (of: Activations) => crossProducts(of, of).reduce((sum, value, i) => sum + (i % (of.d + 1) === 0 ? value : 0), 0)
+    const places = texts.map((_, i) => i)
+    const [fit, held] = [places.filter((i) => i % 8 !== 1 && i % 8 !== 6), places.filter((i) => i % 8 === 1 || i % 8 === 6)]
+    const heldOut = afterErasure(x, labels, 2, { eraser: fit, probe: fit, heldOut: held.map((i) => [i]) }, { tolerance: 1e-9 })
     const cut = edited(model.policy, erasing(eraser), { at: tap })
     const inside = activationsOf((await pooled(cut, texts.map(model.ids), [tap], 'mean'))[tap]!)
     const apart = Math.max(...inside.data.map((value, i) => Math.abs(value - after.data[i]!))) / size
@@ -69,6 +73,8 @@ export const leaceMethod: Method = {
         within: 1e-9,
       },
       { law: 'the best linear probe is the constant: its loss is the entropy of the labels', seen: loss, wanted: Math.LN2, within: 1e-6 },
+      { law: 'held out the probe loses what the base rate does', seen: heldOut.stillRead.estimate, wanted: 0, within: 1e-6 },
+      { law: 'and is right as often', seen: heldOut.after.accuracy.estimate - heldOut.baseRate.accuracy.estimate, wanted: 0, within: 1e-9 },
       { law: 'what the trace of the covariance grew by', seen: Math.max(0, trace(after) / trace(x) - 1), wanted: 0, within: 1e-12 },
       { law: 'as an edit the model holds the same, of the largest activation', seen: apart, wanted: 0, within: 1e-4 },
     ]
