@@ -13,7 +13,10 @@ export const readCircuit = command({
   flags: {
     ...contrastFlags,
     k: integer('the most edges that are kept; 1, 2, 4 … are tried up to it', { default: 64, min: 1 }),
-    steps: integer('points between the two texts that edges are attributed over', { default: 1, min: 1 }),
+    steps: integer('points between the two texts that edges are attributed over; with 1 small circuits keep little', {
+      default: 16,
+      min: 1,
+    }),
     seed: integer('seed of the random edges', { default: 0, min: 0 }),
     ...reportFlag,
   },

@@ -18,7 +18,7 @@ export function edgePage(data: EdgePageData): Page {
   return {
     title: 'Edges',
     eyebrow: [model, `${edges.length} edges`],
-    lead: `The strongest edge is ${first!.from} to ${first!.to}: ${fixed(first!.effect, 2)} of the difference between ${JSON.stringify(answer)} and ${JSON.stringify(wrong)}, to first order.`,
+    lead: `The strongest edge is ${first!.from} to ${first!.to}: ${fixed(first!.effect, 2)} of the difference between ${JSON.stringify(answer)} and ${JSON.stringify(wrong)}, as attribution estimates it.`,
     facts: gapFacts(gap),
     sections: [contrastSection(data.clean, data.corrupted), ...edgeSections(edges)],
   }
@@ -71,7 +71,7 @@ function edgeSections(edges: readonly EdgeEffect[]): PageSection[] {
   return [
     {
       name: 'The strongest edges',
-      about: `The ${drawn.length} strongest, from what adds to the residual stream to what reads it, over all positions and to first order: thick is strong, blue is for the answer, orange against it. “attn 3” is what the heads of block 3 read.`,
+      about: `The ${drawn.length} strongest, from what adds to the residual stream to what reads it, over all positions, as attribution estimates them: thick is strong, blue is for the answer, orange against it. “attn 3” is what the heads of block 3 read.`,
       content: html`<div class="scroll" tabindex="0"><div style="min-width: 560px">${drawing}</div></div>`,
     },
     { name: 'Their effects', content: effectTable(strongest(edges, listedEdges)) },
