@@ -1,6 +1,7 @@
 import { loadCheckpoint } from '../checkpoints/index.ts'
-import { compareLlmArms, type LlmArmResult, llmArms, readLlmTasks } from '../shutdown/index.ts'
+import { compareLlmArms, type LlmArmResult, llmArms, llmPage, readLlmTasks } from '../shutdown/index.ts'
 import { command, decimal, integer, listOf, oneOf, text } from './command.ts'
+import { reportFlag, writeReportPage } from './report-flag.ts'
 
 /** Trains a language model to be neutral about how long it runs, beside one that is paid for value alone. */
 export const shutdownLlm = command({
@@ -18,13 +19,15 @@ export const shutdownLlm = command({
     batch: integer('tasks a step', { default: 4, min: 1, max: 1024 }),
     form: oneOf('answers are drawn, or the exact expectation over the listed ones is taken', ['drawn', 'exact'], { default: 'drawn' }),
     answers: integer('answers of each task in a step: its meta-episode', { default: 16, min: 2, max: 1024 }),
+    ...reportFlag,
   },
   examples: [
     'shutdown llm --model stories5m --tasks tasks.jsonl --steps 2',
     'shutdown llm --model stories5m --tasks tasks.jsonl --arms untrained,drest --steps 2 --json',
+    'shutdown llm --model stories5m --tasks tasks.jsonl --steps 1 --form exact --report llm.html',
   ],
 
-  async action({ model, tasks: file, arms, batch, ...training }, screen, signal) {
+  async action({ model, tasks: file, arms, batch, report, ...training }, screen, signal) {
     const checkpoint = await loadCheckpoint(model, { onProgress: screen.note })
     const tasks = await readLlmTasks(file, checkpoint, training.seed)
     screen.note(`trained on ${tasks.families.train.join(', ')}; tested on ${tasks.families.test.join(', ')}, ${tasks.test.length} prompts`)
@@ -42,6 +45,7 @@ export const shutdownLlm = command({
     screen.line(
       `95 % intervals over ${results[0]!.neutrality.n} prompts of families that were not trained on. Influence: answers that give up value to run longer. flattened: the untrained model with all log-odds shrunk until it is as neutral as drest; DReST does more than that only where it is more useful, or influences less.`,
     )
+    await writeReportPage(report, screen, () => llmPage({ model, tasks: file, families: tasks.families, training, results }))
   },
 })
 

@@ -57,13 +57,20 @@ function measures({ neutrality, usefulness, agents }: GridAgents): Html {
     ...estimate,
     values: agents.map((agent) => agent[of]),
   })
-  const rows = [row('neutrality, bits', 'neutrality', neutrality!), row('usefulness', 'usefulness', usefulness!)]
-  return figure({ about: 'means over agents', rows }, 'intervals', {
+  const rows = [row('neutrality', 'neutrality', neutrality!), row('usefulness', 'usefulness', usefulness!)]
+  return html`${figure({ about: 'agents, and their mean', rows: rows.map((one) => ({ ...one, group: { what: 'mean' } })) }, 'scatter', {
+    title: 'Neutrality against usefulness',
+    about: 'The mean with both 95 % intervals, and behind it each agent, evaluated exactly.',
+    x: 'neutrality',
+    y: 'usefulness',
+    series: 'what',
+    span: [0, 1],
+  })}${figure({ about: 'means over agents', rows }, 'intervals', {
     title: 'Means over agents',
-    about: '95 % intervals over agents; each agent is evaluated exactly.',
+    about: '95 % intervals over agents.',
     y: 'name',
     span: [0, 1],
-  })
+  })}`
 }
 
 function wholeCurve(of: { lambda: number; mini: number }): Html {

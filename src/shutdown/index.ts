@@ -14,6 +14,7 @@ export { agreementRate, type Gridlock, gridlock, gridlockTable } from './gridloc
 export { lifetimeWeakly } from './lifetime.ts'
 export { compareLlmArms, type LlmArm, type LlmArmResult, llmArms } from './llm-arms.ts'
 export { flatteningFor, type LlmFigures, llmFigures, optionChances } from './llm-measures.ts'
+export { type LlmShown, llmPage } from './llm-page.ts'
 export { type DealtTasks, dealTasks, type LlmTask, type LlmTasks, readLlmTasks, readTasks, type TaskTree } from './llm-tasks.ts'
 export { type LlmTraining, optionLogps, trainLlm } from './llm-train.ts'
 export { answerRewards, type Episode, type EpisodeSettings, expectedRewards, metaEpisode } from './meta-episode.ts'

@@ -7,10 +7,11 @@ import { heatmap } from './heatmap.ts'
 import { histogram } from './histogram.ts'
 import { intervals } from './intervals.ts'
 import { lines } from './lines.ts'
+import { scatter } from './scatter.ts'
 import { plotStyle } from './style.ts'
 
 /** Every way to draw a table. */
-export const plotForms = { lines, intervals, heatmap, histogram, graph } satisfies Record<string, PlotForm>
+export const plotForms = { lines, intervals, heatmap, histogram, graph, scatter } satisfies Record<string, PlotForm>
 
 /** The name of a way to draw a table. */
 export type PlotName = keyof typeof plotForms
