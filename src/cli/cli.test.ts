@@ -61,7 +61,7 @@ function small(example: string): string {
     .replace('--set look.sealed=64', '--set look.sealed=5')
     .replace(/\bstories5m (?=Once|--max)/, 'models/tiny ')
     .replace('--model stories5m', '--model models/tiny')
-    .replace('edit steer', 'edit steer --model models/tiny --layers 1 --strengths=-1,1')
+    .replace('edit steer', 'edit steer --model models/tiny --layers 1 --strengths=-1,1 --steps 3')
 }
 
 describe.each(commands)('innate %s', (verb, command) => {

@@ -7,6 +7,7 @@ import { command, decimal, integer, oneOf, required, text } from './command.ts'
 import { editFlag } from './edit-flag.ts'
 import { reportFlag, writeReportPage } from './report-flag.ts'
 import type { Screen } from './screen.ts'
+import { steerByLorra } from './steer-lorra.ts'
 
 /** Finds a steering direction, by what it does to rows held out. */
 export const editSteer = command({
@@ -18,7 +19,9 @@ export const editSteer = command({
     negative: required(text('the same for the other side; with as many rows, the i-th of each are a pair', { shown: 'FILE' })),
     to: required(text('where the edit is written: safetensors, or a control vector of llama.cpp where it ends in .gguf', { shown: 'E' })),
     ...editFlag,
-    method: oneOf('caa: difference of means; lat: first principal component of differences', ['caa', 'lat'], { default: 'caa' }),
+    method: oneOf('caa: difference of means; lat: first principal component of differences; lorra: low-rank weights that do what caa adds', ['caa', 'lat', 'lorra'], { default: 'caa' }), // biome-ignore format: one line
+    rank: integer('inner width of the weights that lorra trains', { default: 4, min: 1 }),
+    steps: integer('steps that lorra trains for', { default: 60, min: 1 }),
     pool: oneOf('tokens that stand for a row: the last, or the mean of all that are scored', ['last', 'mean'], { default: 'mean' }),
     positions: oneOf('where the direction is added', ['all', 'completion'], { default: 'all' }),
     layers: text('blocks to try, with commas; some in the middle when left out', { shown: 'L,L' }),
@@ -36,17 +39,21 @@ export const editSteer = command({
   examples: [
     'edit steer --positive liked.jsonl --negative disliked.jsonl --to e.safetensors --json',
     'edit steer --positive liked.jsonl --negative disliked.jsonl --to e.gguf --report e.html',
+    'edit steer --method lorra --positive liked.jsonl --negative disliked.jsonl --to e.lorra',
   ],
 
   async action(given, screen, signal) {
     const [layers, strengths] = [given.layers && numbers('layers', given.layers), numbers('strengths', given.strengths)]
+    const byWeights = given.method === 'lorra'
+    if (byWeights && given.to.endsWith('.gguf'))
+      throw new UserError(`edit steer --to: must be a safetensors file for lorra, got ${given.to}; a control vector cannot hold weights`)
     const model = await openModel(given.model, { onProgress: screen.note, edit: given.edit })
     try {
       const [positive, negative] = [await readSteerRows(given.positive, model), await readSteerRows(given.negative, model)]
       const texts = given.texts === undefined ? undefined : (await readSteerRows(given.texts, model)).map(({ text }) => textOf(model, text))
       let bar: ReturnType<typeof screen.progress> | undefined
       const found = await steer(model, positive, negative, {
-        ...{ method: given.method, pool: given.pool, positions: given.positions, strengths },
+        ...{ method: given.method === 'lorra' ? 'caa' : given.method, pool: given.pool, positions: given.positions, strengths },
         ...{ coherence: given.coherence, heldOut: given.heldOut, seed: given.seed, signal },
         ...(layers ? { layers } : {}),
         ...(texts ? { texts } : {}),
@@ -63,6 +70,12 @@ export const editSteer = command({
       await writeReportPage(given.report, screen, () => steerPage(model.name, found))
       // Where nothing is surely above 0, what came nearest is written, and said to be that.
       const taken = chosen ?? doses.reduce((a, b) => (b.whenChosen.estimate > a.whenChosen.estimate ? b : a))
+      if (byWeights) {
+        const { pool, coherence, heldOut, seed, rank, steps } = given
+        const how = { layer: taken.layer, strength: taken.strength, pool, coherence, heldOut, seed, rank, steps, signal, ...(texts ? { texts } : {}) } // biome-ignore format: one line
+        await steerByLorra(model, [positive, negative], how, given.to, screen)
+        return
+      }
       const edit = addition(
         basename(given.to).replace(/\.(safetensors|gguf)$/, ''),
         model,

@@ -15,6 +15,7 @@ import {
   tensor,
   type Value,
 } from '../graph/index.ts'
+import type { Adapters } from '../models/adapters.ts'
 import type { DecoderConfig } from '../models/config.ts'
 import { completionLogps, tokenLogps } from '../models/head.ts'
 import type { DecoderParams } from '../models/params.ts'
@@ -35,6 +36,7 @@ export interface Seen extends Pick<Site, 'tokens' | 'positions' | 'text' | 'real
   /** Log-probability of each completion, f32[completions], nats. */
   readonly logps: Value
   readonly params: DecoderParams<Value>
+  readonly adapters?: Adapters<Value>
   /** Sums over the tokens of each tree: f32[R, T, …] → f32[trees, …]. */
   readonly perTree: (x: Value) => Value
 }
@@ -170,7 +172,7 @@ interface Tracing {
 function traceOver(policy: Policy, see: See, { per, shape, most, asked }: Tracing, onTap?: (name: string) => void) {
   const rows = rowInputs(shape)
   const taps = new Map<string, Value>()
-  const { params, hidden, inputs, site } = forward(policy, rows, {
+  const { params, adapters, hidden, inputs, site } = forward(policy, rows, {
     path: 'rows',
     asks: (name) => asked.has(name),
     look: (name, x) => taps.set(name, x),
@@ -189,6 +191,7 @@ function traceOver(policy: Policy, see: See, { per, shape, most, asked }: Tracin
       return completionLogps(logps, rows.completion, rows.weights, shape.completions)
     },
     params,
+    ...(adapters ? { adapters } : {}),
     input: read,
     perTree(x) {
       const width = sizeOf(x.shape) / places

@@ -6,6 +6,7 @@ import { interchangeMethod } from './interchange-method.ts'
 import { jacobianLensMethod } from './jacobian-lens.ts'
 import { layerSweepMethod } from './layer-sweep-method.ts'
 import { logitLensMethod } from './logit-lens.ts'
+import { lorraMethod } from './lorra-method.ts'
 import type { Method } from './method.ts'
 import { patchMethod } from './patch.ts'
 import { pathMethod } from './path-method.ts'
@@ -33,4 +34,5 @@ export const methods: readonly Method[] = [
   interchangeMethod,
   steeringMethod,
   layerSweepMethod,
+  lorraMethod,
 ]

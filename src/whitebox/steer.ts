@@ -152,7 +152,7 @@ export async function steer(
 const CONTROLS = 5
 
 /** Both sides with half of each in the place of the other, so that nothing of what tells them apart is left in their means. */
-function halfSwapped(a: Activations, b: Activations, paired: boolean, seed: number, k: number): [Activations, Activations] {
+export function halfSwapped(a: Activations, b: Activations, paired: boolean, seed: number, k: number): [Activations, Activations] {
   const stays = (n: number, name: string) =>
     new Set(random(seed, `steer/shuffled/${k}/${name}`).shuffled(Array.from({ length: n }, (_, i) => i)).slice(0, Math.floor(n / 2))) // biome-ignore format: one line
   const [inA, inB] = [stays(a.n, 'a'), stays(b.n, 'b')]
@@ -182,7 +182,8 @@ function spread(layers: number): number[] {
   return [...new Set(Array.from({ length: count }, (_, i) => Math.round(from + (i * (to - from)) / Math.max(1, count - 1))))]
 }
 
-function asLong(v: ArrayLike<number>, as: Float64Array): Float64Array {
+/** A vector as long as another. */
+export function asLong(v: ArrayLike<number>, as: Float64Array): Float64Array {
   const factor = lengthOf(as) / lengthOf(v)
   return Float64Array.from(v, (x) => x * factor)
 }
