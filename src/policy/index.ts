@@ -28,7 +28,8 @@ export {
   withParams,
 } from './policy.ts'
 export { type Pool, pooled } from './pooled.ts'
-export { reader } from './reader.ts'
+export { readRow } from './read-row.ts'
+export { kept, reader } from './reader.ts'
 export { reordered } from './reorder.ts'
 export { rowInputs, rowTensors, shapeOf } from './row-inputs.ts'
 export {

@@ -1,7 +1,7 @@
 import { checkEdit } from '../checkpoints/check-edit.ts'
 import { type EditFile, isOfWeights } from '../checkpoints/edit-file.ts'
 import type { Checkpoint } from '../checkpoints/index.ts'
-import { logSumExp, type Tensor, tensor, UserError } from '../graph/index.ts'
+import { logSumExp, type Tensor, UserError } from '../graph/index.ts'
 import type { DecoderConfig } from '../models/config.ts'
 import { logits } from '../models/head.ts'
 import type { Completion, Sampling } from '../models/sampling.ts'
@@ -11,8 +11,9 @@ import { driftOf } from './drift.ts'
 import { type Edit, type EditOptions, edited } from './edit.ts'
 import { underFiles } from './edit-file.ts'
 import { gradientSee, type Metric } from './metric.ts'
-import { over, type See } from './over.ts'
+import type { See } from './over.ts'
 import type { Policy } from './policy.ts'
+import { readRow } from './read-row.ts'
 import { reader } from './reader.ts'
 import { sampleCompletions } from './sample.ts'
 
@@ -102,11 +103,7 @@ export function modelOf(policy: Policy, facts: ModelFacts, close: () => Promise<
       throw new UserError(
         `read: a text must have 1 to ${most} tokens, got ${read.length}; ${read.length === 0 ? 'give some' : 'shorten it'}`,
       )
-    // One row, exactly as long as the text, so that nothing is padding.
-    const packing = { lengths: [read.length], tokenBudget: read.length, wantedMultiple: 1 }
-    const found = await over(policy, [{ prompt: read, completions: [] }], see, { packing })
-    const plain = ({ shape, data }: Tensor) => tensor(Float32Array.from(data), shape.slice(1))
-    return Object.fromEntries(Object.entries(found).map(([tap, value]) => [tap, plain(value)]))
+    return readRow(policy, read, see)
   }
 
   async function readOne<W extends Wanted>(text: string, wanted: W, see = reader): Promise<Taken<W>> {

@@ -1,6 +1,7 @@
 import { concat, constant, reshape, slice, type Tensor, table, takeRows, tensor, transpose, UserError, type Value } from '../graph/index.ts'
 import { type OverOptions, over, type See } from './over.ts'
 import type { Policy } from './policy.ts'
+import { kept } from './reader.ts'
 
 /** Which tokens of a text stand for it: its last one, or the mean of all. */
 export type Pool = 'last' | 'mean'
@@ -28,7 +29,12 @@ export async function pooled(
   if (without !== undefined)
     throw new UserError(`tap ${without}: must hold one vector for each token, got one number for each pair of tokens; read it by itself`)
   const trees = texts.map((ids) => ({ prompt: ids, completions: [] }))
-  const found = await over(policy, trees, reader(taps, pool, contextLength), { ...options, per: 'tree' })
+  const found = await over(
+    policy,
+    trees,
+    kept(`${pool} ${contextLength} of ${taps.join()}`, () => seeing(taps, pool, contextLength)),
+    { ...options, per: 'tree' },
+  )
   return Object.fromEntries(
     taps.map((tap) => {
       const { shape, data } = found[tap]!
@@ -42,15 +48,6 @@ export async function pooled(
     }),
   )
 }
-
-/** The same function for the same taps, since programs are kept by it. */
-function reader(taps: readonly string[], pool: Pool, contextLength: number): See {
-  const key = `${pool} ${contextLength} ${taps.join()}`
-  const known = readers.get(key) ?? seeing(taps, pool, contextLength)
-  readers.set(key, known)
-  return known
-}
-const readers = new Map<string, See>()
 
 function seeing(taps: readonly string[], pool: Pool, contextLength: number): See {
   return ({ tap, perTree, real, positions }) => {

@@ -1,14 +1,22 @@
 import type { See } from './over.ts'
 
-/** A function that returns taps, the same one for the same taps, since programs are kept by it. */
-export function reader(taps: readonly string[]): See {
-  const key = taps.join()
-  const known = readers.get(key)
+/** The same function for the same key, since programs are kept by it; the key is its name, so that several are not taken for one. */
+export function kept(key: string, make: () => See): See {
+  const known = sees.get(key)
   if (known) return known
-  const see: See = ({ tap }) => Object.fromEntries(taps.map((name) => [name, tap(name)]))
-  // Of a name of its own, so that reading other taps is not taken for one function that is made again and again.
-  Object.defineProperty(see, 'name', { value: `read:${key}` })
-  readers.set(key, see)
+  const see = make()
+  Object.defineProperty(see, 'name', { value: key })
+  sees.set(key, see)
   return see
 }
-const readers = new Map<string, See>()
+const sees = new Map<string, See>()
+
+/** A function that returns taps, the same one for the same taps. */
+export function reader(taps: readonly string[]): See {
+  return kept(
+    `read:${taps.join()}`,
+    () =>
+      ({ tap }) =>
+        Object.fromEntries(taps.map((name) => [name, tap(name)])),
+  )
+}

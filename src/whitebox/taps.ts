@@ -1,6 +1,6 @@
 import { type Shape, type Tensor, transpose, UserError, type Value } from '../graph/index.ts'
 import { tapOf, tapsNamed } from '../models/taps.ts'
-import { type Model, over, type See } from '../policy/index.ts'
+import { kept, type Model, over, type See } from '../policy/index.ts'
 
 export interface StreamTapsOptions {
   /** Names of taps or patterns; see docs/taps.md. */
@@ -47,22 +47,15 @@ export async function streamTaps(
   return Object.fromEntries(Object.entries(written).map(([name, { shape }]: [string, Tensor]) => [name, shape]))
 }
 
-/** A function that returns taps with the token before the head, the same one for the same taps, since programs are kept by it. */
+/** A function that returns taps with the token before the head, the same one for the same taps. */
 function tokenRows(names: readonly string[]): See {
-  const key = names.join()
-  const known = sees.get(key)
-  if (known) return known
-  const see: See = ({ tap, tokens, text, positions }) => ({
+  return kept(`taps:${names.join()}`, () => ({ tap, tokens, text, positions }) => ({
     ...Object.fromEntries(names.map((name) => [name, tokenFirst(tap(name))])),
     tokens,
     text,
     position: positions,
-  })
-  Object.defineProperty(see, 'name', { value: `taps:${key}` })
-  sees.set(key, see)
-  return see
+  }))
 }
-const sees = new Map<string, See>()
 
 /** shape  [R, heads, T, …] → [R, T, heads, …]; [R, T, …] as it is */
 export function tokenFirst(x: Value): Value {
