@@ -3,11 +3,12 @@ import { cases } from './cases.mjs'
 import { dpo } from './dpo.mjs'
 import { fuzz } from './fuzz.mjs'
 import { generate } from './generate.mjs'
+import { merge } from './merge.mjs'
 import { overMemory } from './over.mjs'
 import { risk } from './risk.mjs'
 import { whitebox } from './whitebox.mjs'
 
-const benches = { cases, dpo, fuzz, generate, over: overMemory, risk, whitebox }
+const benches = { cases, dpo, fuzz, generate, merge, over: overMemory, risk, whitebox }
 const [name, ...words] = process.argv.slice(2)
 // --minutes 3 is --minutes=3.
 const flags = new Map(
