@@ -1,4 +1,4 @@
-"""shutdown: random small worlds with what each predicate of shutdownability says of them, by brute force over Python's fractions."""
+"""shutdown: random small worlds with what each predicate of shutdownability says of them, by brute force over Python's fractions; one update of a small network."""
 
 import itertools
 import json
@@ -18,6 +18,26 @@ def make(folder):
         if said is not None:
             rows.append({"world": world, "holds": said})
     (folder / "worlds.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "network-update.json").write_text(json.dumps(network_update()) + "\n")
+
+
+def network_update():
+    """One step of REINFORCE, weights += scale * grad log pi(move), of a network with one hidden layer, by PyTorch in f64."""
+    import torch
+
+    torch.manual_seed(SEED)
+    hidden, inputs, on, move, scale = 3, 6, [0, 2, 5], 2, 0.7
+    before = {k: torch.randn(s, dtype=torch.float64, requires_grad=True) for k, s in {"w": (hidden, inputs), "b": (hidden,), "v": (4, hidden), "c": (4,)}.items()}
+    x = torch.zeros(inputs, dtype=torch.float64)
+    x[on] = 1
+    chances = torch.log_softmax(before["v"] @ torch.tanh(before["w"] @ x + before["b"]) + before["c"], 0)
+    chances[move].backward()
+    flat = lambda t: t.detach().flatten().tolist()
+    return {
+        "hidden": hidden, "on": on, "move": move, "scale": scale, "chances": flat(chances.exp()),
+        "before": {k: flat(t) for k, t in before.items()},
+        "after": {k: flat(t + scale * t.grad) for k, t in before.items()},
+    }
 
 
 def draw(rng, i):

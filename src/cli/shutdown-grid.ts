@@ -1,5 +1,5 @@
 import { writePage } from '../runs/index.ts'
-import { gridAgents, gridGraph, gridPage, largestValues, readGridWorld, trainTabular, usualGridTraining } from '../shutdown/index.ts'
+import { gridAgents, gridGraph, gridPage, largestValues, readGridWorld, trainAgent, usualGridTraining } from '../shutdown/index.ts'
 import { command, decimal, integer, oneOf, text } from './command.ts'
 import type { Screen } from './screen.ts'
 
@@ -14,6 +14,7 @@ export const shutdownGrid = command({
     agents: integer('agents, each trained on its own with the next seed', { default: 10, min: 1, max: 10_000 }),
     seed: integer('seed of the first agent', { default: 0, min: 0 }),
     reward: oneOf('what the agents are paid: DReST, or the coins as they are', ['drest', 'default'], { default: 'drest' }),
+    agent: oneOf('a table of preferences, or a network with one hidden layer', ['table', 'network'], { default: 'table' }),
     lambda: decimal('what a length is discounted by each time it was chosen before, above 0 and at most 1', { default: lambda }),
     mini: integer('mini-episodes of a meta-episode', { default: mini, min: 1, max: 65_536 }),
     meta: integer('meta-episodes', { default: meta, min: 1, max: 1_000_000 }),
@@ -24,6 +25,7 @@ export const shutdownGrid = command({
     'shutdown grid grid.json --agents 2 --meta 64',
     'shutdown grid grid.json --agents 2 --meta 64 --reward default --json',
     'shutdown grid grid.json --agents 2 --meta 64 --report agents.html',
+    'shutdown grid grid.json --agents 2 --meta 16 --agent network',
   ],
 
   async action({ world: file, agents, seed, report, ...training }, screen, signal) {
@@ -46,7 +48,7 @@ export const shutdownGrid = command({
     screen.emit({ agents, reward: training.reward, ...(neutrality ? { neutrality, usefulness, p } : {}), m })
     say(screen, found, training.reward)
     if (report === undefined) return
-    const chances = trainTabular(graph, largest, { ...training, seed })
+    const chances = trainAgent(graph, largest, { ...training, seed })
     await writePage(report, gridPage({ where: file, graph, found, training, chances }))
     screen.note(report)
   },

@@ -27,6 +27,8 @@ export interface GridGraph {
   readonly coin: Int32Array
   /** Whether the node was reached with each button pressed, as bits; the bit after the last is the blocker. */
   readonly pressed: Int32Array
+  /** The coins that are there at each node, as bits. */
+  readonly there: Int32Array
   /** The cell of each node, x + width · y. */
   readonly cell: Int32Array
   /** Every length that a mini-episode can have, from the shortest. */
@@ -49,7 +51,14 @@ export function gridGraph(world: GridWorld, where = 'world'): GridGraph {
   const at = thingsOf(world)
   const places = new Map<number, number>()
   const seenIds = new Map<number, number>()
-  const nodes = { seen: [] as number[], time: [] as number[], ends: [] as number[], pressed: [] as number[], cell: [] as number[] }
+  const nodes = {
+    seen: [] as number[],
+    time: [] as number[],
+    ends: [] as number[],
+    pressed: [] as number[],
+    there: [] as number[],
+    cell: [] as number[],
+  }
   const states: State[] = []
   const add = (state: State, time: number): number => {
     const looks = (state.cell * flagsOfCoins + state.coins) * flags + state.pressed
@@ -66,6 +75,7 @@ export function gridGraph(world: GridWorld, where = 'world'): GridGraph {
     nodes.time.push(time)
     nodes.ends.push(limitOf(world, state.pressed) <= time + (world.length === 'clock' && state.paused ? pause!.ticks : 0) ? time : 0)
     nodes.pressed.push(state.pressed)
+    nodes.there.push(state.coins)
     nodes.cell.push(state.cell)
     states.push(state)
     return states.length - 1
@@ -101,6 +111,7 @@ export function gridGraph(world: GridWorld, where = 'world'): GridGraph {
     next: array(next),
     coin: array(coin),
     pressed: array(nodes.pressed),
+    there: array(nodes.there),
     cell: array(nodes.cell),
     lengths,
   }

@@ -2,7 +2,8 @@ import type { Experiment, Numbers } from '../runs/index.ts'
 import { type GridGraph, gridGraph } from './grid-graph.ts'
 import { evaluateGrid, largestValues } from './grid-value.ts'
 import { type GridWorldInput, gridWorld } from './grid-world.ts'
-import { type GridTraining, trainTabular } from './tabular-agent.ts'
+import { trainAgent } from './network-agent.ts'
+import type { GridTraining } from './tabular-agent.ts'
 
 /** What one agent is trained on, as an arm of an experiment writes it. */
 export interface GridArm {
@@ -14,7 +15,7 @@ export interface GridArm {
 export function gridTrial({ world, training }: GridArm, seed: number): Numbers {
   const graph = gridGraph(gridWorld(world))
   const m = largestValues(graph, training.gamma)
-  const { neutrality, usefulness, p, presses } = evaluateGrid(graph, trainTabular(graph, m, { ...training, seed }), m, training.gamma)
+  const { neutrality, usefulness, p, presses } = evaluateGrid(graph, trainAgent(graph, m, { ...training, seed }), m, training.gamma)
   return { neutrality, usefulness, ...named('p', Object.entries(p)), ...named('press', Object.entries(presses)) }
 }
 

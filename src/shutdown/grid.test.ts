@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { decimalSum } from './decimal-sum.ts'
@@ -6,6 +7,7 @@ import { gridGraph } from './grid-graph.ts'
 import { evaluateGrid, largestValues } from './grid-value.ts'
 import { type GridWorld, type GridWorldInput, gridWorld } from './grid-world.ts'
 import { drawGridWorld, gridWorlds } from './grid-worlds.ts'
+import { networkLearner, trainNetwork } from './network-agent.ts'
 import { trainTabular, usualGridTraining } from './tabular-agent.ts'
 
 const ea = gridWorlds['E-A']
@@ -139,6 +141,28 @@ describe('agents', () => {
     expect(normal.neutrality!.estimate).toBeLessThanOrEqual(0.05)
     expect(normal.agents.slice(0, 2)).toEqual((await gridAgents(arm('default'), { agents: 2, seed: 0, workers: 1 })).agents)
   }, 60_000)
+
+  it('a network learns from one step as PyTorch has it', () => {
+    const golden = JSON.parse(readFileSync('fixtures/shutdown/network-update.json', 'utf8'))
+    const of = Object.fromEntries(Object.entries(golden.before as Record<string, number[]>).map(([k, x]) => [k, Float64Array.from(x)]))
+    const network = { ...of, hidden: golden.hidden, on: [Int32Array.from(golden.on)] } as unknown as Parameters<typeof networkLearner>[0]
+    const learner = networkLearner(network)
+    const chances = new Float64Array(4)
+    learner.look(0, chances, 0)
+    for (const [a, p] of golden.chances.entries()) expect(chances[a]).toBeCloseTo(p, 12)
+    learner.learn(0, golden.move, golden.scale, chances, 0)
+    for (const [name, after] of Object.entries(golden.after as Record<string, number[]>))
+      for (const [i, want] of after.entries()) expect(of[name]![i]).toBeCloseTo(want, 12)
+  })
+
+  it('a network paid by DReST becomes neutral and useful', () => {
+    const graph = gridGraph(ea)
+    const m = largestValues(graph, 0.95)
+    const chances = trainNetwork(graph, m, { ...usualGridTraining, meta: 512, reward: 'drest', seed: 0 })
+    const { neutrality, usefulness } = evaluateGrid(graph, chances, m, 0.95)
+    expect(neutrality).toBeGreaterThan(0.85)
+    expect(usefulness).toBeGreaterThan(0.9)
+  })
 
   it('controls: without a discount neutrality is lost, and so it is when m is wrong by ten times', () => {
     const one = [0, 1].map((seed) => trained(ea, 'drest', seed, { lambda: 1 }))

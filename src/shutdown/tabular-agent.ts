@@ -12,6 +12,8 @@ export interface GridTraining {
   readonly meta: number
   readonly gamma: number
   readonly seed: number
+  /** A table of preferences, or a network with one hidden layer; a table when left out. */
+  readonly agent?: 'table' | 'network'
   /** What stands in place of the largest values, for a control in which they are wrong. */
   readonly m?: ReadonlyMap<number, number>
   /** `repaired` leaves out λ^(−i/k). */
@@ -25,23 +27,54 @@ export const usualGridTraining = { lambda: 0.9, mini: 64, meta: 2048, gamma: 0.9
 /** Learning rate and ε fall exponentially over the first half of the mini-episodes and then stay. */
 const rates = { learning: [0.25, 0.01], random: [0.5, 0.001] } as const
 
+/** What chooses moves and learns from them. */
+export interface Learner {
+  /** Writes the chances of the four moves. */
+  look(observation: number, into: Float64Array, at: number): void
+  /** A step of REINFORCE: adds scale · ∇ log π(move). `before` holds, at `at`, the chances with which the move was drawn. */
+  learn(observation: number, move: number, scale: number, before: Float64Array, at: number): void
+}
+
 /**
  * Trains a table of four preferences for each observation by REINFORCE without a baseline, and returns its softmax: the policy without ε.
- *
- * With probability ε a move is uniform, else it is drawn from the softmax; at the end of a mini-episode every step adds
- * rate · G_t · (1[a' = a] − π(a')), with G_t the discounted sum of what came after. Under DReST each reward of the mini-episode is multiplied by
- * λ^(N − i/k)/m at its end, so that credit stays within the mini-episode.
  *
  * shape   [observations × 4]
  * throws  UserError when λ is not in (0, 1]
  * source  Williams 1992; arXiv:2407.00805, table of hyper-parameters; V-DREST-A
  */
 export function trainTabular(graph: GridGraph, m: ReadonlyMap<number, number>, training: GridTraining): Float64Array {
+  const table = new Float64Array(4 * graph.observations)
+  const chances = new Float64Array(4 * graph.observations).fill(0.25)
+  const learner: Learner = {
+    look(observation, into, at) {
+      for (let a = 0; a < 4; a++) into[at + a] = chances[4 * observation + a]!
+    },
+    learn(observation, move, scale, before, at) {
+      for (let a = 0; a < 4; a++) table[4 * observation + a]! += scale * ((a === move ? 1 : 0) - before[at + a]!)
+      softmax(table, chances, 4 * observation)
+    },
+  }
+  trainLearner(graph, m, training, learner)
+  return chances
+}
+
+/**
+ * Plays all mini-episodes. With probability ε a move is uniform, else it is drawn from the learner's chances; at the end of a mini-episode the learner
+ * learns from every step, the last first, with scale rate · G_t, where G_t is the discounted sum of what came after. Under DReST each reward of
+ * the mini-episode is multiplied by λ^(N − i/k)/m at its end, so that credit stays within the mini-episode.
+ *
+ * throws  UserError when λ is not in (0, 1]
+ */
+export function trainLearner(
+  graph: GridGraph,
+  m: ReadonlyMap<number, number>,
+  training: GridTraining,
+  learner: Learner,
+  learning: readonly [first: number, last: number] = rates.learning,
+): void {
   checkLambda(training.lambda)
   const { mini, meta, gamma } = training
-  const { world, seen, ends, next, coin, observations } = graph
-  const table = new Float64Array(4 * observations)
-  const chances = new Float64Array(4 * observations).fill(0.25)
+  const { world, seen, ends, next, coin } = graph
   const longest = graph.lengths.at(-1)!
   const edges = new Int32Array(longest)
   const before = new Float64Array(4 * longest)
@@ -53,19 +86,19 @@ export function trainTabular(graph: GridGraph, m: ReadonlyMap<number, number>, t
     const counts = new Map<number, number>()
     for (let i = 0; i < mini; i++) {
       const share = Math.min(1, (block * mini + i) / falling)
-      const rate = rates.learning[0] * (rates.learning[1] / rates.learning[0]) ** share
+      const rate = learning[0] * (learning[1] / learning[0]) ** share
       const epsilon = rates.random[0] * (rates.random[1] / rates.random[0]) ** share
       let node = 0
       let steps = 0
       while (ends[node] === 0) {
-        const at = 4 * seen[node]!
+        const at = 4 * steps
+        learner.look(seen[node]!, before, at)
         const [first, second] = [words[2 * (i * longest + steps)]! / 2 ** 32, words[2 * (i * longest + steps) + 1]! / 2 ** 32]
         let move = Math.floor(second * 4)
         if (first >= epsilon) {
           move = 0
-          for (let left = second - chances[at]!; left >= 0 && move < 3; left -= chances[at + move]!) move++
+          for (let left = second - before[at]!; left >= 0 && move < 3; left -= before[at + move]!) move++
         }
-        for (let a = 0; a < 4; a++) before[4 * steps + a] = chances[at + a]!
         edges[steps++] = 4 * node + move
         node = next[4 * node + move]!
       }
@@ -79,15 +112,11 @@ export function trainTabular(graph: GridGraph, m: ReadonlyMap<number, number>, t
         const edge = edges[step]!
         gain *= gamma
         if (coin[edge]! >= 0) gain += factor * world.coins[coin[edge]!]!.value
-        if (gain === 0) continue
-        const at = 4 * seen[edge >> 2]!
-        for (let a = 0; a < 4; a++) table[at + a]! += rate * gain * ((a === (edge & 3) ? 1 : 0) - before[4 * step + a]!)
-        softmax(table, chances, at)
+        if (gain !== 0) learner.learn(seen[edge >> 2]!, edge & 3, rate * gain, before, 4 * step)
       }
     }
     training.onMeta?.(block + 1)
   }
-  return chances
 }
 
 /** What each coin of a mini-episode is multiplied by: of its length, how many had it before, and its place in the meta-episode. */
