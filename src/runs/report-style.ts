@@ -66,7 +66,7 @@ table { border-collapse: collapse; width: 100%; font-size: 14.5px } th { text-al
 th, td { padding: 8px 18px 8px 0; border-bottom: 1px solid var(--rule) } th:last-child, td:last-child { padding-right: 0 } td { vertical-align: top } td.n, th.n { text-align: right; white-space: nowrap } .chosen { font-weight: 600 } td small { font-weight: 400 }
 th[scope=row] { font-size: 14.5px; font-weight: 400; color: var(--ink); vertical-align: top; white-space: nowrap }
 .lens td, .lens thead th { padding: 8px 10px; white-space: nowrap } .lens td { background: color-mix(in srgb, var(--s0) calc(.55 * var(--share)), transparent) } .lens th[scope=row] { padding-right: 12px }
-.contexts td { padding: 3px 14px 3px 0; border: 0; white-space: nowrap } mark { color: inherit; border-radius: 3px; background: color-mix(in srgb, var(--s0) calc(.55 * var(--share)), transparent) }
+.narrow { max-width: 640px } table.contexts { width: auto } .contexts td { padding: 3px 14px 3px 0; border: 0; white-space: nowrap } mark { color: inherit; border-radius: 3px; background: color-mix(in srgb, var(--s0) calc(.55 * var(--share)), transparent) }
 details { margin-top: 14px } summary { cursor: pointer; color: var(--soft); font-size: 14px } details > *:not(summary) { margin-top: 12px }
 footer { margin-top: 64px; padding-top: 16px; border-top: 1px solid var(--rule); color: var(--faint); font-size: 13px } .hash { font: 12px var(--mono); overflow-wrap: anywhere }
 @media (max-width: 640px) {

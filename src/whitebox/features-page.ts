@@ -32,14 +32,14 @@ export function featuresPage(
               name: 'How often',
               about:
                 'The share of tokens that each feature is above 0 of, by its power of ten. Far left are features of rare things, far right those that say little.',
-              content: figure(
+              content: html`<div class="narrow">${figure(
                 {
                   about: 'share of tokens',
                   rows: [{ ...l0, name: 'features', group: {}, values: used.map(({ frequency }) => Math.log10(frequency.estimate)) }],
                 },
                 'histogram',
                 { title: 'Features by frequency', unit: 'features', xLabel: 'log10 of the share of tokens', span: [1] },
-              ),
+              )}</div>`,
             },
           ]
         : []),

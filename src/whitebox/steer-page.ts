@@ -1,4 +1,4 @@
-import { figure, type MeasureRow, type Page } from '../runs/index.ts'
+import { figure, html, type MeasureRow, type Page } from '../runs/index.ts'
 import { beatsControls, type Dose, type SteerFound } from './steer.ts'
 
 /** A page with the dose–response curves of steering, what they cost, and the controls. */
@@ -36,19 +36,19 @@ export function steerPage(model: string, found: SteerFound): Page {
         name: 'Dose and response',
         about:
           'How much the difference between positive and negative texts rises, by strength, on rows that were neither fitted on nor chosen by, with 95 % intervals.',
-        content: figure({ about: 'effect of steering by strength', rows: curve('effect', shown) }, 'lines', axes('Effect', 'rise of logp(positive) − logp(negative) on rows to measure on')), // biome-ignore format: one line
+        content: html`<div class="narrow">${figure({ about: 'effect of steering by strength', rows: curve('effect', shown) }, 'lines', axes('Effect', 'rise of logp(positive) − logp(negative) on rows to measure on'))}</div>`, // biome-ignore format: one line
       },
       {
         name: 'Coherence',
         about: 'What a token of unrelated text costs more. Where it rises, the model is being broken and not steered.',
-        content: figure({ about: 'cost of unrelated text by strength', rows: curve('coherence', shown) }, 'lines', axes('Cost of unrelated text', 'rise of −logp on unrelated texts')), // biome-ignore format: one line
+        content: html`<div class="narrow">${figure({ about: 'cost of unrelated text by strength', rows: curve('coherence', shown) }, 'lines', axes('Cost of unrelated text', 'rise of −logp on unrelated texts'))}</div>`, // biome-ignore format: one line
       },
       ...(bars.length > 0
         ? [
             {
               name: 'Controls',
               about: `The same effect at ${at} with directions that should not have it: of five random ones, and of five from shuffled labels, the one that does most; and the direction the other way round, which should do the opposite.`,
-              content: figure({ about: 'effect of the direction and of controls', rows: bars }, 'intervals', { title: 'Effect', unit: 'nats per token', about: 'on rows to measure on', zero: true }), // biome-ignore format: one line
+              content: html`<div class="narrow">${figure({ about: 'effect of the direction and of controls', rows: bars }, 'intervals', { title: 'Effect', unit: 'nats per token', about: 'on rows to measure on', zero: true })}</div>`, // biome-ignore format: one line
             },
           ]
         : []),
