@@ -42,6 +42,7 @@ describe.skipIf(!built)(`the package${built ? '' : ' (not run here: dist is olde
         'package.json',
         'examples/my.ts',
         'docs/examples.md',
+        'docs/merge.md',
         'docs/recipe.md',
         'docs/risk.md',
         'docs/shutdown.md',
