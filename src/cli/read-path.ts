@@ -19,7 +19,7 @@ export const readPath = command({
   },
   examples: [
     "read path --clean 'A girl' --corrupted 'A boy' --answer ' her' --wrong ' his'",
-    "read path --clean 'A girl' --corrupted 'A boy' --answer ' her' --wrong ' his' --from 'embed,mlp 0' --to 'head 1.* v,mlp 1' --json",
+    "read path --clean 'A girl' --corrupted 'A boy' --answer ' her' --wrong ' his' --to 'mlp 5'",
   ],
 
   async action({ model: name, clean, corrupted, answer, wrong, from, to, together, direction, report }, screen, signal) {
