@@ -151,6 +151,7 @@ describe('innate train', () => {
     expect(rows.at(-1)!.heldOut).toEqual({
       pairs: number,
       ties: 0,
+      gaps: 0,
       accuracy: estimate('share'),
       chosenLogRatio: { ...estimate('nats'), cannotTell },
       rejectedLogRatio: { ...estimate('nats'), cannotTell },
