@@ -123,7 +123,7 @@ describe('what the verbs leave', () => {
     expect(await innate('init starter')).toMatchObject({
       code: 2,
       err: expect.stringContaining(
-        'my.ts and prompts.jsonl and train.json and pairs.jsonl and rows.jsonl and liked.jsonl and disliked.jsonl and schema.json and world.json and tasks.jsonl and drest.json and grid.json already there',
+        'my.ts and prompts.jsonl and train.json and pairs.jsonl and rows.jsonl and liked.jsonl and disliked.jsonl and subjects.jsonl and schema.json and world.json and tasks.jsonl and drest.json and grid.json already there',
       ),
     })
   })

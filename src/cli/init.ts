@@ -3,6 +3,7 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { onDisk, writeAtomic } from '../files/index.ts'
 import { UserError } from '../graph/errors.ts'
+import { random } from '../random/index.ts'
 import { gridWorlds } from '../shutdown/index.ts'
 import { command, text } from './command.ts'
 
@@ -22,6 +23,7 @@ export const init = command({
       'rows.jsonl': jsonLines(rows()),
       'liked.jsonl': jsonLines(moods().map(({ prompt, happy }) => ({ prompt, completion: happy }))),
       'disliked.jsonl': jsonLines(moods().map(({ prompt, sad }) => ({ prompt, completion: sad }))),
+      'subjects.jsonl': jsonLines(subjects()),
       'schema.json': `${JSON.stringify(schema, null, 2)}\n`,
       'world.json': await readFile(world, 'utf8'),
       'tasks.jsonl': jsonLines(tasks()),
@@ -47,6 +49,7 @@ export const init = command({
       [join(folder, 'pairs.jsonl'), 'a few pairs, as an example of the form'],
       [join(folder, 'rows.jsonl'), 'texts with a label, for read probe'],
       [join(folder, 'liked.jsonl'), 'with disliked.jsonl, for edit steer'],
+      [join(folder, 'subjects.jsonl'), 'sentences about her or him, for read das'],
       [join(folder, 'schema.json'), 'a JSON schema, for sample --json-schema'],
       [join(folder, 'world.json'), 'a small world, for shutdown check'],
       [join(folder, 'grid.json'), 'a gridworld, for shutdown grid'],
@@ -122,6 +125,22 @@ function moods(): { prompt: string; happy: string; sad: string }[] {
   return ['was', 'felt', 'looked', 'came home and was'].flatMap((verb, v) =>
     names.map((name, n) => ({ prompt: `${name} ${verb}`, happy: ends[(v + n) % 4]![0], sad: ends[(v + n) % 4]![1] })),
   )
+}
+
+/** Beginnings of sentences in pairs, with what follows where the one who lost something is that of the source; no text twice. */
+function subjects(): { base: string; source: string; answer: string; wrong: string }[] {
+  const names = [
+    ['The girl', 'The woman', 'The mom', 'The queen', 'Lily', 'Sue', 'Mia', 'Anna'],
+    ['The boy', 'The man', 'The dad', 'The king', 'Tom', 'Tim', 'Ben', 'Max'],
+  ]
+  const said = [' her', ' his'] as const
+  const ends = ['lost', 'found', 'could not find', 'took out', 'put on', 'wanted to play with']
+  const texts = names.flatMap((some, side) => some.flatMap((name) => ends.map((end) => ({ side, text: `${name} ${end}` }))))
+  const drawn = random(0, 'init/subjects').shuffled(texts)
+  return Array.from({ length: drawn.length / 2 }, (_, i) => {
+    const [base, source] = [drawn[2 * i]!, drawn[2 * i + 1]!]
+    return { base: base.text, source: source.text, answer: said[source.side]!, wrong: said[1 - source.side]! }
+  })
 }
 
 /** Both ends of every pair, with which they are. */
