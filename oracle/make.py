@@ -39,6 +39,7 @@ MAKERS = {  # fixture: module, then what make() takes besides the folder
     "gguf-families": ("gguf_families",),
     "sentencepiece-tiny": ("sentencepiece_tiny",),
     "interchange": ("interchange",),
+    "stitch": ("stitch",),
     "probes": ("probes",),
     "lenses": ("lenses",),
     "causes": ("causes",),

@@ -32,6 +32,7 @@ export const verbs: Verbs = {
   convert: async () => (await import('./convert.ts')).convert,
   'read probe': async () => (await import('./read-probe.ts')).readProbeCommand,
   swap: async () => (await import('./swap.ts')).swapCommand,
+  stitch: async () => (await import('./stitch.ts')).stitchCommand,
   report: async () => (await import('./report.ts')).report,
   'shutdown llm': async () => (await import('./shutdown-llm.ts')).shutdownLlm,
   'shutdown grid': async () => (await import('./shutdown-grid.ts')).shutdownGrid,

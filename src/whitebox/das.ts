@@ -1,9 +1,9 @@
 import { meanInterval } from '../accept/index.ts'
-import { freshParams } from '../models/fresh.ts'
-import { type Model, openPolicy } from '../policy/index.ts'
+import type { Model } from '../policy/index.ts'
 import { random } from '../random/index.ts'
 import type { Estimate } from '../runs/index.ts'
 import { fitSubspace, usualSteps } from './fit-subspace.ts'
+import { inFresh } from './in-fresh.ts'
 import { type Interchange, type InterchangeRow, type Outcome, openInterchange } from './interchange.ts'
 import { dealInterchangeRows, type InterchangeParts } from './interchange-rows.ts'
 import { type Basis, dot, projected, randomBasis } from './subspace.ts'
@@ -160,16 +160,4 @@ async function asRandom(out: Interchange, basis: Basis, seed: number): Promise<n
     said.forEach((one, i) => void (sums[i]! += isRight(one) / draws)) // biome-ignore format: one line
   }
   return sums
-}
-
-/** Does something with the model as it would be with fresh weights. */
-async function inFresh<T>(model: Model, seed: number, work: (fresh: Model) => Promise<T>): Promise<T> {
-  const { engine, config } = model.policy
-  const policy = await openPolicy(engine, { config, params: freshParams(config, seed) })
-  try {
-    return await work({ ...model, policy })
-  } finally {
-    await policy.rest()
-    for (const resident of Object.values(policy.given)) await engine.release(resident)
-  }
 }

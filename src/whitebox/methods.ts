@@ -12,6 +12,7 @@ import { patchMethod } from './patch.ts'
 import { pathMethod } from './path-method.ts'
 import { autoencoderMethod, directionsMethod, leaceMethod, probeMethod } from './probe-methods.ts'
 import { steeringMethod } from './steering-method.ts'
+import { stitchMethod } from './stitch-method.ts'
 import { tunedLensMethod } from './tuned-lens.ts'
 import { whyMethod } from './why-method.ts'
 
@@ -34,5 +35,6 @@ export const methods: readonly Method[] = [
   interchangeMethod,
   steeringMethod,
   layerSweepMethod,
+  stitchMethod,
   lorraMethod,
 ]

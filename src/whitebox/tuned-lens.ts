@@ -1,6 +1,7 @@
 import { gradient, graph, input, sum, type Tensor, tensor, type Value } from '../graph/index.ts'
 import { type Model, type Policy, policyInputs } from '../policy/index.ts'
 import { random } from '../random/index.ts'
+import { adam } from './adam.ts'
 import { type Lens, type LensMap, lensLogps } from './lens.ts'
 import { countedRows, type KlParts, klOf, meanKl, streamsOf } from './lens-kl.ts'
 import { apart, type Method } from './method.ts'
@@ -80,15 +81,6 @@ function mapOf(d: number) {
   const matrix = new Float32Array(d * d)
   for (let i = 0; i < d; i++) matrix[i * (d + 1)] = 1
   return { matrix: tensor(matrix, [d, d]), bias: tensor(new Float32Array(d), [d]) }
-}
-
-function adam(x: Tensor['data'], slope: Tensor['data'], { m, v }: { m: Float64Array; v: Float64Array }, step: number, lr: number) {
-  for (let i = 0; i < x.length; i++) {
-    const g = slope[i]!
-    m[i] = 0.9 * m[i]! + 0.1 * g
-    v[i] = 0.999 * v[i]! + 0.001 * g * g
-    x[i]! -= (lr * (m[i]! / (1 - 0.9 ** step))) / (Math.sqrt(v[i]! / (1 - 0.999 ** step)) + 1e-8)
-  }
 }
 
 /** The slopes of the mean KL at a map. */
