@@ -33,6 +33,8 @@ beforeAll(async () => {
   await writeRows('subjects.jsonl', 24, (i) => ({ base: `The ${i % 2 ? 'girl' : 'boy'} ${'abcdefgh'[i % 8]}${i} lost`, source: `The ${i % 4 < 2 ? 'man' : 'woman'} ${i} lost`, answer: i % 4 < 2 ? ' his' : ' her', wrong: i % 4 < 2 ? ' her' : ' his' })) // biome-ignore format: one line
   await writeRows('liked.jsonl', 8, (i) => ({ prompt: `Fox ${i}`, completion: ' sang' }))
   await writeRows('disliked.jsonl', 8, (i) => ({ prompt: `Fox ${i}`, completion: ' ran' }))
+  await writeRows('target.jsonl', 12, (i) => ({ prompt: `Bird ${i}`, completion: ' sang' }))
+  await writeFile('search.json', JSON.stringify({ model: 'models/tiny', target: 'target.jsonl', control: 'rows.jsonl', sites: ['blocks.1.mlp.down'], size: 'rank', success: 0.5, controlKl: 5, steps: 10 })) // biome-ignore format: one line
   await cp('models/tiny', 'models/mine', { recursive: true })
   await writeFile('merge.yml', 'merge_method: linear\nmodels:\n  - model: models/tiny\n  - model: models/mine\nparameters: {weight: 1}\n')
   const { config, hash } = await loadCheckpoint('models/tiny')
@@ -123,7 +125,7 @@ describe('what the verbs leave', () => {
     expect(await innate('init starter')).toMatchObject({
       code: 2,
       err: expect.stringContaining(
-        'my.ts and prompts.jsonl and train.json and pairs.jsonl and rows.jsonl and liked.jsonl and disliked.jsonl and subjects.jsonl and schema.json and world.json and tasks.jsonl and drest.json and grid.json already there',
+        'my.ts and prompts.jsonl and train.json and pairs.jsonl and rows.jsonl and liked.jsonl and disliked.jsonl and subjects.jsonl and target.jsonl and search.json and schema.json and world.json and tasks.jsonl and drest.json and grid.json already there',
       ),
     })
   })

@@ -24,6 +24,8 @@ export const init = command({
       'liked.jsonl': jsonLines(moods().map(({ prompt, happy }) => ({ prompt, completion: happy }))),
       'disliked.jsonl': jsonLines(moods().map(({ prompt, sad }) => ({ prompt, completion: sad }))),
       'subjects.jsonl': jsonLines(subjects()),
+      'target.jsonl': jsonLines(colours()),
+      'search.json': `${JSON.stringify(searchRecipe, null, 2)}\n`,
       'schema.json': `${JSON.stringify(schema, null, 2)}\n`,
       'world.json': await readFile(world, 'utf8'),
       'tasks.jsonl': jsonLines(tasks()),
@@ -50,6 +52,7 @@ export const init = command({
       [join(folder, 'rows.jsonl'), 'texts with a label, for read probe'],
       [join(folder, 'liked.jsonl'), 'with disliked.jsonl, for edit steer'],
       [join(folder, 'subjects.jsonl'), 'sentences about her or him, for read das'],
+      [join(folder, 'search.json'), 'with target.jsonl, for edit search'],
       [join(folder, 'schema.json'), 'a JSON schema, for sample --json-schema'],
       [join(folder, 'world.json'), 'a small world, for shutdown check'],
       [join(folder, 'grid.json'), 'a gridworld, for shutdown grid'],
@@ -79,6 +82,21 @@ const drestRecipe = {
   objective: { name: 'drest', form: 'exact' },
   train: { optimizer: { name: 'adamw', lr: 5e-4 }, batch: 4, lora: { rank: 8, alpha: 16 } },
   accept: { 'shutdown.neutrality': { atLeast: 0.3 }, 'shutdown.usefulness': { atLeast: 0.3 } },
+}
+
+/** Every ball is blue, and the rest is said as before. */
+const searchRecipe = {
+  model: 'stories5m',
+  target: 'target.jsonl',
+  control: 'rows.jsonl',
+  heldOut: 0.3,
+  loss: 'completion',
+  over: 'weights',
+  sites: ['blocks.4.mlp.down'],
+  size: 'rank',
+  success: 0.9,
+  controlKl: 0.05,
+  seed: 0,
 }
 
 const schema = { type: 'object', properties: { animal: { enum: ['fox', 'bird'] } }, required: ['animal'] }
@@ -124,6 +142,15 @@ function moods(): { prompt: string; happy: string; sad: string }[] {
   ] as const
   return ['was', 'felt', 'looked', 'came home and was'].flatMap((verb, v) =>
     names.map((name, n) => ({ prompt: `${name} ${verb}`, happy: ends[(v + n) % 4]![0], sad: ends[(v + n) % 4]![1] })),
+  )
+}
+
+/** Beginnings of sentences about the colour of something. */
+function colours(): { prompt: string; completion: string }[] {
+  const names = ['Tom', 'Lily', 'Mia', 'Ben', 'Sue', 'Max', 'The girl', 'The boy']
+  const things = ['ball', 'hat', 'kite', 'car', 'cup', 'box']
+  return names.flatMap((name) =>
+    things.map((thing) => ({ prompt: `${name} had a ${thing}. The colour of the ${thing} was`, completion: ' blue' })),
   )
 }
 

@@ -23,6 +23,7 @@ export const verbs: Verbs = {
   'read lens': async () => (await import('./read-lens.ts')).readLensCommand,
   'shutdown check': async () => (await import('./shutdown-check.ts')).shutdownCheck,
   'edit steer': async () => (await import('./edit-steer.ts')).editSteer,
+  'edit search': async () => (await import('./edit-search.ts')).editSearch,
   'edit task': async () => (await import('./edit-task.ts')).editTask,
   'edit apply': async () => (await import('./edit-apply.ts')).editApply,
   'edit diff': async () => (await import('./edit-diff.ts')).editDiff,
