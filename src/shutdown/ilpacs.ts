@@ -1,9 +1,10 @@
+import type { Effort } from './effort.ts'
 import type { Finding } from './finding.ts'
 import { smaller } from './finding.ts'
 import { called, type Lottery } from './lottery.ts'
 import { written } from './rational.ts'
 import { pairsOf, type Relation } from './relation.ts'
-import { type Effort, fewestPieces, findSplit, type Split } from './split.ts'
+import { fewestPieces, findSplit, type Split } from './split.ts'
 import type { World } from './world.ts'
 
 /**
@@ -45,8 +46,8 @@ export function ilpacs(_: World, relation: Relation): Finding {
   }
 }
 
-/** About two seconds; worlds of a dozen trajectories and half a dozen lotteries take less than a tenth of it. */
-const mostEffort = 3e7
+/** About a second; worlds of a dozen trajectories and half a dozen lotteries take less than a tenth of it. */
+const mostEffort = 1.3e7
 
 function first<A, B>(among: readonly A[], ask: (one: A) => B | undefined): B | undefined {
   for (const one of among) {

@@ -1,4 +1,5 @@
 import { Fraction } from 'fraction.js'
+import type { Effort } from './effort.ts'
 import { type Rational, zero } from './rational.ts'
 
 /** Where a linear program is largest. */
@@ -9,24 +10,27 @@ export interface Optimum {
 
 /** What satisfies A·x = b, x ≥ 0. */
 export interface LinearProgram {
-  /** The largest c·x, exactly; undefined where it has no bound. */
+  /** The largest c·x, exactly; undefined where it has no bound, or the effort is spent. */
   maximise(c: readonly bigint[]): Optimum | undefined
 }
 
 /**
  * Opens the linear program A·x = b, x ≥ 0, in exact arithmetic: the simplex method on whole numbers, with Bland's rule, which never goes round
- * in circles. Rows of A and b are whole numbers; b is at least 0. Undefined where nothing satisfies the equations.
+ * in circles. Rows of A and b are whole numbers; b is at least 0. Undefined where nothing satisfies the equations, or the effort is spent.
  *
  * source  Bland 1977; whole numbers stay whole as in Edmonds 1967
  */
-export function linearProgram(a: readonly (readonly bigint[])[], b: readonly bigint[]): LinearProgram | undefined {
+export function linearProgram(
+  a: readonly (readonly bigint[])[],
+  b: readonly bigint[],
+  effort: Effort = { left: Number.POSITIVE_INFINITY },
+): LinearProgram | undefined {
   const [n, m] = [a[0]!.length, a.length]
   // Columns: the unknowns, one artificial unknown a row, the right-hand side. All stand over the common denominator `scale`.
   const rows = a.map((row, i) => [...row, ...a.map((_, j) => (i === j ? 1n : 0n)), b[i]!])
   const cost = Array.from({ length: n + m + 1 }, (_, j) => (j >= n && j < n + m ? 0n : -rows.reduce((sum, row) => sum + row[j]!, 0n)))
-  const tableau: Tableau = { rows, cost, basis: rows.map((_, i) => n + i), scale: 1n }
-  climb(tableau, n)
-  if (tableau.cost.at(-1) !== 0n) return undefined
+  const tableau: Tableau = { rows, cost, basis: rows.map((_, i) => n + i), scale: 1n, effort }
+  if (!climb(tableau, n) || tableau.cost.at(-1) !== 0n) return undefined
   leaveArtificial(tableau, n)
   tableau.rows = tableau.rows.map((row) => [...row.slice(0, n), row.at(-1)!])
   return { maximise: (c) => maximise(tableau, c) }
@@ -52,9 +56,10 @@ interface Tableau {
   cost: bigint[]
   basis: number[]
   scale: bigint
+  readonly effort: Effort
 }
 
-/** Pivots until no unknown among the first n makes it better; false where there is no bound. */
+/** Pivots until no unknown among the first n makes it better; false where there is no bound, or the effort is spent. */
 function climb(tableau: Tableau, n: number): boolean {
   for (;;) {
     const enter = tableau.cost.findIndex((cost, j) => j < n && cost < 0n)
@@ -66,7 +71,7 @@ function climb(tableau: Tableau, n: number): boolean {
       const order = best ? row.at(-1)! * best[enter]! - best.at(-1)! * row[enter]! : -1n
       if (order < 0n || (order === 0n && tableau.basis[i]! < tableau.basis[leave]!)) leave = i
     }
-    if (leave < 0) return false
+    if (leave < 0 || tableau.effort.left < 0) return false
     pivot(tableau, leave, enter)
   }
 }
@@ -87,7 +92,9 @@ function leaveArtificial(tableau: Tableau, n: number) {
 }
 
 function pivot(tableau: Tableau, leave: number, enter: number) {
-  const { rows, scale } = tableau
+  const { rows, scale, effort } = tableau
+  // Numbers grow as the pivots go on; a product of two takes longer the more digits they have.
+  effort.left -= rows.length * rows[0]!.length * (1 + scale.toString(16).length / 16)
   const row = rows[leave]!
   const by = row[enter]!
   const reduced = (other: bigint[]) => {

@@ -215,4 +215,25 @@ describe('what a predicate has to test', () => {
     }
     expect(found(checked(cycle), 'suzumura').counterexample).toBe('a is preferred to b, yet b is at least as good as a')
   })
+
+  it('a world with more splits than can be tried says so, and everything else of it is told', () => {
+    let state = 6
+    const drawn = (below: number) => {
+      state = (state * 1103515245 + 12345) % 2147483648
+      return Math.floor((state / 2147483648) * below)
+    }
+    const trajectories = Array.from({ length: 12 }, (_, i) => t(`t${i}`, ...Array.from({ length: 1 + (i % 3) }, () => drawn(7))))
+    const lotteries = Array.from({ length: 12 }, (_, i) => {
+      const weights = trajectories.map(() => 1 + drawn(5))
+      const sum = weights.reduce((a, b) => a + b)
+      return { name: `L${i}`, of: trajectories.map(({ name }, j) => [`${weights[j]}/${sum}`, name]) }
+    })
+    const committee = Array.from({ length: 10 }, (_, k) => ({
+      name: `m${k}`,
+      values: Object.fromEntries(trajectories.map(({ name }) => [name, String(drawn(9))])),
+    }))
+    const findings = checked({ trajectories, lotteries, committee })
+    expect(found(findings, 'ILPACS')).toMatchObject({ holds: null, why: expect.stringMatching(/^there are too many splits/) })
+    expect(found(findings, 'unanimous').holds).toBe(true)
+  })
 })

@@ -1,3 +1,4 @@
+import type { Effort } from './effort.ts'
 import { findFreeSplit } from './free-split.ts'
 import { linearProgram } from './linear-program.ts'
 import { type Lottery, lottery, type Trajectory } from './lottery.ts'
@@ -20,11 +21,6 @@ export interface Split {
 }
 
 type Candidate = Omit<Piece, 'weights'>
-
-/** What a search may still cost, in about a tenth of a microsecond; below zero it has given up. */
-export interface Effort {
-  left: number
-}
 
 /**
  * A split of two lotteries into pieces with gaps among them, of which each of the first's is at least as good as the second's and one is
@@ -164,12 +160,10 @@ function weighed(
   let pieces = clique
   while (pieces.some(({ strict }) => strict)) {
     const k = pieces.length
-    const rows = equations(x, y, pieces, shared)
-    effort.left -= 2 * rows.length ** 2 * rows[0]!.length
-    if (effort.left < 0) return undefined
     const positive = positivePoint(
-      rows,
+      equations(x, y, pieces, shared),
       pieces.flatMap(({ strict }, j) => (strict ? [j] : [])),
+      effort,
     )
     if (positive === undefined || remainder.some((at) => at.every((j) => positive[2 * k + 2 + j]!.equals(0)))) return undefined
     const kept = pieces.filter((_, i) => [i, k + i].every((j) => !positive[j]!.equals(0)))
@@ -197,19 +191,22 @@ function equations(x: Lottery, y: Lottery, pieces: readonly Candidate[], shared:
 }
 
 /** A solution in which every unknown is positive that is so in any; undefined where there is none, or none of those needed can be. */
-function positivePoint(rows: readonly bigint[][], needed: readonly number[]): Rational[] | undefined {
+function positivePoint(rows: readonly bigint[][], needed: readonly number[], effort: Effort): Rational[] | undefined {
   const n = rows[0]!.length - 1
   const program = linearProgram(
     rows.map((row) => row.slice(0, n)),
     rows.map((row) => row[n]!),
+    effort,
   )
   if (program === undefined) return undefined
-  const first = program.maximise(Array.from({ length: n }, (_, j) => (needed.includes(j) ? 1n : 0n)))!
-  if (first.value.equals(0)) return undefined
+  const first = program.maximise(Array.from({ length: n }, (_, j) => (needed.includes(j) ? 1n : 0n)))
+  if (first === undefined || first.value.equals(0)) return undefined
   const found = [first.at]
   let missing = Array.from({ length: n }, (_, j) => j).filter((j) => first.at[j]!.equals(0))
   while (missing.length > 0) {
-    const { value, at } = program.maximise(Array.from({ length: n }, (_, j) => (missing.includes(j) ? 1n : 0n)))!
+    const next = program.maximise(Array.from({ length: n }, (_, j) => (missing.includes(j) ? 1n : 0n)))
+    if (next === undefined) return undefined
+    const { value, at } = next
     if (value.equals(0)) break
     found.push(at)
     missing = missing.filter((j) => at[j]!.equals(0))
