@@ -112,12 +112,13 @@ async function measureModel(model, python, folder, say) {
     }
   })
   const lens = await race(path, python, tell, patchRounds, async (_, ours) => {
-    const { ids } = await ours.ask({ cmd: 'ids', text: TEXT })
+    const { ids: whole } = await ours.ask({ cmd: 'ids', text: TEXT })
+    const ids = whole.slice(0, model.lens)
     const to = { ours: join(folder, 'ours.safetensors'), peer: join(folder, 'peer.safetensors') }
     return {
       fit: {
-        ours: { cmd: 'fit', ids: ids.slice(0, model.lens), to: to.ours },
-        peer: { cmd: 'fit', text: TEXT, length: model.lens, to: to.peer },
+        ours: { cmd: 'fit', ids, to: to.ours },
+        peer: { cmd: 'fit', text: TEXT, ids, to: to.peer },
       },
     }
   })

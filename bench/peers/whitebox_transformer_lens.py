@@ -70,11 +70,13 @@ def patch(model, contrast, every):
     return {"effects": found}
 
 
-def fit(model, text, length, to):
+def fit(model, text, ids, to):
     from transformer_lens.tools.analysis import JacobianLens
 
+    # The same tokens: a begin token only where the other side reads one.
+    model.cfg.default_prepend_bos = model.to_tokens(text, prepend_bos=False)[0, : len(ids)].tolist() != ids
     with torch.enable_grad():
-        lens = JacobianLens.fit(model, [text], corpus="bench", max_seq_len=length, show_progress=False)
+        lens = JacobianLens.fit(model, [text], corpus="bench", max_seq_len=len(ids), show_progress=False)
     save_file({f"J.{layer}": matrix.contiguous() for layer, matrix in lens.jacobians.items()}, to)
 
 
