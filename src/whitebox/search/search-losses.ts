@@ -82,7 +82,7 @@ export function scoreGap(looked: Looked): See {
 }
 
 function keyOf({ config, over, slopes }: Looked): string {
-  return `${config.vocabSize} ${config.logitCap} ${over} ${slopes.join()}`
+  return `${config.vocabSize} ${config.contextLength} ${config.logitCap} ${over} ${slopes.join()}`
 }
 
 /** Of a table with a row for each text, that of the text in each row. */
@@ -90,11 +90,12 @@ function rowOf({ text, tokens }: Pick<Seen, 'text' | 'tokens'>, table: Value): V
   return takeRows(table, reshape(slice(text, 1, 0, 1), [tokens.shape[0]!]))
 }
 
-function slopesOf({ over, slopes }: Looked, { params, tap }: Seen, loss: Value): Record<string, Value> {
+function slopesOf({ config, over, slopes }: Looked, { params, tap, input, positions }: Seen, loss: Value): Record<string, Value> {
   const all = byPath(params)
   const found = gradient(loss, Object.fromEntries(slopes.map((name) => [name, over === 'weights' ? all[name]! : tap(name)])))
-  // What is added to every token moves all of them.
-  const whole = Object.entries(found).map(([name, x]) => [name, over === 'weights' ? x! : sum(x!, [0, 1])] as const)
+  // A vector that is added to several tokens moves all of them.
+  const summed = (x: Value) => sum(x.mul(takeRows(input('where', [config.contextLength, 1]), positions)), [0, 1])
+  const whole = Object.entries(found).map(([name, x]) => [name, over === 'weights' ? x! : summed(x!)] as const)
   return { loss: reshape(loss, [1]), ...Object.fromEntries(whole) }
 }
 

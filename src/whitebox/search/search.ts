@@ -81,7 +81,7 @@ export async function searchEdit(model: Model, options: SearchEdit): Promise<Fou
   const parts = dealt('target', target.map(({ prompt }) => prompt), heldOut, seed, 2) // biome-ignore format: one line
   const kept = control.length < 4 ? { fit: [...control.keys()], held: [...control.keys()] } : dealt('control', control.map(({ text }) => text), heldOut, seed, 1) // biome-ignore format: one line
   const teacher = options.teacher && (await openTeacher(model, options.teacher))
-  const of = await searched(model, over, sites, signal)
+  const of = await searched(model, over, sites, { signal })
   try {
     const asked = teacher ? await teacher.answers(target) : target
     const rows = (places: readonly number[]) => places.map((i) => asked[i]!)

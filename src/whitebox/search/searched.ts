@@ -1,6 +1,6 @@
 import type { Resident } from '../../engine/index.ts'
 import { isResident } from '../../engine/index.ts'
-import { mapNested, tensor } from '../../graph/index.ts'
+import { mapNested, takeRows, tensor } from '../../graph/index.ts'
 import type { DecoderConfig } from '../../models/config.ts'
 import type { DecoderParams } from '../../models/params.ts'
 import { type Edit, edited, type Model, over, type Policy, policyOf, type See } from '../../policy/index.ts'
@@ -53,20 +53,30 @@ export interface Searched {
   close(): Promise<void>
 }
 
+export interface SearchedOptions {
+  /** The one token that activations are changed at; all of them when left out. */
+  readonly position?: number
+  readonly signal?: AbortSignal | undefined
+}
+
 /** Opens a model for search at sites. The model itself stays as it is. */
 export async function searched(
   model: Pick<Model, 'policy' | 'config'>,
   kind: 'weights' | 'activations',
   sites: readonly Site[],
-  signal?: AbortSignal,
+  { position, signal }: SearchedOptions = {},
 ): Promise<Searched> {
   const { config } = model
   const { engine, params, edits } = model.policy
   const placed: Record<string, Resident> = {}
+  const where = tensor(
+    Float32Array.from({ length: config.contextLength }, (_, t) => Number(position === undefined || t === position)),
+    [config.contextLength, 1],
+  )
   for (const { name, shape } of sites) placed[name] = await engine.allocate({ dtype: 'f32', shape })
   const own =
     kind === 'activations'
-      ? edited(model.policy, added, { at: sites.map(({ name }) => name), feeds: () => placed })
+      ? edited(model.policy, addedIn(config.contextLength), { at: sites.map(({ name }) => name), feeds: () => ({ ...placed, where }) })
       : policyOf(
           engine,
           config,
@@ -81,7 +91,8 @@ export async function searched(
     const { trees, R, T, places } = batch
     passes.forward += places.length
     if (per === 'batch') passes.backward += places.length
-    return over(policy, trees, see, { per, feeds: () => feeds, packing: { lengths: [T], tokenBudget: R * T, wantedMultiple: 1 } })
+    const all = kind === 'activations' && per === 'batch' ? { ...feeds, where } : feeds
+    return over(policy, trees, see, { per, feeds: () => all, packing: { lengths: [T], tokenBudget: R * T, wantedMultiple: 1 } })
   }
   const slopesIn = (found: Record<string, { readonly data: ArrayLike<number> }>): Slopes => ({
     loss: found.loss!.data[0]!,
@@ -178,8 +189,15 @@ export async function searched(
   }
 }
 
-/** Adds a vector that is fed to every token. */
-const added: Edit = (tap, x, at) => x.add(at.input(tap, [x.shape.at(-1)!]))
+/** Adds a vector that is fed to the tokens that a table over positions names; one function for each length of it, since programs are kept by it. */
+function addedIn(context: number): Edit {
+  const known =
+    adding.get(context) ??
+    ((tap, x, at) => x.add(takeRows(at.input('where', [context, 1]), at.positions).mul(at.input(tap, [x.shape.at(-1)!]))))
+  adding.set(context, known)
+  return known
+}
+const adding = new Map<number, Edit>()
 
 /** The token after each, i32[texts, T]; 0 where there is none. */
 function nextOf({ R, T, places }: TextBatch, texts: readonly (readonly number[])[]) {
