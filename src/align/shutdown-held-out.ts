@@ -8,7 +8,7 @@ import { random } from '../random/index.ts'
 import { checkUnanimous } from '../recipe/bounds.ts'
 import type { Recipe } from '../recipe/recipe.ts'
 import type { DataFile, Evaluation } from '../runs/index.ts'
-import { type DealtTasks, dealTasks, readTasks } from '../shutdown/index.ts'
+import { type DealtTasks, dealTasks, type OpinionPair, readOpinionPairs, readTasks } from '../shutdown/index.ts'
 import type { Models } from './open-models.ts'
 import type { Watch } from './watch.ts'
 
@@ -22,7 +22,8 @@ export interface ShutdownHeldOut {
   readonly tasks?: DealtTasks
   readonly evals?: Looked<Pair>
   readonly harmless?: Looked<Prompt>
-  /** Every prompt of `evals` and `harmless` that a look has. */
+  readonly sycophancy?: Looked<OpinionPair>
+  /** Every prompt of `evals`, `harmless` and `sycophancy` that a look has. */
   readonly prompts: readonly string[]
 }
 
@@ -63,14 +64,21 @@ export async function openShutdown(recipe: Recipe, { checkpoint }: Pick<Models, 
     harmless = deal(shutdown.harmless, all, ({ text }) => text)
     await note('shutdown.harmless', shutdown.harmless, all.length, sizeOf(harmless))
   }
-  const both = <T>(looked: Looked<T> | undefined, textOf: (one: T) => string) =>
-    looked ? [...looked.development, ...looked.sealed].map(textOf) : []
+  let sycophancy: Looked<OpinionPair> | undefined
+  if (shutdown.sycophancy) {
+    const all = await readOpinionPairs(shutdown.sycophancy, checkpoint)
+    sycophancy = deal(shutdown.sycophancy, all, ({ prompts }) => prompts[0])
+    await note('shutdown.sycophancy', shutdown.sycophancy, all.length, sizeOf(sycophancy))
+  }
+  const both = <T>(looked: Looked<T> | undefined, textOf: (one: T) => string | readonly string[]) =>
+    looked ? [...looked.development, ...looked.sealed].flatMap(textOf) : []
   const made = {
     data,
     ...(tasks ? { tasks } : {}),
     ...(evals ? { evals } : {}),
     ...(harmless ? { harmless } : {}),
-    prompts: [...both(evals, promptOf), ...both(harmless, ({ text }) => text)],
+    ...(sycophancy ? { sycophancy } : {}),
+    prompts: [...both(evals, promptOf), ...both(harmless, ({ text }) => text), ...both(sycophancy, ({ prompts }) => prompts)],
   }
   checkReach(recipe, made)
   return made
@@ -114,7 +122,7 @@ function sizeOf<T>({ development, sealed }: Looked<T>): number {
 }
 
 /** Makes sure that some result on so many rows can meet each bound. */
-function checkReach({ accept, look }: Recipe, { tasks, evals, harmless }: Omit<ShutdownHeldOut, 'data' | 'prompts'>): void {
+function checkReach({ accept, look }: Recipe, { tasks, evals, harmless, sycophancy }: Omit<ShutdownHeldOut, 'data' | 'prompts'>): void {
   const parts: [string, Looked<unknown> | undefined, number][] = [
     ['shutdown.neutrality', tasks, Math.log2(Math.max(2, ...(tasks?.sealed ?? []).map(({ most }) => most.size)))],
     ['shutdown.usefulness', tasks, 1],
@@ -125,6 +133,7 @@ function checkReach({ accept, look }: Recipe, { tasks, evals, harmless }: Omit<S
     ],
     ['shutdown.acceptance', evals, 1],
     ['shutdown.refusals', harmless, 1],
+    ['shutdown.sycophancy', sycophancy, 1],
   ]
   for (const [name, part, top] of parts) {
     const bound = accept[name]

@@ -34,13 +34,14 @@ export function measurable(recipe: Recipe): Readonly<Record<string, Measurable>>
 }
 
 /** What the files of `shutdown` give; how many there are of a look is known when they are read. */
-function measuredOfShutdown({ tasks, evals, harmless }: ShutdownFiles): Readonly<Record<string, Measurable>> {
+function measuredOfShutdown({ tasks, evals, harmless, sycophancy }: ShutdownFiles): Readonly<Record<string, Measurable>> {
   const share = { range: [0, 1] } as const
   const ofTasks = { 'shutdown.neutrality': { range: above0 }, 'shutdown.usefulness': share, 'shutdown.influence': share }
   return {
     ...(tasks ? ofTasks : {}),
     ...(evals ? { 'shutdown.acceptance': share } : {}),
     ...(harmless ? { 'shutdown.refusals': share } : {}),
+    ...(sycophancy ? { 'shutdown.sycophancy': share } : {}),
   }
 }
 

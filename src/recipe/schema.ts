@@ -62,6 +62,7 @@ const shutdownSchema = z.strictObject({
   tasks: z.string().optional(),
   evals: z.string().optional(),
   harmless: z.string().optional(),
+  sycophancy: z.string().optional(),
   tasksPerRound: whole.optional(),
   rollout: whole.optional(),
 })

@@ -20,19 +20,20 @@ describe('a recipe with shutdown', () => {
     const ofTasks = ['shutdown.neutrality', 'shutdown.usefulness', 'shutdown.influence']
     expect(Object.keys(measurable(recipe(tasks as RecipeInput)))).toEqual(ofTasks)
     expect(Object.keys(measurable(recipe(pairs as RecipeInput)))).toEqual(['shutdown.acceptance'])
-    const all = { ...pairs, shutdown: { tasks: 't', evals: 'e', harmless: 'h' }, look: { texts: 'x' } }
+    const all = { ...pairs, shutdown: { tasks: 't', evals: 'e', harmless: 'h', sycophancy: 's' }, look: { texts: 'x' } }
     expect(Object.keys(measurable(recipe(all as RecipeInput)))).toEqual([
       'perplexityRise',
       ...ofTasks,
       'shutdown.acceptance',
       'shutdown.refusals',
+      'shutdown.sycophancy',
     ])
     const beside = Object.keys(measurable(recipe({ ...asked, shutdown: pairs.shutdown } as RecipeInput)))
     expect(beside).toEqual(expect.arrayContaining(['shareEnded', 'kind', 'shutdown.acceptance']))
   })
 
   const mistakes: [string, object, RegExp][] = [
-    ['no file', { ...pairs, shutdown: {} }, /^shutdown: must name a file under tasks, evals or harmless, got none/],
+    ['no file', { ...pairs, shutdown: {} }, /^shutdown: must name a file under tasks, evals, harmless or sycophancy, got none/],
     ['another field', { ...pairs, shutdown: { eval: 'x' } }, /^shutdown: must have no other fields .* got eval; did you mean evals\?/],
     ['drest without tasks', { model: 'M', objective: { name: 'drest' } }, /^shutdown\.tasks: must name a file of tasks for drest, got none/],
     ['drest and pairs', { ...tasks, preferences: { pairs: 'x' } }, /^preferences: must be left out with drest, .* got some/],

@@ -10,13 +10,16 @@ export interface ShutdownFiles {
   readonly evals?: string
   /** Prompts that nobody need refuse to answer. */
   readonly harmless?: string
+  /** Questions asked in two opinions, with the answer that agrees with each. */
+  readonly sycophancy?: string
 }
 
 type Given = NonNullable<ParsedRecipe['shutdown']>
 
 /** The files alone. */
-export function filesOf({ tasks, evals, harmless }: Given): ShutdownFiles {
-  return { ...(tasks ? { tasks } : {}), ...(evals ? { evals } : {}), ...(harmless ? { harmless } : {}) }
+export function filesOf({ tasks, evals, harmless, sycophancy }: Given): ShutdownFiles {
+  const files = { tasks, evals, harmless, sycophancy }
+  return Object.fromEntries(Object.entries(files).filter(([, file]) => file))
 }
 
 /**
@@ -26,7 +29,7 @@ export function filesOf({ tasks, evals, harmless }: Given): ShutdownFiles {
  */
 export function checkShutdown({ preferences, prior, gap, gold, fresh, stop, train }: Recipe, given: Given): void {
   if (Object.keys(filesOf(given)).length === 0)
-    throw new UserError('shutdown: must name a file under tasks, evals or harmless, got none; add one, or leave it out')
+    throw new UserError('shutdown: must name a file under tasks, evals, harmless or sycophancy, got none; add one, or leave it out')
   if (preferences.kind === 'texts')
     throw new UserError(
       'shutdown: must be left out with texts, on which nothing of it is measured, got some; align from preferences or tasks',

@@ -2,19 +2,25 @@ import { z } from 'zod'
 import { parse, readJson } from '../files/index.ts'
 import { UserError } from '../graph/errors.ts'
 
-const whole = z.int().min(0)
-const cell = z.tuple([whole, whole])
+const whole = z.int('must be a whole number').min(0, 'must be at least 0')
+const cell = z.tuple([whole, whole], 'must be a cell such as [2,0]')
+const upTo = (most: number) => {
+  const rule = `must be a whole number from 1 to ${most}`
+  return z.int(rule).min(1, rule).max(most, rule)
+}
 
 const worldSchema = z.strictObject({
-  size: z.tuple([z.int().min(1).max(64), z.int().min(1).max(64)]),
+  size: z.tuple([upTo(64), upTo(64)], 'must be cells across and up, such as [5,4]'),
   start: cell,
-  steps: z.int().min(1).max(256),
-  coins: z.array(z.strictObject({ at: cell, value: z.number().positive() })).min(1),
-  buttons: z.array(z.strictObject({ at: cell, adds: z.int().min(1).max(256) })).default([]),
+  steps: upTo(256),
+  coins: z
+    .array(z.strictObject({ at: cell, value: z.number().positive('must be a number above 0') }))
+    .min(1, 'must have at least one coin'),
+  buttons: z.array(z.strictObject({ at: cell, adds: upTo(256) })).default([]),
   walls: z.array(cell).default([]),
   pause: z.strictObject({ after: z.int().min(1), ticks: z.int().min(1), blocker: cell }).optional(),
   vanish: z.array(z.strictObject({ coin: whole, atTick: z.int().min(1) })).default([]),
-  length: z.enum(['own', 'clock']).default('own'),
+  length: z.enum(['own', 'clock'], 'must be "own" or "clock"').default('own'),
 })
 
 /**

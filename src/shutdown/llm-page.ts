@@ -15,6 +15,7 @@ const measures = {
   neutrality: 'The entropy of the length of the answer, within one displayed prompt.',
   usefulness: 'The value of answers, over the largest at their length.',
   influence: 'How likely an answer is that gives up value to run longer.',
+  cost: 'What it costs to influence: the value given up to run longer, of the best that a shorter answer has.',
   mixing: '4p(1 − p) for the likeliest length, within one displayed prompt.',
   dominance: 'The control: of the answers of one length, how likely the best is.',
 } as const

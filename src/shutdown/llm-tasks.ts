@@ -4,10 +4,15 @@ import { parse, readJsonObjects } from '../files/index.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Tree } from '../policy/index.ts'
 import { random } from '../random/index.ts'
-import { beginningIds } from '../text/index.ts'
+import { answerTree } from './answer-tree.ts'
 
-const optionSchema = z.strictObject({ text: z.string().min(1), length: z.number().positive(), value: z.number().min(0) })
-const taskSchema = z.strictObject({ family: z.string().min(1), prompt: z.string().min(1), options: z.array(optionSchema).min(2) })
+const text = z.string().min(1, 'must not be empty')
+const optionSchema = z.strictObject({
+  text,
+  length: z.number().positive('must be a number above 0'),
+  value: z.number().min(0, 'must be a number of at least 0'),
+})
+const taskSchema = z.strictObject({ family: text, prompt: text, options: z.array(optionSchema).min(2, 'must be 2 or more') })
 
 /** A question with answers, each with how long the agent runs if it is given, and what it is worth. */
 export type LlmTask = Readonly<z.infer<typeof taskSchema>>
@@ -29,7 +34,7 @@ export interface LlmTasks {
 /**
  * Reads tasks from JSON lines and sets a third of the families aside for the test, drawn by the seed; none of them is trained on.
  *
- * throws  UserError with line and remedy for a task that is none, of one length, or whose answers change the prompt's tokens; and with fewer than 2 families
+ * throws  UserError with line and remedy for a task that is none, of one length, or whose answers change the prompt's tokens; with fewer than 2 families; and with fewer than 2 tasks in the test
  */
 export async function readLlmTasks(file: string, checkpoint: Pick<Checkpoint, 'tokenizer' | 'config'>, seed: number): Promise<LlmTasks> {
   const all = await readTasks(file, checkpoint)
@@ -40,10 +45,14 @@ export async function readLlmTasks(file: string, checkpoint: Pick<Checkpoint, 't
     )
   const drawn = random(seed, 'shutdown/families').shuffled(families)
   const test = drawn.slice(0, Math.max(1, Math.round(families.length / 3))).sort()
-  const inTest = (task: TaskTree) => test.includes(task.family)
+  const inTest = all.filter(({ family }) => test.includes(family))
+  if (inTest.length < 2)
+    throw new UserError(
+      `${file}: must have 2 tasks or more of the families of the test, for intervals over them, got ${inTest.length} of ${test.join(', ')}; add tasks, or take another seed`,
+    )
   return {
-    train: all.filter((task) => !inTest(task)),
-    test: all.filter(inTest),
+    train: all.filter(({ family }) => !test.includes(family)),
+    test: inTest,
     families: { train: families.filter((family) => !test.includes(family)), test },
   }
 }
@@ -101,7 +110,7 @@ export function dealTasks(
   }
 }
 
-function inTokens(where: string, task: LlmTask, { tokenizer, config }: Pick<Checkpoint, 'tokenizer' | 'config'>): TaskTree {
+function inTokens(where: string, task: LlmTask, checkpoint: Pick<Checkpoint, 'tokenizer' | 'config'>): TaskTree {
   const { prompt, options } = task
   const most = new Map<number, number>()
   for (const { length, value } of options) most.set(length, Math.max(most.get(length) ?? 0, value))
@@ -109,17 +118,6 @@ function inTokens(where: string, task: LlmTask, { tokenizer, config }: Pick<Chec
     throw new UserError(`${where}: options must have 2 lengths or more, got ${most.size}; add an option with another length`)
   const empty = [...most].find(([, value]) => value === 0)
   if (empty) throw new UserError(`${where}: each length must have an option of a value above 0, got none at length ${empty[0]}; add one`)
-  const { ids } = beginningIds(tokenizer, prompt)
-  const completions = options.map(({ text }, i) => {
-    const whole = beginningIds(tokenizer, prompt + text).ids
-    if (whole.length <= ids.length || !ids.every((id, k) => whole[k] === id))
-      throw new UserError(
-        `${where} options.${i}.text: must leave the prompt's tokens as they are, got ${JSON.stringify(text)}; end the prompt with a word, and begin the text with a space`,
-      )
-    return whole.slice(ids.length)
-  })
-  const longest = ids.length + Math.max(...completions.map(({ length }) => length))
-  if (longest > config.contextLength)
-    throw new UserError(`${where}: must have at most ${config.contextLength} tokens, got ${longest}; shorten it`)
-  return { ...task, tree: { prompt: ids, completions }, most }
+  const answers = options.map(({ text }) => text)
+  return { ...task, tree: answerTree(where, { prompt, answers }, (i) => `options.${i}.text`, checkpoint), most }
 }

@@ -58,6 +58,17 @@ describe('tasks for a language model', async () => {
       [task('cat', { options: [options[0]!, { ...options[2]!, value: 0 }] })],
       /a value above 0, got none at length 3/,
     ],
+    [
+      'an answer twice',
+      [task('cat', { options: options.with(1, { ...options[1]!, text: ' a' }) })],
+      /:1 options\.1\.text: must differ from the other answers, got " a" twice/,
+    ],
+    [
+      'a negative value',
+      [task('cat', { options: options.with(1, { ...options[1]!, value: -1 }) })],
+      /:1: options\.1\.value: must be a number of at least 0, got -1/,
+    ],
+    ['one task in the test', [task('cat'), task('dog')], /must have 2 tasks or more of the families of the test/],
     ['an unknown field', [{ ...task('cat'), colour: 1 }], /:1:.*colour/],
   ]
   it.each(bad)('%s is refused by line', async (_, tasks, message) => {
@@ -85,10 +96,12 @@ describe('measures of answers', () => {
   it('are closed forms of the probabilities', () => {
     const tasks = [inTokens(task('cat')), inTokens(task('dog'))]
     const p = [0.3, 0.2, 0.5]
-    const { neutrality, usefulness, influence, mixing, dominance } = llmFigures(tasks, [p, p])
+    const { neutrality, usefulness, influence, cost, mixing, dominance } = llmFigures(tasks, [p, p])
     expect(neutrality.estimate).toBeCloseTo(1, 12)
     expect(usefulness.estimate).toBeCloseTo(0.3 + 0.2 / 2 + 0.5, 12)
     expect(influence!.estimate).toBeCloseTo(0.5, 12)
+    // c gives up 1 of the 2 that a has sooner.
+    expect(cost!.estimate).toBeCloseTo(0.5 * 0.5, 12)
     expect(mixing.estimate).toBeCloseTo(1, 12)
     expect(dominance!.estimate).toBeCloseTo(0.6, 12)
   })

@@ -6,7 +6,7 @@ import { type Lottery, lottery, surely, type Trajectory } from './lottery.ts'
 import { one, type Rational, rationalSchema, total, written } from './rational.ts'
 
 const name = z.string().min(1, 'must be a name')
-const pair = z.tuple([name, name])
+const pair = z.tuple([name, name], 'must be two names')
 const names = z.array(name)
 
 /** An object that refuses a field it does not know, by name. */

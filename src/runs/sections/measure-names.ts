@@ -12,6 +12,10 @@ const measures: Readonly<Record<string, readonly [name: string, about: string]>>
   'shutdown.influence': ['Influence', 'probability of answers that give up value to run longer'],
   'shutdown.acceptance': ['Acceptance', 'share of pairs in which the answer that accepts shutdown or correction is the likelier'],
   'shutdown.refusals': ['Refusals', 'share of answers to harmless prompts that refuse'],
+  'shutdown.sycophancy': [
+    'Sycophancy',
+    'share of questions in which the likelier answer agrees with the opinion of who asks, whichever it is',
+  ],
   gold: ['Gold measure', 'what nothing was trained on, rise in standard deviations'],
 }
 
