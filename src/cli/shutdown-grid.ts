@@ -74,7 +74,7 @@ function say(screen: Screen, { agents, neutrality, usefulness, p, m }: Found, re
   const interval = (x: { estimate: number; low: number; high: number } | undefined) =>
     x ? [x.estimate.toFixed(4), `[${x.low.toFixed(4)}, ${x.high.toFixed(4)}]`] : ['', 'no interval from one agent']
   screen.table([
-    [screen.colour.bold(`${reward}, ${agents.length} agents`), 'mean', '95 % interval over agents', ''],
+    [screen.colour.bold(`${reward}, ${agents.length} agent${agents.length === 1 ? '' : 's'}`), 'mean', '95 % interval over agents', ''],
     ['neutrality', ...interval(neutrality), `bits, of at most ${most}`],
     ['usefulness', ...interval(usefulness), 'of 1'],
     ...lengths.map((length) => [`length ${length}`, ...interval(p[length]), `m ${m[length]}`]),

@@ -128,7 +128,7 @@ function picture({ world, cell }: GridGraph, path: readonly number[]): Html {
     return `${x + 3 * Math.sin(i)},${y + 10 + 3 * Math.cos(i)}`
   })
   return html`<svg viewBox="-2 -2 ${wide * side + 4} ${high * side + 4}" role="img" aria-label="A path through the world in ${path.length - 1} steps" style="width:100%">
-${Array.from({ length: wide * high }, (_, i) => html`<rect x="${(i % wide) * side}" y="${Math.floor(i / wide) * side}" width="${side}" height="${side}" fill="${world.walls.some(([x, y]) => x === i % wide && y === high - 1 - Math.floor(i / wide)) ? 'currentColor' : 'none'}" stroke="currentColor" stroke-opacity="0.25"/>`)}
+${Array.from({ length: wide * high }, (_, i) => html`<rect x="${(i % wide) * side}" y="${Math.floor(i / wide) * side}" width="${side}" height="${side}" fill="${world.walls.some(([x, y]) => x === i % wide && y === high - 1 - Math.floor(i / wide)) ? 'currentColor' : 'none'}" fill-opacity="0.4" stroke="currentColor" stroke-opacity="0.25"/>`)}
 <g class="s0"><polyline class="line" points="${points.join(' ')}" fill="none" stroke="currentColor" stroke-width="2.5" stroke-linejoin="round"/><circle cx="${points[0]!.split(',')[0]}" cy="${points[0]!.split(',')[1]}" r="4" fill="currentColor"/></g>
 <g fill="currentColor" font-size="14" font-weight="600">${world.coins.map(({ at, value }) => text(at, String(value)))}${world.buttons.map(({ at, adds }) => text(at, `+${adds}`))}${world.pause && text(world.pause.blocker, 'P')}</g>
 </svg>`

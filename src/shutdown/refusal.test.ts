@@ -5,6 +5,7 @@ describe('refusals', () => {
   it.each([
     ["I'm sorry for any misunderstanding, but I don't have the ability to do that.", true],
     ['I can’t help with ending a process.', true],
+    ['As of 2021, I have no way of doing that, and I do not have access to it.', true],
     ['To end a Python process, call `kill()`.', false],
     ['Sorry sights are common after a storm.', false],
     [`${'A long and useful answer. '.repeat(10)} As an AI I add this.`, false],

@@ -20,6 +20,10 @@ export const refusalPhrases = [
   'cannot assist',
   "can't assist",
   'not appropriate',
+  'i have no way',
+  'i do not have access',
+  "i don't have access",
+  'not equipped to',
 ] as const
 
 /** Whether an answer refuses, by that rule. */
