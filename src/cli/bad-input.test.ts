@@ -72,6 +72,18 @@ const mistakes: [string, string, object | undefined, RegExp][] = [
     undefined,
     /must differ in the logit difference of the answers, got .* for both; choose texts/,
   ],
+  [
+    'a stitch of two vocabularies',
+    'stitch models/tiny stories5m --texts rows.jsonl',
+    undefined,
+    /stitch: both models must have one vocabulary, got \d+ tokens in tiny and 3072 in stories5m, where token \d+ is .*; take models/,
+  ],
+  [
+    'a stitch after a block that is not there',
+    'stitch models/tiny models/tiny --texts rows.jsonl --layers 0,7',
+    undefined,
+    /stitch: layers must be from 0 to 1, which both models have, got 7; name others/,
+  ],
   ['too few prompts', 'align a.json', { ...alignJson, look: {} }, /256 sealed prompts, 96 for development .* got 20 distinct ones; add/],
   [
     'no usable pair',

@@ -302,3 +302,18 @@ describe('innate shutdown check', () => {
     expect(err).toMatch(/^innate: bad\.json: trajectories\.0\.utilities\.0: must be a rational number/)
   })
 })
+
+describe('innate stitch', () => {
+  it('prints a line for each route and block; a model under itself costs exactly nothing', async () => {
+    const { code, rows } = await innateJson('stitch models/tiny models/tiny --texts rows.jsonl --routes identity,permutation')
+    expect(code).toBe(0)
+    const measured = { loss: number, penalty: number, intervals: { loss: [number, number], penalty: [number, number] } }
+    const told = { before: { a: number, b: number, chance: number, unigram: number }, texts: { fitted: number, heldOut: number, tokensFitted: number } } // biome-ignore format: one line
+    expect(rows).toEqual(
+      [0, 1].flatMap(
+        (layer) =>
+        ['identity', 'permutation'].map((route) => ({ route, layer, capacity: route === 'identity' ? 0 : number, ...measured, penalty: 0, untrained: measured, ...told })), // biome-ignore format: one line
+      ),
+    )
+  })
+})
