@@ -18,7 +18,7 @@ export const stitchCommand = command({
     routes: listOf('ways between the two, of different widths trained and relative', stitchRoutes),
     layers: text('the last block of A, with commas; every one when left out', { shown: 'L,L' }),
     ranks: text('capacities of the trained map, with commas; 1, 4, 16 and the whole width when left out', { shown: 'R,R' }),
-    steps: integer('steps that the trained map is trained for', { default: 60, min: 0 }),
+    steps: integer('steps that the trained map is trained for', { default: 20, min: 0 }),
     anchors: integer('tokens that relative representations are made with, at most', { default: 256, min: 2 }),
     heldOut: decimal('share of the texts that is held out', { default: 0.5, min: 0.05, max: 0.95 }),
     seed: integer('seed of the parts, the anchors and the untrained bottom', { default: 0, min: 0 }),

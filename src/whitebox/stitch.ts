@@ -52,7 +52,7 @@ export interface StitchOptions {
   readonly layers?: readonly number[]
   /** Of the trained map; one as large as the narrower stream is a whole matrix. Default 1, 4, 16 and whole. */
   readonly ranks?: readonly number[]
-  /** Of the trained map. Default 60. */
+  /** Of the trained map. Default 20. */
   readonly steps?: number
   /** Step size, a share of what is moved. Default 0.02. */
   readonly lr?: number
@@ -136,7 +136,7 @@ async function mapsOf(
   y: Activations,
   fitting: Fitting,
 ): Promise<{ capacity: number; map: StitchMap }[]> {
-  const { anchors = 256, seed, ranks, steps = 60, lr = 0.02, top, batches, signal } = fitting
+  const { anchors = 256, seed, ranks, steps = 20, lr = 0.02, top, batches, signal } = fitting
   if (route === 'identity') return [{ capacity: 0, map: {} }]
   if (route === 'procrustes') return [{ capacity: x.d, map: procrustes(x, y) }]
   if (route === 'permutation') return [{ capacity: x.d, map: permutation(x, y) }]
