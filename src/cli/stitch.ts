@@ -67,6 +67,8 @@ function show(screen: Screen, { stitches, loss, lossOfA, chance, unigram, texts 
     screen.emit({ route, layer, capacity, ...told(measured), untrained: told(untrained), before, texts })
   screen.line(`loss of A ${lossOfA.estimate.toFixed(3)}, of B ${loss.estimate.toFixed(3)}, of token frequencies ${unigram.toFixed(3)}, of chance ${chance.toFixed(3)} nats per token`) // biome-ignore format: one line
   screen.line(`${texts.fitted} texts fitted on (${texts.tokensFitted} tokens), ${texts.heldOut} held out`)
+  const untold = stitches.find(({ penalty }) => penalty.cannotTell && penalty.high > penalty.low)?.penalty.cannotTell
+  if (untold) screen.note(`intervals cannot tell: ${untold}`)
   const columns = [...new Set(stitches.map(stitchColumn))]
   const table = (title: string, of: (one: (typeof stitches)[number]) => StitchMeasured) => {
     screen.line()
