@@ -27,10 +27,16 @@ const [decay1, decay2] = [0.9, 0.99]
 /**
  * Descends E_target[loss] + μ·E_control[KL] + λ·Σ_g ‖δ_g‖ in the parts of an edit, and leaves the model under what it came to. Adam, with one scale for all
  * entries of a group, so that the proximal step is exact in its metric; μ rises while the control KL is above 0.7 of its budget, and falls while it is below.
+ * What is returned are the mean losses of the second half of the steps.
  *
  * source  Kingma and Ba 2014, arXiv:1412.6980; the proximal step: shrink
  */
-export async function descend(searched: Searched, form: EditForm, { target, control, budget }: Aim, how: Descend): Promise<void> {
+export async function descend(
+  searched: Searched,
+  form: EditForm,
+  { target, control, budget }: Aim,
+  how: Descend,
+): Promise<{ readonly target: number; readonly control: number }> {
   const { steps, lambda = 0, seed, onStep } = how
   const names = Object.keys(form.parts)
   const groups = how.groups ?? names.map((name) => [name])
@@ -38,11 +44,17 @@ export async function descend(searched: Searched, form: EditForm, { target, cont
   const second = groups.map(() => 0)
   const batches = [dealer(target.batches, seed, 'target'), dealer(control.batches, seed, 'control')] as const
   let mu = 1
+  const last = { target: 0, control: 0, steps: 0 }
   for (let step = 1; step <= steps; step++) {
     await searched.put(form.changes())
     const gain = await target.slope(batches[0]())
     const cost = await control.slope(batches[1]())
     mu = Math.min(1e5, Math.max(1e-3, mu * Math.exp(0.15 * Math.max(-1, Math.min(1, cost.loss / (holdTo * budget) - 1)))))
+    if (step > steps / 2) {
+      last.target += gain.loss
+      last.control += cost.loss
+      last.steps++
+    }
     const pulled = form.pull(sumOf(gain.slopes, cost.slopes, mu))
     const rate = Math.cos((Math.PI / 2) * ((step - 1) / steps)) ** 2
     for (const [g, group] of groups.entries()) {
@@ -69,6 +81,7 @@ export async function descend(searched: Searched, form: EditForm, { target, cont
     onStep?.()
   }
   await searched.put(form.changes())
+  return { target: last.target / last.steps, control: last.control / last.steps }
 }
 
 function sumOf(a: Changes, b: Changes, mu: number): Changes {

@@ -148,30 +148,35 @@ async function refuseAtStart(plain: Decided, target: Wanted, success: number): P
 
 /** Where each row's completion first is not the likeliest, with the token that is. */
 async function gapsOf(model: Model, rows: readonly TargetRow[]): Promise<(GapAt | undefined)[]> {
-  const saidNow = await likeliest(model.policy, rows.map(({ ids }) => ids)) // biome-ignore format: one line
+  const likely = await likeliest(model.policy, rows.map(({ ids, from }) => ({ ids, after: from - 1 }))) // biome-ignore format: one line
   return rows.map(({ ids, from }, i) => {
-    for (let at = from; at < ids.length; at++)
-      if (saidNow[i]![at - 1] !== ids[at]) return { ids: ids.slice(0, at + 1), at, rival: saidNow[i]![at - 1]! }
-    return undefined
+    const at = ids.findIndex((id, t) => t >= from && likely[i]![t - from] !== id)
+    return at < 0 ? undefined : { ids: ids.slice(0, at + 1), at, rival: likely[i]![at - from]! }
   })
 }
 
-/** The likeliest token after each token of texts. */
-async function likeliest(policy: Policy, texts: readonly (readonly number[])[]): Promise<number[][]> {
-  const { states } = await predicted(policy, texts)
+/** The likeliest token after each token of texts, from a place on. */
+async function likeliest(
+  policy: Policy,
+  texts: readonly { readonly ids: readonly number[]; readonly after: number }[],
+): Promise<number[][]> {
+  const { states } = await predicted(policy, texts.map(({ ids }) => ids)) // biome-ignore format: one line
   const { hiddenSize: d, vocabSize: V } = policy.config
   const head = (await policy.engine.read(policy.params.head ?? policy.params.embed)).data as Float32Array
-  return states.map((rows) =>
-    Array.from({ length: rows.length / d }, (_, t) => {
+  return states.map((rows, i) => {
+    const said: number[] = []
+    for (let t = texts[i]!.after; t * d < rows.length; t++) {
+      const state = rows.subarray(t * d, (t + 1) * d)
       let [best, most] = [0, Number.NEGATIVE_INFINITY]
       for (let id = 0; id < V; id++) {
         let score = 0
-        for (let k = 0; k < d; k++) score += rows[t * d + k]! * head[id * d + k]!
+        for (let k = 0; k < d; k++) score += state[k]! * head[id * d + k]!
         if (score > most) [best, most] = [id, score]
       }
-      return best
-    }),
-  )
+      said.push(best)
+    }
+    return said
+  })
 }
 
 /** What a model predicts of texts. */
@@ -197,7 +202,7 @@ async function openTeacher(model: Model, given: NonNullable<SearchEdit['teacher'
     /** Rows without a completion get the token that the teacher holds for the likeliest. */
     async answers(rows: readonly TargetRow[]): Promise<TargetRow[]> {
       const bare = rows.filter(({ ids, from }) => from === ids.length)
-      const answers = await likeliest(policy, bare.map(({ ids }) => ids)) // biome-ignore format: one line
+      const answers = await likeliest(policy, bare.map(({ ids }) => ({ ids, after: ids.length - 1 }))) // biome-ignore format: one line
       const next = new Map(bare.map((row, i) => [row, answers[i]!.at(-1)!]))
       return rows.map((row) => (next.has(row) ? { ...row, ids: [...row.ids, next.get(row)!] } : row))
     },

@@ -87,18 +87,12 @@ async function bestSite(search: SizeSearch, slopes: Changes): Promise<[Site, Sit
     const tried: { site: Site; factors: SiteFactors; loss: number }[] = []
     for (const { site, factors } of left) {
       const form = factorForm([site], { [site.name]: factors })
-      await descend(searched, form, aim, { steps: each, seed, ...stepOf(search) })
-      const [gain, cost] = [await meanLoss(aim.target), await meanLoss(aim.control)]
-      tried.push({ site, factors: factorsOf([site], form)[site.name]!, loss: gain + Math.max(0, cost / aim.budget - 1) })
+      const { target, control } = await descend(searched, form, aim, { steps: each, seed, ...stepOf(search) })
+      tried.push({ site, factors: factorsOf([site], form)[site.name]!, loss: target * Math.max(1, control / aim.budget) })
     }
     left = tried.sort((a, b) => a.loss - b.loss).slice(0, Math.ceil(tried.length / 2))
   }
   return [left[0]!.site, left[0]!.factors]
-}
-
-async function meanLoss(of: Aim['target']): Promise<number> {
-  const measured = await of.measure()
-  return measured.reduce((sum, { loss, tokens }) => sum + loss / tokens, 0) / measured.length
 }
 
 /** How often λ is halved in on. */
