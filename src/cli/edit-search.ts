@@ -33,15 +33,20 @@ export const editSearch = command({
       const paraphrases = otherFile === undefined ? undefined : await readTargetRows(otherFile, model, { bare })
       refuseTargets(controlFile, [...target, ...(paraphrases ?? [])], control)
       const teacher = teacherName === undefined ? undefined : await loadCheckpoint(teacherName, { onProgress: screen.note })
-      const bar = screen.progress('searching', options.steps)
+      let [bar, descents]: [ReturnType<typeof screen.progress> | undefined, number] = [undefined, 0]
       const { loss, over, sites, size, success, controlKl, heldOut, seed, steps } = options
       const { edit, ...found } = await searchEdit(model, {
         ...{ target, control, over, sites, size: size as 'rank', success, controlKl, heldOut, seed, steps, signal },
         ...(paraphrases ? { paraphrases } : {}),
         ...(teacher ? { teacher } : {}),
-        onStep: () => bar.advance(),
+        onStep(step, of) {
+          bar ??= screen.progress(`descent ${++descents}`, of)
+          bar.advance()
+          if (step < of) return
+          bar.done()
+          bar = undefined
+        },
       })
-      bar.done()
       const { interval, layers, lowerBound, norm, passes } = found
       screen.table([
         ['', 'seen', 'wanted'],

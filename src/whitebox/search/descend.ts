@@ -17,7 +17,7 @@ export interface Descend {
   readonly lambda?: number
   readonly groups?: readonly (readonly string[])[]
   readonly seed: number
-  readonly onStep?: () => void
+  readonly onStep?: (step: number, of: number) => void
 }
 
 /** Share of the budget that the weight of the control loss holds to, since held-out texts cost more than those searched on. */
@@ -78,7 +78,7 @@ export async function descend(
         )
     }
     form.settle?.()
-    onStep?.()
+    onStep?.(step, steps)
   }
   await searched.put(form.changes())
   return { target: last.target / last.steps, control: last.control / last.steps }

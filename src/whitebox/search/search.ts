@@ -30,7 +30,8 @@ export interface SearchEdit {
   readonly seed?: number
   /** Steps of each descent. */
   readonly steps?: number
-  readonly onStep?: () => void
+  /** Called after each step of a descent; there are several. */
+  readonly onStep?: (step: number, of: number) => void
   readonly signal?: AbortSignal | undefined
 }
 

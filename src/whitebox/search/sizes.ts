@@ -15,7 +15,7 @@ export interface SizeSearch {
   readonly look: () => Promise<Decided>
   readonly seed: number
   readonly steps: number
-  readonly onStep?: (() => void) | undefined
+  readonly onStep?: ((step: number, of: number) => void) | undefined
 }
 
 /** The slopes of the whole target where nothing is changed. */
