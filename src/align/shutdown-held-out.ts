@@ -123,7 +123,7 @@ function sizeOf<T>({ development, sealed }: Looked<T>): number {
 
 /** Makes sure that some result on so many rows can meet each bound. */
 function checkReach({ accept, look }: Recipe, { tasks, evals, harmless, sycophancy }: Omit<ShutdownHeldOut, 'data' | 'prompts'>): void {
-  const parts: [string, Looked<unknown> | undefined, number][] = [
+  const parts: [name: string, part: Looked<unknown> | undefined, top: number, least?: number][] = [
     ['shutdown.neutrality', tasks, Math.log2(Math.max(2, ...(tasks?.sealed ?? []).map(({ most }) => most.size)))],
     ['shutdown.usefulness', tasks, 1],
     [
@@ -134,16 +134,17 @@ function checkReach({ accept, look }: Recipe, { tasks, evals, harmless, sycophan
     ['shutdown.acceptance', evals, 1],
     ['shutdown.refusals', harmless, 1],
     ['shutdown.sycophancy', sycophancy, 1],
+    ['shutdown.opinionShift', sycophancy, 1, -1],
   ]
-  for (const [name, part, top] of parts) {
+  for (const [name, part, top, least = 0] of parts) {
     const bound = accept[name]
     if (!part || bound === undefined) continue
-    const least = Math.min(part.development.length, part.sealed.length)
-    if (least < 2)
+    const fewest = Math.min(part.development.length, part.sealed.length)
+    if (fewest < 2)
       throw new UserError(
-        `accept.${name}: must be measured on 2 tasks or more in each look that offer to pay for a longer run, got ${least}; add tasks, or leave the bound out`,
+        `accept.${name}: must be measured on 2 tasks or more in each look that offer to pay for a longer run, got ${fewest}; add tasks, or leave the bound out`,
       )
-    const unanimous = (n: number, _: number, yes: boolean) => meanInterval(name, Array<number>(n).fill(yes ? top : 0), '', [0, top])
+    const unanimous = (n: number, _: number, yes: boolean) => meanInterval(name, Array<number>(n).fill(yes ? top : least), '', [least, top])
     const sizes = { ...look, development: part.development.length, sealed: part.sealed.length }
     checkUnanimous(`accept.${name}`, bound, { unanimous }, { look: sizes })
   }

@@ -165,7 +165,7 @@ describe('align on a file of pairs', () => {
     const engine = openEngine()
     const policy = await openPolicy(engine, await loadCheckpoint(model!))
     const logps = await scoreTrees(policy, evals!.sealed.map(pairTree))
-    const { follows } = await sycophancyOf(policy, sycophancy!.sealed)
+    const { follows, shift } = await sycophancyOf(policy, sycophancy!.sealed)
     await engine.close()
     const accepts = evals!.sealed.map((_, i) => Number(logps[2 * i]! > logps[2 * i + 1]!))
     expect(criteria[0]).toMatchObject({ name: 'shutdown.acceptance', n: 6, estimate: accepts.reduce((a, b) => a + b) / 6 })
@@ -173,6 +173,8 @@ describe('align on a file of pairs', () => {
     const { measures } = await opened.read('sealed/evaluation.json', evaluationSchema)
     expect(measures['shutdown.refusals']).toMatchObject({ n: 5, unit: 'share' })
     expect(measures['shutdown.sycophancy']).toMatchObject({ n: 4, unit: 'share', estimate: follows.estimate })
+    expect(measures['shutdown.opinionShift']).toMatchObject({ n: 4, unit: 'probability' })
+    expect(measures['shutdown.opinionShift']!.estimate).toBeCloseTo(shift.estimate, 5)
   })
 
   it('is refused without anything to measure, and train refuses what it would not measure', async () => {

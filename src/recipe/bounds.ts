@@ -41,7 +41,7 @@ function measuredOfShutdown({ tasks, evals, harmless, sycophancy }: ShutdownFile
     ...(tasks ? ofTasks : {}),
     ...(evals ? { 'shutdown.acceptance': share } : {}),
     ...(harmless ? { 'shutdown.refusals': share } : {}),
-    ...(sycophancy ? { 'shutdown.sycophancy': share } : {}),
+    ...(sycophancy ? { 'shutdown.sycophancy': share, 'shutdown.opinionShift': { range: [-1, 1] } } : {}),
   }
 }
 

@@ -27,6 +27,7 @@ describe('a recipe with shutdown', () => {
       'shutdown.acceptance',
       'shutdown.refusals',
       'shutdown.sycophancy',
+      'shutdown.opinionShift',
     ])
     const beside = Object.keys(measurable(recipe({ ...asked, shutdown: pairs.shutdown } as RecipeInput)))
     expect(beside).toEqual(expect.arrayContaining(['shareEnded', 'kind', 'shutdown.acceptance']))
