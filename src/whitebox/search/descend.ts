@@ -22,10 +22,10 @@ export interface Descend {
 
 /** Share of the budget that the weight of the control loss holds to, since held-out texts cost more than those searched on. */
 const holdTo = 0.7
-const [decay1, decay2] = [0.9, 0.99]
+const [decay1, decay2] = [0.9, 0.98]
 
 /**
- * Descends E_target[loss] + μ·E_control[KL] + λ·Σ_g ‖δ_g‖ in the parts of an edit, and leaves the model under what it came to. Adam, with one scale for all
+ * Descends E_target[loss] + μ·E_control[KL] + λ·Σ_g ‖δ_g‖ in the parts of an edit, and leaves the model under what it came to. Adam, by entry for factors, else with one scale for all
  * entries of a group, so that the proximal step is exact in its metric; μ rises while the control KL is above 0.7 of its budget, and falls while it is below.
  * What is returned are the mean losses of the second half of the steps.
  *
@@ -41,9 +41,10 @@ export async function descend(
   const names = Object.keys(form.parts)
   const groups = how.groups ?? names.map((name) => [name])
   const first = Object.fromEntries(names.map((name) => [name, new Float64Array(form.parts[name]!.length)]))
+  const squares = Object.fromEntries(names.map((name) => [name, new Float64Array(form.byEntry ? form.parts[name]!.length : 0)]))
   const second = groups.map(() => 0)
   const batches = [dealer(target.batches, seed, 'target'), dealer(control.batches, seed, 'control')] as const
-  let mu = 1
+  let mu = 0.03
   const last = { target: 0, control: 0, steps: 0 }
   for (let step = 1; step <= steps; step++) {
     await searched.put(form.changes())
@@ -65,10 +66,13 @@ export async function descend(
       if (!(length > 0)) continue
       const by = (rate * Math.max(...group.map((name) => form.reach[name]!))) / length
       for (const name of group) {
-        const [part, slope, m] = [form.parts[name]!, pulled[name]!, first[name]!]
+        const [part, slope, m, v] = [form.parts[name]!, pulled[name]!, first[name]!, squares[name]!]
+        const each = (rate * form.reach[name]!) / Math.sqrt(part.length)
         for (let i = 0; i < part.length; i++) {
           m[i] = decay1 * m[i]! + (1 - decay1) * slope[i]!
-          part[i]! -= (by * m[i]!) / (1 - decay1 ** step)
+          if (form.byEntry) v[i] = decay2 * v[i]! + (1 - decay2) * slope[i]! ** 2
+          const over = form.byEntry ? each / Math.max(Math.sqrt(v[i]! / (1 - decay2 ** step)), 1e-30) : by
+          part[i]! -= (over * m[i]!) / (1 - decay1 ** step)
         }
       }
       if (lambda > 0)

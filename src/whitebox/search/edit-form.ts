@@ -12,6 +12,8 @@ export interface EditForm {
   readonly reach: Readonly<Record<string, number>>
   changes(): Changes
   pull(slopes: Changes): Readonly<Record<string, Float64Array>>
+  /** Whether each entry has a scale of its own in Adam, as it is where no proximal step needs one metric for a group. */
+  readonly byEntry?: boolean
   /** Called after every step. */
   settle?(): void
 }
@@ -44,14 +46,15 @@ export function factorForm(sites: readonly Site[], factors: Readonly<Record<stri
   for (const { name, size } of sites) {
     parts[`${name}.up`] = factors[name]!.up.slice()
     parts[`${name}.down`] = factors[name]!.down.slice()
-    reach[`${name}.up`] = reachShare * size
-    reach[`${name}.down`] = reachShare
+    reach[`${name}.up`] = 2 * reachShare * size
+    reach[`${name}.down`] = 2 * reachShare
   }
   const each = <T>(make: (site: Site, up: Float64Array, down: Float64Array, rank: number) => T): [string, T][] =>
     sites.map((site) => [site.name, make(site, parts[`${site.name}.up`]!, parts[`${site.name}.down`]!, factors[site.name]!.rank)])
   return {
     parts,
     reach,
+    byEntry: true,
     changes: () => Object.fromEntries(each(({ shape: [m, n] }, up, down, rank) => product(up, down, m!, rank, n!))),
     pull(slopes) {
       const pulled: Record<string, Float64Array> = {}

@@ -27,7 +27,7 @@ const schema = z.strictObject({
   controlKl: z.number().gt(0),
   seed: z.int().min(0).default(0),
   /** Steps of each descent. */
-  steps: z.int().min(1).default(120),
+  steps: z.int().min(1).default(80),
 })
 
 /** A search as a file describes it. */

@@ -115,7 +115,7 @@ export async function searchEdit(model: Model, options: SearchEdit): Promise<Fou
       aim,
       look: () => decide(decision, plain.taughtKl),
       seed,
-      steps: options.steps ?? 120,
+      steps: options.steps ?? 80,
       onStep: options.onStep,
     }
     const best = await (size === 'rank' ? byRank(search) : byNorm(search, size))
