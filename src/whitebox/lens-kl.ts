@@ -1,9 +1,10 @@
-import { exp, graph, input, linear, logSumExp, sum, type Tensor, type Value } from '../graph/index.ts'
+import { graph, input, linear, type Tensor, type Value } from '../graph/index.ts'
 import type { DecoderConfig } from '../models/config.ts'
 import { logits } from '../models/head.ts'
 import { norm } from '../models/norm.ts'
 import type { DecoderParams } from '../models/params.ts'
 import { type Model, type Policy, policyInputs } from '../policy/index.ts'
+import { kl } from './kl.ts'
 import type { Lens, LensMap } from './lens.ts'
 import { openTapRows, type TapRows } from './tap-rows.ts'
 
@@ -96,11 +97,7 @@ async function klRows(policy: Policy, streams: Pick<KlParts<Tensor>, 'streams' |
 
 /** shape  streams, finals f32[n, d], matrix f32[d, d], bias f32[d] → f32[n], nats */
 export function klOf(params: DecoderParams<Value>, config: DecoderConfig, { streams, finals, matrix, bias }: KlParts<Value>): Value {
-  const logps = (x: Value) => {
-    const scores = logits(params, norm(x, params.norm, params.normBias, config), config)
-    return scores.sub(logSumExp(scores))
-  }
-  const said = logps(finals)
+  const scores = (x: Value) => logits(params, norm(x, params.norm, params.normBias, config), config)
   const mapped = matrix ? linear(streams, matrix) : streams
-  return sum(exp(said).mul(said.sub(logps(bias ? mapped.add(bias) : mapped))), [-1])
+  return kl(scores(finals), scores(bias ? mapped.add(bias) : mapped))
 }

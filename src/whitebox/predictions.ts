@@ -1,6 +1,7 @@
-import { argMax, exp, graph, input, logSumExp, reshape, sum, type Tensor, tensor, type Value } from '../graph/index.ts'
+import { argMax, graph, input, reshape, type Tensor, tensor } from '../graph/index.ts'
 import { logits, tokenLogps } from '../models/head.ts'
 import { over, type Policy, policyInputs, reader } from '../policy/index.ts'
+import { kl } from './kl.ts'
 
 /** What a model predicts on texts beside another: one number a text, each the mean over its next tokens. */
 export interface Predictions {
@@ -80,18 +81,14 @@ function traceRows(head: Policy, d: number) {
   const others = input('predictions.others', [rowsAtOnce, d])
   const next = input('predictions.next', [rowsAtOnce], 'i32')
   const rows = input('predictions.rows', [rowsAtOnce], 'i32')
-  const logps = (x: Value) => {
-    const scores = logits(params, x, head.config)
-    return scores.sub(logSumExp(scores))
-  }
-  const [here, there] = [logps(states), logps(others)]
+  const [here, there] = [logits(params, states, head.config), logits(params, others, head.config)]
   return graph(
     { ...inputs, 'predictions.states': states, 'predictions.others': others, 'predictions.next': next, 'predictions.rows': rows },
     {
       said: argMax(here),
       otherSaid: argMax(there),
       loss: tokenLogps(params, reshape(states, [1, rowsAtOnce, d]), rows, next, head.config).neg(),
-      kl: sum(exp(there).mul(there.sub(here)), [-1]),
+      kl: kl(there, here),
     },
   )
 }

@@ -1,9 +1,10 @@
-import { argMax, exp, gradient, linear, logSumExp, reshape, sizeOf, slice, sum, takeRows, type Value } from '../../graph/index.ts'
+import { argMax, gradient, linear, logSumExp, reshape, sizeOf, slice, sum, takeRows, type Value } from '../../graph/index.ts'
 import { capped } from '../../models/capped.ts'
 import type { DecoderConfig } from '../../models/config.ts'
 import { logits } from '../../models/head.ts'
 import { byPath } from '../../models/params.ts'
 import { kept, type See, type Seen } from '../../policy/index.ts'
+import { kl } from '../kl.ts'
 
 /** What a see is made for: the sites whose slopes are wanted, none where texts are only measured. */
 export interface Looked {
@@ -54,11 +55,9 @@ export function klLoss(looked: Looked, other: Pick<DecoderConfig, 'hiddenSize' |
     const [R, T] = tokens.shape as [number, number]
     const d = other.hiddenSize
     const states = reshape(rowOf(seen, input('states', [R, T * d])), [R, T, d])
-    const logps = (scores: Value) => scores.sub(logSumExp(scores))
-    const there = logps(capped(linear(states, input('head', [looked.config.vocabSize, d])), other.logitCap))
-    const here = logps(logits(params, tap('final'), looked.config))
-    const kl = reshape(sum(exp(there).mul(there.sub(here)), [-1]), [R, T]).mul(rowOf(seen, input('weights', [R, T])))
-    return looked.slopes.length > 0 ? slopesOf(looked, seen, sum(kl)) : byText(seen, { loss: kl })
+    const there = capped(linear(states, input('head', [looked.config.vocabSize, d])), other.logitCap)
+    const each = reshape(kl(there, logits(params, tap('final'), looked.config)), [R, T]).mul(rowOf(seen, input('weights', [R, T])))
+    return looked.slopes.length > 0 ? slopesOf(looked, seen, sum(each)) : byText(seen, { loss: each })
   })
 }
 
