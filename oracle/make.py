@@ -46,11 +46,12 @@ MAKERS = {  # fixture: module, then what make() takes besides the folder
     "sae-lens": ("sae_lens_folders",),
     "autoencoder": ("autoencoder",),
     "shutdown": ("shutdown",),
+    "inspect": ("inspect_log",),
     "peft-rslora": ("peft_variants", "rslora"),
     "peft-dora": ("peft_variants", "dora"),
     "peft-dropout": ("peft_variants", "dropout"),
 }
-PACKAGES = ["torch", "transformers", "tokenizers", "trl", "peft", "safetensors", "numpy", "sentencepiece", "gguf", "scikit-learn", "concept-erasure", "sae-lens", "mergekit"]
+PACKAGES = ["torch", "transformers", "tokenizers", "trl", "peft", "safetensors", "numpy", "sentencepiece", "gguf", "scikit-learn", "concept-erasure", "sae-lens", "mergekit", "inspect-ai"]
 
 
 def main(names):

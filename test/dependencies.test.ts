@@ -17,6 +17,7 @@ const dependencies: Readonly<Record<string, string>> = {
   'd3-scale': 'axes of the report',
   'd3-shape': 'curves of the report',
   diff: 'the difference of two texts by word, in the report',
+  fflate: 'zips, which logs for Inspect are; small, without dependencies',
   'fraction.js': 'exact fractions of whole numbers, on BigInt, with parsing and printing',
   jiti: "loads a user's recipe.ts in Node without a build",
   leven: 'the closest name, for messages about typos',

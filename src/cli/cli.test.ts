@@ -1,8 +1,9 @@
 import { existsSync } from 'node:fs'
 import { cp, readFile, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { unzipSync } from 'fflate'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { fakeFolder, innate, writeRows } from '../../test/fake-folder.ts'
+import { fakeFolder, innate, innateJson, writeRows } from '../../test/fake-folder.ts'
 import { applyEdit, editTarget, loadCheckpoint, makeEdit, writeEdit } from '../checkpoints/index.ts'
 import { tensor } from '../graph/index.ts'
 import { loadRecipe } from '../load-recipe.ts'
@@ -86,7 +87,8 @@ describe.each(commands)('innate %s', (verb, command) => {
 
 describe('what the verbs leave', () => {
   it('report: a page in the run folder', async () => {
-    await innate('report runs/x')
+    expect(await innateJson('report runs/x --inspect x.eval')).toMatchObject({ rows: [{ run: 'runs/x', inspect: 'x.eval' }] })
+    expect(Object.keys(unzipSync(await readFile('x.eval')))).toContain('header.json')
     expect(await readFile('runs/x/report.html', 'utf8')).toContain('Not begun')
     expect(await innate('report runs/y')).toMatchObject({
       code: 2,
