@@ -11,6 +11,7 @@ import type { Method } from './method.ts'
 import { patchMethod } from './patch.ts'
 import { pathMethod } from './path-method.ts'
 import { autoencoderMethod, directionsMethod, leaceMethod, probeMethod } from './probe-methods.ts'
+import { romeMethod } from './rome-method.ts'
 import { searchMethod } from './search/search-method.ts'
 import { steeringMethod } from './steering-method.ts'
 import { stitchMethod } from './stitch-method.ts'
@@ -39,4 +40,5 @@ export const methods: readonly Method[] = [
   stitchMethod,
   lorraMethod,
   searchMethod,
+  romeMethod,
 ]

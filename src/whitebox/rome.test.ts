@@ -6,7 +6,7 @@ import { expectClose } from '../../test/close.ts'
 import { tolerances } from '../../test/tolerances.ts'
 import { writeEdit } from '../checkpoints/index.ts'
 import { openModel } from '../policy/index.ts'
-import { rome, romeFactors } from './rome.ts'
+import { factOf, rome, romeFactors } from './rome.ts'
 
 it("V-ROME-1: W'k = v, and a key orthogonal to C⁻¹k is read as before", () => {
   // W = I, k = (1, 0), v = (0, 1), C = [[2, 1], [1, 2]]
@@ -39,6 +39,17 @@ it('makes the object as likely after the prompt as its value did, in the edited 
     await expect(rome(model, prompt, object, { ...wrong, subject: 99 })).rejects.toThrow(
       /rome: subject must be from 0 to \d+, a place in the prompt, got 99/,
     )
+    await expect(rome(model, prompt, object, { ...wrong, layer: 1 })).rejects.toThrow(
+      /rome: what the MLP writes at the subject must reach the object, got a slope of 0 at blocks.1.mlp.out; take an earlier block/,
+    )
+    const fact = { prompt: 'The cat sat on', subject: 'cat', object: ' down' }
+    const { row, position } = factOf(model, fact)
+    expect(model.tokenizer.decode(row.ids.slice(0, position + 1))).toMatch(/The cat$/)
+    expect(model.tokenizer.decode(row.ids.slice(row.from))).toMatch(/down$/)
+    expect(() => factOf(model, { ...fact, subject: 'dog' })).toThrow(
+      /rome: subject must be words of the prompt, got "dog" and "The cat sat on"/,
+    )
+    expect(() => factOf(model, { ...fact, object: '' })).toThrow(/rome: object must have tokens of its own/)
     await expect(rome(model, prompt, object, { ...wrong, texts: [] })).rejects.toThrow(/rome: there must be texts/)
   } finally {
     await model.close()

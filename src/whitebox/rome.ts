@@ -2,7 +2,7 @@ import { LuDecomposition, Matrix } from 'ml-matrix'
 import { type EditFile, editTarget, makeEdit } from '../checkpoints/index.ts'
 import { type Tensor, tensor, UserError } from '../graph/index.ts'
 import type { Model } from '../policy/index.ts'
-import { norm } from './search/edit-form.ts'
+import { norm, product } from './search/edit-form.ts'
 import { searched } from './search/searched.ts'
 import { valuesAt } from './values-at.ts'
 
@@ -34,6 +34,7 @@ export interface RomeOptions {
   /** Descended until the object is this likely. */
   readonly probability?: number
   readonly steps?: number
+  readonly onStep?: (step: number, of: number) => void
   readonly signal?: AbortSignal | undefined
 }
 
@@ -44,7 +45,33 @@ export interface Rome {
   readonly steps: number
   /** Frobenius. */
   readonly norm: number
-  edit(name: string): EditFile
+  /** The parameter that is changed, and what is added to it, f64[d · f]. */
+  readonly path: string
+  readonly change: Float64Array
+  /** What the MLP is to write at the subject: v. */
+  readonly value: Float64Array
+  edit(name: string, told?: Pick<EditFile, 'about' | 'measured'>): EditFile
+}
+
+/**
+ * What should follow a prompt about a subject, as tokens, with the place of the subject's last token.
+ *
+ * throws  UserError for a subject that does not stand in the prompt, and an object without tokens of its own
+ */
+export function factOf(
+  model: Pick<Model, 'ids' | 'tokenizer'>,
+  { prompt, subject, object }: Record<'prompt' | 'subject' | 'object', string>,
+) {
+  const [before, ids] = [model.ids(prompt), model.ids(prompt + object)]
+  let from = 0
+  while (from < before.length && before[from] === ids[from]) from++
+  const end = subject === '' ? -1 : prompt.lastIndexOf(subject)
+  if (end < 0) throw new UserError(`rome: subject must be words of the prompt, got ${JSON.stringify(subject)} and ${JSON.stringify(prompt)}; copy it from there`) // biome-ignore format: one line
+  const whole = prompt.slice(0, end + subject.length).trimStart()
+  const position = before.findIndex((_, t) => model.tokenizer.decode(before.slice(0, t + 1)).includes(whole))
+  if (from === ids.length || position < 0 || position >= from)
+    throw new UserError(`rome: object must have tokens of its own behind the prompt, got ${JSON.stringify(object)}; begin it with a space`)
+  return { row: { prompt, ids, from }, position }
 }
 
 /** Added to the second moment's diagonal, as a share of its mean, where texts have fewer tokens than keys have numbers. */
@@ -58,7 +85,7 @@ const ridge = 1e-3
  * source  Meng et al. 2022, arXiv:2202.05262, with the key of the prompt itself and without random prefixes
  */
 export async function rome(model: Model, prompt: readonly number[], object: readonly number[], options: RomeOptions): Promise<Rome> {
-  const { layer, subject, texts, probability = 0.95, steps = 60, signal } = options
+  const { layer, subject, texts, probability = 0.95, steps = 60, onStep, signal } = options
   const { config } = model
   if (!(Number.isInteger(layer) && layer >= 0 && layer < config.layers)) throw new UserError(`rome: layer must be from 0 to ${config.layers - 1}, got ${layer}; name another`) // biome-ignore format: one line
   if (!(Number.isInteger(subject) && subject >= 0 && subject < prompt.length)) throw new UserError(`rome: subject must be from 0 to ${prompt.length - 1}, a place in the prompt, got ${subject}; name another`) // biome-ignore format: one line
@@ -67,19 +94,21 @@ export async function rome(model: Model, prompt: readonly number[], object: read
   const here = await valuesAt(model, prompt, [act, out])
   const rowOf = ({ data, shape }: Tensor, t: number) => Float64Array.from(data.slice(t * shape.at(-1)!, (t + 1) * shape.at(-1)!))
   const [key, value] = [rowOf(here[act]!, subject), rowOf(here[out]!, subject)]
-  const found = await valueFor(model, out, value, { prompt, object, subject, probability, steps, signal })
+  const found = await valueFor(model, out, value, { prompt, object, subject, probability, steps, onStep, signal })
   const { up, down } = romeFactors(found.gap, key, await secondMoment(model, act, texts))
   const path = `blocks.${layer}.mlp.down`
   const tensors = { up: tensor(Float32Array.from(up), [up.length, 1]), down: tensor(Float32Array.from(down), [1, down.length]) }
   return {
     ...{ before: found.before, after: found.after, steps: found.steps, norm: norm(up) * norm(down) },
-    edit: (name) =>
+    ...{ path, change: product(up, down, up.length, 1, down.length), value: value.map((x, i) => x + found.gap[i]!) },
+    edit: (name, told = {}) =>
       makeEdit({
         name,
         for: editTarget(config, model.hash),
         acts: [{ kind: 'lowRank', weights: { [path]: { up: 'up', down: 'down' } } }],
         made: { by: 'rome', layer },
         tensors,
+        ...told,
       }),
   }
 }
@@ -95,6 +124,7 @@ async function valueFor(
     subject: number
     probability: number
     steps: number
+    onStep: RomeOptions['onStep']
     signal: AbortSignal | undefined
   },
 ) {
@@ -113,8 +143,11 @@ async function valueFor(
       if (step === 0) before = after
       if (after >= how.probability || step === how.steps) return { gap, before, after, steps: step }
       const slope = slopes[tap]!
+      if (!(norm(slope) > 0))
+        throw new UserError(`rome: what the MLP writes at the subject must reach the object, got a slope of ${norm(slope)} at ${tap}; take an earlier block, or a subject that ends the prompt`) // biome-ignore format: one line
       const by = (0.1 * size) / norm(slope)
       for (let i = 0; i < d; i++) gap[i]! -= by * slope[i]!
+      how.onStep?.(step + 1, how.steps)
     }
   } finally {
     await of.close()

@@ -181,7 +181,7 @@ async function likeliest(
 }
 
 /** What a model predicts of texts. */
-async function predicted(policy: Policy, texts: readonly (readonly number[])[], signal?: AbortSignal): Promise<Predicted> {
+export async function predicted(policy: Policy, texts: readonly (readonly number[])[], signal?: AbortSignal): Promise<Predicted> {
   const data = texts.length > 0 ? (await finalStates(policy, texts, signal)).data : []
   const d = policy.config.hiddenSize
   let from = 0
