@@ -21,6 +21,7 @@ MAKERS = {  # fixture: module, then what make() takes besides the folder
     "adamw20": ("adamw20",),
     "optimizers": ("optimizers",),
     "curvature": ("curvature",),
+    "curvature-dense": ("curvature_dense",),
     "next-token": ("next_token",),
     "stories15m": ("stories15m",),
     "trl-sigmoid": ("trl_dpo", "sigmoid"),
@@ -51,7 +52,7 @@ MAKERS = {  # fixture: module, then what make() takes besides the folder
     "peft-dora": ("peft_variants", "dora"),
     "peft-dropout": ("peft_variants", "dropout"),
 }
-PACKAGES = ["torch", "transformers", "tokenizers", "trl", "peft", "safetensors", "numpy", "sentencepiece", "gguf", "scikit-learn", "concept-erasure", "sae-lens", "mergekit", "inspect-ai"]
+PACKAGES = ["torch", "transformers", "tokenizers", "trl", "peft", "safetensors", "numpy", "sentencepiece", "gguf", "scikit-learn", "concept-erasure", "sae-lens", "mergekit", "curvlinops-for-pytorch", "inspect-ai"]
 
 
 def main(names):

@@ -75,6 +75,11 @@ export const tolerances = {
     relative: 1e-4,
     why: 'of the norm of what is wanted: gradients and Hessian-vector products of llama-tiny in f32 against PyTorch in f64',
   },
+  curvatureDensity: {
+    absolute: 1e-5,
+    relative: 1e-3,
+    why: 'a density of 0.01 at most, of bumps at Ritz values in f32 against those in f64',
+  },
   curvatureSums: { absolute: 1e-4, relative: 1e-5, why: 'gradients of size 10 in f32, of texts alone and of batches' },
   converged: {
     absolute: 1e-6,

@@ -4,14 +4,18 @@ import { type ByParameter, batchesOf, type Risk, type RiskValue, treesOf, weight
 import { type Quantity, runBatch } from './run-batch.ts'
 
 /**
- * Adds up over all batches of a risk, in f64, a quantity that is shaped like its parameters.
+ * Adds up over all batches of a risk, in f64, a quantity that is shaped like its parameters; into `room`, which gives zeros.
  *
  * throws  UserError when two passes differ, and as runBatch
  */
-export async function overRisk(risk: Risk, quantity: Quantity): Promise<RiskValue & { readonly sums: ByParameter }> {
+export async function overRisk(
+  risk: Risk,
+  quantity: Quantity,
+  room: (name: string, size: number) => Float64Array = (_, size) => new Float64Array(size),
+): Promise<RiskValue & { readonly sums: ByParameter }> {
   const trees = treesOf(risk)
   const batches = batchesOf(risk, trees)
-  await passesAgree(risk, trees, batches[0]!)
+  if (risk.passes !== 'checked') await passesAgree(risk, trees, batches[0]!)
   const weight = weightOf(risk, trees.length)
   const sums: Record<string, { readonly dtype: 'f32'; readonly shape: readonly number[]; readonly data: Float64Array }> = {}
   let total = 0
@@ -21,11 +25,23 @@ export async function overRisk(risk: Risk, quantity: Quantity): Promise<RiskValu
     marks = found
     for (const loss of losses) total += weight * loss
     for (const [name, { shape, data }] of Object.entries(outputs)) {
-      const sum = (sums[name] ??= { dtype: 'f32', shape, data: new Float64Array(data.length) })
+      const sum = (sums[name] ??= { dtype: 'f32', shape, data: room(name, data.length) })
       for (let i = 0; i < data.length; i++) sum.data[i]! += weight * data[i]!
     }
   }
   return { risk: total, trees: trees.length, reduce: risk.reduce, marks, sums }
+}
+
+/**
+ * The same risk, with two passes compared once for a whole series of quantities: its trees are what they are now.
+ *
+ * throws  UserError where the passes differ, as every quantity of a risk that is not checked
+ */
+export async function checked(risk: Risk): Promise<Risk> {
+  if (risk.passes === 'checked') return risk
+  const trees = treesOf(risk)
+  await passesAgree(risk, trees, batchesOf(risk, trees)[0]!)
+  return { ...risk, trees, passes: 'checked' }
 }
 
 /**

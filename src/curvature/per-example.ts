@@ -24,7 +24,7 @@ export async function perExample<T>(
   f: (example: TreeGradient) => T | Promise<T>,
 ): Promise<RiskValue & { readonly values: readonly T[] }> {
   const trees = treesOf(risk)
-  await passesAgree(risk, trees, batchesOf(risk, trees)[0]!)
+  if (risk.passes !== 'checked') await passesAgree(risk, trees, batchesOf(risk, trees)[0]!)
   const values: T[] = []
   let total = 0
   let marks: readonly string[] = []

@@ -17,6 +17,8 @@ export interface Risk {
   readonly marks?: 'allow'
   /** The most input positions of one batch. Default 1024. */
   readonly tokenBudget?: number
+  /** Two passes have been compared, by `checked`; a quantity compares none again. */
+  readonly passes?: 'checked'
 }
 
 /** A batch of trees as a loss sees it, traced. */

@@ -11,7 +11,7 @@ export interface Quantity {
     readonly outputs: Readonly<Record<string, Value>>
     readonly inputs?: Readonly<Record<string, Value>>
   }
-  readonly feeds?: Readonly<Record<string, Tensor>>
+  readonly feeds?: Readonly<Record<string, Tensor>> | ((batch: Batch) => Promise<Readonly<Record<string, Tensor>>>)
 }
 
 /** What a batch gave. */
@@ -40,13 +40,17 @@ export async function runBatch(
     const renamed = Object.entries(outputs).map(([parameter, value]) => [`of.${parameter}`, value] as const)
     return graph({ ...traced.inputs, ...inputs }, { ...Object.fromEntries(renamed), [LOSSES]: traced.losses })
   }
-  const program = await risk.policy.program(`risk.${name} ${JSON.stringify(size)}`, trace, [risk.loss, risk.wrt])
+  const key = `risk.${name} ${JSON.stringify(size)} ${chosenOf(risk)}`
+  const program = await risk.policy.program(key, trace, [risk.loss])
   const marks = marksOf(program.graph, risk)
   if (marks.length > 0 && risk.marks !== 'allow')
     throw new UserError(
       `risk: no gradient mark may lie between the loss and the parameters, got ${marks.join('; ')}; what is measured there is no derivative of the loss: say marks: 'allow' to measure it all the same`,
     )
-  const { [LOSSES]: losses, ...outputs } = await program.run({ ...riskInputs(risk, batch, trees), ...feeds })
+  const { [LOSSES]: losses, ...outputs } = await program.run({
+    ...riskInputs(risk, batch, trees),
+    ...(typeof feeds === 'function' ? await feeds(batch) : feeds),
+  })
   return {
     losses: [...losses!.data],
     outputs: Object.fromEntries(Object.entries(outputs).map(([name, value]) => [name.slice(3), value])),
@@ -55,6 +59,13 @@ export async function runBatch(
 }
 
 const LOSSES = 'the losses'
+
+/** Which parameters are asked for, in few letters: functions that choose the same share a program. */
+function chosenOf({ policy, wrt = trained(policy) }: Risk): string {
+  return Object.keys(policy.given)
+    .map((name) => (wrt(name) ? 1 : 0))
+    .join('')
+}
 
 /** Why the chain rule does not hold somewhere between the losses and the parameters asked for. */
 function marksOf({ inputs, outputs }: Graph, { policy, wrt = trained(policy) }: Risk): string[] {

@@ -1,6 +1,20 @@
 import type { Resident } from '../engine/index.ts'
-import { addRows, constant, input, reshape, show, sizeOf, slice, sum, type Tensor, tensor, UserError, type Value } from '../graph/index.ts'
-import { completionLogps, tokenLogps } from '../models/index.ts'
+import {
+  addRows,
+  constant,
+  input,
+  logSumExp,
+  reshape,
+  show,
+  sizeOf,
+  slice,
+  sum,
+  type Tensor,
+  tensor,
+  UserError,
+  type Value,
+} from '../graph/index.ts'
+import { completionLogps, type TokenScores, tokenScores } from '../models/index.ts'
 import { type Batch, forward, type RowShape, rowInputs, runInputs, shapeOf, siteTensors, type Tree } from '../policy/index.ts'
 import { type Risk, trained } from './risk.ts'
 
@@ -13,6 +27,12 @@ export interface TracedRisk {
   /** The parameters asked for, by name. */
   readonly wrt: Readonly<Record<string, Value>>
   readonly inputs: Readonly<Record<string, Value>>
+  /** The logits that the losses' log-probabilities are of, N positions. */
+  readonly scores: TokenScores
+  /** f32[N]: 1 at a position that has a target, 0 at padding. */
+  readonly weights: Value
+  /** The logits of other targets, i32[N], at the same positions: f32[N, 1], and all of them. */
+  scoresOf(targets: Value): TokenScores
 }
 
 /** What of a batch a graph depends on. */
@@ -53,7 +73,9 @@ function traceLosses(risk: Risk, size: BatchSize, asks: (name: string) => boolea
   }
   const taps = new Map<string, Value>()
   const pass = forward(policy, rows, { path: 'rows', look: (name, x) => taps.set(name, x), asks })
-  const logps = tokenLogps(pass.params, pass.hidden, rows.wanted, rows.targets, policy.config)
+  const scoresOf = (targets: Value) => tokenScores(pass.params, pass.hidden, rows.wanted, targets, policy.config)
+  const scores = scoresOf(rows.targets)
+  const logps = reshape(scores.said.sub(logSumExp(scores.all)), rows.wanted.shape)
   const { real } = pass.site
   const losses = loss({
     trees: size.trees,
@@ -77,7 +99,8 @@ function traceLosses(risk: Risk, size: BatchSize, asks: (name: string) => boolea
     )
   const wrt = parametersOf(risk, pass.inputs)
   const total = sum(losses)
-  return { losses, total, wrt, inputs: { ...pass.inputs, ...rows, 'treeOf.completion': treeOf.completion, 'treeOf.token': treeOf.token } }
+  const inputs = { ...pass.inputs, ...rows, 'treeOf.completion': treeOf.completion, 'treeOf.token': treeOf.token }
+  return { losses, total, wrt, inputs, scores, weights: rows.weights, scoresOf }
 }
 
 /** The tensors that a traced risk reads of a batch, parameters included. */

@@ -1,6 +1,7 @@
 export { demand, ShapeError, UserError } from './errors.ts'
 export { evaluate } from './evaluate.ts'
 export { type GradientMark, gradient, gradientMarks, hessianVectorProduct, madeByGradient, unreached } from './gradient.ts'
+export { jacobianVectorProduct, vectorJacobianProduct } from './jacobian.ts'
 export { faults } from './legal.ts'
 export { abs, erf, exp, gelu, geluTanh, log, logSigmoid, maximum, minimum, sigmoid, silu, sqrt, step, tanh } from './ops/elementwise.ts'
 export { addRows, takeKnownRows, takeRows } from './ops/indexing.ts'

@@ -8,11 +8,31 @@ import type { DecoderParams } from './params.ts'
  *
  * shape   hidden f32[R, T, d], wanted i32[N] flat positions, targets i32[N] → f32[N], nats
  */
-export function tokenLogps(params: DecoderParams<Value>, hidden: Value, wanted: Value, targets: Value, { logitCap }: DecoderConfig): Value {
+export function tokenLogps(params: DecoderParams<Value>, hidden: Value, wanted: Value, targets: Value, config: DecoderConfig): Value {
+  const { said, all } = tokenScores(params, hidden, wanted, targets, config)
+  return reshape(said.sub(logSumExp(all)), wanted.shape)
+}
+
+/** Logits at wanted positions: that of the target, computed alone, and all of them. */
+export interface TokenScores {
+  /** f32[N, 1] */
+  readonly said: Value
+  /** f32[N, V] */
+  readonly all: Value
+}
+
+/** The logits that tokenLogps is of. */
+export function tokenScores(
+  params: DecoderParams<Value>,
+  hidden: Value,
+  wanted: Value,
+  targets: Value,
+  { logitCap }: DecoderConfig,
+): TokenScores {
   const head = params.head ?? params.embed
   const at = takeRows(reshape(hidden, [sizeOf(hidden.shape.slice(0, -1)), hidden.shape.at(-1)!]), wanted)
   const said = capped(sum(at.mul(takeRows(head, targets)), [-1]), logitCap)
-  return reshape(said.sub(logSumExp(capped(matmul(at, transpose(head)), logitCap))), wanted.shape)
+  return { said, all: capped(matmul(at, transpose(head)), logitCap) }
 }
 
 /** Logits over the whole vocabulary. shape hidden f32[…, d] → f32[…, V] */
