@@ -1,6 +1,7 @@
 export { type BlockCurvature, type BlockOptions, blocks, edgeOfStability } from './blocks.ts'
 export { type Density, type DensityOptions, density, densityTable } from './density.ts'
 export { diagonal } from './diagonal.ts'
+export { type ExampleNorms, exampleNorms } from './example-norms.ts'
 export { empiricalFisher, type FisherOptions, fisher } from './fisher.ts'
 export { gaussNewton } from './gauss-newton.ts'
 export { gradientOf } from './gradient-of.ts'

@@ -52,7 +52,7 @@ async function productOf(
     risk,
     {
       name,
-      feeds: feeds ? async (batch) => ({ ...fed, ...(await feeds(batch)) }) : fed,
+      feeds: feeds ? async (batch, inputs) => ({ ...fed, ...(await feeds(batch, inputs)) }) : fed,
       make(traced) {
         const directions = directionsOf(traced.wrt)
         const { outputs, inputs } = of(traced, directions)

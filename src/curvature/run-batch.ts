@@ -11,7 +11,9 @@ export interface Quantity {
     readonly outputs: Readonly<Record<string, Value>>
     readonly inputs?: Readonly<Record<string, Value>>
   }
-  readonly feeds?: Readonly<Record<string, Tensor>> | ((batch: Batch) => Promise<Readonly<Record<string, Tensor>>>)
+  readonly feeds?:
+    | Readonly<Record<string, Tensor>>
+    | ((batch: Batch, inputs: readonly string[]) => Promise<Readonly<Record<string, Tensor>>>)
 }
 
 /** What a batch gave. */
@@ -49,7 +51,7 @@ export async function runBatch(
     )
   const { [LOSSES]: losses, ...outputs } = await program.run({
     ...riskInputs(risk, batch, trees),
-    ...(typeof feeds === 'function' ? await feeds(batch) : feeds),
+    ...(typeof feeds === 'function' ? await feeds(batch, Object.keys(program.graph.inputs)) : feeds),
   })
   return {
     losses: [...losses!.data],
