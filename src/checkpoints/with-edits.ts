@@ -31,7 +31,7 @@ export function withEdits<C extends Pick<Checkpoint, 'name' | 'config' | 'params
     hashes.push(hashUnder(checkpoint.hash, edits.slice(0, i + 1)))
   }
   const plan = planEdits(checkpoint.config, [...before, ...edits], { identities })
-  const changes = plan.weights.length + plan.orthogonal.length > 0
+  const changes = plan.weights.length + plan.projected.length > 0
   return {
     ...(plain as C),
     ...(changes ? editedParams(checkpoint.config, checkpoint.params, plan) : {}),

@@ -24,6 +24,7 @@ export const verbs: Verbs = {
   'shutdown check': async () => (await import('./shutdown-check.ts')).shutdownCheck,
   'edit steer': async () => (await import('./edit-steer.ts')).editSteer,
   'edit search': async () => (await import('./edit-search.ts')).editSearch,
+  'edit erase': async () => (await import('./edit-erase.ts')).editErase,
   'edit finetune': async () => (await import('./edit-finetune.ts')).editFinetune,
   'edit rome': async () => (await import('./edit-rome.ts')).editRome,
   'edit task': async () => (await import('./edit-task.ts')).editTask,

@@ -214,6 +214,38 @@ describe('an edit of heads', () => {
   })
 })
 
+it.each(Object.keys(families))('%s: an eraser of the whole residual stream is the same in activations and in weights', async (family) => {
+  const checkpoint = await loadCheckpoint(`fixtures/family-${family.replaceAll('_', '-')}`)
+  const { config } = checkpoint
+  const d = config.hiddenSize
+  // Two directions, read and written obliquely: the second reads nothing of what the first writes.
+  const draw = (seed: number) => Float64Array.from({ length: d }, (_, i) => Math.sin(seed + 1.7 * i * i))
+  const dot = (a: Float64Array, b: Float64Array) => a.reduce((sum, x, i) => sum + x * b[i]!, 0)
+  const without = (a: Float64Array, along: Float64Array, by: Float64Array) => a.map((x, i) => x - (dot(a, along) / dot(along, by)) * by[i]!)
+  const [w0, r0] = [draw(1), draw(2)]
+  const w1 = without(draw(3), r0, w0)
+  const r1 = without(draw(4), w0, r0)
+  const [u0, u1] = [r0.map((x) => x / dot(r0, w0)), r1.map((x) => x / dot(r1, w1))]
+  const tensors = {
+    read: tensor(Float32Array.from([...u0, ...u1]), [2, d]),
+    write: tensor(
+      Float32Array.from({ length: 2 * d }, (_, i) => (i % 2 === 0 ? w0 : w1)[i >> 1]!),
+      [d, 2],
+    ),
+    mean: normals('mean', [d]),
+  }
+  const whole = editFor(checkpoint, { name: 'eraser', acts: [{ kind: 'affine', at: residualStream(config), read: 'read', write: 'write', mean: 'mean' }], tensors }) // biome-ignore format: one line
+  const inWeights = withEdits(checkpoint, [whole], { identities: true })
+  expect(inWeights.edits !== undefined).toBe((config.normed ?? 'before') !== 'before')
+  const trees = [{ prompt: [1, 65, 12, 42], completions: [[20, 59, 63, 97, 40]] }]
+  const want = await scoreTrees(await under(checkpoint, whole), trees)
+  expectClose(await scoreTrees(await openPolicy(engine, inWeights), trees), want, tolerances.summed)
+  expect(Math.abs(want[0]! - (await scoreTrees(await under(checkpoint), trees))[0]!)).toBeGreaterThan(1e-3)
+  // One whose reading and writing do not fit is no projection, and stays in activations.
+  const twice = editFor(checkpoint, { name: 'twice', acts: whole.acts, tensors: { ...tensors, read: tensor(tensors.read.data.map((x) => 2 * x), [2, d]) } }) // biome-ignore format: one line
+  expect(withEdits(checkpoint, [twice], { identities: true }).edits).toBeDefined()
+})
+
 describe('a directional ablation of the whole residual stream', () => {
   it('V-ORTH-1: x − r·rᵀx', async () => {
     const { config } = await loadCheckpoint('fixtures/llama-tiny')

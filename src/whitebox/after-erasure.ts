@@ -54,7 +54,7 @@ export function afterErasure(
     weight: shares.slice(classes === 2 ? 1 : 0).map(() => new Float64Array(x.d)),
     bias: classes === 2 ? [Math.log(shares[1]! / shares[0]!)] : shares.map(Math.log),
   }
-  const [was, now, base] = [lossesOf(fitted(x, parts.probe, mine, classes), x), lossesOf(fitted(gone, parts.probe, mine, classes), gone), lossesOf(constant, gone)] // biome-ignore format: one line
+  const [was, now, base] = [lossesOf(plainProbe(x, parts.probe, mine, classes), x), lossesOf(plainProbe(gone, parts.probe, mine, classes), gone), lossesOf(constant, gone)] // biome-ignore format: one line
   return {
     before: was.scores,
     after: now.scores,
@@ -71,7 +71,7 @@ export function afterErasure(
 }
 
 /** A logistic probe, features in standard deviations, every row with the same weight. */
-function fitted(x: Activations, places: readonly number[], labels: readonly number[], classes: number): Linear {
+export function plainProbe(x: Activations, places: readonly number[], labels: readonly number[], classes: number): Linear {
   const rows = picked(x, places)
   const mean = meanOf(rows)
   const deviation = deviationOf(rows, mean)

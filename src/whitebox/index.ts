@@ -22,6 +22,7 @@ export { type Components, differenceOfMeans, principalComponents } from './direc
 export { besideRandom, circuitPage, edgePage } from './edge-pages.ts'
 export { type AttributedEdges, attributeEdges, type EdgeEffect, type Reader, readersOf, type Writer, writersOf } from './edges.ts'
 export { type ChangeEffect, changeEffect, type EditEffect, type EffectTexts } from './edit-effect.ts'
+export { type ErasedConcept, type EraseOptions, erase, eraseMethods, erasePlaces } from './erase.ts'
 export { featuresPage } from './features-page.ts'
 export { type Finetuned, type FinetuneOptions, finetune } from './finetune.ts'
 export { type FitAutoencoder, fitAutoencoder } from './fit-autoencoder.ts'
