@@ -309,11 +309,33 @@ describe('innate stitch', () => {
     expect(code).toBe(0)
     const measured = { loss: number, penalty: number, intervals: { loss: [number, number], penalty: [number, number] } }
     const told = { before: { a: number, b: number, chance: number, unigram: number }, texts: { fitted: number, heldOut: number, tokensFitted: number } } // biome-ignore format: one line
+    const constant = { penalty: expect.stringMatching(/^all \d+ have the same value/) }
     expect(rows).toEqual(
       [0, 1].flatMap(
         (layer) =>
-        ['identity', 'permutation'].map((route) => ({ route, layer, capacity: route === 'identity' ? 0 : number, ...measured, penalty: 0, untrained: measured, ...told })), // biome-ignore format: one line
+        ['identity', 'permutation'].map((route) => ({ route, layer, capacity: route === 'identity' ? 0 : number, ...measured, penalty: 0, cannotTell: constant, untrained: expect.objectContaining(measured), ...told })), // biome-ignore format: one line
       ),
     )
+  })
+})
+
+describe('innate swap', () => {
+  it('prints a line for each change, and says where an interval cannot tell', async () => {
+    await writeFile('two.jsonl', '{"text":"Once upon a time"}\n{"text":"The cat sat down"}\n')
+    const { code, rows } = await innateJson('swap --model models/tiny --texts two.jsonl')
+    expect(code).toBe(0)
+    const few = expect.stringMatching(/^2 are too few/)
+    const intervals = { top1: [number, number], loss: [number, number], kl: [number, number] }
+    const line = {
+      top1: number,
+      loss: number,
+      kl: number,
+      intervals,
+      cannotTell: { loss: few, kl: few },
+      before: { loss: number },
+      texts: 2,
+    }
+    expect(rows[0]).toEqual({ kind: 'swap', layers: [0, 1], ...line })
+    expect(new Set(rows.map(({ kind }) => kind))).toEqual(new Set(['swap', 'delete', 'reverse', 'repeat', 'no residual']))
   })
 })

@@ -4,6 +4,7 @@ import { readTextFile, type Stitching, type StitchMeasured, stitch, stitchColumn
 import { command, decimal, integer, listOf, required, text } from './command.ts'
 import { reportFlag, writeReportPage } from './report-flag.ts'
 import type { Screen } from './screen.ts'
+import { untold } from './untold.ts'
 
 /** Prints what the bottom of one model and the top of another predict together; the stitching is in src/whitebox. */
 export const stitchCommand = command({
@@ -89,7 +90,7 @@ function show(screen: Screen, { stitches, loss, lossOfA, chance, unigram, texts 
 
 function told({ loss, penalty }: StitchMeasured) {
   const intervals = { loss: [loss.low, loss.high], penalty: [penalty.low, penalty.high] }
-  return { loss: loss.estimate, penalty: penalty.estimate, intervals }
+  return { loss: loss.estimate, penalty: penalty.estimate, intervals, ...untold({ loss, penalty }) }
 }
 
 function numbers<K extends string>(flag: K, given: string | undefined): Partial<Record<K, number[]>> {

@@ -2,6 +2,7 @@ import { openModel } from '../policy/index.ts'
 import { type LayerChange, layerSweep, layerSweepPage, readTextFile, sweepKinds } from '../whitebox/index.ts'
 import { command, required, text } from './command.ts'
 import { reportFlag, writeReportPage } from './report-flag.ts'
+import { untold } from './untold.ts'
 
 /** Prints what is left of a model's predictions when its blocks are swapped, deleted, reversed or repeated; the sweep is in src/whitebox. */
 export const swapCommand = command({
@@ -37,10 +38,12 @@ export const swapCommand = command({
           loss: loss.estimate,
           kl: kl.estimate,
           intervals: { top1: [top1.low, top1.high], loss: [loss.low, loss.high], kl: [kl.low, kl.high] },
+          ...untold({ top1, loss, kl }),
           before: { loss: sweep.loss.estimate },
           texts: top1.n,
         })
       screen.line(`loss as it is: ${sweep.loss.estimate.toFixed(3)} nats per token, ${sweep.loss.n} texts`)
+      if (sweep.loss.cannotTell) screen.note(`intervals cannot tell: ${sweep.loss.cannotTell}`)
       for (const kind of sweepKinds) {
         screen.line()
         screen.table([
