@@ -1,5 +1,6 @@
 // The benches of a checkout: `npm run -s bench -- NAME [--json]`; without a name they are listed.
 import { cases } from './cases.mjs'
+import { curvature } from './curvature.mjs'
 import { dpo } from './dpo.mjs'
 import { fuzz } from './fuzz.mjs'
 import { generate } from './generate.mjs'
@@ -8,7 +9,7 @@ import { overMemory } from './over.mjs'
 import { risk } from './risk.mjs'
 import { whitebox } from './whitebox.mjs'
 
-const benches = { cases, dpo, fuzz, generate, merge, over: overMemory, risk, whitebox }
+const benches = { cases, curvature, dpo, fuzz, generate, merge, over: overMemory, risk, whitebox }
 const [name, ...words] = process.argv.slice(2)
 // --minutes 3 is --minutes=3.
 const flags = new Map(
