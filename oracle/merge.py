@@ -1,17 +1,20 @@
-"""Tiny models fine-tuned apart, and what mergekit makes of them by every method; its own masks for DARE and DELLA, and its tokenizers."""
+"""Tiny models fine-tuned apart, and what mergekit makes of them by every method; its own masks for DARE and DELLA, its tokenizers, and its chat templates."""
 
+import importlib.resources
 import json
 import os
 import shutil
 
 import torch
 import yaml
+from mergekit._data import chat_templates
 from mergekit.config import MergeConfiguration
 from mergekit.merge import run_merge
 from mergekit.merge_methods.api import merge_state_dicts
 from mergekit.options import MergeOptions
 from safetensors.torch import load_file
 from transformers import AutoTokenizer
+from transformers.utils.chat_template_utils import render_jinja_template
 
 from tiny import batch, build, cross_entropy, save, store, write
 
@@ -35,7 +38,7 @@ def make(folder):
         golden |= {f"{name}/{key}": tensor for key, tensor in merged(folder, config, told, name).items()}
     golden |= drawn(folder)
     store(folder / "golden.safetensors", golden)
-    write(folder / "golden.json", {"configs": list(CONFIGS), "drawn": DRAWN, "told": told})
+    write(folder / "golden.json", {"configs": list(CONFIGS), "drawn": DRAWN, "told": told, "templates": rendered()})
 
 
 def tuned(model, seed):
@@ -85,6 +88,20 @@ def merged(folder, config, told, name):
         os.chdir(here)
 
 
+def rendered():
+    """What the templates that mergekit has by name make of talks, with and without the beginning of an answer."""
+    def text(name, talk, answer):
+        template = importlib.resources.files(chat_templates).joinpath(f"{name}.jinja").read_text()
+        return render_jinja_template(conversations=[talk], chat_template=template, add_generation_prompt=answer, bos_token="<s>", eos_token="</s>")[0][0]
+
+    return [
+        {"name": name, "messages": talk, "answer": answer, "text": text(name, talk, answer)}
+        for name in ("alpaca", "chatml", "exaone", "llama3", "mistral")
+        for talk in TALKS
+        for answer in (True, False)
+    ]
+
+
 def drawn(folder):
     """Methods that draw, with the masks that they drew, tensor by tensor in the order of the file and model by model."""
     dicts = {name: load_file(folder / name / "model.safetensors") for name in ("base", "a", "b")}
@@ -116,6 +133,13 @@ def slices(*ranges, **rest):
     return [{"sources": [{**of(model, **parameters), "layer_range": list(layers)} for model, layers, parameters in one]} | rest for one in ranges]
 
 
+TALKS = [
+    [{"role": role, "content": content} for role, content in talk]
+    for talk in (
+        [("system", " Be kind. "), ("user", " Hi "), ("assistant", "Hello."), ("user", "Bye")],
+        [("user", "Hi"), ("assistant", " Yes ")],
+    )
+]
 TWO = [of("a", weight=0.6), of("b", weight=0.7)]
 CONFIGS = {
     "linear": {"models": [of("a", weight=[0.2, 0.9]), of("b", weight=0.7), of("base", weight=-0.1)], "merge_method": "linear"},
@@ -152,6 +176,21 @@ CONFIGS = {
     "modules": {"modules": {"default": {"models": TWO, "parameters": {"normalize": False}}}, "merge_method": "linear"},
     "tokenizer-base": {"models": [of("a", weight=1), of("c", weight=1)], "merge_method": "linear", "base_model": "base", "parameters": {"weight": 1}, "tokenizer_source": "base"},
     "tokenizer-union": {"models": [of("a", weight=1), of("c", weight=2)], "merge_method": "task_arithmetic", "base_model": "base", "tokenizer_source": "union"},
+    "tokenizer-tokens": {
+        "models": [of("a", weight=1), of("c", weight=2)], "merge_method": "task_arithmetic", "base_model": "base",
+        "tokenizer": {
+            "source": "union",
+            "tokens": {
+                "<new20>": {"source": {"kind": "zero"}},
+                "<new21>": {"source": "c"},
+                "<own>": {"source": {"kind": "model_token", "model": "c", "token": "<new64>"}},
+                "<row>": {"source": {"kind": "model_token", "model": "a", "token_id": 7}},
+                "k": {"source": "a", "force": True},
+                "l": {"source": "a"},
+                "m": {"source": {"kind": "zero"}, "force": True},
+            },
+        },
+    },
     "tokenizer-other": {"models": [of("a", weight=1), of("c", weight=2)], "merge_method": "linear", "tokenizer": {"source": "c", "pad_to_multiple_of": 8}},
 }
 DRAWN = {

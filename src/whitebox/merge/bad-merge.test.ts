@@ -108,21 +108,28 @@ describe('what is refused, with its place, and nothing is written', () => {
       `merge_method: karcher\ndtype: float64\n${bare}`,
       /dtype: must be float32, float16 or bfloat16 to be written/,
     ],
+    ...(
+      [
+        ['{x: {}}', /merge\.yml:2: tokenizer\.tokens\.x\.source: must be there, got nothing; write a model, or \{ kind: zero \}/],
+        ['{x: {source: other}}', /tokenizer\.tokens\.x: source must be a model that is merged, got other; name one of/],
+        ['{xyz: {source: a}}', /tokenizer\.tokens\.xyz: source must be a row of a, got no token "xyz"; name another/],
+        ['{x: {source: {kind: one}}}', /tokenizer\.tokens\.x\.source\.kind: must be model_token or zero, got "one"/],
+        ['{x: {source: {kind: model_token, model: a}}}', /tokenizer\.tokens\.x\.source: must have either token or token_id, got "none"; keep one/],
+        ['{x: {source: {kind: model_token, model: a, token_id: 99}}}', /tokens\.x: source must be a row of a, got row 99 of 64; name another/],
+        ['{x: {source: a, force: 1}}', /tokenizer\.tokens\.x\.force: must be true or false, got 1/],
+        ['[x]', /tokenizer\.tokens: must have tokens as its fields, got \["x"\]/],
+      ] as const
+    ).map(([tokens, error]): [string, string, RegExp] => [`tokens ${tokens}`, `merge_method: karcher\ntokenizer: {source: base, tokens: ${tokens}}\n${bare}`, error]), // biome-ignore format: one line
     [
-      'tokens',
-      `merge_method: karcher\ntokenizer: {source: base, tokens: {x: {}}}\n${bare}`,
-      /merge\.yml:2: tokenizer\.tokens: .* token by token/,
-    ],
-    [
-      'a template by name',
-      `merge_method: karcher\nchat_template: chatml\n${bare}`,
-      /chat_template: must be auto or the text of a template/,
+      'a template that is none',
+      `merge_method: karcher\nchat_template: chatlm\n${bare}`,
+      /chat_template: must be auto, chatml, llama3, alpaca, exaone, mistral, or the text of a template, got "chatlm"/,
     ],
     ['another module', 'merge_method: karcher\nmodules: {vision: {}}\n', /modules\.vision: must be one of default/],
     [
       'residual weights',
       'merge_method: passthrough\nslices:\n  - sources: [{model: a, layer_range: [0, 1]}]\n    residual_weight: 0.1\n',
-      /slices\.0\.residual_weight/,
+      /slices\.0\.residual_weight: .* mergekit 0\.1\.5 reads it and does nothing with it, so leave it out/,
     ],
     [
       'della too near an end',

@@ -5,6 +5,8 @@ import { UserError } from '../../graph/errors.ts'
 import type { MergeMethod } from './method.ts'
 import { mergeMethods } from './methods.ts'
 import { readSetting, type Settings } from './settings.ts'
+import { namedTemplates } from './templates.ts'
+import { readTokens, type TokenRow } from './token-rows.ts'
 
 /** Some layers of one model, with what its parameters are there. */
 export interface SourceConfig {
@@ -37,12 +39,13 @@ export interface MergeConfig {
   readonly parameters: Settings
   readonly dtype?: NumberType
   readonly outDtype?: NumberType
-  readonly tokenizer?: { readonly source: string; readonly multiple: number; readonly where: string }
+  readonly tokenizer?: { readonly source: string; readonly multiple: number; readonly tokens: readonly TokenRow[]; readonly where: string }
   readonly chatTemplate?: { readonly source: string; readonly where: string }
 }
 
-type Path = readonly (string | number)[]
-type Fields = Readonly<Record<string, unknown>>
+/** Where a field stands, from the outermost. */
+export type Path = readonly (string | number)[]
+export type Fields = Readonly<Record<string, unknown>>
 const types: Readonly<Record<string, NumberType>> = { float32: 'f32', float16: 'f16', bfloat16: 'bf16', float64: 'f64' }
 
 /**
@@ -136,7 +139,9 @@ export async function readMergeConfig(file: string): Promise<MergeConfig> {
 
   function slicesAt(at: Path, value: unknown): SliceConfig[] {
     return listAt(at, value).map((one, s) => {
-      const fields = fieldsAt([...at, s], one, ['sources', 'base_model', 'parameters'])
+      const fields = fieldsAt([...at, s], one, ['sources', 'base_model', 'parameters'], {
+        residual_weight: 'mergekit 0.1.5 reads it and does nothing with it, so leave it out',
+      })
       const own = fields.base_model == null ? undefined : reference([...at, s, 'base_model'], fields.base_model)
       const sources = listAt([...at, s, 'sources'], fields.sources).map((source, i): SourceConfig => {
         const here = [...at, s, 'sources', i]
@@ -179,17 +184,19 @@ export async function readMergeConfig(file: string): Promise<MergeConfig> {
 
   function tokenizerAt(): Pick<MergeConfig, 'tokenizer'> | undefined {
     if (whole.tokenizer_source != null && whole.tokenizer != null) refuse(['tokenizer'], 'must not stand beside tokenizer_source', 'both', 'keep one') // biome-ignore format: one line
-    if (whole.tokenizer_source != null) return { tokenizer: { source: reference(['tokenizer_source'], whole.tokenizer_source), multiple: 1, where: place(['tokenizer_source']) } } // biome-ignore format: one line
+    if (whole.tokenizer_source != null) return { tokenizer: { source: reference(['tokenizer_source'], whole.tokenizer_source), multiple: 1, tokens: [], where: place(['tokenizer_source']) } } // biome-ignore format: one line
     if (whole.tokenizer == null) return undefined
-    const fields = fieldsAt(['tokenizer'], whole.tokenizer, ['source', 'pad_to_multiple_of'], { tokens: 'embeddings that are set token by token are not done here' }) // biome-ignore format: one line
+    const fields = fieldsAt(['tokenizer'], whole.tokenizer, ['source', 'pad_to_multiple_of', 'tokens'])
     const multiple = fields.pad_to_multiple_of ?? 1
     if (!Number.isInteger(multiple) || (multiple as number) < 1) refuse(['tokenizer', 'pad_to_multiple_of'], 'must be a whole number above 0', multiple, 'write for example 64') // biome-ignore format: one line
-    return { tokenizer: { source: fields.source == null ? 'union' : reference(['tokenizer', 'source'], fields.source), multiple: multiple as number, where: place(['tokenizer']) } } // biome-ignore format: one line
+    return { tokenizer: { source: fields.source == null ? 'union' : reference(['tokenizer', 'source'], fields.source), multiple: multiple as number, tokens: readTokens(fields.tokens, { fieldsAt, reference, refuse, place }), where: place(['tokenizer']) } } // biome-ignore format: one line
   }
 
   function templateAt(value: unknown) {
+    if (typeof value === 'string' && Object.hasOwn(namedTemplates, value))
+      return { source: namedTemplates[value]!, where: place(['chat_template']) }
     if (typeof value === 'string' && (value === 'auto' || value.includes('{'))) return { source: value, where: place(['chat_template']) }
-    return refuse(['chat_template'], 'must be auto or the text of a template', value, 'templates by name are not kept here; write the text of it') // biome-ignore format: one line
+    return refuse(['chat_template'], `must be auto, ${Object.keys(namedTemplates).join(', ')}, or the text of a template`, value, 'write one of these') // biome-ignore format: one line
   }
 
   /** MODEL, or MODEL+ADAPTER. */

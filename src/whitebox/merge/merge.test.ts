@@ -9,19 +9,21 @@ import { loadCheckpoint } from '../../checkpoints/index.ts'
 import { readSafetensors } from '../../checkpoints/safetensors.ts'
 import { readJson } from '../../files/json.ts'
 import { sizeOf, type Tensor } from '../../graph/tensor.ts'
+import { readChatTemplate } from '../../text/chat-template.ts'
 import { chancesToKeep } from './della.ts'
 import { drawMasks } from './masks.ts'
 import type { Given } from './method.ts'
 import { mergeMethods } from './methods.ts'
 import { sizes } from './order.ts'
 import { mergeModels } from './run.ts'
+import { namedTemplates } from './templates.ts'
 import { readVocabulary } from './vocabulary.ts'
 
 const fixtures = join(import.meta.dirname, '../../../fixtures/merge')
 const golden = await readSafetensors(join(fixtures, 'golden.safetensors'))
-const { configs, drawn, told } = await readJson(
+const { configs, drawn, told, templates } = await readJson(
   join(fixtures, 'golden.json'),
-  z.object({ configs: z.array(z.string()), drawn: z.record(z.string(), z.record(z.string(), z.any())), told: z.record(z.string(), z.record(z.string(), z.int())) }), // biome-ignore format: one line
+  z.object({ configs: z.array(z.string()), drawn: z.record(z.string(), z.record(z.string(), z.any())), told: z.record(z.string(), z.record(z.string(), z.int())), templates: z.array(z.object({ name: z.string(), messages: z.any(), answer: z.boolean(), text: z.string() })) }), // biome-ignore format: one line
   '',
 )
 const dicts = await Promise.all(['base', 'a', 'b'].map((name) => readSafetensors(join(fixtures, name, 'model.safetensors'))))
@@ -82,6 +84,12 @@ describe('every method of mergekit is here, and gives what mergekit gives', () =
       expectClose({ shape, data: out }, golden.get(`${name}/${key}`)!, tolerances.golden, key)
     }
   })
+})
+
+it('templates by name render what those of mergekit render', () => {
+  const special = { bos_token: '<s>', eos_token: '</s>' }
+  for (const { name, messages, answer, text } of templates) expect(readChatTemplate(name, namedTemplates[name]!, special).render(messages, { answer }), name).toBe(text) // biome-ignore format: one line
+  expect(Object.keys(namedTemplates).sort()).toEqual([...new Set(templates.map(({ name }) => name))])
 })
 
 /** Rows in the order of another numbering of the same tokens; rows that no token has stay. */

@@ -13,6 +13,7 @@ import { type MergeConfig, type NumberType, readMergeConfig } from './configurat
 import { drawMasks } from './masks.ts'
 import { type PlannedTensor, planMerge } from './plan.ts'
 import { type OpenModel, openReference } from './reference.ts'
+import { tokenRows, toldOf, withTokens } from './token-rows.ts'
 import { alignRows, mustAgree, type RowMap, readVocabulary, rowMap, stripped, union, type Vocabulary } from './vocabulary.ts'
 
 /** What was merged. */
@@ -106,7 +107,8 @@ async function mergeTensor(
   if (vocabulary && ofTokens) {
     const { map, order } = vocabulary
     const from = sources.map(({ model }) => map.from[order.indexOf(model)]!)
-    tensors = alignRows(tensors, named, { ...map, from }, stored.shape[1]!)
+    const told = map.told && toldOf(map.told, (m) => sources.findIndex(({ model }) => model === order[m]), stored.name)
+    tensors = alignRows(tensors, named, { ...map, from, ...(told ? { told } : {}) }, stored.shape[1]!)
   }
   const { name, shape } = stored
   const others = tensors.filter((_, m) => m !== base)
@@ -142,15 +144,17 @@ async function vocabularyOf(config: MergeConfig, models: ReadonlyMap<string, Ope
     mustAgree(config.file, order.map(({ name }, m) => ({ name, vocabulary: all[m] }))) // biome-ignore format: one line
     return undefined
   }
-  const { source, multiple, where } = tokenizer
+  const { source, multiple, tokens, where } = tokenizer
   const owner = source === 'base' || source === 'union' ? order[0]! : models.get(source)
   if (!owner) throw new UserError(`${where}: must be base, union or a model that is merged, got ${source}; name one of ${[...models.keys()].join(', ')}`) // biome-ignore format: one line
   const own = all[order.indexOf(owner)]
   if (!own) throw new UserError(`${where}: ${owner.name} must have a tokenizer.json, got none; take another tokenizer_source`)
   const known = [own, ...all.filter((one) => one !== undefined && one !== own)] as Vocabulary[]
-  const json = source === 'union' ? union(known, where) : stripped(own, where)
+  const json = withTokens(source === 'union' ? union(known, where) : stripped(own, where), own, tokens)
   const ids = new Map([...own.ids, ...json.added_tokens.map(({ content, id }) => [content, id] as const)])
-  return { map: rowMap(ids, all, multiple), owner, ...(json === own.json ? {} : { json }) }
+  const map = rowMap(ids, all, multiple)
+  const told = tokenRows(tokens, ids, map, order.map(({ name, config }, m) => ({ name, rows: config.vocabSize, ids: (all[m] ?? all.find((one) => one))!.ids }))) // biome-ignore format: one line
+  return { map: { ...map, ...(told ? { told } : {}) }, owner, ...(json === own.json ? {} : { json }) }
 }
 
 /** The template itself, or the one that most models have, the first of equally many. */

@@ -95,6 +95,8 @@ export interface RowMap {
   readonly rows: number
   /** By model: the row of each token, or −1; -2 in rows that no token has. */
   readonly from: readonly Int32Array[]
+  /** Rows that are told: those of a model, by its place, or of zeros; with `force` also where a model has the token. */
+  readonly told?: ReadonlyMap<number, { readonly of?: readonly [model: number, row: number] | undefined; readonly force: boolean }>
 }
 
 /** The rows of an output vocabulary in the embeddings of models; a model without a tokenizer is taken to have the first one's. */
@@ -116,12 +118,23 @@ export function rowMap(out: ReadonlyMap<string, number>, models: readonly (Vocab
  *
  * source  mergekit 0.1.5, docs of tokenizer_source
  */
-export function alignRows(tensors: (Float32Array | undefined)[], base: number, { rows, from }: RowMap, width: number): Float32Array[] {
+export function alignRows(
+  tensors: (Float32Array | undefined)[],
+  base: number,
+  { rows, from, told }: RowMap,
+  width: number,
+): Float32Array[] {
   const row = (m: number, at: number) => tensors[m]!.subarray(from[m]![at]! * width, (from[m]![at]! + 1) * width)
   const lacking = new Map<number, Float32Array>()
   for (let at = 0; at < rows; at++) {
     const have = from.flatMap((map, m) => (map[at]! >= 0 ? [m] : []))
-    if (have.length === from.length || from[0]![at] === -2) continue
+    const own = told?.get(at)
+    if ((have.length === from.length && !own?.force) || from[0]![at] === -2) continue
+    if (own) {
+      const [m, row] = own.of ?? [0, 0]
+      lacking.set(at, own.of ? tensors[m]!.slice(row * width, (row + 1) * width) : new Float32Array(width))
+      continue
+    }
     const donors = base >= 0 && have.includes(base) ? [base] : have
     const mean = new Float32Array(width)
     for (let i = 0; i < width; i++) mean[i] = donors.reduce((sum, m) => sum + row(m, at)[i]!, 0) / Math.max(1, donors.length)
@@ -136,7 +149,7 @@ export function alignRows(tensors: (Float32Array | undefined)[], base: number, {
         empty.push(at)
         continue
       }
-      out.set(map[at]! >= 0 ? row(m, at) : lacking.get(at)!, at * width)
+      out.set(map[at]! >= 0 && !told?.get(at)?.force ? row(m, at) : lacking.get(at)!, at * width)
       for (let i = 0; i < width; i++) sum[i]! += out[at * width + i]!
     }
     for (const at of empty) for (let i = 0; i < width; i++) out[at * width + i] = sum[i]! / (rows - empty.length)
