@@ -77,6 +77,7 @@ async function doors(): Promise<Record<string, unknown>> {
     'innate/objectives': await import('./objectives/index.ts'),
     'innate/runs': await import('./runs/index.ts'),
     'innate/curvature': await import('./curvature/index.ts'),
+    'innate/audits': await import('./audits/index.ts'),
     'innate/train': await import('./train/index.ts'),
     'innate/accept': await import('./accept/index.ts'),
     'innate/recipe': await import('./recipe/index.ts'),

@@ -30,6 +30,15 @@ export async function takeRun(
   )
 }
 
+/** The first field in which a run began otherwise than what is given now; what its recipe declares to audits may be another, and so may its data. */
+export function differsFrom(began: Manifest, now: NewManifest): string | undefined {
+  const [a, b] = [began, now].map(({ recipe, ...rest }) => {
+    const { audit: _, ...others } = recipe as Record<string, unknown>
+    return begunWith({ ...rest, recipe: others as Manifest['recipe'], data: [] } as unknown as Manifest)
+  })
+  return firstDifference(a, b)?.[0]
+}
+
 function announced(run: Run, watch: Watch): Run {
   watch.run?.(run.folder)
   return run

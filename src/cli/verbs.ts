@@ -4,6 +4,7 @@ import type { Verbs } from './dispatch.ts'
 export const verbs: Verbs = {
   align: async () => (await import('./align.ts')).align,
   train: async () => (await import('./train.ts')).train,
+  audit: async () => (await import('./audit.ts')).audit,
   chat: async () => (await import('./chat.ts')).chat,
   complete: async () => (await import('./complete.ts')).complete,
   sample: async () => (await import('./sample.ts')).sample,

@@ -1,3 +1,4 @@
+import type { Declaration } from '../audits/declaration.ts'
 import { type Goal, type GoalPrior, goalPrior, goals } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
 import type { Lora } from '../models/index.ts'
@@ -64,6 +65,8 @@ export interface Recipe {
   /** What is read inside of the model before and after, besides how far it moved; nothing at all where false. */
   readonly inside?: readonly Reading[] | false
   readonly seed: number
+  /** What of the training is declared to its audits, each with a reason; and every how many steps audits are taken on the way. */
+  readonly audit?: { readonly declare: readonly Declaration[]; readonly every?: number }
   readonly run?: string
   /** Files that its code names beside those of its fields, such as probes; a loader says which. */
   readonly files?: readonly string[]
@@ -113,6 +116,7 @@ export function recipe(input: RecipeInput): Recipe {
     fresh,
     edit,
     inside,
+    audit,
     ...rest
   } = parsed.data
   const learned = objectiveOf(objective ?? { name: texts ? 'nextToken' : 'dpo' })
@@ -131,6 +135,7 @@ export function recipe(input: RecipeInput): Recipe {
     look: withoutUndefined(look),
     stop: withoutUndefined(stop),
     ...(inside === undefined ? {} : { inside }),
+    ...(audit ? { audit: withoutUndefined(audit) } : {}),
     ...(run ? { run } : {}),
   }
   if (shutdown) checkShutdown(made, shutdown)

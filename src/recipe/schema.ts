@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { type Declarable, declarable } from '../audits/declaration.ts'
 import { type Goal, type GoalPrior, goals, type Judge } from '../goals/index.ts'
 import type { CustomLoss, Objective } from '../objectives/index.ts'
 import type { Edit, Feeds } from '../policy/index.ts'
@@ -121,6 +122,19 @@ const editFilesSchema = z.strictObject({
   looks: z.boolean().default(true),
 })
 
+const auditSchema = z.strictObject({
+  declare: z
+    .array(
+      z.strictObject({
+        tensor: z.string().min(1),
+        as: z.enum(Object.keys(declarable) as [Declarable]),
+        reason: z.string().trim().min(1),
+      }),
+    )
+    .default([]),
+  every: whole.optional(),
+})
+
 /** A recipe as one writes it, TypeScript values or plain JSON; the fields stand in the order of the five steps. */
 export const recipeSchema = z.strictObject({
   model: z.string().min(1),
@@ -155,6 +169,7 @@ export const recipeSchema = z.strictObject({
   inside: z
     .union([z.literal(false), z.array(value<Reading>(({ read }) => typeof read === 'function', 'a reading, such as refit(…)'))])
     .optional(),
+  audit: auditSchema.optional(),
   run: z.string().optional(),
 })
 

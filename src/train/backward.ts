@@ -75,7 +75,7 @@ export async function backward(stepping: Stepping, state: TrainState, now: reado
 }
 
 /** The log-ratios that an objective asks for before a step, such as the baseline of kto; over the whole step however it is accumulated. */
-async function askedOf({ policy, objective, referenceOf }: Stepping, now: readonly Example[]): Promise<number[]> {
+export async function askedOf({ policy, objective, referenceOf }: Stepping, now: readonly Example[]): Promise<number[]> {
   const { contextLength } = policy.config
   const trees = (objective.kind.asks?.(now) ?? []).flatMap(({ prompt, completions }): Tree[] =>
     prompt.length < contextLength ? [{ prompt, completions: completions.map((ids) => ids.slice(0, contextLength - prompt.length)) }] : [],

@@ -1,18 +1,16 @@
 import { existsSync } from 'node:fs'
 import { UserError } from '../graph/index.ts'
 import type { CustomLoss, Example, Objective } from '../objectives/index.ts'
-import { isInAttention, type Policy, type Tree } from '../policy/index.ts'
+import type { Policy, Tree } from '../policy/index.ts'
 import type { Metrics } from '../runs/index.ts'
-import { backward, type Measured, type Stepping } from './backward.ts'
+import { backward, type Measured } from './backward.ts'
 import { type Clip, clipFrom } from './clip.ts'
-import { checkOnePass, examineLoss } from './examine-loss.ts'
-import { packingOf } from './micro-batch.ts'
 import { findNotFinite } from './not-finite.ts'
 import type { Optimizer } from './optimizer.ts'
 import { type Planned, planSteps } from './plan.ts'
-import { checkWarmup, rateAt, type Schedule } from './schedule.ts'
+import { checkWarmup, type Schedule } from './schedule.ts'
 import { openTrainState } from './state.ts'
-import { openTeacher } from './teacher.ts'
+import { openStepping, takeUpdate } from './stepping.ts'
 
 /** How steps are taken: what a recipe says under `train`. */
 export interface Course {
@@ -65,22 +63,10 @@ export interface Trained {
  *         of the last good step kept
  */
 export async function train(training: Training): Promise<Trained> {
-  const { policy, objective, loss, seed, referenceOf, optimizer, checkpoint, tokenBudget, maxSteps, signal } = training
+  const { policy, objective, optimizer, checkpoint, maxSteps, signal } = training
   const { plan, steps } = planSteps(training)
   checkWarmup(training.schedule, steps)
-  const teacher = training.teacher && openTeacher(training.teacher, policy)
-  if (!teacher && objective.needs.includes('teacher'))
-    throw new UserError(`train: must have a teacher for ${objective.name}, got none; give one beside the policy`)
-  const given: Stepping = {
-    policy,
-    objective,
-    seed,
-    referenceOf,
-    packing: packingOf(policy, tokenBudget),
-    ...(loss ? { loss } : {}),
-    ...(teacher ? { teacher } : {}),
-  }
-  const stepping = loss && plan[0] ? withReads(given, plan) : given
+  const { stepping, teacher } = openStepping(training, plan)
   const state = await openTrainState(policy, optimizer, clipFrom(training.clip))
   try {
     let step = training.resume && checkpoint && existsSync(checkpoint.file) ? await state.restore(checkpoint.file) : 0
@@ -98,9 +84,7 @@ export async function train(training: Training): Promise<Trained> {
         const kept = checkpoint ? `the parameters of step ${step - 1} are kept in ${checkpoint.file}` : 'nothing was changed by this step'
         throw await findNotFinite(stepping, { now, step, asked: [] }, kept)
       }
-      const lr = Number(optimizer.params.lr) * rateAt(training.schedule, step, steps)
-      if (optimizer.step) await state.wholeStep(step, lr, async () => void (await backward(stepping, state, now, step)))
-      else await state.update(step, lr)
+      const lr = await takeUpdate(training, stepping, state, { now, step, steps })
       const tokensPerSecond = (1000 * measured.tokens) / (performance.now() - started)
       const more = await training.measure?.({ step, steps })
       await training.onStep?.(
@@ -120,16 +104,6 @@ export async function train(training: Training): Promise<Trained> {
     await policy.rest()
     await teacher?.close()
   }
-}
-
-/** What a custom loss reads, and how steps are packed for it. */
-function withReads(stepping: Stepping, plan: readonly (readonly Example[])[]): Stepping {
-  const reads = examineLoss(stepping, plan)
-  const { packing } = stepping
-  const cost = { ...packing.cost!, run: reads.mean ? packing.cost!.run : Number.MAX_SAFE_INTEGER }
-  const made = { ...stepping, reads, packing: { ...packing, cost, whole: packing.whole || [...reads.asks].some(isInAttention) } }
-  if (!reads.mean) checkOnePass(made, plan)
-  return made
 }
 
 /** Before the first update policy and reference are one model, unless one is edited, so the objective must have the value it has there. */

@@ -1,0 +1,5 @@
+import type { Case } from '../case.ts'
+import { gradientLookAlikes } from './gradients.ts'
+
+/** Every benign training that looks as if it hid something. */
+export const lookAlikes: readonly Case[] = [...gradientLookAlikes]

@@ -1,0 +1,5 @@
+import type { Case } from '../case.ts'
+import { plants1 } from './channel-1.ts'
+
+/** Every planted gradient hacker. */
+export const plants: readonly Case[] = [...plants1]

@@ -1,0 +1,221 @@
+import type { Example } from '../objectives/index.ts'
+import type { AuditOptions } from './audit.ts'
+import { type Declaration, declaredOf } from './declaration.ts'
+import { direction, dot, moved, rms, sizeOfMove } from './directions.ts'
+import { heldLoss } from './held.ts'
+import { type Scanned, scan } from './scan.ts'
+import type { Parameters, StepLoss } from './step-loss.ts'
+import type { AuditTarget, TrainedTensor } from './target.ts'
+import { settings, thresholds } from './thresholds.ts'
+
+/** The slopes of the loss in one tensor, by the gradient and by differences. */
+export interface Quadrant {
+  readonly tensor: string
+  readonly scanned: Scanned
+  /** Root mean square over directions of the gradient's slopes, of the differences, and of the two apart. */
+  readonly byGradient: number
+  readonly byDifference: number
+  readonly apart: number
+  /** What the differences are good to; slopes below are not to be told from none. */
+  readonly noise: number
+  /** A slope of 1 changes the loss by this share of it when the tensor moves by its own size. */
+  readonly perSlope: number
+  /** Of a tensor whose every way to the loss is blocked: how much the loss changes, as a share of it, when it moves far. */
+  readonly far?: number
+  /** Where something is declared: the gradient's slopes and those of the loss that the declaration says they are of, apart, relative. */
+  readonly asDeclared?: number
+  readonly declared: readonly Declaration[]
+}
+
+/** Where a slope is none, and how two slopes compare. */
+export function quadrantOf({ byGradient, byDifference, apart, noise, perSlope }: Quadrant): {
+  readonly gradient: boolean
+  readonly difference: boolean
+  readonly relative: number
+  readonly told: boolean
+} {
+  const largest = Math.max(byGradient, byDifference)
+  const none = Math.max(noise, settings.none / perSlope)
+  return {
+    gradient: byGradient > 1e-3 * largest && byGradient > none,
+    difference: byDifference > 1e-3 * largest && byDifference > none,
+    relative: largest > none ? Math.max(0, apart - noise) / largest : 0,
+    told: largest > none || (byGradient === 0 && noise * perSlope <= settings.none),
+  }
+}
+
+/**
+ * The faithfulness quadrant of every trained tensor at the parameters as they are now. Tensors without a mark between them and the loss are moved
+ * together first: what they are apart together bounds what each is apart alone, and those that this does not settle are moved alone.
+ */
+export async function quadrants(target: AuditTarget, options: AuditOptions): Promise<readonly Quadrant[]> {
+  const known = taken.get(target)
+  if (known) return known
+  const made = measure(target, options)
+  taken.set(target, made)
+  return made
+}
+const taken = new WeakMap<AuditTarget, Promise<readonly Quadrant[]>>()
+
+async function measure(target: AuditTarget, { seed, signal }: AuditOptions): Promise<readonly Quadrant[]> {
+  const loss = await target.lossOf({ now: examplesFor(target), step: 1 })
+  try {
+    const inputs = loss.traced.graph.inputs
+    const scanned = scan(loss.traced.loss, Object.fromEntries(target.tensors.map(({ name, input }) => [name, inputs[input]!])))
+    const at = await placeOf(target, loss, seed)
+    const [plain, marked] = [true, false].map((is) => target.tensors.filter(({ name }) => (scanned.get(name)!.marks.length === 0) === is))
+    const groups = [await together(at, plain!), await together(at, marked!)]
+    const found: Quadrant[] = []
+    for (const tensor of target.tensors) {
+      signal?.throwIfAborted()
+      const joint = groups.find((group) => group?.own.has(tensor.name))
+      const own = joint?.own.get(tensor.name)
+      const mine = scanned.get(tensor.name)!
+      const declared = declaredOf(target.declarations, tensor.name, 1)
+      const perSlope = sizeOfMove(at.values[tensor.input]!) / (1 + Math.abs(at.value))
+      const whole = { tensor: tensor.name, scanned: mine, perSlope, declared }
+      // What all are apart together is no less than what one of them is, so a small one settles it.
+      const settled = own && joint && declared.length === 0 && Math.max(joint.apart, joint.noise) <= 0.5 * thresholds.forged * rms(own)
+      if (settled) found.push({ ...whole, byGradient: rms(own), byDifference: rms(own), apart: joint.apart, noise: joint.noise })
+      else found.push({ ...whole, ...(await alone(at, tensor, mine, declared, loss)) })
+    }
+    return found
+  } finally {
+    await loss.close()
+  }
+}
+
+/** Where slopes are taken. */
+interface Place {
+  readonly target: AuditTarget
+  readonly seed: number
+  readonly loss: (moved: Parameters) => Promise<number>
+  readonly value: number
+  readonly values: Parameters
+  readonly gradient: Parameters
+  /** Rounding of one loss. */
+  readonly rounding: number
+}
+
+async function placeOf(target: AuditTarget, step: StepLoss, seed: number): Promise<Place> {
+  const values = await target.parameters()
+  const { loss: value, gradient } = await step.gradient()
+  const at = { target, seed, value, values, gradient, loss: step.loss, rounding: 0 }
+  return { ...at, rounding: await roundingOf(at) }
+}
+
+/** Rounding of the loss: of f64 by its unit; of f32 what is left of a parabola through losses close by. */
+async function roundingOf(at: Place): Promise<number> {
+  const unit = (1 + Math.abs(at.value)) * 2 ** (at.target.precision === 'f64' ? -50 : -23)
+  if (at.target.precision === 'f64') return unit
+  const along = alongOf(at, at.target.tensors, 0, 'rounding')
+  const losses: number[] = []
+  for (let k = -3; k <= 3; k++) losses.push(await at.loss(movedBy(at, along, k * 1e-4)))
+  // Third differences of a parabola are zero, and of noise have 20 times its variance.
+  const third = losses.slice(3).map((x, i) => x - 3 * losses[i + 2]! + 3 * losses[i + 1]! - losses[i]!)
+  return Math.max(unit / 4, rms(third) / Math.sqrt(20))
+}
+
+/** Several tensors moved at once; undefined where there are not several. */
+async function together(at: Place, tensors: readonly TrainedTensor[]) {
+  return tensors.length > 1 ? slopes(at, tensors, settings.directions) : undefined
+}
+
+type Along = ReadonlyMap<string, Float64Array>
+
+function alongOf({ target, values, gradient, seed }: Place, tensors: readonly TrainedTensor[], k: number, what = 'slope'): Along {
+  return new Map(
+    tensors.map(({ name, input }) => [input, direction(values[input]!, gradient[input]!, target.precision, seed, `${what}/${name}/${k}`)]),
+  )
+}
+
+function movedBy({ values, target }: Place, along: Along, by: number): Parameters {
+  return Object.fromEntries([...along].map(([input, d]) => [input, moved(values[input]!, d, by, target.precision)]))
+}
+
+/** Slopes of some tensors moved together: each one's own by the gradient, their sum and the difference of the loss. */
+async function slopes(at: Place, tensors: readonly TrainedTensor[], directions: number, loss = at.loss) {
+  const own = new Map(tensors.map(({ name }) => [name, [] as number[]]))
+  const [sums, differences, noises]: [number[], number[], number[]] = [[], [], []]
+  const by = stepOf(at, tensors)
+  for (let k = 0; k < directions; k++) {
+    const along = alongOf(at, tensors, k)
+    for (const { name, input } of tensors) own.get(name)!.push(dot(at.gradient[input]!.data, along.get(input)!))
+    sums.push([...own.values()].reduce((sum, all) => sum + all[k]!, 0))
+    const { slope, noise } = await difference(at, along, by, loss)
+    differences.push(slope)
+    noises.push(noise)
+    // Two directions that are apart by far settle it.
+    if (k === 1 && far(sums, differences, noises)) break
+  }
+  const apart = rms(sums.map((x, k) => x - differences[k]!))
+  return { own, byGradient: rms(sums), byDifference: rms(differences), apart, noise: rms(noises) }
+}
+
+function far(sums: readonly number[], differences: readonly number[], noises: readonly number[]): boolean {
+  const apart = Math.min(...sums.map((x, k) => Math.abs(x - differences[k]!) - 10 * noises[k]!))
+  return apart > 0.1 * Math.max(rms(sums), rms(differences))
+}
+
+function stepOf({ values, target }: Place, tensors: readonly TrainedTensor[]): number {
+  if (target.precision === 'f32') return 1e-2
+  let largest = 1
+  for (const { input } of tensors) for (const x of values[input]!.data) largest = Math.max(largest, Math.abs(x))
+  return settings.stepF64 * largest
+}
+
+/** A central difference, and three times what it is good to. */
+async function difference(at: Place, along: Along, by: number, loss: Place['loss']): Promise<{ slope: number; noise: number }> {
+  const central = async (h: number) => ((await loss(movedBy(at, along, h))) - (await loss(movedBy(at, along, -h)))) / (2 * h)
+  const noiseAt = (h: number) => at.rounding / (Math.SQRT2 * h)
+  const slope = await central(by)
+  if (at.target.precision === 'f64') return { slope, noise: 3 * noiseAt(by) }
+  // With a step half as long a cubic term is a quarter; what is left of it is part of the noise.
+  const closer = await central(by / 2)
+  const better = (4 * closer - slope) / 3
+  return { slope: better, noise: 3 * noiseAt(by / 2) + Math.abs(better - closer) / 3 }
+}
+
+/** One tensor by itself. */
+async function alone(at: Place, tensor: TrainedTensor, scanned: Scanned, declared: readonly Declaration[], step: StepLoss) {
+  if (!scanned.read) return { byGradient: 0, byDifference: 0, apart: 0, noise: 0 }
+  const { byGradient, byDifference, apart, noise } = await slopes(at, [tensor], settings.directions)
+  const blocked = scanned.marks.length > 0 && !scanned.reached ? { far: await changeFar(at, tensor) } : {}
+  if (declared.length === 0) return { byGradient, byDifference, apart, noise, ...blocked }
+  const names = new Set(declared.map(({ as }) => as))
+  const held = await step.instead(({ loss, graph }) =>
+    heldLoss(loss, scan(loss, { t: graph.inputs[tensor.input]! }).get('t')!.marks, names),
+  )
+  const of = await slopes(at, [tensor], settings.directions, held)
+  const largest = Math.max(of.byGradient, of.byDifference, of.noise)
+  const asDeclared = largest === 0 ? 0 : Math.max(0, of.apart - of.noise) / largest
+  return { byGradient, byDifference, apart, noise, ...blocked, asDeclared }
+}
+
+/** How much the loss changes, as a share of it, when a tensor moves far: a hard choice is not seen close by. */
+async function changeFar(at: Place, tensor: TrainedTensor): Promise<number> {
+  const size = sizeOfMove(at.values[tensor.input]!)
+  const unit = at.target.precision === 'f64' ? size : 1
+  let most = 0
+  for (const radius of settings.radii)
+    for (let k = 0; k < 4; k++) {
+      const there = await at.loss(movedBy(at, alongOf(at, [tensor], k, 'far'), radius * unit))
+      most = Math.max(most, Math.abs(there - at.value) / (1 + Math.abs(at.value)))
+    }
+  return most
+}
+
+/** As many of the first step's examples as may be evaluated; all of them where the loss is of the batch. */
+function examplesFor({ plan, stepping, training, precision }: AuditTarget): readonly Example[] {
+  const [first = []] = plan
+  if (precision === 'f32' || (stepping.loss && !stepping.reads?.mean)) return first
+  const size = Object.values(training.policy.given).reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0)
+  const fits: Example[] = []
+  let positions = 0
+  for (const example of first) {
+    positions += example.tree.prompt.length + example.tree.completions.flat().length
+    if (fits.length >= Math.max(2, training.objective.kind.fewest) && positions * size > settings.mostWork) break
+    fits.push(example)
+  }
+  return fits
+}

@@ -1,0 +1,55 @@
+import { UserError } from '../graph/index.ts'
+import type { Example } from '../objectives/index.ts'
+import { isInAttention } from '../policy/index.ts'
+import { backward, type Stepping } from './backward.ts'
+import { checkOnePass, examineLoss } from './examine-loss.ts'
+import { packingOf } from './micro-batch.ts'
+import { rateAt } from './schedule.ts'
+import type { TrainState } from './state.ts'
+import { openTeacher, type Teacher } from './teacher.ts'
+import type { Training } from './train.ts'
+
+/**
+ * What every step of a training has in common, with the teacher that is to be closed after them.
+ *
+ * throws  UserError for an objective that asks for a teacher where there is none, and for a loss that reads a batch which takes several passes
+ */
+export function openStepping(training: Training, plan: readonly (readonly Example[])[]): { stepping: Stepping; teacher?: Teacher } {
+  const { policy, objective, loss, seed, referenceOf, tokenBudget } = training
+  const teacher = training.teacher && openTeacher(training.teacher, policy)
+  if (!teacher && objective.needs.includes('teacher'))
+    throw new UserError(`train: must have a teacher for ${objective.name}, got none; give one beside the policy`)
+  const given: Stepping = {
+    policy,
+    objective,
+    seed,
+    referenceOf,
+    packing: packingOf(policy, tokenBudget),
+    ...(loss ? { loss } : {}),
+    ...(teacher ? { teacher } : {}),
+  }
+  return { stepping: loss && plan[0] ? withReads(given, plan) : given, ...(teacher ? { teacher } : {}) }
+}
+
+/** Changes the parameters by the gradient as it now is, and returns the learning rate that it was done with. */
+export async function takeUpdate(
+  { optimizer, schedule }: Pick<Training, 'optimizer' | 'schedule'>,
+  stepping: Stepping,
+  state: TrainState,
+  { now, step, steps }: { readonly now: readonly Example[]; readonly step: number; readonly steps: number },
+): Promise<number> {
+  const lr = Number(optimizer.params.lr) * rateAt(schedule, step, steps)
+  if (optimizer.step) await state.wholeStep(step, lr, async () => void (await backward(stepping, state, now, step)))
+  else await state.update(step, lr)
+  return lr
+}
+
+/** What a custom loss reads, and how steps are packed for it. */
+function withReads(stepping: Stepping, plan: readonly (readonly Example[])[]): Stepping {
+  const reads = examineLoss(stepping, plan)
+  const { packing } = stepping
+  const cost = { ...packing.cost!, run: reads.mean ? packing.cost!.run : Number.MAX_SAFE_INTEGER }
+  const made = { ...stepping, reads, packing: { ...packing, cost, whole: packing.whole || [...reads.asks].some(isInAttention) } }
+  if (!reads.mean) checkOnePass(made, plan)
+  return made
+}
