@@ -11,6 +11,7 @@ import { sizeOf } from '../../graph/tensor.ts'
 import { findChatTemplate } from '../../text/chat-template.ts'
 import { type MergeConfig, type NumberType, readMergeConfig } from './configuration.ts'
 import { drawMasks } from './masks.ts'
+import type { MergedTensor } from './merged-vectors.ts'
 import { type PlannedTensor, planMerge } from './plan.ts'
 import { type OpenModel, openReference } from './reference.ts'
 import { tokenRows, toldOf, withTokens } from './token-rows.ts'
@@ -20,6 +21,7 @@ import { alignRows, mustAgree, type RowMap, readVocabulary, rowMap, stripped, un
 export interface Merged {
   readonly method: string
   readonly models: readonly string[]
+  readonly base?: string
   readonly layers: number
   readonly tensors: number
   readonly parameters: number
@@ -41,9 +43,13 @@ export async function mergeModels(
     readonly signal?: AbortSignal
     readonly note?: (line: string) => void
     readonly onTensor?: (done: number, of: number) => void
+    /** Shows each tensor before and after; what goes in is then in memory twice. */
+    readonly see?: (tensor: MergedTensor) => void
+    /** Called with the folders of what was merged while they can be read; an adapter has none. */
+    readonly folders?: (folders: readonly { readonly name: string; readonly folder: string }[]) => void
   } = {},
 ): Promise<Merged> {
-  const { seed = 0, maxShardBytes = 5e9, signal, note = () => {}, onTensor } = options
+  const { seed = 0, maxShardBytes = 5e9, signal, note = () => {}, onTensor, see } = options
   const config = await readMergeConfig(file)
   if ((await readdir(out).catch(() => [])).length > 0)
     throw new UserError(`${out}: must be a new or an empty folder, got one that holds something; name another`)
@@ -59,7 +65,7 @@ export async function mergeModels(
       const dtype = config.outDtype ?? config.dtype ?? (kinds.size === 1 ? [...kinds][0]! : 'f32')
       const make = async () => {
         signal?.throwIfAborted()
-        const data = await mergeTensor(config, planned, seed, vocabulary && { map: vocabulary.map, order })
+        const data = await mergeTensor(config, planned, seed, vocabulary && { map: vocabulary.map, order }, see)
         onTensor?.(++done, tensors.length)
         return data
       }
@@ -79,7 +85,16 @@ export async function mergeModels(
       if (template) await writeFile(join(folder, 'chat_template.jinja'), template)
     })
     const parameters = written.reduce((sum, { shape }) => sum + sizeOf(shape), 0)
-    return { method: config.method.name, models: [...models.keys()], layers: made.layers, tensors: written.length, parameters, dtype }
+    options.folders?.(order.flatMap(({ name, folder }) => (name.includes('+') ? [] : [{ name, folder }])))
+    return {
+      method: config.method.name,
+      models: [...models.keys()],
+      ...(config.base === undefined ? {} : { base: config.base }),
+      layers: made.layers,
+      tensors: written.length,
+      parameters,
+      dtype,
+    }
   } finally {
     for (const model of models.values()) await model.close()
   }
@@ -101,6 +116,7 @@ async function mergeTensor(
   { stored, sources, base, named, values, ofTokens }: PlannedTensor,
   seed: number,
   vocabulary: { readonly map: RowMap; readonly order: readonly OpenModel[] } | undefined,
+  see: ((tensor: MergedTensor) => void) | undefined,
 ): Promise<Float32Array> {
   let tensors: Float32Array[] = []
   for (const { model, tensor } of sources) tensors.push(roundTo(dtype, await model.read(tensor)))
@@ -112,10 +128,13 @@ async function mergeTensor(
   }
   const { name, shape } = stored
   const others = tensors.filter((_, m) => m !== base)
-  return method.merge(
+  const before = see ? tensors.map((one) => one.slice()) : []
+  const out = method.merge(
     { name, shape, tensors, base: tensors[base], others, draw: drawMasks(seed, name, others[0]?.length ?? 0) },
     values as never,
   )
+  see?.({ name, models: sources.map(({ model }) => model.name), tensors: before, base: named, out })
+  return out
 }
 
 /** As numbers of that type are; f32 and f64 hold them all. */
