@@ -31,6 +31,8 @@ export interface Case {
   readonly about: string
   /** The channels that must find something in it; a look-alike has none. */
   readonly fires: readonly AuditRow['channel'][]
+  /** Of a look-alike: the channel whose plants it looks like. */
+  readonly like?: AuditRow['channel']
   /** Further channels that may; in all others it must be clean. */
   readonly may?: readonly AuditRow['channel'][]
   readonly recipe: (config: DecoderConfig) => CaseRecipe

@@ -65,19 +65,19 @@ async function measure(target: AuditTarget, { seed, signal }: AuditOptions): Pro
     const at = await placeOf(target, loss, seed)
     const [plain, marked] = [true, false].map((is) => target.tensors.filter(({ name }) => (scanned.get(name)!.marks.length === 0) === is))
     const groups = [await together(at, plain!), await together(at, marked!)]
+    const asDeclared = await declaredSlopes(at, loss)
     const found: Quadrant[] = []
     for (const tensor of target.tensors) {
       signal?.throwIfAborted()
-      const joint = groups.find((group) => group?.own.has(tensor.name))
-      const own = joint?.own.get(tensor.name)
-      const mine = scanned.get(tensor.name)!
-      const declared = declaredOf(target.declarations, tensor.name, 1)
-      const perSlope = sizeOfMove(at.values[tensor.input]!) / (1 + Math.abs(at.value))
-      const whole = { tensor: tensor.name, scanned: mine, perSlope, declared }
-      // What all are apart together is no less than what one of them is, so a small one settles it.
-      const settled = own && joint && declared.length === 0 && Math.max(joint.apart, joint.noise) <= 0.5 * thresholds.forged * rms(own)
-      if (settled) found.push({ ...whole, byGradient: rms(own), byDifference: rms(own), apart: joint.apart, noise: joint.noise })
-      else found.push({ ...whole, ...(await alone(at, tensor, mine, declared, loss)) })
+      const { name, input } = tensor
+      const mine = scanned.get(name)!
+      const perSlope = sizeOfMove(at.values[input]!) / (1 + Math.abs(at.value))
+      const blocked = mine.read && mine.marks.length > 0 && !mine.reached ? { far: await changeFar(at, tensor) } : {}
+      const checked = asDeclared.has(name) ? { asDeclared: asDeclared.get(name)! } : {}
+      const whole = { tensor: name, scanned: mine, perSlope, declared: declaredOf(target.declarations, name, 1), ...blocked, ...checked }
+      const settled = groups.map((group) => settledBy(group, name)).find((one) => one !== undefined)
+      const none = { byGradient: 0, byDifference: 0, apart: 0, noise: 0 }
+      found.push({ ...whole, ...(settled ?? (mine.read ? await slopes(at, [tensor], settings.directions) : none)) })
     }
     return found
   } finally {
@@ -117,8 +117,45 @@ async function roundingOf(at: Place): Promise<number> {
 }
 
 /** Several tensors moved at once; undefined where there are not several. */
-async function together(at: Place, tensors: readonly TrainedTensor[]) {
-  return tensors.length > 1 ? slopes(at, tensors, settings.directions) : undefined
+async function together(at: Place, tensors: readonly TrainedTensor[], loss = at.loss) {
+  return tensors.length > 1 ? slopes(at, tensors, settings.directions, loss) : undefined
+}
+
+/**
+ * The slopes of one of several tensors that were moved together, where they settle its own: what all are apart together is no less than what one
+ * of them is.
+ */
+function settledBy(group: Awaited<ReturnType<typeof together>>, name: string) {
+  const own = group?.own.get(name)
+  if (!group || !own || Math.max(group.apart, group.noise) > 0.5 * thresholds.forged * rms(own)) return undefined
+  return { byGradient: rms(own), byDifference: rms(own), apart: group.apart, noise: group.noise }
+}
+
+/** Of each tensor that something is declared of: how far its gradient is off the slope of the loss that the declaration says it is of. */
+async function declaredSlopes(at: Place, step: StepLoss): Promise<ReadonlyMap<string, number>> {
+  const kindsOf = ({ name }: TrainedTensor) => [...new Set(declaredOf(at.target.declarations, name, 1).map(({ as }) => as))].sort()
+  const found = new Map<string, number>()
+  for (const key of new Set(at.target.tensors.map((tensor) => kindsOf(tensor).join()))) {
+    if (key === '') continue
+    const tensors = at.target.tensors.filter((tensor) => kindsOf(tensor).join() === key)
+    const kinds = new Set(kindsOf(tensors[0]!))
+    const held = await step.instead(({ loss, graph }) => {
+      const scanned = scan(loss, Object.fromEntries(tensors.map(({ name, input }) => [name, graph.inputs[input]!])))
+      return heldLoss(
+        loss,
+        [...new Map([...scanned.values()].flatMap(({ marks }) => marks.map((mark) => [mark.value, mark]))).values()],
+        kinds,
+      )
+    })
+    const group = await together(at, tensors, held)
+    for (const tensor of tensors) {
+      const { byGradient, byDifference, apart, noise } =
+        settledBy(group, tensor.name) ?? (await slopes(at, [tensor], settings.directions, held))
+      const largest = Math.max(byGradient, byDifference, noise)
+      found.set(tensor.name, largest === 0 ? 0 : Math.max(0, apart - noise) / largest)
+    }
+  }
+  return found
 }
 
 type Along = ReadonlyMap<string, Float64Array>
@@ -174,22 +211,6 @@ async function difference(at: Place, along: Along, by: number, loss: Place['loss
   const closer = await central(by / 2)
   const better = (4 * closer - slope) / 3
   return { slope: better, noise: 3 * noiseAt(by / 2) + Math.abs(better - closer) / 3 }
-}
-
-/** One tensor by itself. */
-async function alone(at: Place, tensor: TrainedTensor, scanned: Scanned, declared: readonly Declaration[], step: StepLoss) {
-  if (!scanned.read) return { byGradient: 0, byDifference: 0, apart: 0, noise: 0 }
-  const { byGradient, byDifference, apart, noise } = await slopes(at, [tensor], settings.directions)
-  const blocked = scanned.marks.length > 0 && !scanned.reached ? { far: await changeFar(at, tensor) } : {}
-  if (declared.length === 0) return { byGradient, byDifference, apart, noise, ...blocked }
-  const names = new Set(declared.map(({ as }) => as))
-  const held = await step.instead(({ loss, graph }) =>
-    heldLoss(loss, scan(loss, { t: graph.inputs[tensor.input]! }).get('t')!.marks, names),
-  )
-  const of = await slopes(at, [tensor], settings.directions, held)
-  const largest = Math.max(of.byGradient, of.byDifference, of.noise)
-  const asDeclared = largest === 0 ? 0 : Math.max(0, of.apart - of.noise) / largest
-  return { byGradient, byDifference, apart, noise, ...blocked, asDeclared }
 }
 
 /** How much the loss changes, as a share of it, when a tensor moves far: a hard choice is not seen close by. */

@@ -1,3 +1,4 @@
+import { UserError } from '../graph/index.ts'
 import type { Audit, AuditOptions, StepWatch } from './audit.ts'
 import { audits, channels } from './audits.ts'
 import { type AuditRow, type AuditVerdict, auditVerdict, type Finding } from './finding.ts'
@@ -23,6 +24,7 @@ export async function takeAudits(
 ): Promise<{ readonly rows: readonly AuditRow[]; readonly verdict: AuditVerdict }> {
   const began = await target.parameters()
   try {
+    await passesAgree(target)
     const watched: StepWatch[] = []
     for (const audit of taken) if (audit.watch) watched.push(await audit.watch(target, options))
     const signal = options.signal ? { signal: options.signal } : {}
@@ -39,6 +41,26 @@ export async function takeAudits(
     return { rows: merged, verdict: auditVerdict(merged, names, channels) }
   } finally {
     await target.restore(began)
+  }
+}
+
+/**
+ * Makes sure that the loss is a function of its examples and parameters alone.
+ *
+ * throws  UserError where two passes differ, saying what moves
+ */
+async function passesAgree(target: AuditTarget): Promise<void> {
+  const loss = await target.lossOf({ now: target.plan[0]!, step: 1 }, 'f32')
+  try {
+    const [one, two] = [await loss.loss(), await loss.loss()]
+    if (Object.is(one, two) && Number.isFinite(one)) return
+    const { edits = [] } = target.training.policy
+    if (!Number.isFinite(one)) throw new UserError(`audit: the loss must be finite, got ${one} at the first step; mend the loss`)
+    throw new UserError(
+      `audit: two passes over the same examples must give the same loss, got ${one} and ${two}; ${edits.some(({ feeds }) => feeds) ? 'edit.feeds gives other tensors each time: let it give the same ones' : 'something in the step moves by itself'}`,
+    )
+  } finally {
+    await loss.close()
   }
 }
 

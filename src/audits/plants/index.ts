@@ -1,5 +1,6 @@
 import type { Case } from '../case.ts'
 import { plants1 } from './channel-1.ts'
+import { plants2 } from './channel-2.ts'
 
 /** Every planted gradient hacker. */
-export const plants: readonly Case[] = [...plants1]
+export const plants: readonly Case[] = [...plants1, ...plants2]
