@@ -26,6 +26,7 @@ MAKERS = {  # fixture: module, then what make() takes besides the folder
     "stories15m": ("stories15m",),
     "trl-sigmoid": ("trl_dpo", "sigmoid"),
     "trl-ipo": ("trl_dpo", "ipo"),
+    "trl-losses": ("trl_losses",),
     "peft-lora": ("peft_lora",),
     "text": ("text",),
     "tokenizer-steps": ("tokenizer_steps",),

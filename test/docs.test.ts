@@ -57,9 +57,13 @@ describe('docs/recipe.md', () => {
 
   it('has the parameters of every objective and optimizer, with units and defaults', () => {
     const tableOf = (definitions: readonly { name: string; params: Readonly<Record<string, Param>> }[]) =>
-      definitions.flatMap(({ name, params }) =>
-        Object.entries(params).map(([param, { about, default: preset, unit = '' }]) => [name, param, about, unit, String(preset)]),
-      )
+      definitions.flatMap(({ name, params }) => {
+        const row = ([param, { about, default: preset, unit = '' }]: [string, Param]) => [name, param, about, unit, String(preset)]
+        return Object.entries(params).flatMap(([param, one]) => [
+          row([param, one]),
+          ...Object.entries(one.of ?? {}).map(([inner, part]) => row([`${param}.${inner}`, part])),
+        ])
+      })
     expect(rows(page, 'objective')).toEqual(tableOf(Object.values(objectives).map(({ definition }) => definition)))
     const told = rows(page, 'optimizer').map(([name, param, about, unit, preset]) => [name, param, about, unit, asNumber(preset!)])
     const made = tableOf(Object.values(optimizers).map(({ definition }) => definition))
@@ -108,7 +112,7 @@ describe('README.md', () => {
   })
 })
 
-type Param = { readonly about: string; readonly default: unknown; readonly unit?: string }
+type Param = { readonly about: string; readonly default: unknown; readonly unit?: string; readonly of?: Readonly<Record<string, Param>> }
 
 /** 0.00005 and 5e-5 are one number. */
 function asNumber(text: string): number | string {

@@ -17,6 +17,7 @@ export function scoredAt(
     logps: of('logp'),
     tokenLogps: constant(0, [1]),
     bySlot: () => constant(0, [completions.length, 1]),
+    perSlot: () => constant(0, [completions.length]),
     weights: constant(1, [1]),
     logits: { policy: () => constant(0, [1, 1]), teacher: () => constant(0, [1, 1]) },
     unit: constant(1 / completions.length),

@@ -1,4 +1,4 @@
-import type { Example, Unscored } from '../objectives/index.ts'
+import { type Example, type Objective, prefixesOf, type Unscored } from '../objectives/index.ts'
 import type { Models } from './open-models.ts'
 import { begin, type Watch } from './watch.ts'
 
@@ -13,30 +13,34 @@ export async function withReference(
   labelled: readonly Unscored[],
   { reference, signal }: Pick<Models, 'reference' | 'signal'>,
   watch: Watch,
+  { needs }: Pick<Objective, 'needs'>,
   groups: readonly (readonly Unscored[])[] = labelled.map((example) => [example]),
 ): Promise<Example[]> {
-  const scored = new Map<Unscored, readonly number[]>()
+  const scored = new Map<Unscored, Pick<Example, 'reference' | 'prefixes'>>()
+  const prefixed = needs.includes('prefixes')
   const parts = joined(groups)
   const total = parts.flat().reduce((n, { tree }) => n + tree.completions.length, 0)
   let bar: ReturnType<typeof begin> | undefined
   for (const part of parts) {
     signal?.throwIfAborted()
-    const logps = await reference.logps(
-      part.map(({ tree }) => tree),
-      () => {
-        signal?.throwIfAborted()
-        bar ??= begin(watch, 'reference log-probabilities', total, scoredBefore())
-      },
-    )
+    const trees = part.flatMap(({ tree }) => (prefixed ? [tree, prefixesOf(tree)] : [tree]))
+    const logps = await reference.logps(trees, () => {
+      signal?.throwIfAborted()
+      bar ??= begin(watch, 'reference log-probabilities', total, scoredBefore())
+    })
     let slot = 0
-    for (const example of part) scored.set(example, logps.slice(slot, (slot += example.tree.completions.length)))
-    bar?.advance(logps.length)
+    const next = (count: number) => logps.slice(slot, (slot += count))
+    for (const example of part) {
+      const count = example.tree.completions.length
+      scored.set(example, { reference: next(count), ...(prefixed ? { prefixes: next(count) } : {}) })
+    }
+    bar?.advance(part.reduce((n, { tree }) => n + tree.completions.length, 0))
   }
   bar?.done()
-  return labelled.map((example) => ({ ...example, reference: scored.get(example) ?? [] }))
+  return labelled.map((example) => ({ ...example, ...(scored.get(example) ?? { reference: [] }) }))
 
   function scoredBefore(): number {
-    return [...scored.values()].reduce((n, logps) => n + logps.length, 0)
+    return [...scored.values()].reduce((n, { reference }) => n + reference.length, 0)
   }
 }
 

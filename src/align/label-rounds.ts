@@ -34,7 +34,7 @@ export async function labelRounds(rounds: Rounds): Promise<LabelledRounds> {
     })
   })
   const labelled = byRound.flatMap((all) => (preferences.trainOn === 'extremes' ? extremes(all) : all))
-  const whole = await withReference(labelled, models, watch)
+  const whole = await withReference(labelled, models, watch, recipe.objective)
   const count = Math.max(...labelled.map(({ rollout }) => rollout))
   const examples = Array.from({ length: count }, (_, k) => whole.filter((_, i) => labelled[i]!.rollout === k + 1))
   return { examples, ...(contribution ? { contribution } : {}) }

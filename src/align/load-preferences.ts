@@ -28,7 +28,7 @@ export async function loadPreferences(
   const kind = await kindOfFile(path)
   if (!objective.kind.reads.includes(kind))
     throw new UserError(
-      `${path}: ${objective.name} needs pairs (prompt, chosen, rejected), got labelled completions; choose objective kto, or another file`,
+      `${path}: ${objective.name} needs pairs (prompt, chosen, rejected), got labelled completions; choose objective kto or bcoUnpaired, or another file`,
     )
   const options = { boundary, ...(maxLength ? { maxLength } : {}) }
   const loaded: Loaded<Pair> | Loaded<Labelled> =

@@ -26,7 +26,7 @@ export async function manifestOf(
     command,
     recipe: plain(recipe) as NewManifest['recipe'],
     ...(loss ? { loss: lossText(loss) } : {}),
-    objective: { name: objective.name, kind: objective.kind.name, params: { ...objective.params } },
+    objective: { name: objective.name, kind: objective.kind.name, params: plain(objective.params) as NewManifest['objective']['params'] },
     ...(judge && judge.kind !== 'byGoals'
       ? { judge: { name: judge.name, kind: judge.kind, about: judge.about, ...(await filesOf(judge)) } }
       : {}),

@@ -197,7 +197,7 @@ export async function openPreferences(
       const order = { objective: recipe.objective, examples: unscored, ...orderOf(recipe, 0) }
       checkWarmup(recipe.train.schedule, planSteps(order).steps)
       const { plan } = planSteps({ ...order, epochs: 1 })
-      return { examples: await withReference(unscored, models, watch, plan.slice(0, steps)), ...rest }
+      return { examples: await withReference(unscored, models, watch, recipe.objective, plan.slice(0, steps)), ...rest }
     },
     async heldOut() {
       if (from.heldOut === 0) return undefined

@@ -34,7 +34,7 @@ export interface Taken {
 /** The loss of a step by the ops' definitions in f64, from the parameters as they are now. */
 export async function lossByDefinition(stepping: Stepping, { now, step }: Taken): Promise<StepLoss> {
   const packing = { ...stepping.packing, tokenBudget: roomFor(stepping, now), cost: { ...stepping.packing.cost!, run: 2 ** 40 } }
-  const at = { now, step, asked: await askedOf(stepping, now) }
+  const at = await stepAt(stepping, { now, step })
   const parts = await Promise.all(
     microBatches(stepping.objective, now, packing).map(async (micro) => {
       const traced = traceStep(planOf(stepping, now, micro))
@@ -79,7 +79,7 @@ export async function lossByDefinition(stepping: Stepping, { now, step }: Taken)
 /** The loss of a step by the engine in f32, which reads the parameters as they are whenever it is asked. */
 export async function lossByEngine(stepping: Stepping, { now, step }: Taken): Promise<StepLoss> {
   const { engine } = stepping.policy
-  const at: Step = { now, step, asked: await askedOf(stepping, now) }
+  const at = await stepAt(stepping, { now, step })
   const parts = await Promise.all(
     microBatches(stepping.objective, now, stepping.packing).map(async (micro) => {
       const traced = traceStep(planOf(stepping, now, micro))
@@ -131,6 +131,12 @@ export async function lossByEngine(stepping: Stepping, { now, step }: Taken): Pr
       for (const program of programs.values()) await (await program).close()
     },
   }
+}
+
+/** What the step feeds besides its examples; numbers carried from step to step begin anew. */
+async function stepAt(stepping: Stepping, { now, step }: Taken): Promise<Step> {
+  const asked = await askedOf(stepping, now)
+  return { now, step, asked, carried: stepping.objective.kind.carry?.([], asked) ?? [] }
 }
 
 /** A graph of some outputs, with the inputs that they need. */

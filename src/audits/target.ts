@@ -71,7 +71,7 @@ export function openTarget(training: Training, options: TargetOptions): AuditTar
     throw new UserError('audit: must have examples to take steps on, got none; give data that some step can be taken on')
   const { plan, steps } = planSteps(training)
   const first = plan.slice(0, options.steps)
-  const { stepping, teacher } = openStepping(training, first)
+  const { stepping, close } = openStepping(training, first)
   const tensors = Object.entries(trainableInputs(policy, policy.given)).map(([input, { shape }]) => ({
     ...{ name: input.replace(/^params\./, ''), input, size: sizeOf(shape) },
   }))
@@ -94,7 +94,7 @@ export function openTarget(training: Training, options: TargetOptions): AuditTar
     redraw: (seed) => planSteps({ ...training, seed: seedFor(seed, 'other batches') }).plan.slice(0, options.steps),
     async close() {
       await policy.rest()
-      await teacher?.close()
+      await close()
     },
   }
 }

@@ -45,12 +45,12 @@ export async function walk(
     for (const [i, now] of plan.entries()) {
       signal?.throwIfAborted()
       const step = i + 1
-      const { loss } = await backward(stepping, state, now, step)
+      const { loss, carried } = await backward(stepping, state, now, step)
       const gradient: Record<string, Tensor> = {}
       for (const [name, resident] of Object.entries(state.grads)) gradient[name.slice(5)] = await engine.read(resident)
       const squares = squaresOf(gradient)
-      if (![loss, ...squares.values()].every(Number.isFinite)) throw await broken(target, { now, step, asked: [] })
-      const lr = await takeUpdate(training, stepping, state, { now, step, steps })
+      if (![loss, ...squares.values()].every(Number.isFinite)) throw await broken(target, { now, step, asked: [], carried })
+      const lr = await takeUpdate(training, stepping, state, { now, step, steps, carried })
       const after = await target.parameters()
       const broke = Object.entries(after).find(([, { data }]) => data.some((x) => !Number.isFinite(x)))
       if (broke)

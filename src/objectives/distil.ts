@@ -12,6 +12,7 @@ import { distillationLoss } from './distillation.ts'
 export const distil = distillationLoss({
   name: 'distil',
   about: 'The cross entropy of a teacher’s whole distribution over each next token.',
+  formula: 'Σ p_teacher·(−log p) over the vocabulary',
   needs: ['policy', 'teacher'],
   params: {
     temperature: { about: 'of the teacher; below 1 the student learns to take fewer chances', default: 1, unit: '', above: 0 },

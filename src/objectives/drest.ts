@@ -13,6 +13,7 @@ import { rewardLoss } from './rewards.ts'
 export const drest = rewardLoss({
   name: 'drest',
   about: 'As rloo, with the DReST reward of tasks: useful at every length, and no preference between lengths.',
+  formula: '−A·log π, A as of rloo with the DReST reward',
   needs: ['policy', 'reference', 'tasks'],
   params: {
     lambda: {

@@ -1,6 +1,6 @@
 import { input, mean, UserError } from '../graph/index.ts'
 import type { Example, Kind } from './objective.ts'
-import { type PairObjective, pairLosses, pairs } from './pairs.ts'
+import { type PairObjective, pairLosses } from './pairs.ts'
 import { column, sidesOf } from './side.ts'
 import { lossTerms } from './terms.ts'
 
@@ -18,10 +18,14 @@ export function keepGaps(objective: PairObjective, weight: number): PairObjectiv
     throw new UserError(
       `gap.weight: must go with an objective of pairs that reads a reference, got ${objective.name}; choose dpo or ipo, or leave gap out`,
     )
+  if (objective.whole)
+    throw new UserError(
+      `gap.weight: must go with an objective whose losses are of single pairs, got ${objective.name}, which compares the whole batch; choose dpo, or leave gap out`,
+    )
   const order = (examples: readonly Example[]) => examples.filter(({ gap }) => !gap)
   return {
     ...objective,
-    kind: gapped,
+    kind: gapped(objective.kind),
     terms(scored) {
       const sides = sidesOf(scored)
       const { labels, gaps } = scored.inputs as { labels: typeof sides.chosen.logp; gaps: typeof sides.chosen.logp }
@@ -51,20 +55,22 @@ export function keepGaps(objective: PairObjective, weight: number): PairObjectiv
 }
 
 /** Pairs of which some are gaps; what the log says of order is of the others. */
-const gapped: Kind = {
-  ...pairs,
-  inputs: (size) => ({ ...pairs.inputs(size), gaps: input('gaps', [size.examples]) }),
-  given: (examples, size, asked) => ({
-    ...pairs.given(examples, size, asked),
-    gaps: column(examples.map(({ gap }) => (gap ? 1 : 0))),
-  }),
-  metrics(examples, logps, asked) {
-    const at = [...examples.keys()].filter((i) => !examples[i]!.gap)
-    if (at.length === 0) return {}
-    return pairs.metrics(
-      at.map((i) => examples[i]!),
-      at.map((i) => logps[i]!),
-      asked,
-    )
-  },
+function gapped(pairs: Kind): Kind {
+  return {
+    ...pairs,
+    inputs: (size) => ({ ...pairs.inputs(size), gaps: input('gaps', [size.examples]) }),
+    given: (examples, ...more) => ({
+      ...pairs.given(examples, ...more),
+      gaps: column(examples.map(({ gap }) => (gap ? 1 : 0))),
+    }),
+    metrics(examples, logps, asked) {
+      const at = [...examples.keys()].filter((i) => !examples[i]!.gap)
+      if (at.length === 0) return {}
+      return pairs.metrics(
+        at.map((i) => examples[i]!),
+        at.map((i) => logps[i]!),
+        asked,
+      )
+    },
+  }
 }

@@ -17,6 +17,7 @@ import type { Side } from './side.ts'
 export const ipo = preferenceLoss({
   name: 'ipo',
   about: 'The squared distance of the margin from 1/(2β): a finite target where DPO has none.',
+  formula: '(m − 1/(2β))², m per token or of sums',
   needs: ['policy', 'reference', 'length'],
   params: {
     beta: { about: 'the margin to reach is 1/(2β)', default: 0.1, unit: '1/nat', above: 0 },

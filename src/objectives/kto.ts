@@ -18,6 +18,7 @@ import { points } from './points.ts'
 export const kto = labelledLoss({
   name: 'kto',
   about: 'The value, to a loss-averse judge, of each labelled completion against the policy’s mean drift z0.',
+  formula: 'λ·(1 − σ(±β(r − z0))), z0 the drift of the batch',
   needs: ['policy', 'reference'],
   params: {
     beta: { about: 'how fast gains and losses saturate', default: 0.1, unit: '1/nat', above: 0 },

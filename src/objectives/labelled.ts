@@ -13,6 +13,8 @@ export interface LabelledDefinition<P extends Params = Params> extends Described
   readonly perExample: (example: LabelledSide, z0: Value, params: Settings<P>) => Value
   /** The loss of one completion when policy = reference; z0 is then 0. */
   readonly atReference: (params: Settings<P>, label: number, z0: number) => number
+  /** What its examples are; labelled completions with the drift z0 unless told. */
+  readonly kind?: Kind
   readonly known: readonly KnownExample<P>[]
 }
 
@@ -48,6 +50,11 @@ export const labelled: Kind = {
     if (examples.length < 2)
       throw new UserError(
         `train: ${name} needs at least 2 completions, since what others say of each prompt is its baseline, got ${examples.length}; give more rows`,
+      )
+    const [first] = examples
+    if ((first!.label === 0 || first!.label === 1) && examples.every(({ label }) => label === first!.label))
+      throw new UserError(
+        `train: ${name} needs desirable and undesirable completions, got ${examples.length} that are all ${first!.label === 1 ? 'desirable' : 'undesirable'}; give both, or learn the desirable ones as texts`,
       )
   },
   asks: mismatched,
@@ -89,7 +96,7 @@ export function labelledLoss<const P extends Params>(
   const make = (given: Partial<Settings<P>> = {}): LabelledObjective => {
     const params = settle(name, definition.params, given)
     const objective: LabelledObjective = {
-      kind: labelled,
+      kind: definition.kind ?? labelled,
       name,
       params,
       needs,

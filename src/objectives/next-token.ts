@@ -11,6 +11,7 @@ import { tokenLoss } from './tokens.ts'
 export const nextToken = tokenLoss({
   name: 'nextToken',
   about: 'The negative log-likelihood of each token after those before it: pretraining, and supervised fine-tuning.',
+  formula: '−log π(token)',
   needs: ['policy'],
   params: {},
   source: 'Bengio et al. 2003, JMLR 3:1137; on completions alone: Ouyang et al. 2022, arXiv:2203.02155, section 3.5',

@@ -1,15 +1,20 @@
 import type { Tensor, Value } from '../graph/index.ts'
 import type { Tree } from '../policy/index.ts'
-import type { Params, Settings } from './params.ts'
+import type { Params, Settings, Settled } from './params.ts'
 import type { Inside, LossTerms } from './terms.ts'
 
-/** What an objective reads besides the examples themselves. */
-export type Need = 'policy' | 'reference' | 'length' | 'teacher' | 'tasks'
+/**
+ * What an objective reads besides the examples themselves; `prefixes` is the reference's log-probability of the first tokens of each side, as
+ * many as the shorter side has.
+ */
+export type Need = 'policy' | 'reference' | 'length' | 'teacher' | 'tasks' | 'prefixes'
 
 /** What every definition of an objective says of itself. */
 export interface Described<P extends Params> {
   readonly name: string
   readonly about: string
+  /** The loss of one example in one line: r a log-ratio, m the margin of two, n tokens. */
+  readonly formula: string
   readonly needs: readonly Need[]
   readonly params: P
   readonly source: string
@@ -27,12 +32,14 @@ export interface Example {
   readonly rewards?: readonly number[]
   /** A pair whose voter has no preference, which is not a tie: its order gives no gradient. */
   readonly gap?: boolean
+  /** Of a pair, where the objective needs it: the reference's log-probability of each side's first tokens, as many as the shorter side has. */
+  readonly prefixes?: readonly number[]
   /** With a teacher, of each token to learn: 1 where its distribution is learned, 0 where the token itself is. Default 1. */
   readonly trust?: readonly number[]
 }
 
 /** An example before the reference has scored it. */
-export type Unscored = Omit<Example, 'reference'>
+export type Unscored = Omit<Example, 'reference' | 'prefixes'>
 
 /** What the rows of a file can be. */
 export type FileForm = 'pairs' | 'labelled' | 'texts'
@@ -41,12 +48,22 @@ export type FileForm = 'pairs' | 'labelled' | 'texts'
 export interface Objective {
   readonly kind: Kind
   readonly name: string
-  readonly params: Readonly<Record<string, number | string>>
+  readonly params: Settled
   readonly needs: readonly Need[]
+  /** Whether a step's loss is of all its examples together, so that they must fit one pass. */
+  readonly whole?: boolean
+  /** The reference follows the policy: every so many steps it becomes alpha of the policy and the rest of itself. */
+  readonly sync?: Sync
   /** What it makes of a micro-batch: its losses, and all that a custom loss can read. */
   terms(scored: Scored): LossTerms
   /** The mean loss of a step when policy = reference; undefined where there is no such value. */
   atStart(examples: readonly Example[]): number | undefined
+}
+
+/** How a reference follows the policy. */
+export interface Sync {
+  readonly every: number
+  readonly alpha: number
 }
 
 /** What objectives of one form have in common: what an example is, what a step feeds, and what its numbers are over. */
@@ -60,26 +77,39 @@ export interface Kind {
   readonly ofPair?: (pair: Unscored) => readonly Unscored[]
   /** Whether losses are of single tokens: then every example keeps its own, where others share what they have in common. */
   readonly perToken: boolean
+  /** Whether every example is computed by itself, and its tokens lie in their order. */
+  readonly alone?: boolean
   /** The fewest examples that a step can be of. */
   readonly fewest: number
   /** Says before the first step what cannot be trained on; `where` leads the error. */
   readonly check?: (examples: readonly Example[], objective: Objective) => void
   /** Completions that policy and reference score before a step, for a number that is of the whole step. */
   readonly asks?: (examples: readonly Example[]) => readonly Tree[]
+  /** The tree that is computed for an example, with as many completions; its own unless told. */
+  readonly treeOf?: (example: Example) => Tree
+  /** Numbers that a run carries from step to step, none before the first, from those of the step before and the log-ratio of each tree of `asks`. */
+  readonly carry?: (before: readonly number[], asked: readonly number[]) => readonly number[]
   /** How much of a step's mean an example is: 1, or its tokens or completions. */
   readonly weight: (example: Example) => number
   /** Its inputs in a graph of so many examples and completions. */
   readonly inputs: (size: Size) => Readonly<Record<string, Value>>
   /** Their tensors for the examples of a micro-batch; `asked` has the log-ratio of each tree of `asks`. */
-  readonly given: (examples: readonly Example[], size: Size, asked: readonly number[]) => Readonly<Record<string, Tensor>>
+  readonly given: (examples: readonly Example[], size: Size, asked: readonly number[], step: OfStep) => Readonly<Record<string, Tensor>>
   /** What the log says of a step, from the log-probability of each completion; what there is none of is left out. */
   readonly metrics: (
     examples: readonly Example[],
     logps: readonly (readonly number[])[],
     asked: readonly number[],
+    carried?: readonly number[],
   ) => Readonly<Record<string, number>>
   /** Its name, in a manifest. */
   readonly toJSON: () => string
+}
+
+/** What a micro-batch has of its whole step: all examples, and the numbers carried. */
+export interface OfStep {
+  readonly now: readonly Example[]
+  readonly carried: readonly number[]
 }
 
 /** How large a micro-batch is: examples, their completions, and tokens asked for, padding included. */
@@ -97,6 +127,8 @@ export interface Scored extends Size {
   readonly tokenLogps: Value
   /** The same by completion, 0 after the last. shape f32[slots, T] */
   readonly bySlot: () => Value
+  /** Sums a number of each token by completion. shape f32[tokens] → f32[slots] */
+  readonly perSlot: (ofTokens: Value) => Value
   /** 1 for tokens that are there, 0 for padding. shape f32[tokens] */
   readonly weights: Value
   /** The scores of all next tokens, by the policy and by the teacher. shape f32[tokens, vocabulary] */

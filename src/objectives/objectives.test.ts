@@ -2,7 +2,24 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { scoredAt } from '../../test/scored.ts'
 import { constant, evaluate, type Graph, gradient, graph, input, mean, sum, table, tensor, UserError, type Value } from '../graph/index.ts'
-import { distil, dpo, drest, ipo, kinds, kto, nextToken, objectiveFrom, objectives, rloo, simpo } from './index.ts'
+import {
+  aot,
+  aotUnpaired,
+  bcoUnpaired,
+  distil,
+  dpo,
+  drest,
+  exo,
+  ipo,
+  kinds,
+  kto,
+  mixture,
+  nextToken,
+  objectiveFrom,
+  objectives,
+  rloo,
+  simpo,
+} from './index.ts'
 import type { KnownExample, LabelledObjective } from './labelled.ts'
 import { driftOf, mismatched } from './mismatched.ts'
 import { type KnownPair, type PairObjective, pairLosses } from './pairs.ts'
@@ -11,8 +28,24 @@ import { type Point, type PointSide, points } from './points.ts'
 import { meansOfOthers } from './rewards.ts'
 import { side } from './side.ts'
 
-const pairMakers = { dpo, ipo, simpo }
-const pairForms = [dpo(), dpo({ beta: 0.5 }), ipo(), ipo({ form: 'sums' }), simpo()]
+const pairMakers = Object.fromEntries(Object.entries(objectives).filter(([, make]) => 'perPair' in make.definition)) as Readonly<
+  Record<string, { readonly definition: { readonly known: unknown } }>
+>
+/** Every loss of pairs that is of single pairs, with its defaults and in its other forms. */
+const pairForms = [
+  ...Object.keys(pairMakers).map((name) => objectiveFrom({ name }) as PairObjective),
+  dpo({ beta: 0.5 }),
+  dpo({ fDivergence: 'forwardKl' }),
+  dpo({ fDivergence: 'jensenShannon', labelSmoothing: 0.2 }),
+  dpo({ fDivergence: 'alpha', alpha: 0.3 }),
+  ipo({ form: 'sums' }),
+  mixture({
+    of: [
+      { objective: dpo(), weight: 0.8 },
+      { objective: exo({ labelSmoothing: 0.1 }), weight: 0.2 },
+    ],
+  }),
+].filter(({ whole }) => !whole)
 const label = ({ name, params }: PairObjective) => `${name} ${JSON.stringify(params)}`
 
 describe.each(Object.entries(objectives))('%s', (name, make) => {
@@ -43,7 +76,7 @@ describe.each(Object.entries(objectives))('%s', (name, make) => {
 
 it('an objective that is not there is refused with the names of those that are', () => {
   expect(() => objectiveFrom({ name: 'toString' })).toThrow(UserError)
-  expect(() => objectiveFrom({ name: 'dpo2' })).toThrow('got "dpo2"; choose from dpo, ipo, simpo, kto, nextToken, rloo, drest, distil')
+  expect(() => objectiveFrom({ name: 'dpo2' })).toThrow('got "dpo2"; choose from dpo, robust, hinge, ipo')
   expect(() => objectiveFrom({ name: 'nextToken', beta: 1 })).toThrow(
     'nextToken.beta: must be a parameter of nextToken, got 1; choose from none, it has no parameter',
   )
@@ -76,8 +109,11 @@ describe('known values and slopes', () => {
     expect(Math.abs(seen.rejected - slopes.rejected)).toBeLessThan(1e-8)
   })
 
-  it.each(kto.definition.known as readonly KnownExample[])('$id: kto is $loss at z0 $z0', (known) => {
-    const objective = objectiveFrom({ name: 'kto', ...known.params }) as LabelledObjective
+  const labelled = [kto, bcoUnpaired].flatMap(({ definition: { name, known } }) =>
+    (known as readonly KnownExample[]).map((one) => ({ name, ...one })),
+  )
+  it.each(labelled)('$id: $name is $loss at z0 $z0', ({ name, ...known }) => {
+    const objective = objectiveFrom({ name, ...known.params }) as LabelledObjective
     const f = (logp: number) => exampleAt(objective, { ...known.at, logp }, known.label, known.z0)
     const seen = f(known.at.logp)
     expect(Math.abs(seen.loss - known.loss)).toBeLessThan(1e-9)
@@ -164,24 +200,88 @@ describe('laws', () => {
     },
   )
 
-  it.each([dpo(), ipo({ form: 'sums' })].map((objective) => [label(objective), objective] as const))(
-    '%s: only the margin counts, so raising both sides changes nothing',
-    (_, objective) => {
-      fc.assert(
-        fc.property(anyPoint(), unit(), number(-40, 40), (at, q, c) => {
-          close(pairAt(objective, moved(at, c, c), q).loss, pairAt(objective, at, q).loss)
-        }),
-      )
-    },
-  )
+  const ofMargin = ['robust', 'hinge', 'exo', 'discopop'].map((name) => objectiveFrom({ name }) as PairObjective)
+  const marginAlone = [dpo(), ipo({ form: 'sums' }), ...ofMargin].map((objective) => [label(objective), objective] as const)
+  it.each(marginAlone)('%s: only the margin counts, so raising both sides changes nothing', (_, objective) => {
+    fc.assert(
+      fc.property(anyPoint(), unit(), number(-40, 40), (at, q, c) => {
+        close(pairAt(objective, moved(at, c, c), q).loss, pairAt(objective, at, q).loss)
+      }),
+    )
+  })
 
-  it('ipo per token: only the margin of means counts', () => {
+  it.each(['ipo', 'sigmoidNorm'])('%s per token: only the margin of means counts', (name) => {
+    const objective = objectiveFrom({ name }) as PairObjective
     fc.assert(
       fc.property(anyPoint(), unit(), number(-4, 4), (at, q, c) => {
         const raised = moved(at, c * at.chosen.length, c * at.rejected.length)
-        close(pairAt(ipo(), raised, q).loss, pairAt(ipo(), at, q).loss)
+        close(pairAt(objective, raised, q).loss, pairAt(objective, at, q).loss)
       }),
     )
+  })
+
+  it.each(['nca', 'bco', 'sppo', 'apoZero', 'apoDown', 'dpop'])('%s: the sides count apart, so raising both does change it', (name) => {
+    const objective = objectiveFrom({ name }) as PairObjective
+    expect(Math.abs(pairAt(objective, moved(points.B, -3, -3), 1).loss - pairAt(objective, points.B, 1).loss)).toBeGreaterThan(1e-4)
+  })
+
+  it('f-DPO with α = 1 is dpo, with α = 0 the forward KL', () => {
+    fc.assert(
+      fc.property(anyNearPoint(), unit(), (at, q) => {
+        close(pairAt(dpo({ fDivergence: 'alpha', alpha: 1 }), at, q).loss, pairAt(dpo(), at, q).loss)
+        close(pairAt(dpo({ fDivergence: 'alpha', alpha: 0 }), at, q).loss, pairAt(dpo({ fDivergence: 'forwardKl' }), at, q).loss)
+      }),
+    )
+  })
+
+  it('robust dpo is dpo in the mean over votes that are wrong at its rate', () => {
+    fc.assert(
+      fc.property(anyPoint(), number(0, 0.45), (at, labelSmoothing) => {
+        const robust = objectiveFrom({ name: 'robust', labelSmoothing }) as PairObjective
+        close(pairAt(robust, at, 1 - labelSmoothing).loss, pairAt(dpo(), at, 1).loss)
+      }),
+    )
+  })
+
+  describe('V-AOT-3: of the whole batch', () => {
+    const chosen = [
+      { logp: -12, reference: -13, length: 6 },
+      { logp: -9, reference: -9.5, length: 6 },
+    ]
+    const rejected = [
+      { logp: -15, reference: -14, length: 6 },
+      { logp: -8, reference: -10, length: 6 },
+    ]
+    const lossesOf = (objective: PairObjective, q: readonly number[], [a, b] = [chosen, rejected]) => {
+      const inputs = { q: input('q', [2]), ...sideInputs('chosen', 2), ...sideInputs('rejected', 2) }
+      const losses = pairLosses(objective, { chosen: sideOf(inputs, 'chosen'), rejected: sideOf(inputs, 'rejected') }, inputs.q)
+      const given = { q: numbers(...q), ...column('chosen', a), ...column('rejected', b) }
+      return [...evaluate(graph(inputs, { losses }), given).losses!.data]
+    }
+    const average = (values: readonly number[]) => (values[0]! + values[1]!) / 2
+
+    it('paired, unpaired, and dpo on the same pairs', () => {
+      for (const [i, want] of [0.7709570478, 0.5981388694].entries()) expect(lossesOf(aot(), [1, 1])[i]).toBeCloseTo(want, 9)
+      expect(average(lossesOf(aot(), [1, 1]))).toBeCloseTo(0.6845479586, 9)
+      expect(average(lossesOf(aotUnpaired(), [1, 1]))).toBeCloseTo(0.6826768539, 9)
+      expect(average(lossesOf(dpo(), [1, 1]))).toBeCloseTo(0.6845479586, 9)
+    })
+
+    it('a vote for the other side is the pair with its sides swapped', () => {
+      for (const objective of [aot(), aotUnpaired()]) {
+        const swapped = [
+          [rejected[0]!, chosen[1]!],
+          [chosen[0]!, rejected[1]!],
+        ] as [typeof chosen, typeof chosen]
+        for (const [i, loss] of lossesOf(objective, [0, 1]).entries()) close(loss, lossesOf(objective, [1, 1], swapped)[i]!)
+      }
+    })
+
+    it('soft labels and gaps are refused, since losses are not of single pairs', () => {
+      const one = { tree: { prompt: [1], completions: [[2], [3]] }, reference: [], label: 0.7 }
+      expect(() => aot().kind.check!([one, one], aot())).toThrow('train: aot needs votes for one side of each pair')
+      expect(aot().kind.fewest).toBe(2)
+    })
   })
 
   it('kto: good and bad count apart, so raising both sides does change it', () => {
@@ -194,7 +294,7 @@ describe('laws', () => {
     '%s: swapping the sides and their soft label changes nothing; its pull is then on the other side',
     (_, objective) => {
       fc.assert(
-        fc.property(anyPoint(), unit(), (at, q) => {
+        fc.property(anyNearPoint(), unit(), (at, q) => {
           const here = pairAt(objective, at, q)
           const there = pairAt(objective, { chosen: at.rejected, rejected: at.chosen }, 1 - q)
           close(there.loss, here.loss)
@@ -205,17 +305,14 @@ describe('laws', () => {
     },
   )
 
-  it.each([dpo(), ipo({ form: 'sums' })].map((objective) => [label(objective), objective] as const))(
-    '%s: swapping the sides is the margin with its sign changed',
-    (_, objective) => {
-      fc.assert(
-        fc.property(anyPoint(), (at) => {
-          const D = at.chosen.logp - at.chosen.reference - at.rejected.logp + at.rejected.reference
-          close(pairAt(objective, { chosen: at.rejected, rejected: at.chosen }, 1).loss, pairAt(objective, moved(at, -2 * D, 0), 1).loss)
-        }),
-      )
-    },
-  )
+  it.each(marginAlone)('%s: swapping the sides is the margin with its sign changed', (_, objective) => {
+    fc.assert(
+      fc.property(anyPoint(), (at) => {
+        const D = at.chosen.logp - at.chosen.reference - at.rejected.logp + at.rejected.reference
+        close(pairAt(objective, { chosen: at.rejected, rejected: at.chosen }, 1).loss, pairAt(objective, moved(at, -2 * D, 0), 1).loss)
+      }),
+    )
+  })
 
   it('a soft label of 1 is exactly the objective, and a batch is its pairs one by one', () => {
     const at = { chosen: [points.A.chosen, points.B.chosen], rejected: [points.A.rejected, points.B.rejected] }
@@ -490,4 +587,12 @@ function anySide() {
 
 function anyPoint() {
   return fc.record({ chosen: anySide(), rejected: anySide() })
+}
+
+/** Log-ratios of a few nats, as trained policies have them. */
+function anyNearPoint() {
+  const near = fc
+    .record({ reference: number(-60, -1), by: number(-4, 4), length: fc.integer({ min: 1, max: 40 }) })
+    .map(({ reference, by, length }) => ({ logp: reference + by, reference, length }))
+  return fc.record({ chosen: near, rejected: near })
 }

@@ -1,17 +1,25 @@
-import { concat, demand, input, mean, sameShape, show, type Value } from '../graph/index.ts'
+import { concat, demand, input, mean, sameShape, show, tensor, UserError, type Value } from '../graph/index.ts'
+import type { Tree } from '../policy/index.ts'
 import { average, present } from './averages.ts'
-import type { Described, Kind, Maker, Objective } from './objective.ts'
+import type { Described, Example, Kind, Maker, Need, Objective, Sync } from './objective.ts'
 import { type Params, type Settings, settle } from './params.ts'
 import type { Point } from './points.ts'
-import { column, type Sides, sideInputs, sidesOf, sideTensors } from './side.ts'
+import { column, type Side, type Sides, side, sideInputs, sidesOf, sideTensors } from './side.ts'
 import { halfSquare, lossTerms } from './terms.ts'
 
 /** Everything about a loss of pairs in one object: trainer, docs and tests read it. */
 export interface PairDefinition<P extends Params = Params> extends Described<P> {
   /** The loss of each pair when its chosen side won. shape f32[pairs] */
   readonly perPair: (sides: Sides, params: Settings<P>) => Value
-  /** The loss of a pair when policy = reference. It is the same whoever won, so it holds for soft labels too. */
-  readonly atReference?: (params: Settings<P>) => number
+  /** Whether a pair's loss is of the whole batch; a vote must then be for one side, or a tie. */
+  readonly whole?: true
+  /** What it reads, where that depends on the parameters. */
+  readonly needsOf?: (params: Settings<P>) => readonly Need[]
+  /** What its examples are, where that is more than two completions. */
+  readonly kindOf?: (params: Settings<P>) => Kind
+  readonly syncOf?: (params: Settings<P>) => Sync | undefined
+  /** The loss of a pair when policy = reference, where it has one. It is the same whoever won, so it holds for soft labels too. */
+  readonly atReference?: (params: Settings<P>) => number | undefined
   readonly known: readonly KnownPair<P>[]
 }
 
@@ -43,8 +51,29 @@ export const pairs: Kind = {
   fewest: 1,
   ofPair: (pair) => [pair],
   weight: () => 1,
-  inputs: ({ examples, slots }) => ({ ...sideInputs(slots), labels: input('labels', [examples]) }),
-  given: (examples) => ({ ...sideTensors(examples), labels: column(examples.map(({ label }) => label)) }),
+  check(examples, { name, whole }) {
+    if (whole && examples.length < 2)
+      throw new UserError(
+        `train: ${name} needs at least 2 pairs, since it compares pairs with each other, got ${examples.length}; give more rows`,
+      )
+    const soft = whole ? examples.find(({ label }) => label !== 0 && label !== 1 && label !== 0.5) : undefined
+    if (soft)
+      throw new UserError(
+        `train: ${name} needs votes for one side of each pair, since it compares the sides of the whole batch, got a soft label of ${soft.label}; choose another objective, or leave prior out`,
+      )
+  },
+  inputs: ({ examples, slots }) => ({
+    ...sideInputs(slots),
+    labels: input('labels', [examples]),
+    prefixes: input('prefixes', [slots]),
+    tokenShare: input('tokenShare', []),
+  }),
+  given: (examples, _size, _asked, { now }) => ({
+    ...sideTensors(examples),
+    labels: column(examples.map(({ label }) => label)),
+    prefixes: column(examples.flatMap(({ prefixes }) => prefixes ?? [0, 0])),
+    tokenShare: tensor([now.length / betterTokens(now, lengthsOf)], []),
+  }),
   metrics(examples, logps) {
     // Chosen is the side that the label prefers, whatever its place; where it prefers none, both are half of each.
     const better = examples.map(({ label }) => (Math.sign(label - 0.5) + 1) / 2)
@@ -68,40 +97,72 @@ export const pairs: Kind = {
   toJSON: () => 'pairs',
 }
 
+/** The first tokens of each side of a pair, as many as the shorter one has. */
+export function prefixesOf({ prompt, completions }: Tree): Tree {
+  const shorter = Math.min(...completions.map(({ length }) => length))
+  return { prompt, completions: completions.map((ids) => ids.slice(0, shorter)) }
+}
+
+/** Pairs that are compared across the batch. */
+const batches: Kind = { ...pairs, fewest: 2 }
+
+/** Tokens of the better sides of some pairs; of a soft label, of both sides by their probability. */
+export function betterTokens(now: readonly Example[], lengths: (example: Example) => readonly number[]): number {
+  return now.reduce((total, example) => {
+    const [chosen, rejected] = lengths(example) as [number, number]
+    return total + example.label * chosen + (1 - example.label) * rejected
+  }, 0)
+}
+
+function lengthsOf({ tree }: Example): number[] {
+  return tree.completions.map(({ length }) => length)
+}
+
 /** Defines a loss of pairs: a function from parameters to an objective, with the definition on it. */
 export function preferenceLoss<const P extends Params>(definition: PairDefinition<P>): Maker<P, PairObjective, PairDefinition<P>> {
-  const { name, needs, perPair, atReference } = definition
+  const { name, needs, perPair, atReference, whole } = definition
   const make = (given: Partial<Settings<P>> = {}): PairObjective => {
     const params = settle(name, definition.params, given)
-    const objective: PairObjective = {
-      kind: pairs,
+    const sync = definition.syncOf?.(params)
+    const start = atReference?.(params)
+    return pairsObjective({
+      kind: definition.kindOf?.(params) ?? (whole ? batches : pairs),
       name,
       params,
-      needs,
+      needs: definition.needsOf?.(params) ?? needs,
+      ...(whole ? { whole } : {}),
+      ...(sync ? { sync } : {}),
       perPair: (sides) => perPair(sides, params),
-      ...(atReference && { atReference: () => atReference(params) }),
-      terms(scored) {
-        const sides = sidesOf(scored)
-        return lossTerms(
-          name,
-          scored.inside,
-          {
-            losses: () => pairLosses(objective, sides, scored.inputs.labels!),
-            objective: ({ losses }) => mean(losses),
-            chosen: () => sides.chosen,
-            rejected: () => sides.rejected,
-            margin: () => sides.chosen.logRatio.sub(sides.rejected.logRatio),
-            softLabels: () => scored.inputs.labels!,
-            kl: () => halfSquare(concat([sides.chosen.logRatio, sides.rejected.logRatio], 0)),
-          },
-          'a pair has `chosen` and `rejected`',
-        )
-      },
-      atStart: () => objective.atReference?.(),
-    }
-    return objective
+      ...(start === undefined ? {} : { atReference: () => start }),
+    })
   }
   return Object.assign(make, { definition })
+}
+
+/** An objective of pairs from what it is: its terms follow from the loss of each pair. */
+export function pairsObjective(given: Omit<PairObjective, 'terms' | 'atStart'>): PairObjective {
+  const objective: PairObjective = {
+    ...given,
+    terms(scored) {
+      const sides = sidesOf(scored)
+      return lossTerms(
+        given.name,
+        scored.inside,
+        {
+          losses: () => pairLosses(objective, sides, scored.inputs.labels!),
+          objective: ({ losses }) => mean(losses),
+          chosen: () => sides.chosen,
+          rejected: () => sides.rejected,
+          margin: () => sides.chosen.logRatio.sub(sides.rejected.logRatio),
+          softLabels: () => scored.inputs.labels!,
+          kl: () => halfSquare(concat([sides.chosen.logRatio, sides.rejected.logRatio], 0)),
+        },
+        'a pair has `chosen` and `rejected`',
+      )
+    },
+    atStart: () => objective.atReference?.(),
+  }
+  return objective
 }
 
 /**
@@ -117,7 +178,25 @@ export function pairLosses(objective: PairObjective, { chosen, rejected }: Sides
     q.dtype === 'f32' && sameShape(q.shape, chosen.logp.shape) && sameShape(q.shape, rejected.logp.shape),
     () => `pairLosses: one f32 soft label per pair expected, got ${show(q)} for ${show(chosen.logp)} and ${show(rejected.logp)}`,
   )
+  if (objective.whole) {
+    const [better, worse] = [votedFor(q, chosen, rejected), votedFor(q, rejected, chosen)]
+    return objective.perPair({ chosen: better, rejected: worse })
+  }
   const won = objective.perPair({ chosen, rejected })
   const lost = objective.perPair({ chosen: rejected, rejected: chosen })
   return won.mul(q).add(lost.mul(q.neg().add(1)))
+}
+
+/** The side of each pair that its label, 1 or 0, is for; of a tie half of both, whose margin is 0. */
+function votedFor(q: Value, one: Side, other: Side): Side {
+  const of = (a: Value, b: Value) => a.mul(q).add(b.mul(q.neg().add(1)))
+  return side({
+    logp: of(one.logp, other.logp),
+    reference: of(one.reference, other.reference),
+    length: of(one.length, other.length),
+    nll: () => of(one.nll, other.nll),
+    textNll: () => of(one.textNll, other.textNll),
+    prefixRatio: () => of(one.prefixRatio, other.prefixRatio),
+    onPolicy: () => of(one.onPolicy, other.onPolicy),
+  })
 }

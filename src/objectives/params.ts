@@ -22,13 +22,30 @@ export interface ChoiceParam {
   readonly choices: readonly string[]
 }
 
-/** What can be set about an objective or an optimizer, as its file declares it. */
-export type Params = Readonly<Record<string, NumberParam | ChoiceParam>>
-
-/** The values of declared parameters: one of the choices, or a number. */
-export type Settings<P extends Params> = {
-  readonly [K in keyof P]: P[K] extends { readonly choices: readonly (infer Choice extends string)[] } ? Choice : number
+/** Some numbers that belong together and are all left out, or given as an object; those it does not name have their defaults. */
+export interface GroupParam {
+  readonly about: string
+  readonly default: 'none'
+  readonly unit: ''
+  readonly of: Readonly<Record<string, NumberParam>>
 }
+
+type Param = NumberParam | ChoiceParam | GroupParam
+
+/** What can be set about an objective or an optimizer, as its file declares it. */
+export type Params = Readonly<Record<string, Param>>
+
+/** The values of declared parameters: a number, one of the choices, or a group of numbers where it is given. */
+export type Settings<P extends Params> = {
+  readonly [K in keyof P]: P[K] extends { readonly choices: readonly (infer Choice extends string)[] }
+    ? Choice
+    : P[K] extends { readonly of: infer Of }
+      ? 'none' | { readonly [N in keyof Of]: number }
+      : number
+}
+
+/** The same as an objective holds them, whatever they were declared as: plain JSON. */
+export type Settled = Readonly<Record<string, unknown>>
 
 /**
  * Fills in the defaults of what was not given; `where` leads the error and is the owner's name unless told.
@@ -51,7 +68,12 @@ export function settle<P extends Params>(owner: string, params: P, given: Readon
   return Object.fromEntries(settled)
 }
 
-function checked(where: string, param: NumberParam | ChoiceParam, value: unknown): unknown {
+function checked(where: string, param: Param, value: unknown): unknown {
+  if ('of' in param) {
+    if (value === 'none') return value
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return settle(where, param.of, { ...value }, where)
+    throw new UserError(`${where}: must be ${bound(param)}, got ${show(value)}; leave it out to have none`)
+  }
   if (!holds(param, value)) throw new UserError(`${where}: must be ${bound(param)}, got ${show(value)}; the default is ${param.default}`)
   return value
 }
@@ -65,7 +87,8 @@ function holds(param: NumberParam | ChoiceParam, value: unknown): boolean {
 }
 
 /** `a number above 0 (1/nat)`, `perToken or sums`: as it stands in messages and docs. */
-export function bound(param: NumberParam | ChoiceParam): string {
+export function bound(param: Param): string {
+  if ('of' in param) return `an object with ${Object.keys(param.of).join(' and ')}`
   if ('choices' in param) return param.choices.join(' or ')
   const least = param.above !== undefined ? ` above ${param.above}` : param.atLeast !== undefined ? ` of at least ${param.atLeast}` : ''
   const end = param.below !== undefined ? ` below ${param.below}` : param.atMost !== undefined ? ` at most ${param.atMost}` : ''

@@ -17,5 +17,7 @@ export interface Point {
 export const points = {
   A: { chosen: { logp: -12, reference: -13, length: 6 }, rejected: { logp: -15, reference: -14, length: 10 } },
   B: { chosen: { logp: -12, reference: -12.5, length: 6 }, rejected: { logp: -15, reference: -16.25, length: 10 } },
+  /** Both sides fell, the chosen one by less. */
+  fallen: { chosen: { logp: -12, reference: -11.5, length: 6 }, rejected: { logp: -15, reference: -13.75, length: 10 } },
   reference: { chosen: { logp: -12, reference: -12, length: 6 }, rejected: { logp: -15, reference: -15, length: 10 } },
 } as const

@@ -12,6 +12,7 @@ import { rewardLoss } from './rewards.ts'
 export const rloo = rewardLoss({
   name: 'rloo',
   about: 'REINFORCE on groups of the policy’s own completions, each against the mean reward of the others.',
+  formula: '−A·log π, A the reward above the mean of the others',
   needs: ['policy', 'reference'],
   params: {},
   source: 'Ahmadian et al. 2024, arXiv:2402.14740, equation 7',

@@ -70,7 +70,7 @@ describe('a recipe', () => {
     [asked(), /^preferences.judge.goals: must name goals of the prior \(none: the recipe has no prior\), got kind$/],
     [
       { ...asked(), prior, objective: { name: 'kto' } },
-      /^objective.name: must be an objective of pairs .* got kto; choose from dpo, ipo, simpo$/,
+      /^objective.name: must be an objective of pairs .* got kto; choose from dpo, robust, hinge, ipo, exo, nca, bco, sppo, aot, aotUnpaired, apoZero, apoDown, discopop, sigmoidNorm, dpop, cpo, simpo, orpo, sft, mixture$/,
     ],
     [
       { ...asked(), prior, accept: { winrate: { atLeast: 0.6 } } },
@@ -110,7 +110,7 @@ describe('a recipe', () => {
     [{ ...asked(), prior, gold: 'kind' }, /^gold: must be another measure than kind, got the same function; what was trained on cannot/],
     [
       { ...file, objective: { name: 'dpoo' } },
-      /^objective.name: must be an objective, got "dpoo"; choose from dpo, ipo, simpo, kto, nextToken, rloo, drest, distil$/,
+      /^objective.name: must be an objective, got "dpoo"; choose from dpo, robust, .*, distil, mixture$/,
     ],
     [{ ...file, objective: { name: 'dpo', bta: 1 } }, /dpo\.bta: must be a parameter of dpo, got 1; did you mean beta\?$/],
     [{ ...file, objective: 'dpo' }, /^objective: must be an objective, or an object with name, got "dpo"$/],

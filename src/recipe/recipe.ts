@@ -161,7 +161,7 @@ export function pairs(file: string, options: Omit<Extract<RecipeInput['preferenc
 }
 
 /** Texts are learned token by token, preferences are not. */
-function checkKinds({ preferences, objective, prior, fresh, train, gap }: Recipe) {
+function checkKinds({ preferences, objective, prior, kappa, fresh, train, gap }: Recipe) {
   const texts = preferences.kind === 'texts'
   if (gap) keepGaps(objective as PairObjective, gap.weight)
   if (objective.kind.reads.length === 0)
@@ -175,6 +175,14 @@ function checkKinds({ preferences, objective, prior, fresh, train, gap }: Recipe
   if (train.batch < objective.kind.fewest)
     throw new UserError(
       `train.batch: must be ${objective.kind.fewest} or more for ${objective.name}, got ${train.batch}; give a larger batch`,
+    )
+  if (objective.whole && prior && kappa > 0)
+    throw new UserError(
+      `prior: must be left out with ${objective.name}, whose votes are each for one side, got one, which makes them soft; leave it out, or say kappa 0`,
+    )
+  if (objective.sync && train.lora)
+    throw new UserError(
+      'objective.sync: must go with a full training, got train.lora; part of a product of adapters is not a product of parts: leave one of them out',
     )
   if (texts && prior) throw new UserError('prior: must be left out with texts, got one; a prior is about what votes will say')
   if (fresh && !texts)
@@ -240,4 +248,5 @@ function pairObjectives(): string[] {
   return Object.values(objectives)
     .map((make) => (make as () => Objective)())
     .flatMap(({ name, kind }) => (kind.sides === 2 ? [name] : []))
+    .concat('mixture')
 }

@@ -4,8 +4,9 @@ import type { CustomLoss, Example, Objective } from '../objectives/index.ts'
 import { type Packing, type Policy, runInputs, scoreTrees, shapeOf, type Tree } from '../policy/index.ts'
 import { metricsSchema } from '../runs/index.ts'
 import { dropoutMasks } from './dropout.ts'
+import type { Following } from './follow.ts'
 import { insideTensors, type LossReads, longestOf } from './inside.ts'
-import { type MicroBatch, microBatches } from './micro-batch.ts'
+import { type MicroBatch, microBatches, treesOf } from './micro-batch.ts'
 import type { TrainState } from './state.ts'
 import { type StepPlan, traceStep } from './step.ts'
 import type { Teacher } from './teacher.ts'
@@ -20,15 +21,19 @@ export interface Stepping {
   /** What is known of a custom loss: see examineLoss. */
   readonly reads?: LossReads
   readonly teacher?: Teacher
+  /** A reference that follows the policy, where the objective has one. */
+  readonly following?: Following
   /** The reference's log-probabilities of further completions, which objectives like kto ask for. */
   readonly referenceOf: (trees: readonly Tree[]) => Promise<readonly number[]>
 }
 
-/** One step: its examples, its number counting from 1, and the log-ratios that its objective asked for. */
+/** One step: its examples, its number counting from 1, and what its objective asked for. */
 export interface Step {
   readonly now: readonly Example[]
   readonly step: number
   readonly asked: readonly number[]
+  /** The numbers that its objective carries from step to step, this one's among them. */
+  readonly carried: readonly number[]
 }
 
 /** What a step came to, before the update. */
@@ -39,11 +44,15 @@ export interface Measured {
   /** Input positions that held a token. */
   readonly tokens: number
   readonly metrics: Readonly<Record<string, number>>
+  /** What the objective carries to the next step. */
+  readonly carried: readonly number[]
 }
 
 /** Loss and gradient of one step, accumulated over its micro-batches: each weighs its share of the examples. */
-export async function backward(stepping: Stepping, state: TrainState, now: readonly Example[], step: number): Promise<Measured> {
+export async function backward(stepping: Stepping, state: TrainState, given: readonly Example[], step: number): Promise<Measured> {
+  const now = (await stepping.following?.scored(given)) ?? given
   const asked = await askedOf(stepping, now)
+  const carried = stepping.objective.kind.carry?.(state.carried, asked) ?? []
   const micro = microBatches(stepping.objective, now, stepping.packing)
   let program = stepProgram(stepping, now, micro[0]!)
   const logps: number[][] = now.map(() => [])
@@ -52,7 +61,7 @@ export async function backward(stepping: Stepping, state: TrainState, now: reado
   const named: Record<string, number> = {}
   for (const [i, one] of micro.entries()) {
     const compiled = await program
-    const inputs = await microInputs(stepping, { now, step, asked }, one, compiled)
+    const inputs = await microInputs(stepping, { now, step, asked, carried }, one, compiled)
     const running = compiled.run(inputs, i === 0 ? state.grads : await state.more())
     // The engine computes in its own thread, so the next one is traced in the meantime.
     if (micro[i + 1]) program = stepProgram(stepping, now, micro[i + 1]!)
@@ -67,11 +76,11 @@ export async function backward(stepping: Stepping, state: TrainState, now: reado
     for (const index of one.mine) logps[index] = now[index]!.tree.completions.map(() => results.logps!.data[slot++]!)
   }
   const tokens = micro.reduce((total, { part }) => total + part.used, 0)
-  const metrics = stepping.objective.kind.metrics(now, logps, asked)
+  const metrics = stepping.objective.kind.metrics(given, logps, asked, carried)
   const taken = Object.keys(named).find((name) => name in metrics || name in metricsSchema.shape)
   if (taken !== undefined)
     throw new UserError(`loss.terms.${taken}: must have a name of its own, got one that the metrics have; call it something else`)
-  return { loss, objective, tokens, metrics: { ...metrics, ...named } }
+  return { loss, objective, tokens, metrics: { ...metrics, ...named }, carried }
 }
 
 /** The log-ratios that an objective asks for before a step, such as the baseline of kto; over the whole step however it is accumulated. */
@@ -89,8 +98,12 @@ export async function askedOf({ policy, objective, referenceOf }: Stepping, now:
 export function planOf(stepping: Stepping, now: readonly Example[], { part, mine, sides, shared }: MicroBatch): StepPlan {
   const { policy, objective, loss, reads } = stepping
   const plan = { policy, objective, shape: shapeOf(part.rows), examples: mine.length, slots: sides.length, shared }
-  if (!loss) return plan
-  return { ...plan, loss, ...(reads ? { asks: reads.asks } : {}), ...(reads?.own ? { longest: longestIn(now) } : {}) }
+  return {
+    ...plan,
+    ...(loss ? { loss } : {}),
+    ...(reads ? { asks: reads.asks } : {}),
+    ...(reads?.own ? { longest: longestOf(treesOf(objective.kind, now)) } : {}),
+  }
 }
 
 function stepProgram(stepping: Stepping, now: readonly Example[], micro: MicroBatch): Promise<Program> {
@@ -104,13 +117,14 @@ function stepProgram(stepping: Stepping, now: readonly Example[], micro: MicroBa
   return program
 }
 
-function longestIn(now: readonly Example[]): number {
-  return longestOf(now.map(({ tree }) => tree))
-}
-
 /** The tensors that a micro-batch feeds to its program. */
-export async function microInputs(stepping: Stepping, { now, step, asked }: Step, micro: MicroBatch, program: Pick<Program, 'graph'>) {
-  const { policy, objective, loss, seed, teacher } = stepping
+export async function microInputs(
+  stepping: Stepping,
+  { now, step, asked, carried }: Step,
+  micro: MicroBatch,
+  program: Pick<Program, 'graph'>,
+) {
+  const { objective, reads, seed, teacher, policy } = stepping
   const { part, mine, sides, shared } = micro
   const { kind } = objective
   const examples = mine.map((index) => now[index]!)
@@ -120,8 +134,8 @@ export async function microInputs(stepping: Stepping, { now, step, asked }: Step
   return {
     ...runInputs(policy, part),
     ...(shared ? { sides: tensor(sides, [sides.length], 'i32') } : {}),
-    ...kind.given(examples, size, asked),
-    ...(loss ? insideTensors(micro, longestIn(now), new Set(Object.keys(program.graph.inputs))) : {}),
+    ...kind.given(examples, size, asked, { now, carried }),
+    ...(reads ? insideTensors(micro, longestOf(treesOf(kind, now)), new Set(Object.keys(program.graph.inputs))) : {}),
     ...(teacher && objective.needs.includes('teacher') ? { teacher: await teacher.scores(part) } : {}),
     share: tensor([share], []),
     unit: tensor([1 / (weight * share)], []),

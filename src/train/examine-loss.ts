@@ -6,7 +6,7 @@ import { microBatches } from './micro-batch.ts'
 import { traceStep } from './step.ts'
 
 /**
- * Traces a custom loss once, to know what it reads; taps inside kernels are found one by one. A step of two examples or more is taken as a
+ * Traces a loss once, to know what it reads; taps inside kernels are found one by one. A step of two examples or more is taken as a
  * whole for it, since of one example alone everything is a mean.
  */
 export function examineLoss(stepping: Stepping, plan: readonly (readonly Example[])[]): LossReads {

@@ -1,4 +1,4 @@
-import type { Example, Objective } from '../objectives/index.ts'
+import type { Example, Kind, Objective } from '../objectives/index.ts'
 import {
   asksInAttention,
   type Batch,
@@ -41,8 +41,8 @@ export function packingOf(policy: Policy, tokenBudget = 1024): Packing {
 
 /** The micro-batches of a step; what examples of one prompt have in common is read once, where the row stays short enough for that to pay. */
 export function microBatches({ kind }: Objective, now: readonly Example[], packing: Packing): MicroBatch[] {
-  const trees = now.map(({ tree }) => tree)
-  const shared = kind.perToken ? trees.map(alone) : joinTrees(trees, Math.min(packing.tokenBudget!, LONGEST_JOINED))
+  const trees = treesOf(kind, now)
+  const shared = kind.perToken || kind.alone ? trees.map(alone) : joinTrees(trees, Math.min(packing.tokenBudget!, LONGEST_JOINED))
   const parts = packTrees(
     shared.map(({ tree }) => tree),
     packing,
@@ -64,6 +64,11 @@ export function microBatches({ kind }: Objective, now: readonly Example[], packi
       shared: sides.some((side, i) => side !== i),
     }
   })
+}
+
+/** The tree that is computed for each example. */
+export function treesOf({ treeOf }: Kind, now: readonly Example[]): Tree[] {
+  return now.map((example) => treeOf?.(example) ?? example.tree)
 }
 
 function alone(tree: Tree, member: number): JoinedTree {

@@ -58,7 +58,7 @@ export function defineOptimizer<const P extends Params>(definition: OptimizerDef
     const params = settle(name, definition.params, given, 'train.optimizer')
     return {
       name,
-      params,
+      params: params as Readonly<Record<string, number | string>>,
       state: state(params),
       update: (values) => update(values, params),
       scalars: (step) => scalars?.(step, params) ?? {},

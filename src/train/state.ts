@@ -14,16 +14,18 @@ export interface TrainState {
   /** Where a further micro-batch's gradient is written before it is added. */
   more(): Promise<Readonly<Record<string, Resident>>>
   addMore(): Promise<void>
+  /** What the objective carries from step to step; kept with the rest. */
+  carried: readonly number[]
   /** The norm of the whole gradient. */
   gradNorm(): Promise<number>
   /** Changes every parameter in place, by the gradient clipped. */
   update(step: number, lr: number): Promise<void>
   /** A step of an optimizer whose step is not one elementwise update; `backward` takes the gradient again. */
   wholeStep(step: number, lr: number, backward: () => Promise<void>): Promise<void>
-  /** Everything a resumed run needs, in one file, written atomically. */
-  save(file: string, step: number): Promise<void>
-  /** Reads such a file and returns its step. */
-  restore(file: string): Promise<number>
+  /** Everything a resumed run needs, in one file, written atomically; `more` is of others. */
+  save(file: string, step: number, more?: readonly (readonly [string, Tensor])[]): Promise<void>
+  /** Reads such a file and returns its step, and all that the file holds. */
+  restore(file: string): Promise<{ readonly step: number; readonly tensors: ReadonlyMap<string, Tensor> }>
   close(): Promise<void>
 }
 
@@ -66,9 +68,10 @@ export async function openTrainState(policy: Policy, optimizer: Optimizer, clip:
       await kernel.apply(alike.map(arraysOf), { ...scalars, clip: factor })
     }
   }
-  return {
+  const state: TrainState = {
     trainable,
     grads,
+    carried: [],
     async more() {
       return (extra ??= await like('grad.'))
     },
@@ -95,8 +98,16 @@ export async function openTrainState(policy: Policy, optimizer: Optimizer, clip:
         },
         update: () => update(step, lr),
       }),
-    async save(file, step) {
-      const tensors: [string, Tensor][] = [['step', tensor(Int32Array.of(step), [1])]]
+    async save(file, step, more = []) {
+      const tensors: [string, Tensor][] = [
+        ['step', tensor(Int32Array.of(step), [1])],
+        ...more.map(([name, one]): [string, Tensor] => [name, one]),
+      ]
+      // To the bit: an f64 as two i32.
+      if (state.carried.length > 0) {
+        const bits = new Int32Array(Float64Array.from(state.carried).buffer)
+        tensors.push(['carried', tensor(bits, [bits.length])])
+      }
       for (const [name, resident] of saved()) tensors.push([name, await engine.read(resident)])
       await writeSafetensors(file, tensors)
     },
@@ -107,13 +118,16 @@ export async function openTrainState(policy: Policy, optimizer: Optimizer, clip:
         if (!found) throw new UserError(`${file}: must hold ${name}, got a checkpoint without it; is it of another model or optimizer?`)
         await engine.write(resident, found)
       }
-      return tensors.get('step')!.data[0]!
+      const bits = tensors.get('carried')?.data
+      state.carried = bits ? [...new Float64Array(Int32Array.from(bits).buffer)] : []
+      return { step: tensors.get('step')!.data[0]!, tensors }
     },
     async close() {
       for (const resident of [grads, extra ?? {}, ...Object.values(moments)].flatMap((group) => Object.values(group)))
         await engine.release(resident)
     },
   }
+  return state
 }
 
 async function allocateLike(

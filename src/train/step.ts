@@ -60,9 +60,15 @@ export function traceStep(plan: StepPlan): TracedStep {
     asks: (name) => asks.has(name),
   })
   const tokens = tokenLogps(params, hidden, rows.wanted, rows.targets, policy.config)
-  const said = completionLogps(tokens, rows.completion, rows.weights, shape.completions)
   const sides = plan.shared ? { sides: input('sides', [size.slots], 'i32') } : undefined
-  const logps = sides ? takeRows(said, sides.sides) : slice(said, 0, 0, size.slots)
+  const summed: Value[] = []
+  const perSlot = (ofTokens: Value) => {
+    const said = completionLogps(ofTokens, rows.completion, rows.weights, shape.completions)
+    const made = sides ? takeRows(said, sides.sides) : slice(said, 0, 0, size.slots)
+    summed.push(made)
+    return made
+  }
+  const logps = perSlot(tokens)
   const teacher = objective.needs.includes('teacher') ? { teacher: input('teacher', [shape.wanted, policy.config.vocabSize]) } : undefined
   const { rows: R, length } = shape
   const read = {
@@ -84,6 +90,7 @@ export function traceStep(plan: StepPlan): TracedStep {
     logps,
     tokenLogps: tokens,
     bySlot: inside.bySlot,
+    perSlot,
     weights: rows.weights,
     logits: { policy: scores, teacher: () => teacher!.teacher },
     unit,
@@ -91,7 +98,9 @@ export function traceStep(plan: StepPlan): TracedStep {
     inside: inside.inside,
   })
   const { loss, terms: named } = plan.loss ? traceLoss(plan.loss, terms) : { loss: terms.objective, terms: {} }
-  const mean = plan.loss === undefined || isMeanOfExamples(loss, sourcesOf({ objective, given, inputs, inside, logps, tokens, rows }), unit)
+  const mean =
+    (plan.loss === undefined && !objective.whole) ||
+    isMeanOfExamples(loss, sourcesOf({ objective, given, inputs, inside, summed, tokens, rows }), unit)
   const trainable = trainableInputs(policy, inputs)
   const slopes = gradient(loss.mul(share), trainable)
   const grads = Object.fromEntries(leaves<Value>(slopes, isValue).map(([name, value]) => [`grad.${name}`, value]))
@@ -114,14 +123,15 @@ function sourcesOf(of: {
   readonly given: Readonly<Record<string, Value>>
   readonly inputs: Readonly<Record<string, Value>>
   readonly inside: ReturnType<typeof openInside>
-  readonly logps: Value
+  readonly summed: readonly Value[]
   readonly tokens: Value
   readonly rows: { readonly weights: Value }
 }): Map<Value, Of> {
   const { kind } = of.objective
   const slots = ofSides(of.objective)
   const ofGiven: Of = kind.perToken ? 'tokens' : slots
-  const sources = new Map<Value, Of>([...of.inside.of, [of.logps, slots], [of.tokens, 'tokens'], [of.rows.weights, 'tokens']])
+  const sources = new Map<Value, Of>([...of.inside.of, [of.tokens, 'tokens'], [of.rows.weights, 'tokens']])
+  for (const value of of.summed) sources.set(value, slots)
   for (const value of Object.values(of.given)) sources.set(value, value.shape.length === 0 ? 'constant' : ofGiven)
   for (const value of Object.values(of.inputs)) sources.set(value, 'constant')
   return sources

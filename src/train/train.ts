@@ -66,10 +66,18 @@ export async function train(training: Training): Promise<Trained> {
   const { policy, objective, optimizer, checkpoint, maxSteps, signal } = training
   const { plan, steps } = planSteps(training)
   checkWarmup(training.schedule, steps)
-  const { stepping, teacher } = openStepping(training, plan)
+  const { stepping, close } = openStepping(training, plan)
+  const { following } = stepping
+  await following?.ready
   const state = await openTrainState(policy, optimizer, clipFrom(training.clip))
+  const save = async (step: number) => state.save(checkpoint!.file, step, await following?.saved())
   try {
-    let step = training.resume && checkpoint && existsSync(checkpoint.file) ? await state.restore(checkpoint.file) : 0
+    let step = 0
+    if (training.resume && checkpoint && existsSync(checkpoint.file)) {
+      const restored = await state.restore(checkpoint.file)
+      step = restored.step
+      await following?.restore(restored.tensors)
+    }
     await training.onStart?.({ step, steps })
     let savedAt = Date.now()
     while (step < Math.min(plan.length, maxSteps ?? plan.length)) {
@@ -80,11 +88,11 @@ export async function train(training: Training): Promise<Trained> {
       if (step === 1 && !policy.edits) checkStart(objective, now, measured)
       const gradNorm = await state.gradNorm()
       if (!Number.isFinite(measured.loss + gradNorm)) {
-        if (checkpoint) await state.save(checkpoint.file, step - 1)
+        if (checkpoint) await save(step - 1)
         const kept = checkpoint ? `the parameters of step ${step - 1} are kept in ${checkpoint.file}` : 'nothing was changed by this step'
-        throw await findNotFinite(stepping, { now, step, asked: [] }, kept)
+        throw await findNotFinite(stepping, { now, step, asked: [], carried: measured.carried }, kept)
       }
-      const lr = await takeUpdate(training, stepping, state, { now, step, steps })
+      const lr = await takeUpdate(training, stepping, state, { now, step, steps, carried: measured.carried })
       const tokensPerSecond = (1000 * measured.tokens) / (performance.now() - started)
       const more = await training.measure?.({ step, steps })
       await training.onStep?.(
@@ -93,7 +101,7 @@ export async function train(training: Training): Promise<Trained> {
       )
       const stopping = signal?.aborted || step === plan.length || step === maxSteps
       if (checkpoint && (stopping || Date.now() - savedAt > checkpoint.everySeconds * 1000)) {
-        await state.save(checkpoint.file, step)
+        await save(step)
         savedAt = Date.now()
       }
       if (signal?.aborted) break
@@ -102,7 +110,7 @@ export async function train(training: Training): Promise<Trained> {
   } finally {
     await state.close()
     await policy.rest()
-    await teacher?.close()
+    await close()
   }
 }
 

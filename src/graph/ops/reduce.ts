@@ -1,5 +1,5 @@
 import { demand } from '../errors.ts'
-import { type Shape, show, sizeOf, type Tensor, type Type } from '../tensor.ts'
+import { type Shape, show, sizeOf, type Tensor, type Type, tensor } from '../tensor.ts'
 import { apply, op, type Value } from '../value.ts'
 import { broadcastIndex } from './elementwise.ts'
 import { broadcastTo, reshape } from './shape.ts'
@@ -96,6 +96,32 @@ export const argMaxOp = op<'x'>('argMax', {
     return g.node('Cast', [g.node('Add', [index, g.node('Reshape', [g.i64(starts), g.i64(types.y.shape)])])], { to: 6 })
   },
   samples: (rng) => [{ x: rng.f32([2, 5]) }, { x: rng.f32([3, 2, 4]) }],
+})
+
+/**
+ * The order of the entries along the last axis, the smallest first and equals as they stand, as positions in the flattened x: `takeRows` of
+ * that are the sorted entries, with a gradient that each entry gets back.
+ *
+ * shape   x f32[…s, n] → i32[…s, n]
+ */
+export function argSort(x: Value): Value {
+  return apply(argSortOp, { x })
+}
+export const argSortOp = op<'x'>('argSort', {
+  infer: ({ x }) => ({ dtype: 'i32', shape: lastAxis('argSort', x).shape }),
+  eval({ x }) {
+    const n = x.shape.at(-1)!
+    const order = (row: number[]) => [...row.keys()].sort((a, b) => row[a]! - row[b]!)
+    const { data } = perRow(x, x.shape, order)
+    return { dtype: 'i32', shape: x.shape, data: Float64Array.from(data, (at, i) => at + n * Math.floor(i / n)) }
+  },
+  onnx({ g, x }, _, types) {
+    const n = types.x.shape.at(-1)!
+    const starts = Array.from({ length: sizeOf(types.y.shape) / n }, (_, row) => row * n)
+    const [, index] = g.nodes('TopK', [x, g.i64([n])], 2, { axis: -1, largest: 0, sorted: 1 })
+    return g.node('Cast', [g.node('Add', [index!, g.node('Reshape', [g.i64(starts), g.i64(types.y.shape.with(-1, 1))])])], { to: 6 })
+  },
+  samples: (rng) => [{ x: rng.f32([7]) }, { x: rng.f32([3, 2, 4]) }, { x: tensor([1, 0, 1, 0], [4]) }],
 })
 
 function reducedShape(name: string, x: Type, axes: readonly number[]): Shape {
