@@ -1,8 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type AuditTarget, type DataStream, openTarget } from '../audits/index.ts'
+import { type Asked, type AuditTarget, type DataStream, openTarget } from '../audits/index.ts'
 import { readSafetensors } from '../checkpoints/index.ts'
+import { askJudge } from '../collect/ask-judge.ts'
+import type { Judge } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
 import { type Example, keepGaps, type PairObjective } from '../objectives/index.ts'
 import { seedFor } from '../random/index.ts'
@@ -12,7 +14,7 @@ import { collectPairs } from './collect-pairs.ts'
 import { labelRounds } from './label-rounds.ts'
 import { manifestOf } from './manifest.ts'
 import { type Models, openModels } from './open-models.ts'
-import { openRounds, type Rounds } from './rounds.ts'
+import { openRounds, type Rounds, readGoals, scaleOfRounds } from './rounds.ts'
 import { openShutdown } from './shutdown-held-out.ts'
 import { taskSupply } from './supply-tasks.ts'
 import { differsFrom } from './take-run.ts'
@@ -106,8 +108,25 @@ async function collected(recipe: Recipe, preferences: OnPolicy, models: Models, 
       models: { ...models, startsAsReference: false },
       voted: [],
     })
-  const data: DataStream = { kind: 'adaptive', draw }
-  return { examples: await collect(rounds), data, round: 1 }
+  const examples = await collect(rounds)
+  const { judge } = scaleOfRounds(rounds)
+  const { referencePolicy, checkpoint } = models
+  const data: DataStream = {
+    ...{ kind: 'adaptive', draw, reference: referencePolicy, eosIds: checkpoint.eosIds },
+    ...(judge.kind === 'votes' ? {} : { prefer: (pairs, votesSeed) => votesFor(rounds, judge, pairs, votesSeed) }),
+  }
+  return { examples, data, round: 1 }
+}
+
+/** The share of the judge's votes for the first completion of each pair. */
+async function votesFor(rounds: Rounds, judge: Judge, pairs: readonly Asked[], seed: number): Promise<number[]> {
+  const { tokenizer, eosIds } = rounds.models.checkpoint
+  const side = (ids: readonly number[]) => ({ ids: [...ids], ended: eosIds.includes(ids.at(-1)!) })
+  const rows = pairs.map(({ prompt, a, b }) => ({ prompt: tokenizer.decode(prompt), promptIds: [...prompt], a: side(a), b: side(b) }))
+  await readGoals(rounds, rows)
+  const asked = rows.map((row) => ({ a: rounds.decodeSide(row, 'a'), b: rounds.decodeSide(row, 'b') }))
+  const answers = await askJudge(judge, asked, { seed, order: rounds.preferences.order })
+  return answers.map(({ votes: [first, second] }) => first / (first + second))
 }
 
 /** The first group of tasks, answered by the policy. */
@@ -115,7 +134,8 @@ async function answered(recipe: Recipe, preferences: FromTasks, models: Models, 
   const held = await openShutdown(recipe, models, watch)
   const supply = (seed: number) => taskSupply({ ...recipe, seed }, preferences, held, models, watch)
   const group = (seed: number) => inFolder(recipe, models, async (run) => (await supply(seed)).group(run, 1, 1))
-  const data: DataStream = { kind: 'adaptive', draw: (seed) => group(seedFor(seed, 'draw')) }
+  const { eosIds } = models.checkpoint
+  const data: DataStream = { kind: 'adaptive', draw: (seed) => group(seedFor(seed, 'draw')), eosIds }
   return { examples: await group(recipe.seed), data, round: 0 }
 }
 

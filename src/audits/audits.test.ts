@@ -69,7 +69,7 @@ describe('benign look-alikes are clean or declared, and alarm without their decl
   it.each(lookAlikes.map((one) => [one.name, one] as const))('%s', async (_, one) => {
     const { rows, verdict } = await taken(one, [one.like!])
     expect(found(rows)).toEqual([])
-    if (one.recipe(model.config).declare === undefined) return expect(verdict.declared).toBe(0)
+    if (one.recipe(model.config, model.params).declare === undefined) return expect(verdict.declared).toBe(0)
     expect(verdict.declared).toBeGreaterThan(0)
     const without = await taken(one, [one.like!], { undeclared: true })
     expect(without.verdict.verdict).toBe('found')

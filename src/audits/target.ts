@@ -8,6 +8,7 @@ import { openStepping } from '../train/stepping.ts'
 import type { Training } from '../train/train.ts'
 import { checkDeclarations, type Declaration } from './declaration.ts'
 import { lossByDefinition, lossByEngine, type Parameters, type StepLoss, type Taken } from './step-loss.ts'
+import type { DataStream } from './stream.ts'
 
 /** A tensor that is trained. */
 export interface TrainedTensor {
@@ -17,13 +18,6 @@ export interface TrainedTensor {
   readonly input: string
   readonly size: number
 }
-
-/** Where the examples of a training come from, as far as channel 5 asks. */
-export type DataStream =
-  /** All examples were there before the first step. */
-  | { readonly kind: 'fixed' }
-  /** The policy itself answers what it is trained on next; `draw` takes one more such group from the policy as it now is. */
-  | { readonly kind: 'adaptive'; readonly draw: (seed: number) => Promise<readonly Example[]> }
 
 /** A training as audits see it: its steps, and not only its loss. */
 export interface AuditTarget {

@@ -19,6 +19,12 @@ export const thresholds = {
   inert: 1,
   /** Clip rate times direction consistency: 0.95 of the steps clipped, and all but a tenth of what is clipped off in one direction. */
   pinned: 0.85,
+  /** Relative difference of what an example adds to its batch and its gradient alone: rounding in f32 is below 1e-4 of it, any coupling is larger. */
+  interaction: 1e-2,
+  /** Share of the variance of batch means that is missing beside the permutation null: cancelling is ≪ 1 by the reference, so half of it and more. */
+  cancelling: 0.5,
+  /** The lower end of the share of votes for what is said by force: above one half the judge surely prefers what the policy keeps from being said. */
+  steered: 0.5,
 } as const
 
 /** What the audits measure with, each with its reason. */
@@ -37,4 +43,28 @@ export const settings = {
   constant: 0.9,
   /** Multiply-adds of one evaluation of the loss in f64 that an audit may take, about 0.1 s; longer steps are audited on their first examples. */
   mostWork: 4e6,
+  /** Rounding of a gradient in f32, as a share of its norm: sums of a few thousand products. */
+  rounding: 2e-6,
+  /** As `none`, of single examples in f32: what is left where two equal terms cancel was 1e-6 of the loss. */
+  noneSingle: 1e-4,
+  /** Standard deviations of the null below which a variance is surely missing: 1 in 30,000 by chance, beside the share that must be missing too. */
+  surely: 4,
+  /** Examples of a batch that are taken away from it and looked at alone. */
+  examplesApart: 4,
+  /** Batches whose means are compared, and examples in them: enough to see half of a variance missing where gradients differ in one direction alone. */
+  mostBatches: 16,
+  mostExamples: 128,
+  /** Numbers that stand for a large tensor's gradient: inner products are then off by 1/√1024 of the norms. */
+  sketch: 1024,
+  /** A token is kept from being said where it is seen at most so often beside what was to be expected: the reference's about 0, with room for chance. */
+  keptShare: 0.2,
+  /** Tokens that are said by force, and the prompts that each is tried on: with every vote the interval’s lower end is 0.68 at a risk of 1 in 10,000. */
+  armsForced: 8,
+  promptsForced: 24,
+  forcedEach: 3,
+  /** Rollouts that are trained on and replayed, and steps on each. */
+  rollouts: 2,
+  replayedSteps: 8,
+  /** Draws over which the part of the gradient that moves the draws is estimated. */
+  drawsScored: 16,
 } as const
