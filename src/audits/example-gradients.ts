@@ -24,7 +24,8 @@ export interface ExampleGradients {
 export async function openExampleGradients(target: AuditTarget, over: readonly Example[]): Promise<ExampleGradients> {
   const { training, stepping } = target
   const asked = await askedOf(stepping, over)
-  const held: Stepping = { ...stepping, objective: holding(stepping.objective, asked) }
+  const carried = stepping.objective.kind.carry?.([], asked) ?? []
+  const held: Stepping = { ...stepping, objective: holding(stepping.objective, { asked, carried, now: over }) }
   const state = await openTrainState(training.policy, training.optimizer, clipFrom(training.clip))
   const withLoss = async (examples: readonly Example[]) => {
     const { loss } = await backward(held, state, examples, 1)
@@ -40,8 +41,8 @@ export async function openExampleGradients(target: AuditTarget, over: readonly E
   }
 }
 
-function holding(objective: Objective, asked: readonly number[]): Objective {
-  const { asks, ...kind } = objective.kind
-  if (!asks) return objective
-  return { ...objective, kind: { ...kind, given: (examples, size) => kind.given(examples, size, asked) } }
+function holding(objective: Objective, of: { asked: readonly number[]; carried: readonly number[]; now: readonly Example[] }): Objective {
+  const { asks, carry, ...kind } = objective.kind
+  if (!asks && !carry) return objective
+  return { ...objective, kind: { ...kind, given: (examples, size) => kind.given(examples, size, of.asked, of) } }
 }

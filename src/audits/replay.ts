@@ -64,9 +64,9 @@ async function train(
         signal?.throwIfAborted()
         const now = group.slice(from, from + training.batch)
         step++
-        await backward(stepping, state, now, step)
+        const { carried } = await backward(stepping, state, now, step)
         await state.gradNorm()
-        await takeUpdate(training, stepping, state, { now, step, steps: Math.max(steps, step) })
+        await takeUpdate(training, stepping, state, { now, step, steps: Math.max(steps, step), carried })
       }
     }
   } finally {

@@ -30,7 +30,7 @@ export async function walkTraining(
   const { policy, schedule, optimizer, maxSteps } = training
   const planned = planSteps(training)
   checkWarmup(schedule, planned.steps)
-  const { stepping, teacher } = openStepping(training, planned.plan)
+  const { stepping, close } = openStepping(training, planned.plan)
   const state = await openTrainState(policy, optimizer, clipFrom(training.clip))
   const plan = planned.plan.slice(0, maxSteps)
   const gradients = (step: number) => async (examples: readonly Example[]) => {
@@ -47,13 +47,13 @@ export async function walkTraining(
       const lr = Number(optimizer.params.lr) * rateAt(schedule, step, planned.steps)
       await at({ done, steps: plan.length, now, lr, gradientOf: gradients(step) })
       if (now.length < training.objective.kind.fewest) continue
-      await backward(stepping, state, now, step)
+      const { carried } = await backward(stepping, state, now, step)
       await state.gradNorm()
-      await takeUpdate(training, stepping, state, { now, step, steps: planned.steps })
+      await takeUpdate(training, stepping, state, { now, step, steps: planned.steps, carried })
     }
     await at({ done: plan.length, steps: plan.length, now: [], lr: 0, gradientOf: gradients(plan.length) })
   } finally {
     await state.close()
-    await teacher?.close()
+    await close()
   }
 }
