@@ -7,6 +7,7 @@ import { hashFile } from './files/index.ts'
 import { type Probes, saveProbes } from './goals/index.ts'
 import { UserError } from './graph/index.ts'
 import { loadRecipe } from './load-recipe.ts'
+import { recipe } from './recipe/index.ts'
 import { manifestSchema } from './runs/index.ts'
 
 const asked = (more: object = {}) => ({ model: 'M', preferences: { prompts: ['a'], judge: { goals: { kind: 1 } }, ...more } })
@@ -91,6 +92,25 @@ export default recipe({
     await expect(trainRun({ ...trained, run: join(folder, 'gone') })).rejects.toThrow(
       'rows.jsonl: must be there, since the recipe names it',
     )
+  })
+
+  it('a run does not go on under another closure of one loss, whose text is the same', async () => {
+    const pair = (i: number) => JSON.stringify({ prompt: `The fox ${i}`, chosen: ' sang', rejected: ' ran' })
+    const pairs = await written('closures.jsonl', [1, 2, 3, 4].map(pair).join('\n'))
+    const made = (weight: number) =>
+      recipe({
+        model: resolve('fixtures/llama-tiny'),
+        preferences: { pairs },
+        loss: ({ objective, kl }) => objective.add(kl.mul(weight)),
+        train: { batch: 4, epochs: 1 },
+        inside: false,
+        run: join(folder, 'closures'),
+      })
+    await trainRun(made(0.1))
+    await expect(trainRun(made(0.2), { resume: true })).rejects.toThrow(
+      'closures: a run must go on with what it began with, got another loss, as it is traced',
+    )
+    await trainRun(made(0.1), { resume: true })
   })
 
   const broken: [string, string, RegExp][] = [

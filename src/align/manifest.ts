@@ -7,6 +7,7 @@ import { lossText } from '../objectives/index.ts'
 import { goldAgainst } from '../recipe/gold-against.ts'
 import type { Recipe } from '../recipe/recipe.ts'
 import type { DataFile, NewManifest } from '../runs/index.ts'
+import { tracedHash } from '../train/index.ts'
 import type { Models } from './open-models.ts'
 
 /** What the manifest says of a recipe and its models. */
@@ -25,7 +26,7 @@ export async function manifestOf(
     kind,
     command,
     recipe: plain(recipe) as NewManifest['recipe'],
-    ...(loss ? { loss: lossText(loss) } : {}),
+    ...(loss ? { loss: { ...lossText(loss), traced: tracedHash(trainee.policy, objective, loss) } } : {}),
     objective: { name: objective.name, kind: objective.kind.name, params: plain(objective.params) as NewManifest['objective']['params'] },
     ...(judge && judge.kind !== 'byGoals'
       ? { judge: { name: judge.name, kind: judge.kind, about: judge.about, ...(await filesOf(judge)) } }

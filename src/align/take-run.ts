@@ -16,7 +16,7 @@ export async function takeRun(
   if (!resume) return announced(await createRun(folder, manifest), watch)
   if (folder === undefined) throw new UserError('run: must name the run folder to go on with, got none; add run to the recipe')
   const run = await openRun(folder, { resume: true })
-  const [field, began, now] = firstDifference(begunWith(run.manifest), begunWith(manifest)) ?? []
+  const [field, began, now] = firstDifference(begunWith(run.manifest), begunWith(manifest)) ?? anotherLoss(run.manifest, manifest) ?? []
   if (field === undefined) {
     const budgets = [run.manifest, manifest].map(({ recipe }) => budgetOf(recipe))
     const [before, budget] = [run.manifest.budgets?.at(-1)?.tokenBudget ?? budgets[0], budgets[1]]
@@ -78,6 +78,12 @@ function begunWith({
     model: model.sha256,
     data: data.map(({ sha256 }) => sha256),
   }
+}
+
+/** A custom loss of one text that computes something else, such as another closure of one factory. */
+function anotherLoss({ loss: began }: Pick<Manifest, 'loss'>, { loss: now }: NewManifest): Difference | undefined {
+  if (began?.traced === undefined || now?.traced === began.traced) return undefined
+  return ['loss, as it is traced', began.traced.slice(0, 8), now?.traced?.slice(0, 8)]
 }
 
 type Difference = [field: string, a: unknown, b: unknown]

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { numbers, scoredAt } from '../../test/scored.ts'
 import {
+  addRows,
   constant,
   evaluate,
   gradient,
@@ -58,13 +59,48 @@ describe('the terms of a pair', () => {
   })
 })
 
+it('entropy is that of the next token, the mean over tokens and then over completions', () => {
+  // Two completions, of two tokens and of one: over four tokens alike, and at odds of three to one.
+  const scores = table(tensor([0, 0, 0, 0, Math.log(3), 0, -1e9, -1e9, 0, 0, -1e9, -1e9], [3, 4]))
+  const sides = [2, 1].map((length) => ({ logp: -1, reference: -1, length }))
+  const scored = {
+    ...scoredAt(1, sides, { labels: constant(1, [1]) }),
+    weights: constant(1, [3]),
+    logits: { policy: () => scores, teacher: () => scores },
+    perSlot: (x: Value) => addRows(constant(0, [2]), table(tensor(Int32Array.of(0, 0, 1), [3])), x),
+  }
+  const second = Math.log(4) - 0.75 * Math.log(3)
+  expect(value(dpo().terms(scored).entropy)).toBeCloseTo(((Math.log(4) + second) / 2 + Math.LN2) / 2, 6)
+})
+
 describe('kl', () => {
-  it('V-KLEST-1: is the k2 estimator', () => {
-    for (const u of [0.5, -0.5]) {
+  it('V-KLEST-1: is the k2 estimator, beside k1 and k3', () => {
+    for (const [u, third] of [
+      [0.5, 0.1065306597],
+      [-0.5, 0.1487212707],
+    ] as const) {
       const shifted = { logp: u - 3, reference: -3, length: 1 }
-      const { kl } = dpo().terms(scoredAt(1, [shifted, shifted], { labels: constant(1, [1]) }))
+      const { kl, k1, k3 } = dpo().terms(scoredAt(1, [shifted, shifted], { labels: constant(1, [1]) }))
       expect(value(kl)).toBeCloseTo(0.125, 12)
+      expect(value(k1)).toBeCloseTo(u, 12)
+      expect(value(k3)).toBeCloseTo(third, 9)
     }
+  })
+
+  it('V-KLEST-1: k1 and k3 are the KL in the mean over the policy’s own completions, k2 is near it', () => {
+    const [reference, policy] = [
+      [0.5, 0.3, 0.2],
+      [0.03666671, 0.16255943, 0.80077385],
+    ]
+    const mean = { kl: 0, k1: 0, k3: 0 }
+    policy!.forEach((p, y) => {
+      const side = { logp: Math.log(p), reference: Math.log(reference![y]!), length: 1 }
+      const terms = dpo().terms(scoredAt(1, [side, side], { labels: constant(1, [1]) }))
+      for (const name of ['kl', 'k1', 'k3'] as const) mean[name] += p * value(terms[name])
+    })
+    expect(mean.k1).toBeCloseTo(0.9154754944, 7)
+    expect(mean.kl).toBeCloseTo(0.9262093731, 7)
+    expect(mean.k3).toBeCloseTo(0.9154754944, 7)
   })
 
   it('has the gradient of KL(policy ‖ reference) on completions in the policy’s own proportions', () => {

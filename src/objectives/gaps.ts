@@ -43,6 +43,9 @@ export function keepGaps(objective: PairObjective, weight: number): PairObjectiv
           margin: () => margin,
           softLabels: () => labels,
           kl: () => own.kl,
+          k1: () => own.k1,
+          k3: () => own.k3,
+          entropy: () => own.entropy,
         },
         'a pair has `chosen` and `rejected`',
       )

@@ -5,7 +5,7 @@ import type { Described, Kind, Maker, Objective } from './objective.ts'
 import { type Params, type Settings, settle } from './params.ts'
 import type { PointSide } from './points.ts'
 import { column, type LabelledSide, sideInputs, sideOf, sideTensors } from './side.ts'
-import { halfSquare, lossTerms } from './terms.ts'
+import { klTerms, lossTerms, slotEntropy } from './terms.ts'
 
 /** Everything about a loss of single labelled completions in one object. */
 export interface LabelledDefinition<P extends Params = Params> extends Described<P> {
@@ -112,7 +112,8 @@ export function labelledLoss<const P extends Params>(
             losses: () => objective.perExample(completion, z0),
             objective: ({ losses }) => mean(losses),
             completion: () => completion,
-            kl: () => halfSquare(completion.logRatio),
+            ...klTerms(() => completion.logRatio),
+            entropy: () => mean(slotEntropy(scored)),
           },
           'labelled completions have `completion`',
         )

@@ -5,7 +5,7 @@ import type { Described, Example, Kind, Maker, Need, Objective, Sync } from './o
 import { type Params, type Settings, settle } from './params.ts'
 import type { Point } from './points.ts'
 import { column, type Side, type Sides, side, sideInputs, sidesOf, sideTensors } from './side.ts'
-import { halfSquare, lossTerms } from './terms.ts'
+import { klTerms, lossTerms, slotEntropy } from './terms.ts'
 
 /** Everything about a loss of pairs in one object: trainer, docs and tests read it. */
 export interface PairDefinition<P extends Params = Params> extends Described<P> {
@@ -155,7 +155,8 @@ export function pairsObjective(given: Omit<PairObjective, 'terms' | 'atStart'>):
           rejected: () => sides.rejected,
           margin: () => sides.chosen.logRatio.sub(sides.rejected.logRatio),
           softLabels: () => scored.inputs.labels!,
-          kl: () => halfSquare(concat([sides.chosen.logRatio, sides.rejected.logRatio], 0)),
+          ...klTerms(() => concat([sides.chosen.logRatio, sides.rejected.logRatio], 0)),
+          entropy: () => mean(slotEntropy(scored)),
         },
         'a pair has `chosen` and `rejected`',
       )

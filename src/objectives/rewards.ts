@@ -3,7 +3,7 @@ import { average, present } from './averages.ts'
 import type { Described, Example, Kind, Maker, Objective } from './objective.ts'
 import { type Params, type Settings, settle } from './params.ts'
 import { column, type RewardedSide, sideInputs, sideOf, sideTensors } from './side.ts'
-import { lossTerms } from './terms.ts'
+import { klTerms, lossTerms, slotEntropy } from './terms.ts'
 
 /** Everything about a loss of groups of completions with rewards in one object. */
 export interface RewardDefinition<P extends Params = Params> extends Described<P> {
@@ -103,7 +103,11 @@ export function rewardLoss<const P extends Params>(definition: RewardDefinition<
             losses: () => perCompletion(completion, params),
             objective: ({ losses }) => sum(losses).mul(scored.unit),
             rewarded: () => completion,
-            kl: () => sum(completion.logRatio.mul(completion.logRatio)).mul(scored.unit).mul(0.5),
+            ...klTerms(
+              () => completion.logRatio,
+              (x) => sum(x).mul(scored.unit),
+            ),
+            entropy: () => sum(slotEntropy(scored)).mul(scored.unit),
           },
           'groups have `rewarded`',
         )

@@ -1,4 +1,5 @@
-import { mean, UserError, type Value } from '../graph/index.ts'
+import { exp, logSumExp, mean, reshape, softmax, sum, UserError, type Value } from '../graph/index.ts'
+import type { Scored } from './objective.ts'
 import type { LabelledSide, RewardedSide, Side } from './side.ts'
 
 /** Which tokens of an example: those that the completion's tokens are asked at (one for each), those of the prompt before them, or both. */
@@ -61,6 +62,12 @@ export interface LossTerms extends Inside {
    * most preference data, it is a pull of every log-ratio to 0, not a KL; acceptance measures the KL on fresh samples.
    */
   readonly kl: Value
+  /** The log-ratio, averaged likewise: for completions drawn from the policy an estimate of KL(policy ‖ reference) without bias, f32[] (k1). */
+  readonly k1: Value
+  /** exp(−log-ratio) + log-ratio − 1, averaged likewise: as k1 without bias, and never below 0, f32[] (k3). */
+  readonly k3: Value
+  /** How undecided the policy is at the completions' tokens: the entropy over the vocabulary, the mean over tokens, then completions, f32[], nats. */
+  readonly entropy: Value
 }
 
 /** The terms that not every kind has. */
@@ -76,6 +83,9 @@ const names = [
   'completion',
   'rewarded',
   'kl',
+  'k1',
+  'k3',
+  'entropy',
 ] as const satisfies (keyof OwnTerms)[]
 
 /**
@@ -103,7 +113,26 @@ export function lossTerms(
   return terms as LossTerms
 }
 
-/** The mean of ½·(log-ratio)². */
-export function halfSquare(logRatio: Value): Value {
-  return mean(logRatio.mul(logRatio)).mul(0.5)
+/**
+ * The three estimates of KL(policy ‖ reference) from the log-ratios of completions; `average` takes the mean over them.
+ *
+ * source  Schulman 2020, Approximating KL divergence
+ */
+export function klTerms(logRatio: () => Value, average: (x: Value) => Value = mean) {
+  return {
+    kl: () => average(logRatio().mul(logRatio())).mul(0.5),
+    k1: () => average(logRatio()),
+    k3: () => average(exp(logRatio().neg()).add(logRatio()).sub(1)),
+  }
+}
+
+/** The entropy of the policy's next token at each token asked for. shape f32[tokens], nats */
+export function tokenEntropy({ logits, weights }: Pick<Scored, 'logits' | 'weights'>): Value {
+  const scores = logits.policy()
+  return reshape(logSumExp(scores).sub(sum(softmax(scores).mul(scores), [-1])), weights.shape)
+}
+
+/** Of completions, the mean over their tokens. shape f32[slots], nats */
+export function slotEntropy(scored: Scored): Value {
+  return scored.perSlot(tokenEntropy(scored)).div(scored.inputs.lengths!)
 }

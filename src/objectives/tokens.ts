@@ -1,7 +1,7 @@
 import { sum, type Value } from '../graph/index.ts'
 import type { Described, Kind, Maker, Objective } from './objective.ts'
 import { type Params, type Settings, settle } from './params.ts'
-import { lossTerms } from './terms.ts'
+import { lossTerms, tokenEntropy } from './terms.ts'
 
 /** Everything about a loss of single tokens in one object. */
 export interface TokenDefinition<P extends Params = Params> extends Described<P> {
@@ -50,13 +50,14 @@ export function tokenLoss<const P extends Params>(definition: TokenDefinition<P>
       params,
       needs,
       perToken: (logp) => perToken(logp, params),
-      terms: ({ tokenLogps, weights, unit, inside }) =>
+      terms: ({ tokenLogps, weights, unit, inside, logits }) =>
         lossTerms(
           name,
           inside,
           {
             losses: () => perToken(tokenLogps, params).mul(weights),
             objective: ({ losses }) => sum(losses).mul(unit),
+            entropy: () => sum(tokenEntropy({ logits, weights }).mul(weights)).mul(unit),
           },
           'texts have `objective`, `losses` and `tap`',
         ),

@@ -210,7 +210,15 @@ export const manifestSchema = z.object({
   command: z.string(),
   recipe: json,
   /** The custom loss: as its author wrote it, or as a loader made it where that is not known. */
-  loss: z.object({ text: z.string(), sha256: z.string(), asWritten: z.exactOptional(z.literal(true)) }).optional(),
+  loss: z
+    .object({
+      text: z.string(),
+      sha256: z.string(),
+      asWritten: z.exactOptional(z.literal(true)),
+      /** The sha256 of what it computes, constants included; runs of earlier versions have none. */
+      traced: z.exactOptional(z.string()),
+    })
+    .optional(),
   objective: z.object({
     name: z.string(),
     about: z.string().optional(),

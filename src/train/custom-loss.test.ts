@@ -72,6 +72,7 @@ describe('a loss that is a mean of numbers of single examples is the same under 
     ['of tokens', dpo(), ({ chosen: { tokenLogps, length } }) => mean(column0(sum(tokenLogps.mul(tokenLogps), [1])).div(length)).mul(0.1)],
     ['of labelled completions', kto(), ({ objective, perExample }) => objective.add(mean(perExample(square('final'), 'all')).mul(0.1))],
     ['of texts', nextToken(), ({ objective, perExample }) => objective.add(mean(perExample(square('final'), 'all')).mul(0.1))],
+    ['of entropy', dpo(), ({ objective, entropy, k3 }) => objective.sub(entropy.mul(0.1)).add(k3.mul(0.01))],
     ['of groups', rloo(), ({ objective, kl }) => objective.mul(0.01).add(kl.mul(0.05))],
   ]
   it.each(losses)('%s', async (_, objective, loss) => {

@@ -33,6 +33,8 @@ export interface TracedStep {
   readonly named: Readonly<Record<string, Value>>
   /** Whether the loss is a mean of numbers of single examples. */
   readonly mean: boolean
+  /** What a loss reads of the model, by name: values at taps, log-probabilities of tokens, scores. */
+  readonly ends: ReadonlyMap<Value, string>
 }
 
 /**
@@ -114,6 +116,7 @@ export function traceStep(plan: StepPlan): TracedStep {
     loss,
     named,
     mean,
+    ends: new Map<Value, string>([...[...taps].map(([name, value]) => [value, name] as const), [tokens, 'tokenLogps']]),
   }
 }
 
