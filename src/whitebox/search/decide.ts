@@ -1,5 +1,6 @@
 import { meanInterval } from '../../accept/index.ts'
-import { type Changes, type EditForm, norm } from './edit-form.ts'
+import { type Changes, norm } from './edit-form.ts'
+import type { Factors } from './factor-form.ts'
 import type { Measured, Searched, Wanted } from './searched.ts'
 
 /** Texts that an edit is decided on, and what it must reach there. */
@@ -35,16 +36,19 @@ export interface Decided {
 /** Scores of the likeliest token may differ by rounding alone. */
 const tie = 1e-3
 
-/** Measures a model as it now is. `taughtBefore` is KL(teacher ‖ model) of the model without an edit. */
-export async function decide(of: Decision, taughtBefore?: number): Promise<Decided> {
+/**
+ * Measures a model as it now is. `taughtBefore` is KL(teacher ‖ model) of the model without an edit. In brief, what fails on the rows held out is not read on
+ * control texts, and those numbers are then NaN.
+ */
+export async function decide(of: Decision, taughtBefore?: number, brief = false): Promise<Decided> {
   const rows = await said(of.heldOut)
   const paraphrases = of.paraphrases && meanOf(await said(of.paraphrases))
   const taughtKl = of.taught && perToken(await of.taught.measure())
-  const control = await of.control.measure()
-  const [controlKl, controlKlHeldOut] = [perToken(control), perToken(of.controlHeld.map((i) => control[i]!))]
   const success = meanOf(rows)
   const explained = taughtKl === undefined ? undefined : 1 - taughtKl / (taughtBefore ?? taughtKl)
   const shares = [success, paraphrases ?? 1, explained ?? 1]
+  const control = brief && shares.some((share) => share < of.success) ? [] : await of.control.measure()
+  const [controlKl, controlKlHeldOut] = control.length === 0 ? [Number.NaN, Number.NaN] : [perToken(control), perToken(of.controlHeld.map((i) => control[i]!))] // biome-ignore format: one line
   return {
     meets: shares.every((share) => share >= of.success) && Math.max(controlKl, controlKlHeldOut) <= of.budget,
     ...{ success, rows, paraphrases, explained, taughtKl, controlKl, controlKlHeldOut },
@@ -72,9 +76,8 @@ export function meanOf(numbers: readonly number[]): number {
 
 /** A change with what it does, and what it was made of. */
 export interface Candidate {
-  readonly form: EditForm
-  /** What the form's changes are multiplied by. */
-  readonly scale: number
+  /** What the changes are products of, where they have a rank. */
+  readonly factors?: Factors
   readonly changes: Changes
   readonly norm: number
   readonly decided: Decided
@@ -85,17 +88,21 @@ const halvings = 5
 /** Beyond the smallest scale that was seen to do, so that rounding does not undo it. */
 const spare = 1.02
 
-/** The smallest multiple of a form's changes that does what is wanted, or the form as it is where none was seen. */
-export async function smallestScale(searched: Searched, form: EditForm, look: () => Promise<Decided>): Promise<Candidate> {
-  const whole = form.changes()
+/** The smallest multiple of changes that does what is wanted, or the changes as they are where none was seen. */
+export async function smallestScale(
+  searched: Searched,
+  whole: Changes,
+  look: (brief?: boolean) => Promise<Decided>,
+  factors?: Factors,
+): Promise<Candidate> {
   const size = norm(...Object.values(whole))
-  const at = async (scale: number): Promise<Candidate> => {
+  const at = async (scale: number, brief = true): Promise<Candidate & { readonly scale: number }> => {
     const changes = Object.fromEntries(Object.entries(whole).map(([name, x]) => [name, x.map((v) => scale * v)]))
     await searched.put(changes)
-    return { form, scale, changes, norm: scale * size, decided: await look() }
+    return { ...(factors ? { factors: scaled(factors, scale) } : {}), scale, changes, norm: scale * size, decided: await look(brief) }
   }
-  const first = await at(1)
-  let best: Candidate | undefined = first.decided.meets ? first : undefined
+  const first = await at(1, false)
+  let best = first.decided.meets ? first : undefined
   if (!best)
     for (const scale of [0.8, 1.25, 0.6]) {
       const other = await at(scale)
@@ -114,4 +121,8 @@ export async function smallestScale(searched: Searched, form: EditForm, look: ()
   }
   const safe = await at(Math.min(first.decided.meets ? 1 : best.scale, high * spare))
   return safe.decided.meets ? safe : best
+}
+
+function scaled(factors: Factors, by: number): Factors {
+  return Object.fromEntries(Object.entries(factors).map(([name, { up, ...more }]) => [name, { ...more, up: up.map((x) => by * x) }]))
 }

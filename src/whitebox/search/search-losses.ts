@@ -1,4 +1,18 @@
-import { argMax, gradient, linear, logSumExp, reshape, sizeOf, slice, sum, takeRows, type Value } from '../../graph/index.ts'
+import {
+  argMax,
+  exp,
+  gradient,
+  linear,
+  logSumExp,
+  reshape,
+  sizeOf,
+  slice,
+  stopGradient,
+  sum,
+  takeRows,
+  transpose,
+  type Value,
+} from '../../graph/index.ts'
 import { capped } from '../../models/capped.ts'
 import type { DecoderConfig } from '../../models/config.ts'
 import { logits } from '../../models/head.ts'
@@ -21,7 +35,7 @@ export interface Looked {
  * units   nats
  */
 export function completionLoss(looked: Looked): See {
-  return kept(`search completion ${keyOf(looked)}`, () => (seen) => {
+  return kept(`search-completion-${keyOf(looked)}`, () => (seen) => {
     const { tap, params, input, tokens } = seen
     const [R, T] = tokens.shape as [number, number]
     const x = tap('final')
@@ -50,7 +64,7 @@ export function completionLoss(looked: Looked): See {
  * units   nats
  */
 export function klLoss(looked: Looked, other: Pick<DecoderConfig, 'hiddenSize' | 'logitCap'>): See {
-  return kept(`search kl ${other.hiddenSize} ${other.logitCap} ${keyOf(looked)}`, () => (seen) => {
+  return kept(`search-kl-${keyOf(looked)}-${other.hiddenSize}-${other.logitCap}`, () => (seen) => {
     const { tap, params, input, tokens } = seen
     const [R, T] = tokens.shape as [number, number]
     const d = other.hiddenSize
@@ -61,9 +75,34 @@ export function klLoss(looked: Looked, other: Pick<DecoderConfig, 'hiddenSize' |
   })
 }
 
+/**
+ * S·Sᵀ and Sᵀ·S of slopes S of a number that is drawn so that their second moment is the Fisher information of the predictions: Σ_t a_t·⟨w_t, scores_t⟩ with
+ * w = √p∘b − p·⟨√p, b⟩, held as it is, p the model's own next-token distribution, and even signs a and b, since E[w·wᵀ] = diag(p) − p·pᵀ.
+ *
+ * shape   fed: `weights` f32[texts, T], the signs a over √tokens; `signs` b f32[V]; of each site f32[m, n] `….left` f32[m, m] and `….right` f32[n, n]
+ * source  Martens and Grosse 2015, arXiv:1503.05671, with a drawn factor of diag(p) − p·pᵀ in place of drawn labels
+ */
+export function fisherMoments(looked: Looked): See {
+  return kept(`search-moments-${keyOf(looked)}`, () => (seen) => {
+    const { tap, params, input, tokens } = seen
+    const [R, T] = tokens.shape as [number, number]
+    const scores = logits(params, tap('final'), looked.config)
+    const logps = scores.sub(logSumExp(scores))
+    const drawn = exp(logps.mul(0.5)).mul(input('signs', [looked.config.vocabSize]))
+    const along = stopGradient(drawn.sub(exp(logps).mul(sum(drawn, [-1]))))
+    const each = reshape(sum(scores.mul(along), [-1]), [R, T])
+    const { loss: _, ...slopes } = slopesOf(looked, seen, sum(each.mul(rowOf(seen, input('weights', [R, T])))))
+    const moments = Object.entries(slopes).map(([name, x]) => [
+      [`${name}.left`, linear(x, x)] as const,
+      [`${name}.right`, linear(transpose(x), transpose(x))] as const,
+    ])
+    return Object.fromEntries(moments.flat())
+  })
+}
+
 /** By how much one token's score is above another's, weighed: f32[1] with its slopes. */
 export function scoreGap(looked: Looked): See {
-  return kept(`search gap ${keyOf(looked)}`, () => (seen) => {
+  return kept(`search-gap-${keyOf(looked)}`, () => (seen) => {
     const { tap, params, input, tokens } = seen
     const [R, T] = tokens.shape as [number, number]
     const x = tap('final')
@@ -81,7 +120,7 @@ export function scoreGap(looked: Looked): See {
 }
 
 function keyOf({ config, over, slopes }: Looked): string {
-  return `${config.vocabSize} ${config.contextLength} ${config.logitCap} ${over} ${slopes.join()}`
+  return `${slopes.join()}-${over}-${config.vocabSize}-${config.contextLength}-${config.logitCap}`
 }
 
 /** Of a table with a row for each text, that of the text in each row. */

@@ -9,10 +9,12 @@ import { withEdits } from '../../checkpoints/with-edits.ts'
 import { tensor } from '../../graph/index.ts'
 import { openModel } from '../../policy/index.ts'
 import { random } from '../../random/index.ts'
-import { norm, product } from './edit-form.ts'
+import { norm, product, transposed } from './edit-form.ts'
+import { lbfgs } from './lbfgs.ts'
 import { dealt } from './rows.ts'
 import { agreement, searchEdit } from './search.ts'
 import { leastChange, shrink } from './shrink.ts'
+import { whiteningOf } from './whitening.ts'
 
 let close: () => Promise<void>
 beforeAll(async () => {
@@ -40,6 +42,32 @@ it('V-EDIT-1: the least change of a linear score', () => {
   const change = leastChange(Float64Array.of(3, 4), 10)
   expectClose(change, [-1.2, -1.6], tolerances.reordered)
   expect(norm(change)).toBeCloseTo(2, 12)
+})
+
+it('descends a curved valley to its known bottom, and leaves it no more', async () => {
+  const descent = await lbfgs(
+    async ([x, y]) => {
+      const bend = y! - x! ** 2
+      return { value: (1 - x!) ** 2 + 100 * bend ** 2, slope: Float64Array.of(-2 * (1 - x!) - 400 * x! * bend, 200 * bend) }
+    },
+    Float64Array.of(-1.2, 1),
+  )
+  for (let step = 0; step < 60 && (await descent.step()); step++);
+  expectClose(descent.at, [1, 1], tolerances.firstDifference)
+  expect(descent.value).toBeLessThan(1e-12)
+})
+
+it('whitens: a slope for whitened numbers is the slope along them, and a change does as much in every direction that its moments name', () => {
+  const drawn = (name: string, n: number) => Float64Array.from(random(3, name).normals(n))
+  const square = (x: Float64Array, n: number) => product(x, transposed(x, n, n), n, n, n)
+  const [left, right] = [square(drawn('left', 9), 3), square(drawn('right', 16), 4)]
+  const by = whiteningOf(left, right, 3, 4)
+  const [u, g] = [drawn('u', 3), drawn('g', 3)]
+  const dot = (a: Float64Array, b: Float64Array) => a.reduce((sum, x, i) => sum + x * b[i]!, 0)
+  expect(dot(by.up(u), g)).toBeCloseTo(dot(u, by.upSlope(g)), 10)
+  // (L + tr L/3 · I)⁻¹ takes as quadratic form what up makes of u: |u|² = up(u)ᵀ·damped·up(u).
+  const damped = left.map((x, i) => x + (i % 4 === 0 ? (left[0]! + left[4]! + left[8]!) / 3 : 0))
+  expect(dot(by.up(u), product(damped, by.up(u), 3, 3, 1))).toBeCloseTo(dot(u, u), 10)
 })
 
 describe('a planted edit of rank 1', () => {

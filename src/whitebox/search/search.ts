@@ -5,12 +5,13 @@ import { random } from '../../random/index.ts'
 import type { Estimate } from '../../runs/index.ts'
 import { finalStates } from '../predictions.ts'
 import { boundRows, type GapAt, lossBound, lowerBound } from './bound.ts'
+import { byRank } from './by-rank.ts'
 import { type Candidate, type Decided, type Decision, decide, meanOf, perToken, said, successInterval } from './decide.ts'
-import { type Changes, factorsOf, norm } from './edit-form.ts'
+import { type Changes, norm } from './edit-form.ts'
 import { type ControlText, dealt, type TargetRow } from './rows.ts'
 import { type Predicted, type Searched, searched, type Wanted } from './searched.ts'
 import { type Site, sitesOf } from './sites.ts'
-import { byNorm, byRank, type EditSize } from './sizes.ts'
+import { byNorm, type EditSize } from './sizes.ts'
 
 export interface SearchEdit {
   readonly target: readonly TargetRow[]
@@ -113,12 +114,15 @@ export async function searchEdit(model: Model, options: SearchEdit): Promise<Fou
       searched: of,
       sites,
       aim,
-      look: () => decide(decision, plain.taughtKl),
+      look: (brief?: boolean) => decide(decision, plain.taughtKl, brief),
       seed,
       steps: options.steps ?? 80,
       onStep: options.onStep,
     }
-    const best = await (size === 'rank' ? byRank(search) : byNorm(search, size))
+    const searchedOn = [...parts.fit.map((i) => target[i]!.ids), ...kept.fit.map((i) => control[i]!.ids)]
+    const best = await (size === 'rank'
+      ? byRank({ ...search, texts: searchedOn, taught: teacher !== undefined, lowerBound: bound })
+      : byNorm(search, size))
     const chance = await byChance(of, sites, best, decision, plain.taughtKl, seed)
     return told(model, over, sites, best, {
       lowerBound: bound,
@@ -230,7 +234,8 @@ async function byChance(
       const size = changes[name] ? norm(changes[name]) : 0
       if (size === 0) continue
       const drawn = Float64Array.from(random(seed, `search/random/${draw}/${name}`).normals(numbers))
-      others[name] = drawn.map((x) => (x * size) / norm(drawn))
+      const by = size / norm(drawn)
+      others[name] = drawn.map((x) => by * x)
     }
     await of.put(others)
     success = Math.max(success, meanOf(await said(decision.heldOut)))
@@ -248,17 +253,14 @@ function told(
 ): FoundEdit {
   const { decided, changes } = best
   const sites = all.filter(({ name }) => changes[name] && norm(changes[name]) > 0)
-  const low = Object.hasOwn(best.form.parts, `${sites[0]?.name}.up`)
-  const factors = low ? factorsOf(sites, best.form) : {}
+  const { factors = {} } = best
+  const low = best.factors !== undefined
   const ranks = sites.map(({ name, shape }) => factors[name]?.rank ?? (shape.length === 2 ? Math.min(...shape) : 1))
   const tensors: Record<string, Tensor> = {}
   for (const { name, shape } of sites) {
     if (low) {
       const { up, down, rank } = factors[name]!
-      tensors[`${name}.up`] = tensor(
-        Float32Array.from(up, (x) => best.scale * x),
-        [shape[0]!, rank],
-      )
+      tensors[`${name}.up`] = tensor(Float32Array.from(up), [shape[0]!, rank])
       tensors[`${name}.down`] = tensor(Float32Array.from(down), [rank, shape[1]!])
     } else tensors[name] = tensor(Float32Array.from(changes[name]!), shape)
   }

@@ -4,8 +4,9 @@ import { mapNested, takeRows, tensor } from '../../graph/index.ts'
 import type { DecoderConfig } from '../../models/config.ts'
 import type { DecoderParams } from '../../models/params.ts'
 import { type Edit, edited, type Model, over, type Policy, policyOf, type See } from '../../policy/index.ts'
+import { random } from '../../random/index.ts'
 import type { Changes } from './edit-form.ts'
-import { completionLoss, klLoss, type Looked, scoreGap } from './search-losses.ts'
+import { completionLoss, fisherMoments, klLoss, type Looked, scoreGap } from './search-losses.ts'
 import type { Site } from './sites.ts'
 import { type TextBatch, tableOf, textBatches } from './text-batches.ts'
 
@@ -18,8 +19,10 @@ export interface Slopes {
 /** Texts with what is wanted of them: completions, or the predictions of a model. */
 export interface Wanted {
   readonly batches: number
-  /** The loss of one batch, the mean over its texts or tokens, and its slopes. */
-  slope(batch: number): Promise<Slopes>
+  /** The loss of one batch, the mean over its texts or tokens, and its slopes: of some sites, of all where left out. */
+  slope(batch: number, of?: readonly Site[]): Promise<Slopes>
+  /** The same loss without slopes, which costs less. */
+  loss(batch: number): Promise<number>
   /** By text: the loss summed over what counts, and how many tokens that is; of completions also the summed gap to the likeliest tokens. */
   measure(): Promise<readonly Measured[]>
 }
@@ -50,6 +53,11 @@ export interface Searched {
   predicting(texts: readonly (readonly number[])[], as: Predicted): Wanted
   /** By how much the token at `at` is scored below the likeliest one there, with the slopes of that. */
   gap(ids: readonly number[], at: number, rival: number): Promise<Slopes>
+  /** Of matrices: E[S·Sᵀ] and E[Sᵀ·S] of slopes S whose second moment is the Fisher information of the predictions at a token of texts. */
+  moments(
+    texts: readonly (readonly number[])[],
+    seed: number,
+  ): Promise<Readonly<Record<string, { readonly left: Float64Array; readonly right: Float64Array }>>>
   close(): Promise<void>
 }
 
@@ -84,7 +92,7 @@ export async function searched(
         )
   const policy = kind === 'weights' && edits ? { ...own, edits } : own
   const passes = { forward: 0, backward: 0 }
-  const looked = (slopes: boolean): Looked => ({ config, over: kind, slopes: slopes ? sites.map(({ name }) => name) : [] })
+  const looked = (of: readonly Site[]): Looked => ({ config, over: kind, slopes: of.map(({ name }) => name) })
 
   async function run(batch: TextBatch, see: See, feeds: Record<string, Resident | ReturnType<typeof tensor>>, per: 'batch' | 'tree') {
     signal?.throwIfAborted()
@@ -94,25 +102,30 @@ export async function searched(
     const all = kind === 'activations' && per === 'batch' ? { ...feeds, where } : feeds
     return over(policy, trees, see, { per, feeds: () => all, packing: { lengths: [T], tokenBudget: R * T, wantedMultiple: 1 } })
   }
-  const slopesIn = (found: Record<string, { readonly data: ArrayLike<number> }>): Slopes => ({
+  const slopesIn = (found: Record<string, { readonly data: ArrayLike<number> }>, of: readonly Site[]): Slopes => ({
     loss: found.loss!.data[0]!,
-    slopes: Object.fromEntries(sites.map(({ name }) => [name, Float64Array.from(found[name]!.data)])),
+    slopes: Object.fromEntries(of.map(({ name }) => [name, Float64Array.from(found[name]!.data)])),
   })
 
   function wanted(
     batches: readonly TextBatch[],
     count: number,
-    see: (slopes: boolean) => See,
+    see: (of: readonly Site[]) => See,
     feedsOf: (batch: TextBatch, share: boolean) => Record<string, Resident | ReturnType<typeof tensor>>,
     tokensOf: (text: number) => number,
   ): Wanted {
     return {
       batches: batches.length,
-      slope: async (number) => slopesIn(await run(batches[number]!, see(true), feedsOf(batches[number]!, true), 'batch')),
+      slope: async (number, of = sites) => slopesIn(await run(batches[number]!, see(of), feedsOf(batches[number]!, true), 'batch'), of),
+      async loss(number) {
+        const batch = batches[number]!
+        const { loss } = await run(batch, see([]), feedsOf(batch, true), 'tree')
+        return batch.places.reduce((sum, _, r) => sum + loss!.data[r]!, 0)
+      },
       async measure() {
         const measured: Measured[] = new Array(count)
         for (const batch of batches) {
-          const { loss, gap } = await run(batch, see(false), feedsOf(batch, false), 'tree')
+          const { loss, gap } = await run(batch, see([]), feedsOf(batch, false), 'tree')
           batch.places.forEach((text, r) => {
             measured[text] = { loss: loss!.data[r]!, gap: gap?.data[r] ?? 0, tokens: tokensOf(text) }
           })
@@ -145,7 +158,7 @@ export async function searched(
       return wanted(
         batches,
         texts.length,
-        (slopes) => completionLoss(looked(slopes)),
+        (of) => completionLoss(looked(of)),
         (batch, share) => ({
           next: nextOf(
             batch,
@@ -164,7 +177,7 @@ export async function searched(
       return wanted(
         batches,
         texts.length,
-        (slopes) => klLoss(looked(slopes), other),
+        (of) => klLoss(looked(of), other),
         (batch, share) => {
           const tokens = batch.places.reduce((sum, text) => sum + texts[text]!.length, 0)
           return {
@@ -180,7 +193,28 @@ export async function searched(
       const [batch] = textBatches([ids], config)
       const weights = tableOf(batch!, batch!.T, (row) => row.fill(1, at - 1, at))
       const rivals = tensor(new Int32Array(batch!.T).fill(rival), [1, batch!.T])
-      return slopesIn(await run(batch!, scoreGap(looked(true)), { next: nextOf(batch!, [ids]), rival: rivals, weights }, 'batch'))
+      return slopesIn(await run(batch!, scoreGap(looked(sites)), { next: nextOf(batch!, [ids]), rival: rivals, weights }, 'batch'), sites)
+    },
+    async moments(texts, seed) {
+      const sums: Record<string, { left: Float64Array; right: Float64Array }> = {}
+      for (const { name, shape } of sites) sums[name] = { left: new Float64Array(shape[0]! ** 2), right: new Float64Array(shape[1]! ** 2) }
+      const batches = textBatches(texts, config)
+      for (const [number, batch] of batches.entries()) {
+        const drawn = random(seed, `search/probe/${number}`)
+        let at = 0
+        const sign = () => (drawn.uniform(at++) < 0.5 ? -1 : 1)
+        const tokens = batch.places.reduce((sum, text) => sum + texts[text]!.length, 0)
+        const weights = tableOf(batch, batch.T, (row, text) => {
+          for (let t = 0; t < texts[text]!.length; t++) row[t] = sign() / Math.sqrt(tokens)
+        })
+        const signs = tensor(Float32Array.from({ length: config.vocabSize }, sign), [config.vocabSize])
+        const found = await run(batch, fisherMoments(looked(sites)), { weights, signs }, 'batch')
+        for (const [name, { left, right }] of Object.entries(sums)) {
+          found[`${name}.left`]!.data.forEach((x, i) => void (left[i]! += x / batches.length))
+          found[`${name}.right`]!.data.forEach((x, i) => void (right[i]! += x / batches.length))
+        }
+      }
+      return sums
     },
     async close() {
       await policy.rest()
