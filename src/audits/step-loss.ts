@@ -1,5 +1,5 @@
 import { isResident, type Program, type Resident } from '../engine/index.ts'
-import { ancestors, type Graph, graph, type Tensor, type Value } from '../graph/index.ts'
+import { ancestors, type Graph, graph, hessianVectorProduct, input, type Tensor, type Value } from '../graph/index.ts'
 import type { Example } from '../objectives/index.ts'
 import type { Policy } from '../policy/index.ts'
 import { askedOf, microInputs, planOf, type Step, type Stepping } from '../train/backward.ts'
@@ -22,6 +22,8 @@ export interface StepLoss {
   instead(make: (traced: TracedStep) => HeldLoss): Promise<(moved?: Parameters) => Promise<number>>
   /** Loss and gradient there, each shaped like its parameter. */
   gradient(moved?: Parameters): Promise<{ readonly loss: number; readonly gradient: Parameters }>
+  /** The Hessian there times a direction, by exact products; of the parameters that the direction names. */
+  curvature(direction: Parameters): Promise<Parameters>
   close(): Promise<void>
 }
 
@@ -72,6 +74,16 @@ export async function lossByDefinition(stepping: Stepping, { now, step }: Taken)
       }
       return { loss, gradient: sums }
     },
+    async curvature(direction) {
+      const sums: Record<string, Tensor> = {}
+      for (const { share, traced, given } of opened) {
+        const { inputs, outputs } = productGraph(traced, Object.keys(direction))
+        const along = Object.fromEntries(Object.entries(direction).map(([name, v]) => [`along.${name}`, inF64(v)]))
+        const found = openEvaluation(inputs, { ...given, ...along }).at({}, Object.values(outputs))
+        for (const [i, name] of Object.keys(outputs).entries()) addTo(sums, name.slice(7), found[i]!, share)
+      }
+      return sums
+    },
     async close() {},
   }
 }
@@ -87,6 +99,7 @@ export async function lossByEngine(stepping: Stepping, { now, step }: Taken): Pr
     }),
   )
   const programs = new Map<Graph, Promise<Program>>()
+  const products = new Map<TracedStep, Map<string, Graph>>()
   const compiled = (one: Graph) => {
     const known = programs.get(one) ?? engine.compile(one)
     programs.set(one, known)
@@ -127,6 +140,20 @@ export async function lossByEngine(stepping: Stepping, { now, step }: Taken): Pr
       }
       return { loss, gradient: sums }
     },
+    async curvature(direction) {
+      const sums: Record<string, Tensor> = {}
+      const names = Object.keys(direction)
+      for (const { micro, traced, share } of parts) {
+        const key = names.join()
+        const known = products.get(traced) ?? new Map<string, Graph>()
+        products.set(traced, known)
+        const product = known.get(key) ?? productGraph(traced, names)
+        known.set(key, product)
+        const along = Object.fromEntries(names.map((name) => [`along.${name}`, inF32(direction[name]!)]))
+        for (const [name, slope] of Object.entries(await run(micro, product, along))) addTo(sums, name.slice(7), slope, share)
+      }
+      return sums
+    },
     async close() {
       for (const program of programs.values()) await (await program).close()
     },
@@ -137,6 +164,14 @@ export async function lossByEngine(stepping: Stepping, { now, step }: Taken): Pr
 async function stepAt(stepping: Stepping, { now, step }: Taken): Promise<Step> {
   const asked = await askedOf(stepping, now)
   return { now, step, asked, carried: stepping.objective.kind.carry?.([], asked) ?? [] }
+}
+
+/** The Hessian of a traced loss times a direction, which comes in as `along.NAME`. */
+function productGraph({ loss, graph: { inputs } }: TracedStep, names: readonly string[]): Graph {
+  const chosen = Object.fromEntries(names.map((name) => [name, inputs[name]!]))
+  const along = Object.fromEntries(names.map((name) => [name, input(`along.${name}`, inputs[name]!.shape)]))
+  const products = Object.entries(hessianVectorProduct(loss, chosen, along)).map(([name, value]) => [`curved.${name}`, value] as const)
+  return only({ ...inputs, ...Object.fromEntries(names.map((name) => [`along.${name}`, along[name]!])) }, Object.fromEntries(products))
 }
 
 /** A graph of some outputs, with the inputs that they need. */
@@ -170,9 +205,13 @@ function inF64(one: Tensor): Tensor {
   return one.dtype === 'f32' ? { ...one, data: Float64Array.from(one.data) } : one
 }
 
-function addTo(sums: Record<string, Tensor>, name: string, { data, ...type }: Tensor): void {
+function inF32(one: Tensor): Tensor {
+  return { ...one, data: Float32Array.from(one.data) }
+}
+
+function addTo(sums: Record<string, Tensor>, name: string, { data, ...type }: Tensor, share = 1): void {
   const sum = (sums[name] ??= { ...type, data: new Float64Array(data.length) })
-  for (let i = 0; i < data.length; i++) sum.data[i]! += data[i]!
+  for (let i = 0; i < data.length; i++) sum.data[i]! += share * data[i]!
 }
 
 /** Values evaluated once, and then again where a parameter moved: only what depends on it is computed anew. */

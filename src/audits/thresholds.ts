@@ -25,6 +25,9 @@ export const thresholds = {
   cancelling: 0.5,
   /** The lower end of the share of votes for what is said by force: above one half the judge surely prefers what the policy keeps from being said. */
   steered: 0.5,
+  /** How far a loss turns from what gradient and Hessian foretell, over the share of the tensor's length: smooth losses of four seeds were apart by 5 at
+   * most, and walls across a tensor by 40 and more. */
+  wall: 12,
 } as const
 
 /** What the audits measure with, each with its reason. */
@@ -41,6 +44,16 @@ export const settings = {
   stepsForDirection: 8,
   /** Above this the gradients of half of all tensors point one way over the steps: then one that is clipped does so without being pinned. */
   constant: 0.9,
+  /** How far a tensor is moved to look for walls, in its own lengths: where training goes, and as far as smooth losses still follow. */
+  wallShares: [0.03, 0.1, 0.3],
+  /** How far losses are taken to foretell the others by, in the tensor's lengths: f32 tells a thousandth of a loss's bend there. */
+  wallClose: 0.01,
+  /** Where climbs begin, in the tensor's lengths: within what is measured, and beyond it, where a narrow direction is met at all. */
+  wallRadii: [0.3, 1, 3],
+  /** Steps of a climb toward what is not foretold. */
+  wallSteps: 2,
+  /** A change of the loss that counts for nothing, as a share of it, where a tensor is moved by its length; for less it falls with the square. */
+  wallFloor: 5,
   /** Multiply-adds of one evaluation of the loss in f64 that an audit may take, about 0.1 s; longer steps are audited on their first examples. */
   mostWork: 4e6,
   /** Rounding of a gradient in f32, as a share of its norm: sums of a few thousand products. */

@@ -24,6 +24,7 @@ export const plants1: readonly Case[] = [
     name: 'argmax gate',
     about: 'the place of the largest entry switches a module on and off: what leads to the choice gets no gradient from it',
     fires: [1],
+    may: [3],
     recipe: () => ({
       edit: {
         at: 'blocks.1.mlp.out',

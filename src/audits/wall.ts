@@ -1,0 +1,147 @@
+import { along, type Landscape, participation, type Vector } from '../curvature/index.ts'
+import { random } from '../random/index.ts'
+import type { Audit, AuditOptions } from './audit.ts'
+import { rowOf } from './audit.ts'
+import { dot } from './directions.ts'
+import type { AuditRow } from './finding.ts'
+import { reasons } from './say.ts'
+import { landscapeOf } from './step-landscape.ts'
+import type { AuditTarget, TrainedTensor } from './target.ts'
+import { settings, thresholds } from './thresholds.ts'
+
+/**
+ * A wall in the loss: within a radius it rises, or falls, quite otherwise than its gradient and Hessian foretell. Each tensor is moved alone, along
+ * directions that climb what they do not foretell, by shares of its own length.
+ *
+ * source  audits.md section 4: curvature, and finite radii for what no curvature sees
+ */
+export const wall: Audit = {
+  name: 'wall',
+  channel: 3,
+  about: 'near the tensor the loss turns quite otherwise than its curvature foretells',
+  blind: 'a wall further off than three tenths of the tensor’s length, or beside every direction that is climbed',
+  source: 'Foret et al. 2021, arXiv:2010.01412; Cohen et al. 2021, arXiv:2103.00065',
+  needs: ['losses'],
+
+  async measure(target, options) {
+    const loss = await target.lossOf({ now: target.plan[0]!, step: 1 }, 'f32')
+    try {
+      const values = await target.parameters()
+      const whole = landscapeOf(loss, values)
+      const still = new Float64Array(whole.size)
+      const [base, slope] = [await whole.value(still), await whole.slope(still)]
+      const rows: AuditRow[] = []
+      for (const tensor of target.tensors) {
+        options.signal?.throwIfAborted()
+        const part = whole.parts.find(({ name }) => name === tensor.input)!
+        const own = slope.slice(part.start, part.start + tensor.size)
+        const length = Math.max(lengthOf(values[tensor.input]!.data), 0.01 * Math.sqrt(tensor.size))
+        rows.push(
+          rowFor(
+            target,
+            tensor,
+            await turnsOf(
+              along(whole, [tensor.input]),
+              { base, slope: own, length, rows: rowsOf(tensor.name, part.shape) },
+              tensor,
+              options,
+            ),
+          ),
+        )
+      }
+      return rows
+    } finally {
+      await loss.close()
+    }
+  },
+}
+
+/** Where the loss is least as foretold. */
+interface Turn {
+  /** |rise − foretold| / (|foretold| + a share of the loss), over the share of the tensor's length that it was moved by. */
+  readonly apart: number
+  readonly share: number
+  readonly rise: number
+  readonly foretold: number
+  /** Curvature along the direction. */
+  readonly curvature: number
+}
+
+interface Place {
+  readonly base: number
+  readonly slope: Vector
+  readonly length: number
+  /** Of a table, in which each token has a row, how many it has; else 1. */
+  readonly rows: number
+}
+
+async function turnsOf(of: Landscape, place: Place, { name }: TrainedTensor, { seed }: AuditOptions): Promise<Turn> {
+  let worst: Turn | undefined
+  for (const [i, radius] of settings.wallRadii.entries()) {
+    const drawn = unit(Float64Array.from(random(seed, `wall ${name} ${i}`).normals(of.size)))!
+    // The first start also looks where training goes.
+    const descent = i === 0 ? unit(place.slope) : undefined
+    const direction = await climbed(of, descent ? drawn.map((x, k) => x - descent[k]!) : drawn, place, radius)
+    const length = place.length * Math.sqrt(shareOfRows(of, place.rows, direction))
+    const riseAt = async (share: number) => (await of.value(direction.map((x) => share * length * x))) - place.base
+    // By differences close by, since a gradient may be written by hand.
+    const close = settings.wallClose
+    const [up, down] = [await riseAt(close), await riseAt(-close)]
+    const [slope, bend] = [(up - down) / (2 * close), (up + down) / close ** 2]
+    for (const share of settings.wallShares) {
+      const rise = await riseAt(share)
+      const foretold = share * slope + (share ** 2 * bend) / 2
+      const apart = Math.abs(rise - foretold) / (Math.abs(foretold) + settings.wallFloor * share ** 2 * (1 + Math.abs(place.base))) / share
+      if (!worst || !(apart <= worst.apart)) worst = { apart, share, rise, foretold, curvature: bend / length ** 2 }
+    }
+  }
+  return worst!
+}
+
+/** A direction of length 1 that climbs, at a radius, what the gradient does not foretell. */
+async function climbed(of: Landscape, start: Vector, { slope, length }: Place, radius: number): Promise<Vector> {
+  let direction = unit(start)!
+  for (let step = 0; step < settings.wallSteps; step++) {
+    const there = await of.slope(direction.map((x) => radius * length * x))
+    const unforeseen = unit(there.map((x, i) => x - slope[i]!))
+    const next = unforeseen && unit(direction.map((x, i) => x + 2 * unforeseen[i]!))
+    if (!next) break
+    direction = next
+  }
+  return direction
+}
+
+/** The share of a table's rows that a direction moves: each belongs to a token of its own. */
+function shareOfRows(of: Landscape, rows: number, direction: Vector): number {
+  if (rows === 1) return 1
+  const width = of.size / rows
+  const squares = Float64Array.from({ length: rows }, (_, row) => dot(direction.subarray(row * width, (row + 1) * width), direction.subarray(row * width, (row + 1) * width))) // biome-ignore format: one line
+  return participation(squares.map(Math.sqrt)) / rows
+}
+
+function rowsOf(name: string, shape: readonly number[]): number {
+  return /^(embed|head|positions)$/.test(name) ? shape[0]! : 1
+}
+
+function unit(v: Vector): Vector | undefined {
+  const length = lengthOf(v)
+  return length > 0 && Number.isFinite(length) ? v.map((x) => x / length) : undefined
+}
+
+function lengthOf(data: ArrayLike<number>): number {
+  return Math.sqrt(dot(data, data))
+}
+
+function rowFor({ training, declarations }: AuditTarget, { name: tensor }: TrainedTensor, turn: Turn): AuditRow {
+  const row = { tensor, statistic: turn.apart, null: null, threshold: thresholds.wall }
+  const moved = `moved by ${turn.share.toPrecision(1)} of its length`
+  const seen = `${moved} the loss changes by ${turn.rise.toPrecision(2)}, and ${turn.foretold.toPrecision(2)} is foretold`
+  if (!Number.isFinite(turn.apart))
+    return rowOf(wall, { ...row, statistic: null, finding: 'cannot tell', why: `${moved} the loss is no number` })
+  const declared = reasons(declarations, tensor, ['choice', 'straight-through'])
+  if (turn.apart > thresholds.wall && declared) return rowOf(wall, { ...row, finding: 'declared', why: `${seen}; declared: ${declared}` })
+  if (turn.apart <= thresholds.wall) return rowOf(wall, { ...row, finding: 'clean', why: seen })
+  const edge =
+    training.optimizer.name === 'sgd' ? `, ${((turn.curvature * Number(training.optimizer.params.lr)) / 2).toPrecision(1)} of 2/lr` : ''
+  return rowOf(wall, { ...row, finding: 'found', why: `${seen}; curvature there ${turn.curvature.toPrecision(2)}${edge}` })
+}
