@@ -1,3 +1,4 @@
+import { powerOf, sayPower } from '../accept/index.ts'
 import type { AskingOrder } from '../collect/ask-judge.ts'
 import { type AskedRow, pairsOf, pairsTrained, rolloutsOf, type VotedRow, votedSchema } from '../collect/collect.ts'
 import { type DecodeSide, decodeSides } from '../collect/decode-sides.ts'
@@ -9,7 +10,7 @@ import { readSamples } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
 import type { Text } from '../preferences/index.ts'
 import type { OnPolicy, Recipe } from '../recipe/recipe.ts'
-import { type DataFile, type Evaluation, type Parts, type Run, roundFolder } from '../runs/index.ts'
+import { type DataFile, type Evaluation, edges, type Parts, type Run, roundFolder } from '../runs/index.ts'
 import { checkWarmup, stepsToCome } from '../train/index.ts'
 import { alignWork, estimate, type Work } from './estimate.ts'
 import { openLookTexts } from './look-texts.ts'
@@ -82,10 +83,15 @@ export async function openRounds(
   }
 }
 
-/** Keeps which prompts are in which part, and says where near duplicates were kept together. */
-export async function keepParts({ prompts, watch, shutdown }: Rounds, run: Run): Promise<void> {
+/** Keeps which prompts are in which part, says where near duplicates were kept together, and what looks at them can tell. */
+export async function keepParts({ recipe, prompts, watch, shutdown }: Rounds, run: Run): Promise<void> {
   if (shutdown) await keepShutdownParts(run, shutdown.held)
   const { train, development, sealed, nearDuplicates } = prompts
+  const bound = recipe.accept.winRate && edges(recipe.accept.winRate)[0]
+  if (bound !== undefined && bound > 0) {
+    const looks = [development.length, sealed.length]
+    watch.note?.(sayPower('win rate', looks, powerOf(bound, looks)))
+  }
   if (nearDuplicates.groups > 0)
     watch.note?.(
       `${nearDuplicates.prompts} prompts are near duplicates, in ${nearDuplicates.groups} groups; each group is kept in one part`,
