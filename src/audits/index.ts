@@ -8,6 +8,7 @@ export { type ExampleInfluence, type InfluenceOptions, influence } from './influ
 export { checkInfluence, type InfluenceCheck, type LeftOut, leaveOut } from './influence/leave-out.ts'
 export { lookAlikes } from './look-alikes/index.ts'
 export { plants } from './plants/index.ts'
+export { type Property, type PropertySeen, properties } from './properties/index.ts'
 export { type Mark, type Scanned, scan } from './scan.ts'
 export { smallModel, smallPairs } from './small-model.ts'
 export type { Parameters, StepLoss } from './step-loss.ts'
