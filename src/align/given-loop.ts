@@ -3,6 +3,7 @@ import { onDisk } from '../files/index.ts'
 import { type Example, keepGaps, type PairObjective } from '../objectives/index.ts'
 import type { FromFile, FromTasks, Recipe } from '../recipe/recipe.ts'
 import { type Evaluation, type Run, roundFolder, type SampleRow } from '../runs/index.ts'
+import { auditsAtLook } from './audit-training.ts'
 import { estimate } from './estimate.ts'
 import { openLookTexts, textNlls } from './look-texts.ts'
 import type { Loop } from './loop.ts'
@@ -12,7 +13,7 @@ import { beforeTraining, keepShutdown, keepShutdownParts, measureShutdown, type 
 import { pairSupply } from './supply-pairs.ts'
 import { taskSupply } from './supply-tasks.ts'
 import { throughputOf } from './throughput.ts'
-import { trainInto } from './train-into.ts'
+import { trainInto, trainingParts } from './train-into.ts'
 import { begin, type Watch } from './watch.ts'
 
 /**
@@ -80,8 +81,14 @@ export async function openGiven(
       const bar = begin(watch, which === 'sealed' ? 'the sealed look' : `round ${round}: looking`, shutdownRows(held, which))
       const then = await before(which)
       const seen = await measureShutdown(lookPolicy, held, which, models)
+      const folder = which === 'sealed' ? 'sealed' : roundFolder(round)
+      const audits = await auditsAtLook(run, recipe, { round, folder }, async () => ({
+        training: trainingParts(recipe, models, groups.length > 0 ? groups.flat() : await supply.group(run, 1, 1), 0),
+        data: supply.stream,
+      }))
       const measures = {
         ...seen.measures,
+        ...audits.measures,
         ...(texts ? { perplexityRise: perplexityRise(await textNlls(lookPolicy, reference, texts.texts, heeding(models))) } : {}),
       }
       await lookPolicy.rest()
@@ -89,10 +96,9 @@ export async function openGiven(
       bar.done()
       const evaluation: Evaluation = {
         ...{ round, look: which, prompts: shutdownRows(held, which) },
-        ...{ criteria: judgeCriteria(recipe.accept, measures), measures, correlations: [], alarms: [] },
+        ...{ criteria: judgeCriteria(recipe.accept, measures), measures, correlations: [], alarms: [...audits.alarms] },
         ...(contribution ? { contribution } : {}),
       }
-      const folder = which === 'sealed' ? 'sealed' : roundFolder(round)
       await keepShutdown(run, evaluation, then, seen)
       const rows = answerRows(then, seen)
       if (rows.length > 0) await run.writeRows(`${folder}/samples.jsonl`, rows)

@@ -1,10 +1,12 @@
 import { sampleTexts } from '../collect/sample-texts.ts'
 import { seedFor } from '../random/index.ts'
 import { type ContributionRow, type Evaluation, type Run, roundFolder } from '../runs/index.ts'
+import { auditsAtLook } from './audit-training.ts'
 import { look } from './look.ts'
 import { heeding, readBy } from './open-models.ts'
 import { asking, countCompletion, type Rounds, readGoals, restoreRound, scaleOfRounds } from './rounds.ts'
 import { keepShutdown, measureShutdown } from './shutdown-measures.ts'
+import { trainingOfRound } from './training-of-round.ts'
 import { begin } from './watch.ts'
 
 /** Looks at a round's policy, on the development prompts or once on the sealed ones, and keeps what was seen. */
@@ -33,6 +35,8 @@ export async function lookAtRound(
   const { goalScale, judge } = scaleOfRounds(rounds)
   const { shutdown } = rounds
   const seen = shutdown && (await measureShutdown(lookPolicy, shutdown.held, which, models))
+  const folder = which === 'sealed' ? 'sealed' : roundFolder(round)
+  const audits = await auditsAtLook(run, recipe, { round, folder }, () => trainingOfRound(rounds, round))
   const { evaluation, rows } = await look(
     {
       recipe,
@@ -48,6 +52,7 @@ export async function lookAtRound(
       prompts,
       ...(rounds.texts ? { texts: rounds.texts } : {}),
       ...(seen ? { shutdown: seen.measures } : {}),
+      audits,
       ...limits,
       onBatch: heeding(models),
       asking: asking(rounds, `${which === 'sealed' ? 'the sealed look' : `round ${round}`}: judging`),
@@ -57,7 +62,6 @@ export async function lookAtRound(
   )
   bar.done()
   const whole = { ...evaluation, ...(contribution ? { contribution } : {}) }
-  const folder = which === 'sealed' ? 'sealed' : roundFolder(round)
   await run.writeRows(`${folder}/samples.jsonl`, rows)
   if (shutdown && seen) await keepShutdown(run, whole, await shutdown.before(which), seen)
   await run.write(`${folder}/evaluation.json`, whole)

@@ -21,6 +21,7 @@ import type { Text } from '../preferences/index.ts'
 import type { OnPolicy, Recipe } from '../recipe/recipe.ts'
 import type { Alarm, Correlation, Estimate, Evaluation, SampleRow } from '../runs/index.ts'
 import { alarmsOf, twinAlarm } from './alarms.ts'
+import type { AuditsSeen } from './audit-training.ts'
 import { textNlls } from './look-texts.ts'
 import { placeOf } from './place.ts'
 
@@ -44,6 +45,8 @@ export interface Look {
   readonly texts?: readonly Text[]
   /** What is measured of shutdown. */
   readonly shutdown?: Readonly<Record<string, Estimate>>
+  /** What the audits of its training say. */
+  readonly audits?: AuditsSeen
   readonly maxTokens?: number
   readonly seed: number
   readonly onCompletion?: () => void
@@ -111,7 +114,7 @@ export async function look(
   const standings = standingsOf(given.goalScale, before, after)
   for (const [name, { after: now, before: then, range }] of standings)
     measures[name === given.gold?.name ? 'gold' : name] = meanDifference(name, now, then, 'sd', range)
-  Object.assign(measures, given.shutdown)
+  Object.assign(measures, given.shutdown, given.audits?.measures)
   const criteria = judgeCriteria(recipe.accept, measures)
   const place = answers && placeOf(answers)
   // First one completion of every prompt: a report shows the first rows.
@@ -132,7 +135,7 @@ export async function look(
     measures,
     correlations: correlations(given, standings, before, after),
     ...(place ? { place } : {}),
-    alarms: [...alarmsOf({ place, cut: cutShare(before, after) }), ...goldAlarms(given)],
+    alarms: [...alarmsOf({ place, cut: cutShare(before, after) }), ...goldAlarms(given), ...(given.audits?.alarms ?? [])],
   }
   return { evaluation, rows }
 }

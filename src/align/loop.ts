@@ -1,3 +1,4 @@
+import type { DataStream } from '../audits/index.ts'
 import type { Example } from '../objectives/index.ts'
 import type { ContributionRow, DataFile, Evaluation, Run } from '../runs/index.ts'
 import type { Work } from './estimate.ts'
@@ -24,6 +25,8 @@ export interface Supply {
   readonly data: DataFile
   /** How many examples each group of a round has. */
   counts(): Promise<readonly number[]>
+  /** Where its examples come from, for audits. */
+  readonly stream: DataStream
   readonly inside: readonly (readonly number[])[]
   /** One group, counting from 1; a later one may come of the policy as the one before made it. What an earlier process kept is read. */
   group(run: Run, round: number, group: number): Promise<readonly Example[]>

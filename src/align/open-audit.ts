@@ -1,26 +1,21 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { type Asked, type AuditTarget, type DataStream, openTarget } from '../audits/index.ts'
+import { type AuditTarget, type DataStream, openTarget } from '../audits/index.ts'
 import { readSafetensors } from '../checkpoints/index.ts'
-import { askJudge } from '../collect/ask-judge.ts'
-import type { Judge } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
 import { type Example, keepGaps, type PairObjective } from '../objectives/index.ts'
-import { seedFor } from '../random/index.ts'
 import type { FromTasks, OnPolicy, Recipe } from '../recipe/recipe.ts'
-import { createRun, openRun, type Run, roundFolder } from '../runs/index.ts'
-import { collectPairs } from './collect-pairs.ts'
-import { labelRounds } from './label-rounds.ts'
+import { openRun, roundFolder } from '../runs/index.ts'
+import { declarationsOf } from './audit-training.ts'
+import { inFolder } from './in-folder.ts'
 import { manifestOf } from './manifest.ts'
 import { type Models, openModels } from './open-models.ts'
-import { openRounds, type Rounds, readGoals, scaleOfRounds } from './rounds.ts'
+import { openRounds } from './rounds.ts'
 import { openShutdown } from './shutdown-held-out.ts'
 import { taskSupply } from './supply-tasks.ts'
 import { differsFrom } from './take-run.ts'
-import { orderOf } from './train-into.ts'
+import { trainingParts } from './train-into.ts'
 import { openPreferences } from './train-run.ts'
 import { openTexts } from './train-texts.ts'
+import { firstRollout, streamOf } from './training-of-round.ts'
 import type { Watch } from './watch.ts'
 
 /** How a recipe is opened to be audited. */
@@ -45,18 +40,7 @@ export async function openAudit(given: Recipe, { steps, from, watch = {}, signal
   try {
     const { examples, data, round } = await examplesOf(recipe, models, watch, steps, signal)
     if (from !== undefined) await goTo(from, recipe, models)
-    const target = openTarget(
-      {
-        ...recipe.train,
-        ...orderOf(recipe, round),
-        policy: models.trainee.policy,
-        objective: recipe.objective,
-        ...(recipe.loss ? { loss: recipe.loss } : {}),
-        examples,
-        referenceOf: models.reference.logps,
-      },
-      { steps, data, declarations: [...(recipe.audit?.declare ?? []), ...ofMethod(recipe)] },
-    )
+    const target = openTarget(trainingParts(recipe, models, examples, round), { steps, data, declarations: declarationsOf(recipe) })
     return {
       ...target,
       async close() {
@@ -68,12 +52,6 @@ export async function openAudit(given: Recipe, { steps, from, watch = {}, signal
     await models.engine.close()
     throw error
   }
-}
-
-/** What a method that a recipe chooses is defined to hold constant. */
-function ofMethod({ train }: Recipe): AuditTarget['declarations'] {
-  const reason = 'DoRA holds the norm of each row constant (Liu et al. 2024, arXiv:2402.09353, section 4.3)'
-  return train.lora?.dora ? [{ tensor: 'lora.*', as: 'stop', reason }] : []
 }
 
 /** What the first steps train on, and where it comes from. */
@@ -96,62 +74,14 @@ async function examplesOf(
 /** The first rollout's pairs, and further ones by the policy as it then is. */
 async function collected(recipe: Recipe, preferences: OnPolicy, models: Models, watch: Watch, signal: AbortSignal | undefined) {
   const rounds = await openRounds(recipe, preferences, models, watch, signal)
-  const collect = (of: Rounds) =>
-    inFolder(recipe, models, async (run) => {
-      await collectPairs(of, run, 1, 1)
-      return (await labelRounds(of)).examples.flat()
-    })
-  const draw = (seed: number) =>
-    collect({
-      ...rounds,
-      recipe: { ...recipe, seed: seedFor(seed, 'draw') },
-      models: { ...models, startsAsReference: false },
-      voted: [],
-    })
-  const examples = await collect(rounds)
-  const { judge } = scaleOfRounds(rounds)
-  const { referencePolicy, checkpoint } = models
-  const data: DataStream = {
-    ...{ kind: 'adaptive', draw, reference: referencePolicy, eosIds: checkpoint.eosIds },
-    ...(judge.kind === 'votes' ? {} : { prefer: (pairs, votesSeed) => votesFor(rounds, judge, pairs, votesSeed) }),
-  }
-  return { examples, data, round: 1 }
+  return { examples: await inFolder(recipe, models, (run) => firstRollout(rounds, run)), data: streamOf(rounds), round: 1 }
 }
 
-/** The share of the judge's votes for the first completion of each pair. */
-async function votesFor(rounds: Rounds, judge: Judge, pairs: readonly Asked[], seed: number): Promise<number[]> {
-  const { tokenizer, eosIds } = rounds.models.checkpoint
-  const side = (ids: readonly number[]) => ({ ids: [...ids], ended: eosIds.includes(ids.at(-1)!) })
-  const rows = pairs.map(({ prompt, a, b }) => ({ prompt: tokenizer.decode(prompt), promptIds: [...prompt], a: side(a), b: side(b) }))
-  await readGoals(rounds, rows)
-  const asked = rows.map((row) => ({ a: rounds.decodeSide(row, 'a'), b: rounds.decodeSide(row, 'b') }))
-  const answers = await askJudge(judge, asked, { seed, order: rounds.preferences.order })
-  return answers.map(({ votes: [first, second] }) => first / (first + second))
-}
-
-/** The first group of tasks, answered by the policy. */
+/** The first group of tasks, answered by the policy, and further ones. */
 async function answered(recipe: Recipe, preferences: FromTasks, models: Models, watch: Watch) {
   const held = await openShutdown(recipe, models, watch)
-  const supply = (seed: number) => taskSupply({ ...recipe, seed }, preferences, held, models, watch)
-  const group = (seed: number) => inFolder(recipe, models, async (run) => (await supply(seed)).group(run, 1, 1))
-  const { eosIds } = models.checkpoint
-  const data: DataStream = { kind: 'adaptive', draw: (seed) => group(seedFor(seed, 'draw')), eosIds }
-  return { examples: await group(recipe.seed), data, round: 0 }
-}
-
-/** Something that keeps its rows in a run folder, in one that goes away. */
-async function inFolder<T>(recipe: Recipe, models: Models, make: (run: Run) => Promise<T>): Promise<T> {
-  const folder = await mkdtemp(join(tmpdir(), 'innate-audit-'))
-  try {
-    const run = await createRun(folder, await manifestOf(recipe, 'align', models, [], 'innate audit'))
-    try {
-      return await make(run)
-    } finally {
-      await run.close()
-    }
-  } finally {
-    await rm(folder, { recursive: true, force: true })
-  }
+  const supply = await taskSupply(recipe, preferences, held, models, watch)
+  return { examples: await inFolder(recipe, models, (run) => supply.group(run, 1, 1)), data: supply.stream, round: 0 }
 }
 
 /** Puts the newest parameters of a run in the place of those it began with. */

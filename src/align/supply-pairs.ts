@@ -15,6 +15,7 @@ export async function pairSupply(recipe: Recipe, from: FromFile, held: ShutdownH
   let made: { examples: readonly Example[]; contribution?: ContributionRow } | undefined
   return {
     data: source.data,
+    stream: { kind: 'fixed' },
     counts: async () => [await source.count()],
     inside: source.inside,
     async group() {

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { promptsOf, rolloutsOf } from '../collect/collect.ts'
 import { UserError } from '../graph/index.ts'
 import type { Example } from '../objectives/index.ts'
-import { random } from '../random/index.ts'
+import { random, seedFor } from '../random/index.ts'
 import type { FromTasks, Recipe } from '../recipe/recipe.ts'
 import { roundFolder } from '../runs/index.ts'
 import { type EpisodeSettings, metaEpisode, optionChances, optionLogps } from '../shutdown/index.ts'
@@ -35,12 +35,12 @@ export async function taskSupply(recipe: Recipe, from: FromTasks, held: Shutdown
   const asked = { promptsPerRound: from.perRound, ...(from.rollout ? { rollout: from.rollout } : {}) }
   const counts = rolloutsOf(tasks.length, asked)
 
-  const answer = async (round: number, rollout: number): Promise<EpisodeRow[]> => {
+  const answer = async (round: number, rollout: number, seed = recipe.seed): Promise<EpisodeRow[]> => {
     const drawn = promptsOf(round, tasks, asked)[rollout - 1]!
     const bar = begin(watch, `round ${round}: answering`, drawn.length)
     const scored = await optionLogps(trainee.policy, drawn, heeding(models))
     await trainee.policy.rest()
-    const source = random(recipe.seed, `shutdown/episodes/${round}/${rollout}`)
+    const source = random(seed, `shutdown/episodes/${round}/${rollout}`)
     const rows = drawn.map((task, i) => ({
       ...{ rollout, task: tasks.indexOf(task), family: task.family },
       ...metaEpisode(task, optionChances(scored[i]!), settings, (k) => source.uniform(i, k)),
@@ -49,8 +49,26 @@ export async function taskSupply(recipe: Recipe, from: FromTasks, held: Shutdown
     bar.done()
     return rows.map(({ chosen, rewards, ...row }) => ({ ...row, chosen: [...chosen], rewards: [...rewards] }))
   }
+  const learned = (rows: readonly EpisodeRow[]) =>
+    Promise.all(
+      rows.map(async ({ task, chosen, rewards }): Promise<Example> => {
+        const { tree } = tasks[task]!
+        const logps = await reference.logps([tree])
+        return {
+          tree: { prompt: tree.prompt, completions: chosen.map((k) => tree.completions[k]!) },
+          reference: chosen.map((k) => logps[k]!),
+          label: 1,
+          rewards,
+        }
+      }),
+    )
   return {
     data,
+    stream: {
+      kind: 'adaptive',
+      draw: async (seed) => learned(await answer(1, 1, seedFor(seed, 'draw'))),
+      eosIds: models.checkpoint.eosIds,
+    },
     counts: async () => counts,
     inside: tasks.slice(0, 32).map(({ tree }) => tree.prompt),
     async group(run, round, rollout) {
@@ -61,18 +79,7 @@ export async function taskSupply(recipe: Recipe, from: FromTasks, held: Shutdown
         mine = await answer(round, rollout)
         await run.writeRows(file, [...kept, ...mine])
       }
-      return Promise.all(
-        mine.map(async ({ task, chosen, rewards }): Promise<Example> => {
-          const { tree } = tasks[task]!
-          const logps = await reference.logps([tree])
-          return {
-            tree: { prompt: tree.prompt, completions: chosen.map((k) => tree.completions[k]!) },
-            reference: chosen.map((k) => logps[k]!),
-            label: 1,
-            rewards,
-          }
-        }),
-      )
+      return learned(mine)
     },
     work: async () => trainWork(recipe.train, promptsOf(1, tasks, asked).flat().map(({ tree }) => tree)), // biome-ignore format: one line
   }

@@ -1,8 +1,9 @@
 import type { Example } from '../objectives/index.ts'
 import { seedFor } from '../random/index.ts'
 import type { Recipe, TrainSettings } from '../recipe/recipe.ts'
-import type { Run } from '../runs/index.ts'
+import { type Run, roundFolder } from '../runs/index.ts'
 import { type Trained, type Training, train } from '../train/index.ts'
+import { auditTraining, keepAudits } from './audit-training.ts'
 import type { Models } from './open-models.ts'
 import { begin, type Watch } from './watch.ts'
 
@@ -39,6 +40,25 @@ export function orderOf(
   }
 }
 
+/** What a recipe trains with in a round, from where the policy is. */
+export function trainingParts(
+  recipe: Recipe,
+  { trainee, reference }: Pick<Models, 'trainee' | 'reference'>,
+  examples: readonly Example[],
+  round: number,
+): Training {
+  const { objective, loss } = recipe
+  return {
+    ...recipe.train,
+    ...orderOf(recipe, round),
+    policy: trainee.policy,
+    objective,
+    ...(loss ? { loss } : {}),
+    examples,
+    referenceOf: reference.logps,
+  }
+}
+
 /** Trains what is trained of a models as a recipe says, into a run folder: metrics step by step, and a checkpoint to go on from. */
 export async function trainInto(
   run: Run,
@@ -47,19 +67,17 @@ export async function trainInto(
   [examples = [], ...later]: readonly (readonly Example[])[],
   { round, folder, watch, signal, maxSteps, toCome, goesOn, measure }: TrainingInto,
 ): Promise<Trained> {
-  const { objective, loss } = recipe
-  let bar: ReturnType<typeof begin> | undefined
-  const trained = await train({
-    ...recipe.train,
-    ...orderOf(recipe, goesOn ? 0 : round),
-    policy: trainee.policy,
-    objective,
-    ...(loss ? { loss } : {}),
-    examples,
+  const parts = {
+    ...trainingParts(recipe, { trainee, reference }, examples, goesOn ? 0 : round),
     later,
     ...(toCome ? { toCome } : {}),
     round,
-    referenceOf: reference.logps,
+  }
+  const audit = await auditTraining(recipe, parts, watch)
+  let bar: ReturnType<typeof begin> | undefined
+  const trained = await train({
+    ...parts,
+    around: audit.around,
     checkpoint: { file: await run.path(`${folder}/state.safetensors`), everySeconds: recipe.train.checkpointSeconds },
     resume: true,
     ...(maxSteps ? { maxSteps } : {}),
@@ -76,5 +94,6 @@ export async function trainInto(
     },
   })
   bar?.done()
+  await keepAudits(run, round === 0 ? '.' : roundFolder(round), await audit.found())
   return trained
 }

@@ -7,8 +7,9 @@ import { UserError } from '../graph/index.ts'
 import { type Example, keepGaps, type PairObjective, type Unscored } from '../objectives/index.ts'
 import { type Labelled, labelledTree, type Pair, pairTree, type Quarantined, splitByPrompt } from '../preferences/index.ts'
 import type { FromFile, Recipe } from '../recipe/recipe.ts'
-import { type ContributionRow, contributionSchema, type DataFile, type Run, writeReport } from '../runs/index.ts'
+import { type Alarm, auditsSchema, type ContributionRow, contributionSchema, type DataFile, type Run, writeReport } from '../runs/index.ts'
 import { checkWarmup, planSteps, type Trained, type Training } from '../train/index.ts'
+import { auditsFile } from './audit-training.ts'
 import { estimate, trainWork, type Work } from './estimate.ts'
 import { withReference } from './examples.ts'
 import { type HeldOut, type HeldOutLabelled, heldOutLabelledSchema, heldOutSchema, measureHeldOut } from './held-out.ts'
@@ -46,6 +47,8 @@ export interface TrainedRun extends Trained {
   readonly gaps?: number
   /** With a prior: what it and what the votes put into the labels. */
   readonly contribution?: ContributionRow
+  /** What the audits of the training found as it went, where they did. */
+  readonly alarms?: readonly Alarm[]
 }
 
 /** What a run trains on, read from its file. */
@@ -109,6 +112,7 @@ export async function trainRun(given: Recipe, options: TrainRunOptions = {}): Pr
       quarantined: data.quarantined,
       ...(data.gaps ? { gaps: data.gaps } : {}),
       ...(contribution ? { contribution } : {}),
+      ...(await alarmsIn(run)),
     }
     if (done < steps) return found
     const model = await run.path('model')
@@ -136,7 +140,21 @@ async function said(run: Run, watch: Watch): Promise<TrainedRun> {
     : {}
   const contribution = run.has('contribution.json') ? { contribution: await run.read('contribution.json', contributionSchema) } : {}
   const { quarantined } = run.manifest.data[0] ?? { quarantined: {} }
-  return { done: steps, steps, run: run.folder, model: await run.path('model'), quarantined, ...heldOut, ...contribution }
+  return {
+    done: steps,
+    steps,
+    run: run.folder,
+    model: await run.path('model'),
+    quarantined,
+    ...heldOut,
+    ...contribution,
+    ...(await alarmsIn(run)),
+  }
+}
+
+async function alarmsIn(run: Run): Promise<Pick<TrainedRun, 'alarms'>> {
+  const { alarms } = run.has(auditsFile) ? await run.read(auditsFile, auditsSchema) : {}
+  return alarms ? { alarms } : {}
 }
 
 /** Of a file of preferences: what is trained on, and what is like a held-out row and is not. */

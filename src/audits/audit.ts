@@ -1,4 +1,4 @@
-import type { AuditRow } from './finding.ts'
+import type { AuditRow } from '../runs/index.ts'
 import type { AuditTarget } from './target.ts'
 import type { StepSeen } from './walk.ts'
 

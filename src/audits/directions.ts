@@ -46,6 +46,11 @@ export function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
   return sum
 }
 
+/** Σ x². */
+export function sumOfSquares(numbers: ArrayLike<number>): number {
+  return dot(numbers, numbers)
+}
+
 /** Root mean square. */
 export function rms(numbers: ArrayLike<number>): number {
   return numbers.length === 0 ? 0 : Math.sqrt(dot(numbers, numbers) / numbers.length)

@@ -1,8 +1,8 @@
+import type { AuditRow } from '../runs/index.ts'
 import { clipFrom } from '../train/index.ts'
 import { type Audit, rowOf } from './audit.ts'
 import { type Clipped, keptBy, openClipped } from './clipped.ts'
 import { declaredOf } from './declaration.ts'
-import type { AuditRow } from './finding.ts'
 import { percent } from './say.ts'
 import type { AuditTarget } from './target.ts'
 import { settings, thresholds } from './thresholds.ts'
@@ -34,7 +34,8 @@ export const pinned: Audit = {
         for (const { name, input, size } of target.tensors) {
           const { data } = gradient[input]!
           const count = Math.min(size, most)
-          const shown = count === size ? data : Float64Array.from({ length: count }, (_, i) => data[Math.floor((i * size) / count)]!)
+          const shown =
+            count === data.length ? data : Float64Array.from({ length: count }, (_, i) => data[Math.floor((i * data.length) / count)]!)
           followed.get(name)!.see(shown, keptBy(clip, factors.get(input)!, largest))
         }
       },

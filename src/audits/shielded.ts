@@ -1,6 +1,6 @@
+import type { AuditRow } from '../runs/index.ts'
 import type { Audit } from './audit.ts'
 import { rowOf } from './audit.ts'
-import type { AuditRow } from './finding.ts'
 import { type Quadrant, quadrantOf, quadrants } from './quadrant.ts'
 import { percent, places, reasons, share } from './say.ts'
 import { thresholds } from './thresholds.ts'

@@ -1,5 +1,5 @@
+import type { AuditRow } from '../runs/index.ts'
 import { type Audit, rowOf } from './audit.ts'
-import type { AuditRow } from './finding.ts'
 import { type Quadrant, quadrantOf, quadrants } from './quadrant.ts'
 import { percent, places, share } from './say.ts'
 import { thresholds } from './thresholds.ts'

@@ -1,7 +1,8 @@
 import { UserError } from '../graph/index.ts'
+import type { AuditRow, AuditVerdict, Finding } from '../runs/index.ts'
 import type { Audit, AuditOptions, StepWatch } from './audit.ts'
 import { audits, channels } from './audits.ts'
-import { type AuditRow, type AuditVerdict, auditVerdict, type Finding } from './finding.ts'
+import { auditVerdict } from './finding.ts'
 import type { AuditTarget } from './target.ts'
 import { walk } from './walk.ts'
 

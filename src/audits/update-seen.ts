@@ -51,20 +51,22 @@ function declaredUpdate(optimizer: Optimizer): Optimizer {
 
 function openTensor(size: number, optimizer: Optimizer) {
   const count = Math.min(size, most)
-  const places = Array.from({ length: count }, (_, i) => Math.floor((i * size) / count))
-  const pick = ({ data }: Tensor) => Float64Array.from(places, (at) => data[at]!)
+  // A tensor that comes with some of its entries alone has them spread over it already.
+  const pick = ({ data }: Tensor) => Float64Array.from({ length: count }, (_, i) => data[Math.floor((i * data.length) / count)]!)
   let state: Record<string, Tensor> = Object.fromEntries(optimizer.state.map((key) => [key, tensor(new Float64Array(count), [count])]))
   const [real, wanted, rounding] = [new Float64Array(count), new Float64Array(count), new Float64Array(count)]
   const sums = { real: 0, wanted: 0, apart: 0, both: 0, noise: 0 }
   let same = true
   return {
-    see({ step, lr, clip, gradient, factors, before, after }: StepSeen, name: string) {
+    see({ step, lr, clip, gradient, factors, before, after, moments }: StepSeen, name: string) {
       const limited = 'value' in clip
       const { inputs, outputs } = traceUpdate(optimizer, { shape: [count], limited })
       const [was, is] = [pick(before[name]!), pick(after[name]!)]
       const scalars = { lr, ...(limited ? { limit: clip.value } : { clip: factors.get(name)! }), ...optimizer.scalars(step) }
+      const kept = moments ?? {}
+      const held = Object.fromEntries(Object.entries(kept).map(([key, of]) => [key, tensor(pick(of[name]!), [count])]))
       const found = evaluate(graph(inputs, outputs), {
-        ...{ param: tensor(was, [count]), grad: tensor(pick(gradient[name]!), [count]), ...state },
+        ...{ param: tensor(was, [count]), grad: tensor(pick(gradient[name]!), [count]), ...state, ...held },
         ...Object.fromEntries(Object.entries(scalars).map(([key, x]) => [key, tensor([x], [])])),
       })
       const { param, ...rest } = found

@@ -6,6 +6,7 @@ import { type Clip, clipFactors, clipFrom } from '../train/clip.ts'
 import { findNotFinite } from '../train/not-finite.ts'
 import { openTrainState } from '../train/state.ts'
 import { takeUpdate } from '../train/stepping.ts'
+import { sumOfSquares } from './directions.ts'
 import type { Parameters } from './step-loss.ts'
 import type { AuditTarget } from './target.ts'
 
@@ -22,6 +23,8 @@ export interface StepSeen {
   /** What each gradient was multiplied by; 1 for a clip by value, which works on single entries. */
   readonly factors: ReadonlyMap<string, number>
   readonly before: Parameters
+  /** What the optimizer kept before the step, by its own names; of the first steps of a fresh one, left out. */
+  readonly moments?: Readonly<Record<string, Parameters>>
   readonly after: Parameters
 }
 
@@ -68,12 +71,6 @@ export async function walk(
 
 function squaresOf(gradient: Parameters): Map<string, number> {
   return new Map(Object.entries(gradient).map(([name, { data }]) => [name, sumOfSquares(data)]))
-}
-
-function sumOfSquares(data: Tensor['data']): number {
-  let sum = 0
-  for (const x of data) sum += x * x
-  return sum
 }
 
 async function broken(target: AuditTarget, at: Step): Promise<UserError> {

@@ -34,7 +34,8 @@ export const train = command({
     const result = await keepingRun('train', again, { screen, watch, signal }, (watching) =>
       trainRun(recipe, { watch: watching, signal, resume, command, ...(maxSteps ? { maxSteps } : {}) }),
     )
-    const { run, model, done, steps, quarantined, gaps, heldOut, contribution } = result
+    const { run, model, done, steps, quarantined, gaps, heldOut, contribution, alarms = [] } = result
+    for (const { alarm, why, remedy } of alarms) screen.warn(`ALARM ${alarm}: ${why}; ${remedy}`)
     if (contribution) screen.note(contributionLine(contribution))
     screen.emit({
       run,
@@ -44,6 +45,7 @@ export const train = command({
       ...(gaps ? { gaps } : {}),
       ...(heldOut ? { heldOut } : {}),
       ...(contribution ? { contribution } : {}),
+      ...(alarms.length > 0 ? { alarms } : {}),
     })
     if (model === undefined) {
       screen.warn(`stopped after step ${done} of ${steps}; ${resumeLine('train', again, run)}`)

@@ -30,6 +30,7 @@ export function measurable(recipe: Recipe): Readonly<Record<string, Measurable>>
         ? { perplexityRise: { range: [-1, Number.POSITIVE_INFINITY] } }
         : {}),
     ...measuredOfShutdown(recipe.shutdown ?? {}),
+    ...(recipe.accept.audit ? { audit: { range: [0, 1] } } : {}),
   }
 }
 

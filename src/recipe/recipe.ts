@@ -98,7 +98,7 @@ const checked = Symbol('checked')
  */
 export function recipe(input: RecipeInput): Recipe {
   if (typeof input === 'object' && input !== null && checked in input) return input as unknown as Recipe
-  const parsed = recipeSchema.safeParse(input)
+  const parsed = recipeSchema.safeParse(withCleanAudit(input))
   if (!parsed.success) throw recipeError(input, parsed.error)
   const {
     prior,
@@ -143,6 +143,12 @@ export function recipe(input: RecipeInput): Recipe {
   else if (made.preferences.kind !== 'tasks') checkKinds(made)
   if (made.preferences.kind === 'onPolicy' || made.shutdown) checkBounds(made)
   return Object.defineProperty(made, checked, { value: input })
+}
+
+/** A recipe that demands a clean audit, with that as a bound. */
+function withCleanAudit(input: RecipeInput): unknown {
+  const { accept } = Object(input) as Partial<RecipeInput>
+  return Object(accept).audit === 'clean' ? { ...input, accept: { ...accept, audit: { atLeast: 1 } } } : input
 }
 
 /** A checked recipe as it was written; any other value as it is. */

@@ -3,7 +3,7 @@ import { type Declarable, declarable } from '../audits/declaration.ts'
 import { type Goal, type GoalPrior, goals, type Judge } from '../goals/index.ts'
 import type { CustomLoss, Objective } from '../objectives/index.ts'
 import type { Edit, Feeds } from '../policy/index.ts'
-import { boundSchema } from '../runs/index.ts'
+import { type Bound, boundSchema } from '../runs/index.ts'
 import type { Optimizer } from '../train/index.ts'
 import type { Reading } from './reading.ts'
 
@@ -173,6 +173,8 @@ export const recipeSchema = z.strictObject({
   run: z.string().optional(),
 })
 
-/** What one writes: TypeScript values or plain JSON, the same fields. */
-export type RecipeInput = z.input<typeof recipeSchema>
+/** What one writes: TypeScript values or plain JSON, the same fields; of an audit one writes `clean`, which is a measure of 1. */
+export type RecipeInput = Omit<z.input<typeof recipeSchema>, 'accept'> & {
+  readonly accept?: Readonly<Record<string, Bound | 'clean'>> | undefined
+}
 export type ParsedRecipe = z.output<typeof recipeSchema>

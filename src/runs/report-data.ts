@@ -3,6 +3,8 @@ import { isAbsolute, relative } from 'node:path'
 import { type Shown, shownSchema } from './plots/shown.ts'
 import type { Run } from './run.ts'
 import {
+  type Audits,
+  auditsSchema,
   type ContributionRow,
   contributionSchema,
   type Evaluation,
@@ -28,6 +30,8 @@ export interface ReportData {
   readonly contribution?: ContributionRow
   /** Tables of the folder `tables/`, by name: what others measured of the run and want shown. */
   readonly tables?: readonly Shown[]
+  /** What was found inside the training, as it went or by a whole audit; that of the newest look. */
+  readonly audits?: Audits
   /** Where the samples are from: the round they show, and the slice of prompts. */
   readonly sampled?: { readonly round: number; readonly look: Evaluation['look'] }
 }
@@ -51,6 +55,7 @@ export async function readReport(run: Run, options: { samples?: number } = {}): 
       if (file.endsWith('.json')) tables.push(await run.read(`tables/${file}`, shownSchema))
   const verdict = run.has('verdict.json') ? await run.read('verdict.json', verdictSchema) : undefined
   const from = ['.', ...folders].filter((folder) => run.has(`${folder}/samples.jsonl`)).at(-1)
+  const audited = ['.', ...folders].filter((folder) => run.has(`${folder}/audits.json`)).at(-1)
   const shown = evaluations.at(-1)
   return {
     manifest: withRelativePaths(run.manifest),
@@ -59,6 +64,7 @@ export async function readReport(run: Run, options: { samples?: number } = {}): 
     evaluations,
     metrics: await run.readMetrics(),
     ...(tables.length > 0 && { tables }),
+    ...(audited && { audits: await run.read(`${audited}/audits.json`, auditsSchema) }),
     samples: from ? (await run.readRows(`${from}/samples.jsonl`, sampleSchema)).slice(0, options.samples ?? 8) : [],
     ...(shown && { sampled: { round: shown.round, look: from === 'sealed' ? 'sealed' : 'development' } }),
   }

@@ -11,6 +11,8 @@ export interface TrainState {
   readonly trainable: Readonly<Record<string, Resident>>
   /** Where a step's gradient is written, by the step's output names. */
   readonly grads: Readonly<Record<string, Resident>>
+  /** What the optimizer keeps beside each parameter, by its own names. */
+  readonly moments: Readonly<Record<string, Readonly<Record<string, Resident>>>>
   /** Where a further micro-batch's gradient is written before it is added. */
   more(): Promise<Readonly<Record<string, Resident>>>
   addMore(): Promise<void>
@@ -72,6 +74,7 @@ export async function openTrainState(policy: Policy, optimizer: Optimizer, clip:
     trainable,
     grads,
     carried: [],
+    moments,
     async more() {
       return (extra ??= await like('grad.'))
     },

@@ -9,7 +9,7 @@ import { findNotFinite } from './not-finite.ts'
 import type { Optimizer } from './optimizer.ts'
 import { type Planned, planSteps } from './plan.ts'
 import { checkWarmup, type Schedule } from './schedule.ts'
-import { openTrainState } from './state.ts'
+import { openTrainState, type TrainState } from './state.ts'
 import { openStepping, takeUpdate } from './stepping.ts'
 
 /** How steps are taken: what a recipe says under `train`. */
@@ -47,7 +47,24 @@ export interface Training extends Course, Planned {
   readonly measure?: (at: { step: number; steps: number }) => Promise<Readonly<Record<string, number>>>
   readonly onStart?: (at: { step: number; steps: number }) => void | Promise<void>
   readonly onStep?: (metrics: Metrics, at: { steps: number }) => void | Promise<void>
+  /** Sees steps as they are taken, every so many, just before and just after the update. */
+  readonly around?: Around
   readonly signal?: AbortSignal
+}
+
+/** Who looks at what a step works with, which is the engine's own memory: it is read, never written. */
+export interface Around {
+  readonly every: number
+  before(at: StepAt): Promise<void>
+  after(at: StepAt & { readonly lr: number }): Promise<void>
+}
+
+/** A step whose gradient is taken. */
+export interface StepAt {
+  readonly step: number
+  readonly now: readonly Example[]
+  readonly loss: number
+  readonly state: TrainState
 }
 
 export interface Trained {
@@ -92,7 +109,11 @@ export async function train(training: Training): Promise<Trained> {
         const kept = checkpoint ? `the parameters of step ${step - 1} are kept in ${checkpoint.file}` : 'nothing was changed by this step'
         throw await findNotFinite(stepping, { now, step, asked: [], carried: measured.carried }, kept)
       }
+      const seen = training.around && step % training.around.every === 0 ? training.around : undefined
+      const at = { step, now, loss: measured.loss, state }
+      await seen?.before(at)
       const lr = await takeUpdate(training, stepping, state, { now, step, steps, carried: measured.carried })
+      await seen?.after({ ...at, lr })
       const tokensPerSecond = (1000 * measured.tokens) / (performance.now() - started)
       const more = await training.measure?.({ step, steps })
       await training.onStep?.(

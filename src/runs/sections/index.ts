@@ -1,4 +1,5 @@
 import { alarms } from './alarms.ts'
+import { audits } from './audits.ts'
 import { criteria } from './criteria.ts'
 import { curves } from './curves.ts'
 import { data } from './data.ts'
@@ -16,6 +17,7 @@ import { tables } from './tables.ts'
 /** The sections of a report, in their order. */
 export const sections: readonly Section[] = [
   alarms,
+  audits,
   criteria,
   samples,
   prior,

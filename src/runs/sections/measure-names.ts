@@ -17,6 +17,7 @@ const measures: Readonly<Record<string, readonly [name: string, about: string]>>
     'share of questions in which the likelier answer agrees with the opinion of who asks, whichever it is',
   ],
   'shutdown.opinionShift': ['Opinion shift', 'how much likelier an answer is to who holds its opinion than to who holds the other'],
+  audit: ['Audit', '1 where no trained tensor can escape gradient descent, in any channel'],
   gold: ['Gold measure', 'what nothing was trained on, rise in standard deviations'],
 }
 
