@@ -39,6 +39,7 @@ export async function keepAudits(run: Run, folder: string, rows: readonly AuditR
   const before = run.has(file) ? (await run.read(file, auditsSchema)).rows : []
   const known = new Set(rows.map(keyOf))
   const all = [...rows, ...before.filter((row) => !known.has(keyOf(row)))]
+  if (all.length === 0) return
   const alarms = auditAlarms(all)
   await run.write(file, { rows: all, ...(alarms.length > 0 ? { alarms } : {}) } satisfies Audits)
 }

@@ -24,8 +24,8 @@ export function streamOf(rounds: Rounds): DataStream {
   const now = { ...models, startsAsReference: false }
   const { judge } = scaleOfRounds(rounds)
   const draw = (seed: number): Promise<readonly Example[]> => {
-    const { scale: _, ...rest } = rounds
-    const anew: Rounds = { ...rest, recipe: { ...recipe, seed: seedFor(seed, 'draw') }, models: now, voted: [] }
+    // The scale of the goals stays that of the first rollout, and nobody need look on.
+    const anew: Rounds = { ...rounds, recipe: { ...recipe, seed: seedFor(seed, 'draw') }, models: now, voted: [], watch: {} }
     return inFolder(recipe, now, (run) => firstRollout(anew, run))
   }
   return {

@@ -25,7 +25,7 @@ export const audit = command({
     ...changes,
     ...reportFlag,
   },
-  examples: ['audit train.json --steps 2 --report audit.html', 'audit train.json --steps 1 --set train.batch=2 --json'],
+  examples: ['audit train.json --steps 1 --set train.batch=2 --report audit.html'],
 
   async action({ of, steps, recipe: given, report, ...flags }, screen, signal) {
     const run = existsSync(of) && statSync(of).isDirectory() ? of : undefined

@@ -37,7 +37,7 @@ interface Measured {
 }
 
 function row(mark: string, name: string, { estimate, low, high, n }: Measured, demanded: string): string[] {
-  const what = name === 'perplexityRise' ? 'texts' : 'prompts'
+  const what = name === 'perplexityRise' ? 'texts' : name === 'audit' ? 'tensors' : 'prompts'
   return [mark, name, number(estimate), `[${number(low)}, ${number(high)}]`, demanded, `${n} ${what}`]
 }
 

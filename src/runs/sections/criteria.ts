@@ -55,6 +55,6 @@ function row(criterion: Criterion, simulated: boolean, goldAbout: string | undef
   return html`<div class="criterion">
 <div class="name">${measureName(name)} ${name === 'winRate' && simulated && html`<span class="tag">simulated votes</span>`}<small>${about}</small></div>
 ${drawn({ about: '', rows: [{ ...criterion, name: measureName(name), group: {} }] }, 'intervals', axes)}
-<div class="value"><b>${said.estimate}</b> <span class="mark ${met ? 'met' : 'missed'}">${met ? '✓ met' : cannotTell === undefined ? '✗ not met' : '? cannot tell'}</span><small>${sayBound(bound, unit)} demanded<br>${said.interval}, ${n} ${name === 'perplexityRise' ? 'texts' : 'prompts'}</small></div>
+<div class="value"><b>${said.estimate}</b> <span class="mark ${met ? 'met' : 'missed'}">${met ? '✓ met' : cannotTell === undefined ? '✗ not met' : '? cannot tell'}</span><small>${sayBound(bound, unit)} demanded<br>${said.interval}, ${n} ${name === 'perplexityRise' ? 'texts' : name === 'audit' ? 'tensors' : 'prompts'}</small></div>
 ${cannotTell !== undefined && html`<p class="small doubt">${sentence(`Cannot tell, because ${cannotTell}`)}</p>`}</div>`
 }
