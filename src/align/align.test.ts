@@ -2,12 +2,14 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { expectClose } from '../../test/close.ts'
+import { tolerances } from '../../test/tolerances.ts'
 import { atLeast, atMost } from '../accept/index.ts'
-import { loadAdapters, loadCheckpoint } from '../checkpoints/index.ts'
+import { loadAdapters, loadCheckpoint, readEdit, withEdits } from '../checkpoints/index.ts'
 import { votedSchema } from '../collect/collect.ts'
 import { sampleTexts } from '../collect/sample-texts.ts'
 import { goal, goalPrior, type Judge, type Sample, simulatedVoter } from '../goals/index.ts'
-import { mean } from '../graph/index.ts'
+import { isTensor, leaves, mean, type Tensor } from '../graph/index.ts'
 import { onPolicy, type Recipe, type RecipeInput, recipe } from '../recipe/recipe.ts'
 import { evaluationSchema, openRun, roundFolder, sampleSchema } from '../runs/index.ts'
 import { type AlignOptions, align } from './align.ts'
@@ -234,6 +236,26 @@ describe('align', () => {
     expect([Object.keys(layers).length, scale]).toEqual([14, 2])
     expect(JSON.parse(await readFile(join(model!, 'adapter/adapter_config.json'), 'utf8')).base_model_name_or_path).toBe('llama-tiny')
     expect(hash).not.toBe((await openRun(run)).manifest.model.sha256)
+  })
+
+  it('trains nothing but an edit where the recipe states its form: the model is the base under the file, and goes on from it', async () => {
+    const recipe = tiny('edit', { accept: anything, train: { edit: { rank: 1, sites: ['blocks.*.mlp.down'] }, batch: 8 } })
+    const { model } = await align(recipe)
+    const [base, after] = [await loadCheckpoint('fixtures/llama-tiny'), await loadCheckpoint(model!)]
+    const edit = await readEdit(join(model!, 'edit.safetensors'))
+    expect(edit.acts).toMatchObject([{ kind: 'lowRank' }])
+    expect(edit.tensors['blocks.0.mlp.down.up']!.shape).toEqual([base.config.hiddenSize, 1])
+    const named = (params: object) => new Map(leaves<Tensor>(params as never, isTensor))
+    const [whole, seen] = [named(withEdits(base, [edit]).params), named(after.params)]
+    for (const [path, { data }] of named(base.params)) {
+      expectClose(seen.get(path)!.data, whole.get(path)!.data, tolerances.update, path)
+      expect(seen.get(path)!.data.some((x, i) => x !== data[i])).toBe(path.endsWith('mlp.down'))
+    }
+    const { trainee, engine } = await openModels(recipe)
+    await trainee.load(model!)
+    await trainee.save(join(folder, 'again'))
+    expect((await loadCheckpoint(join(folder, 'again'))).hash).toBe(after.hash)
+    await engine.close()
   })
 
   it('puts a custom loss into manifest and report', async () => {

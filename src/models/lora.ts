@@ -1,3 +1,4 @@
+import { closestMatch } from 'leven'
 import { isTensor, leaves, mapNested, type Tensor, tensor, UserError, zeros } from '../graph/index.ts'
 import { random } from '../random/index.ts'
 import type { Adapter, Adapters } from './adapters.ts'
@@ -30,6 +31,8 @@ export interface Lora {
   readonly rslora?: boolean
   /** Train the norm of each of the layer's rows apart from its direction. */
   readonly dora?: boolean
+  /** The parameters that get one, by name with `*` for a part, such as `blocks.*.mlp.down`, in the place of targets and layers. */
+  readonly sites?: readonly string[]
   readonly seed: number
 }
 
@@ -43,7 +46,7 @@ export interface Lora {
  */
 export function freshAdapters(config: DecoderConfig, lora: Lora, params?: DecoderParams<Tensor>): Adapters<Tensor> {
   checkLora(lora, config)
-  const { rank, alpha, targets = Object.keys(linearLayers), layers: blocks, dropout = 0, rslora = false, dora = false, seed } = lora
+  const { rank, alpha, targets = Object.keys(linearLayers), layers: blocks, sites, dropout = 0, rslora = false, dora = false, seed } = lora
   const inBlock = new Set(targets.map((target) => linearLayers[target as keyof typeof linearLayers].path as string))
   const layers: Record<string, Adapter<Tensor>> = {}
   const weights = new Map(dora && params ? leaves(params, isTensor) : [])
@@ -51,6 +54,7 @@ export function freshAdapters(config: DecoderConfig, lora: Lora, params?: Decode
     const [, block, inner] = /^blocks\.(\d+)\.(.+)$/.exec(path) ?? []
     if (inner === undefined || !inBlock.has(inner)) return
     if (blocks && !blocks.includes(Number(block))) return
+    if (sites && !sites.some((site) => fits(site, path))) return
     const { uniform } = random(seed, `lora/${path}`)
     const a = Float32Array.from(
       { length: rank * width! },
@@ -60,8 +64,28 @@ export function freshAdapters(config: DecoderConfig, lora: Lora, params?: Decode
     const magnitude = dora ? { magnitude: tensor(norms(), [out!]) } : {}
     layers[path] = { a: tensor(a, [rank, width!]), b: zeros([out!, rank]), ...magnitude }
   })
+  const missed = sites?.find((site) => !Object.keys(layers).some((path) => fits(site, path)))
+  if (missed !== undefined) throw noSite(missed, config)
   const scale = alpha / (rslora ? Math.sqrt(rank) : rank)
   return { scale, layers, ...(rslora ? { rslora } : {}), ...(dropout > 0 ? { dropout } : {}) }
+}
+
+/** Whether a name with `*` for a part is that of a parameter. */
+function fits(site: string, path: string): boolean {
+  const [parts, of] = [site.split('.'), path.split('.')]
+  return parts.length === of.length && parts.every((part, i) => part === '*' || part === of[i])
+}
+
+function noSite(site: string, { layers, gated }: DecoderConfig): UserError {
+  const all = Object.entries(linearLayers).flatMap(([name, { path }]) => (gated === false && name === 'gate' ? [] : [`blocks.*.${path}`]))
+  const near = closestMatch(site.replace(/^blocks\.\d+\./, 'blocks.*.'), all, { maxDistance: 4 })
+  const remedy =
+    near && near.split('.').slice(2).join() !== site.split('.').slice(2).join()
+      ? `did you mean ${near}?`
+      : `blocks are numbered from 0 to ${layers - 1}`
+  return new UserError(
+    `edit.sites: must name matrices of blocks (${all.join(', ')}), got ${JSON.stringify(site)}; ${near ? remedy : 'choose from these'}`,
+  )
 }
 
 function checkLora({ rank, alpha, targets = ['q'], layers: blocks, dropout = 0 }: Lora, { layers, family, gated }: DecoderConfig) {

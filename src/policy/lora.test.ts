@@ -144,6 +144,11 @@ describe('freshAdapters', () => {
     [{ rank: 1.5 }, 'lora.rank: must be a whole number from 1 on, got 1.5; 8 is a common choice'],
     [{ alpha: Number.NaN }, 'lora.alpha: must be above 0, got NaN; twice the rank is a common choice'],
     [{ targets: ['q_proj'] }, 'lora.targets: must name some of q, k, v, o, gate, up, down, got "q_proj"; leave it out for all'],
+    [
+      { sites: ['blocks.*.mlp.dwn'] },
+      /^edit\.sites: must name matrices of blocks \(.*\), got "blocks\.\*\.mlp\.dwn"; did you mean blocks\.\*\.mlp\.down\?$/,
+    ],
+    [{ sites: ['blocks.9.mlp.down'] }, /got "blocks\.9\.mlp\.down"; blocks are numbered from 0 to \d+$/],
     [{ targets: [] }, 'lora.targets: must name some of q, k, v, o, gate, up, down, got none; leave it out for all'],
   ])('refuses %j', (wrong, message) => {
     expect(() => freshAdapters(config, { rank: 4, alpha: 8, seed: 0, ...wrong })).toThrow(message)

@@ -1,7 +1,18 @@
 import { join } from 'node:path'
-import { type Checkpoint, loadAdapters, loadCheckpoint, saveAdapters, saveCheckpoint } from '../checkpoints/index.ts'
+import {
+  type Checkpoint,
+  type EditFile,
+  editTarget,
+  loadAdapters,
+  loadCheckpoint,
+  makeEdit,
+  readEdit,
+  saveAdapters,
+  saveCheckpoint,
+  writeEdit,
+} from '../checkpoints/index.ts'
 import type { Resident } from '../engine/index.ts'
-import { isTensor, leaves, type Tensor } from '../graph/index.ts'
+import { isTensor, leaves, type Tensor, tensor } from '../graph/index.ts'
 import { type Adapters, decoderParams, freshAdapters, type Lora, mergeAdapters } from '../models/index.ts'
 import { adapterLeaves, type Policy, placeAdapters, policyOf, readAdapters, readParams } from './policy.ts'
 
@@ -12,7 +23,7 @@ export interface Trainee {
   readonly trained: number
   /** Back to the reference: every round starts from the original model. */
   reset(): Promise<void>
-  /** Writes the model as it stands (adapters merged in, and beside it in PEFT's form), for transformers to load. */
+  /** Writes the model as it stands (adapters merged in, and beside it in PEFT's form, or an edit as a file of edits), for transformers to load. */
   save(folder: string): Promise<void>
   /** Goes on from what `save` wrote. */
   load(folder: string): Promise<void>
@@ -22,7 +33,7 @@ export interface Trainee {
 export async function openTrainee(
   reference: Policy,
   checkpoint: Checkpoint,
-  { lora, seed }: { readonly lora?: Omit<Lora, 'seed'>; readonly seed: number },
+  { lora, edit, seed }: { readonly lora?: Omit<Lora, 'seed'>; readonly edit?: object; readonly seed: number },
 ): Promise<Trainee> {
   const { engine, config } = reference
   if (lora) {
@@ -38,10 +49,11 @@ export async function openTrainee(
       async save(folder) {
         const adapters = (await readAdapters(policy))!
         await saveCheckpoint(folder, checkpoint, mergeAdapters(checkpoint.params, adapters))
-        await saveAdapters(join(folder, 'adapter'), adapters, { name: checkpoint.name, config })
+        if (edit) await writeEdit(join(folder, editName), editOf(adapters, checkpoint))
+        else await saveAdapters(join(folder, 'adapter'), adapters, { name: checkpoint.name, config })
       },
       async load(folder) {
-        await write(await loadAdapters(join(folder, 'adapter'), config))
+        await write(edit ? adaptersOf(await readEdit(join(folder, editName))) : await loadAdapters(join(folder, 'adapter'), config))
       },
     }
   }
@@ -67,4 +79,24 @@ export async function openTrainee(
       for (const [path, tensor] of leaves(saved, isTensor)) await engine.write(given[`params.${path}`]!, tensor)
     },
   }
+}
+
+const editName = 'edit.safetensors'
+
+/** Adapters as an edit of weights: up is scale · b, down is a. */
+function editOf({ layers, scale }: Adapters<Tensor>, { config, hash }: Checkpoint): EditFile {
+  const tensors: Record<string, Tensor> = {}
+  for (const [path, { a, b }] of Object.entries(layers)) {
+    tensors[`${path}.up`] = tensor(Float32Array.from(b.data, (x) => scale * x), b.shape) // biome-ignore format: one line
+    tensors[`${path}.down`] = a
+  }
+  const weights = Object.fromEntries(Object.keys(layers).map((path) => [path, { up: `${path}.up`, down: `${path}.down` }]))
+  return makeEdit({ name: 'trained', for: editTarget(config, hash), acts: [{ kind: 'lowRank', weights }], made: { by: 'align' }, tensors })
+}
+
+/** What `editOf` was made of, at a scale of 1. */
+function adaptersOf({ acts, tensors }: EditFile): Adapters<Tensor> {
+  const [act] = acts
+  const weights = act?.kind === 'lowRank' ? Object.entries(act.weights) : []
+  return { scale: 1, layers: Object.fromEntries(weights.map(([path, { up, down }]) => [path, { a: tensors[down]!, b: tensors[up]! }])) }
 }

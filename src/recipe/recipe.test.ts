@@ -163,6 +163,19 @@ describe('a recipe', () => {
     [{ model: 'M', texts: { file: 'x' }, prior: { goals: ['kind'], strength: 1 } }, /^prior: must be left out with texts, got one/],
     [{ model: 'M', texts: { fle: 'x' } }, /^texts: must have no other fields than .* got fle; did you mean file\?$/],
     [{ ...file, fresh: true }, /^fresh: must be left out with preferences, got true/],
+    [
+      { ...file, train: { lora: { rank: 8, alpha: 8 }, edit: { rank: 1, sites: ['blocks.*.mlp.down'] } } },
+      /^train.edit: must be all that is trained, got train.lora beside it; leave one of them out$/,
+    ],
+    [{ ...file, train: { edit: { rank: 1, sites: [] } } }, /^train.edit.sites: /],
+    [
+      { ...file, train: { edit: { rank: 1, sites: ['x'], kl: 1 } } },
+      /^train.edit: must have no other fields than rank, sites, controlKl, got kl/,
+    ],
+    [
+      { ...file, train: { edit: { rank: 1, sites: ['blocks.*.mlp.down'], controlKl: 0.05 } } },
+      /^train.edit.controlKl: must be left out where no completions are drawn, got a budget; leave it out/,
+    ],
     [{ ...file, train: { lora: { rank: 8, alpha: 8, rsLora: true } } }, /^train.lora: .* got rsLora; did you mean rslora\?$/],
   ]
   it.each(mistakes)('%j is refused', (input, message) => {
@@ -214,6 +227,13 @@ describe('a recipe', () => {
       { of: 'vowels', function: 'another', words: 'not declared' },
       { of: 'node j.mjs', function: 'unknown', words: 'unknown' },
     ])
+  })
+
+  it('bounds what a token of the reference costs by the budget of an edit', () => {
+    const made = (accept: object) =>
+      recipe({ ...asked(), prior, accept, train: { edit: { rank: 1, sites: ['blocks.*.mlp.down'], controlKl: 0.05 } } } as RecipeInput)
+    expect(made({}).accept).toEqual({ forwardKl: { atMost: 0.05 } })
+    expect(() => made({ forwardKl: { atMost: 1 } })).toThrow(/^accept.forwardKl: must be left out with train.edit.controlKl/)
   })
 
   it('judges by goals of its prior', () => {

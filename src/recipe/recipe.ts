@@ -86,7 +86,16 @@ export interface TrainSettings extends Course {
   /** In round n, which has n times the pairs, a step takes batch · n^batchGrowth: more steps at 0, the default, as many steps at 1. */
   readonly batchGrowth?: number
   readonly lora?: Omit<Lora, 'seed'>
+  /** Whether the adapters are an edit of stated form, which is kept as a file of edits. */
+  readonly edit?: TrainedEdit
   readonly checkpointSeconds: number
+}
+
+/** An edit that is all that is trained: its rank, the matrices it changes, and the most KL from the reference that is accepted, nats per token. */
+export interface TrainedEdit {
+  readonly rank: number
+  readonly sites: readonly string[]
+  readonly controlKl?: number
 }
 
 const checked = Symbol('checked')
@@ -137,7 +146,9 @@ export function recipe(input: RecipeInput): Recipe {
     ...(inside === undefined ? {} : { inside }),
     ...(audit ? { audit: withoutUndefined(audit) } : {}),
     ...(run ? { run } : {}),
+    ...(train.edit?.controlKl === undefined ? {} : { accept: { ...rest.accept, forwardKl: { atMost: train.edit.controlKl } } }),
   }
+  checkTrainedEdit(made, parsed.data.accept)
   if (shutdown) checkShutdown(made, shutdown)
   if (made.preferences.kind === 'onPolicy') checkOnPolicy(made, made.preferences)
   else if (made.preferences.kind !== 'tasks') checkKinds(made)
@@ -149,6 +160,18 @@ export function recipe(input: RecipeInput): Recipe {
 function withCleanAudit(input: RecipeInput): unknown {
   const { accept } = Object(input) as Partial<RecipeInput>
   return Object(accept).audit === 'clean' ? { ...input, accept: { ...accept, audit: { atLeast: 1 } } } : input
+}
+
+/** An edit's budget is a bound on what completions of the reference cost, so there must be such, and no second bound. */
+function checkTrainedEdit({ train: { edit, lora }, objective, preferences }: Recipe, accept: ParsedRecipe['accept']) {
+  if (!edit) return
+  if (objective.sync && lora)
+    throw new UserError('objective.sync: must go with a full training, got train.edit; part of a product of factors is not a product of parts: leave one of them out') // biome-ignore format: one line
+  if (edit.controlKl === undefined) return
+  if (preferences.kind !== 'onPolicy')
+    throw new UserError('train.edit.controlKl: must be left out where no completions are drawn, got a budget; leave it out, or give preferences over prompts') // biome-ignore format: one line
+  if (accept.forwardKl)
+    throw new UserError('accept.forwardKl: must be left out with train.edit.controlKl, which is that bound, got both; leave one of them out') // biome-ignore format: one line
 }
 
 /** A checked recipe as it was written; any other value as it is. */
@@ -235,10 +258,12 @@ function editOf(edit: NonNullable<ParsedRecipe['edit']>): RecipeEdit {
   return 'files' in edit ? { ...edit, files: [edit.files].flat() } : withoutUndefined(edit)
 }
 
-function trainOf({ optimizer, schedule, seed, lora, batchGrowth, ...rest }: ParsedRecipe['train'], fallback: number): TrainSettings {
+function trainOf({ optimizer, schedule, seed, lora, edit, batchGrowth, ...rest }: ParsedRecipe['train'], fallback: number): TrainSettings {
+  if (lora && edit) throw new UserError('train.edit: must be all that is trained, got train.lora beside it; leave one of them out')
   return {
     ...rest,
     ...(lora ? { lora: withoutUndefined(lora) } : {}),
+    ...(edit ? { lora: { rank: edit.rank, alpha: edit.rank, sites: edit.sites }, edit: withoutUndefined(edit) } : {}),
     ...(batchGrowth ? { batchGrowth } : {}),
     optimizer: 'update' in optimizer ? (optimizer as Optimizer) : optimizerFrom(optimizer as { name: string }),
     schedule: scheduleFrom(withoutUndefined(typeof schedule === 'string' ? { name: schedule } : schedule)),

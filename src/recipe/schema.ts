@@ -84,6 +84,12 @@ const loraSchema = z.strictObject({
   dora: z.boolean().optional(),
 })
 
+const trainedEditSchema = z.strictObject({
+  rank: whole,
+  sites: z.array(z.string().min(1)).min(1),
+  controlKl: above0.optional(),
+})
+
 const trainSchema = z.strictObject({
   optimizer: z
     .union([value<Optimizer>(({ update }) => typeof update === 'function', 'an optimizer'), named])
@@ -97,6 +103,7 @@ const trainSchema = z.strictObject({
   epochs: whole.default(1),
   seed: z.int().optional(),
   lora: loraSchema.optional(),
+  edit: trainedEditSchema.optional(),
   tokenBudget: whole.default(2048),
   checkpointSeconds: above0.default(60),
 })
