@@ -64,6 +64,7 @@ function small(example: string): string {
     .replace('--set look.sealed=64', '--set look.sealed=5')
     .replace(/\bstories5m (?=Once|--max)/, 'models/tiny ')
     .replace('--model stories5m', '--model models/tiny')
+    .replace('edit compare', 'edit compare --ways steering,rome')
     .replace('edit erase', 'edit erase --model models/tiny')
     .replace('edit rome', 'edit rome --model models/tiny --layer 0 --probability 0.5')
     .replace('edit finetune', 'edit finetune --model models/tiny --lr 0.02 --steps 4')

@@ -15,6 +15,7 @@ export const editFinetune = command({
     control: required(text('JSONL file: text or prompt, two rows or more that should be predicted as before', { shown: 'FILE' })),
     paraphrases: text('JSONL file as the target: other words, never trained on', { shown: 'FILE' }),
     sites: text('parameters to train, with commas; mlp.down of the middle block when left out', { shown: 'S,S' }),
+    rank: integer('train low-rank factors of this inner width in the place of whole matrices, as LoRA does', { min: 1 }),
     probability: decimal('training ends once the completions are this likely', { default: 0.9, min: 0, max: 1 }),
     steps: integer('steps at most', { default: 100, min: 1 }),
     lr: decimal('step size of Adam', { default: 1e-3, min: 0 }),
@@ -50,7 +51,8 @@ export const editFinetune = command({
         ['', 'seen'],
         ['said on rows fitted on', `probability ${found.fitted.toFixed(3)} after ${found.steps} steps`],
         ...effectRows(found, 'rows held out'),
-        ['norm, numbers', `${found.norm.toPrecision(3)}, ${found.parameters}`],
+        ['norm, rank, numbers', `${found.norm.toPrecision(3)}, ${found.rank}, ${found.parameters}`],
+        ['texts read forward, back', `${found.passes.forward}, ${found.passes.backward}`],
       ])
       screen.emit({ to, model: model.name, ...effectLine(found) })
       const made = {

@@ -28,6 +28,7 @@ export const verbs: Verbs = {
   'edit erase': async () => (await import('./edit-erase.ts')).editErase,
   'edit finetune': async () => (await import('./edit-finetune.ts')).editFinetune,
   'edit rome': async () => (await import('./edit-rome.ts')).editRome,
+  'edit compare': async () => (await import('./edit-compare.ts')).editCompare,
   'edit task': async () => (await import('./edit-task.ts')).editTask,
   'edit apply': async () => (await import('./edit-apply.ts')).editApply,
   'edit diff': async () => (await import('./edit-diff.ts')).editDiff,

@@ -1,6 +1,7 @@
 import { meanInterval } from '../accept/index.ts'
+import { type EditFile, withEdits } from '../checkpoints/index.ts'
 import { UserError } from '../graph/errors.ts'
-import type { Model } from '../policy/index.ts'
+import { type Model, openPolicy, readParams } from '../policy/index.ts'
 import { random } from '../random/index.ts'
 import type { Estimate } from '../runs/index.ts'
 import { ratioInterval } from './ratio-interval.ts'
@@ -87,6 +88,24 @@ export async function changeEffect(
     return { ...under, before: { success: before.success, probability: before.probability }, random: chance }
   } finally {
     await of.close()
+  }
+}
+
+/** Measures any edit: the model is opened under it, in its own engine. */
+export async function effectUnder(model: Model, edit: EditFile, texts: EffectTexts, signal?: AbortSignal): Promise<EditEffect> {
+  checkControl(texts.control)
+  const { name, config, hash, policy } = model
+  const { engine } = policy
+  const under = withEdits({ name, config, hash, params: await readParams(policy) }, [edit])
+  const edited = await openPolicy(engine, under)
+  try {
+    const of = await searched({ policy: edited, config: under.config }, 'weights', [], { signal })
+    const effect = await editEffect(model, of, texts, signal)
+    await of.close()
+    return effect
+  } finally {
+    await edited.rest()
+    for (const resident of new Set(Object.values(edited.given))) await engine.release(resident)
   }
 }
 

@@ -58,7 +58,7 @@ it('refuses what it cannot train or measure', async () => {
   const rows = Array.from({ length: 6 }, (_, i) => row(`The bird ${i} sang`))
   await expect(finetune(model, rows, { sites: ['blocks.9.mlp.down'], control })).rejects.toThrow(/sites: must name parameters of the model/)
   await expect(finetune(model, rows, { sites: ['blocks.1.mlp.down'], control: control.slice(1, 2) })).rejects.toThrow(/control texts: must be two or more, got 1/) // biome-ignore format: one line
-  await expect(finetune(model, rows.slice(0, 2), { sites: ['blocks.1.mlp.down'], control })).rejects.toThrow(/rows: must hold 2 different rows or more/) // biome-ignore format: one line
+  await expect(finetune(model, rows.slice(0, 2), { sites: ['blocks.1.mlp.down'], control })).rejects.toThrow(/target: must hold 2 different rows or more/) // biome-ignore format: one line
   await expect(finetune(model, rows, { sites: ['blocks.1.mlp.down'], control, lr: 1e300 })).rejects.toThrow(
     /finetune: the loss must be a number/,
   )

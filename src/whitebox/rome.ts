@@ -45,6 +45,8 @@ export interface Rome {
   readonly steps: number
   /** Frobenius. */
   readonly norm: number
+  /** Texts read forward and back. */
+  readonly passes: { readonly forward: number; readonly backward: number }
   /** The parameter that is changed, and what is added to it, f64[d · f]. */
   readonly path: string
   readonly change: Float64Array
@@ -100,6 +102,7 @@ export async function rome(model: Model, prompt: readonly number[], object: read
   const tensors = { up: tensor(Float32Array.from(up), [up.length, 1]), down: tensor(Float32Array.from(down), [1, down.length]) }
   return {
     ...{ before: found.before, after: found.after, steps: found.steps, norm: norm(up) * norm(down) },
+    passes: { forward: found.passes.forward + texts.length + 1, backward: found.passes.backward },
     ...{ path, change: product(up, down, up.length, 1, down.length), value: value.map((x, i) => x + found.gap[i]!) },
     edit: (name, told = {}) =>
       makeEdit({
@@ -141,7 +144,7 @@ async function valueFor(
       const { loss, slopes } = await wanted.slope(0)
       after = Math.exp(-loss)
       if (step === 0) before = after
-      if (after >= how.probability || step === how.steps) return { gap, before, after, steps: step }
+      if (after >= how.probability || step === how.steps) return { gap, before, after, steps: step, passes: of.passes }
       const slope = slopes[tap]!
       if (!(norm(slope) > 0))
         throw new UserError(`rome: what the MLP writes at the subject must reach the object, got a slope of ${norm(slope)} at ${tap}; take an earlier block, or a subject that ends the prompt`) // biome-ignore format: one line
