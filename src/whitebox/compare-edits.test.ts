@@ -11,12 +11,12 @@ it('every way is measured as the model opened under its edit says', async () => 
   const folder = await mkdtemp(join(tmpdir(), 'innate-compare-'))
   const model = await openModel('fixtures/llama-tiny')
   try {
-    const target = Array.from({ length: 8 }, (_, i) => {
-      const prompt = `Bird ${'abcdefgh'[i]} sat`
+    const target = Array.from({ length: 6 }, (_, i) => {
+      const prompt = `Bird ${'abcdef'[i]} sat`
       const before = model.ids(prompt)
       return { prompt, ids: [...before, 77], from: before.length }
     })
-    const control = ['Once upon a time', 'There was a bird', 'She ran off'].map((text) => ({ text, ids: model.ids(text) }))
+    const control = ['Bird x ran', 'Bird y ran', 'Bird z ran'].map((text) => ({ text, ids: model.ids(text) }))
     const found = await compareEdits(model, {
       target,
       control,
