@@ -49,8 +49,9 @@ function ofInteraction(tensor: string, { relative, noise, alone, batch }: Intera
   const why = `what an example adds to a batch of ${batch} is ${percent(relative)} off the gradient of it alone`
   const declared = declaredOf(declarations, tensor, 4).find(({ as }) => as === 'batch')
   if (declared) return rowOf(cancelling, { ...row, finding: 'declared', why: `${why}; declared batch: ${declared.reason}` })
-  const own = stepping.objective.kind.asks ? `; beyond the baseline that ${stepping.objective.name} takes over a batch` : ''
-  return rowOf(cancelling, { ...row, finding: 'found', why: `${why}${own}` })
+  const { name, whole } = stepping.objective
+  if (whole) return rowOf(cancelling, { ...row, finding: 'declared', why: `${why}; ${name} compares the whole batch by its definition` })
+  return rowOf(cancelling, { ...row, finding: 'found', why })
 }
 
 function ofSpread(tensor: string, spread: Spread, { declarations, training }: AuditTarget): AuditRow {

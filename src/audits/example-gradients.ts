@@ -18,8 +18,8 @@ export interface ExampleGradients {
 }
 
 /**
- * Opens the step's own program, custom loss, edit and all, for any examples. What an objective asks over a whole step, such as the baseline
- * of kto, is held as it is over `over`, so that a step may be of one example.
+ * Opens the step's own program, custom loss, edit and all, for any examples. What an objective takes over a whole step, such as
+ * the baseline of kto or a count of tokens, is held as it is over `over`, so that a step may be of one example.
  */
 export async function openExampleGradients(target: AuditTarget, over: readonly Example[]): Promise<ExampleGradients> {
   const { training, stepping } = target
@@ -43,6 +43,5 @@ export async function openExampleGradients(target: AuditTarget, over: readonly E
 
 function holding(objective: Objective, of: { asked: readonly number[]; carried: readonly number[]; now: readonly Example[] }): Objective {
   const { asks, carry, ...kind } = objective.kind
-  if (!asks && !carry) return objective
   return { ...objective, kind: { ...kind, given: (examples, size) => kind.given(examples, size, of.asked, of) } }
 }
