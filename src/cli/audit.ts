@@ -1,12 +1,13 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { openAudit } from '../align/index.ts'
-import { type AuditRow, type AuditVerdict, audits, takeAudits } from '../audits/index.ts'
+import { type AuditRow, type AuditVerdict, auditLog, audits, takeAudits } from '../audits/index.ts'
 import { auditPage } from '../audits/page.ts'
 import { UserError } from '../graph/index.ts'
 import { loadRecipe } from '../load-recipe.ts'
 import { openRun } from '../runs/index.ts'
 import { command, exitCodes, integer, text } from './command.ts'
+import { inspectFlag, writeInspect } from './inspect-flag.ts'
 import { changeFlags } from './recipe-for.ts'
 import { reportFlag, writeReportPage } from './report-flag.ts'
 import type { Screen } from './screen.ts'
@@ -24,10 +25,11 @@ export const audit = command({
     recipe: text('of a run folder: the recipe that it began with, where it is no longer where its command says', { shown: 'RECIPE' }),
     ...changes,
     ...reportFlag,
+    ...inspectFlag,
   },
-  examples: ['audit train.json --steps 1 --set train.batch=2 --report audit.html'],
+  examples: ['audit train.json --steps 1 --set train.batch=2 --report audit.html --inspect audit.eval'],
 
-  async action({ of, steps, recipe: given, report, ...flags }, screen, signal) {
+  async action({ of, steps, recipe: given, report, inspect, ...flags }, screen, signal) {
     const run = existsSync(of) && statSync(of).isDirectory() ? of : undefined
     const [path, said] = run === undefined ? [of, {}] : await recipeOf(run, given)
     const recipe = await loadRecipe(path, { ...said, ...flags, set: [...(said.set ?? []), ...flags.set] })
@@ -40,6 +42,7 @@ export const audit = command({
       for (const row of rows) screen.emit(row)
       screen.emit(verdict)
       show(screen, rows, verdict)
+      await writeInspect(inspect, screen, () => auditLog({ of, model: recipe.model, steps: target.plan.length, rows, verdict }))
       await writeReportPage(report, screen, () => auditPage(of, target, rows, verdict))
       return { clean: exitCodes.done, found: exitCodes.rejected, 'cannot tell': exitCodes.outOfBudget }[verdict.verdict]
     } finally {

@@ -5,6 +5,8 @@ import { UserError } from '../graph/errors.ts'
 /** A value that was given to a sample, and why; a number that is not finite is left out. */
 export interface InspectScore {
   readonly value: string | number | boolean
+  /** What is shown beside the input. */
+  readonly answer?: string
   readonly explanation?: string
 }
 
