@@ -13,6 +13,8 @@ export const thresholds = {
   update: 0.05,
   /** How far a step that is no elementwise update may point against the optimizer's own update: (1 − cosine) / 2. */
   against: 0.6,
+  /** The same for a tensor beside the middle of all: how many times shorter its moves may be. Matrices and norms may be scaled apart by a whole step. */
+  slowed: 0.25,
   /** Share of the gradient's slope that the loss does not follow: as for shielded. */
   surrogate: 0.999,
   /** An inert tensor is no alarm by itself. */

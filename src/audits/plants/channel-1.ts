@@ -69,6 +69,40 @@ export const plants1: readonly Case[] = [
     }),
   },
   {
+    name: 'optimizer that turns every other step',
+    about: 'a whole step that turns the gradient of one tensor around on odd steps, so that it stays where it is',
+    fires: [1],
+    recipe: () => ({
+      optimizer: {
+        ...sgd({ lr: 1e-2 }),
+        async step({ engine, grads, step, update }) {
+          const turned = grads['params.blocks.0.attn.q']!
+          const { data, ...type } = await engine.read(turned)
+          if (step % 2 === 1) await engine.write(turned, { ...type, data: Float32Array.from(data, (x) => -x) })
+          await update()
+        },
+      },
+    }),
+  },
+  {
+    name: 'optimizer of its own that slows',
+    about: 'a whole step under a name of its own that takes a tenth of one tensor’s move',
+    fires: [1],
+    recipe: () => ({
+      optimizer: {
+        ...sgd({ lr: 1e-2 }),
+        name: 'mine',
+        async step({ engine, params, update }) {
+          const slowed = params['params.blocks.1.mlp.up']!
+          const was = await engine.read(slowed)
+          await update()
+          const { data, ...type } = await engine.read(slowed)
+          await engine.write(slowed, { ...type, data: Float32Array.from(data, (x, i) => was.data[i]! + 0.1 * (x - was.data[i]!)) })
+        },
+      },
+    }),
+  },
+  {
     name: 'optimizer that climbs',
     about: 'a whole step that turns the gradient of one tensor around',
     fires: [1],
