@@ -74,25 +74,34 @@ export async function spreads(target: AuditTarget, { seed, signal }: AuditOption
  * Whole batches by epoch, in which no example comes twice. Where the order is drawn they are of the plan, and of other draws where there are
  * few. In the order of a file one epoch is as the next: only the first counts, and all of it, since it is there before any step.
  */
-function epochsOf({ plan: first, training, redraw }: AuditTarget, seed: number): (readonly (readonly Example[])[])[] {
+function epochsOf({ plan, training, redraw }: AuditTarget, seed: number): (readonly (readonly Example[])[])[] {
   const drawn = training.shuffle !== false
-  const plan = drawn ? first : planSteps(training).plan
+  // What no audited step takes may not have been scored by the reference.
+  const isScored = ({ reference, tree }: Example) =>
+    !training.objective.needs.includes('reference') || reference.length === tree.completions.length
   const seen = new Set<Example>()
   const epochs: (readonly Example[])[][] = []
-  let count = 0
-  const take = (now: readonly Example[], first: boolean) => {
-    if (now.length !== training.batch || count >= settings.mostBatches) return
-    if (now.some((example) => !seen.has(example)) && seen.size + now.length > settings.mostExamples) return
-    if (first || now.some((example) => epochs.at(-1)!.flat().includes(example))) epochs.push([])
-    for (const example of now) seen.add(example)
-    epochs.at(-1)!.push(now)
-    count++
+  const fits = (now: readonly Example[]) =>
+    now.length === training.batch &&
+    epochs.flat().length < settings.mostBatches &&
+    now.every(isScored) &&
+    (now.every((example) => seen.has(example)) || seen.size + now.length <= settings.mostExamples)
+  const take = (batches: readonly (readonly Example[])[]) => {
+    let own: (readonly Example[])[] | undefined
+    for (const now of batches) {
+      if (!fits(now)) continue
+      if (!own || now.some((example) => own!.flat().includes(example))) {
+        if (own && !drawn) return
+        own = []
+        epochs.push(own)
+      }
+      for (const example of now) seen.add(example)
+      own.push(now)
+    }
   }
-  plan.forEach((now, i) => void ((drawn || epochs.length < 2) && take(now, i === 0)))
-  if (!drawn) epochs.length = Math.min(1, epochs.length)
-  for (let draw = 1; drawn && count > 0 && count < settings.mostBatches && draw <= settings.mostBatches; draw++)
-    redraw(seed + draw).forEach((now, i) => void take(now, i === 0))
-  return epochs.filter((batches) => batches.length > 0)
+  take(drawn ? plan : planSteps(training).plan)
+  for (let draw = 1; drawn && draw <= settings.mostBatches; draw++) take(redraw(seed + draw))
+  return epochs
 }
 
 /** Of a few entries they themselves, else sums with random signs, by which inner products are kept on average. */
