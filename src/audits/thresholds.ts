@@ -27,8 +27,8 @@ export const thresholds = {
   cancelling: 0.5,
   /** The lower end of the share of votes for what is said by force: above one half the judge surely prefers what the policy keeps from being said. */
   steered: 0.5,
-  /** How far a loss turns from what gradient and Hessian foretell, over the share of the tensor's length: smooth losses of four seeds were apart by 5 at
-   * most, and walls across a tensor by 40 and more. */
+  /** How far a loss turns from what gradient and Hessian foretell, over the share of the tensor's length: smooth losses were apart by 5 at most,
+   * and walls across a tensor by 40 and more, the other tensors by 1. */
   wall: 12,
 } as const
 
@@ -54,6 +54,8 @@ export const settings = {
   wallRadii: [0.3, 1, 3],
   /** Steps of a climb toward what is not foretold. */
   wallSteps: 2,
+  /** Beside what a quarter of all tensors have, so many times as much is a tensor's own: of dpop, whose penalty has a kink, it was 13 at most. */
+  wallUsual: 20,
   /** A change of the loss that counts for nothing, as a share of it, where a tensor is moved by its length; for less it falls with the square. */
   wallFloor: 5,
   /** Multiply-adds of one evaluation of the loss in f64 that an audit may take, about 0.1 s; longer steps are audited on their first examples. */

@@ -65,7 +65,11 @@ export async function density(of: Operator, options: DensityOptions = {}): Promi
   return { grid: places.map((x) => middle + half * x), density: [...sums], boundaries, products }
 }
 
-/** A density as a table, which `plot(table, 'lines', { title, x: 'eigenvalue' })` draws. */
-export function densityTable({ grid, density }: Density, name = 'density'): Table {
-  return { about: 'how eigenvalues are spread', rows: grid.map((eigenvalue, i) => exactly(name, density[i]!, { eigenvalue })) }
+/**
+ * A density as a table, which `plot(table, 'lines', { title, x: 'eigenvalue' })` draws; `log10` shows the few large eigenvalues beside the many small
+ * ones, down to a millionth of a millionth.
+ */
+export function densityTable({ grid, density }: Density, scale: 'linear' | 'log10' = 'linear'): Table {
+  const shown = (x: number) => (scale === 'linear' ? x : Math.log10(Math.max(x, 1e-12)))
+  return { about: 'how eigenvalues are spread', rows: grid.map((eigenvalue, i) => exactly('density', shown(density[i]!), { eigenvalue })) }
 }
