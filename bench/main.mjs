@@ -1,4 +1,5 @@
 // The benches of a checkout: `npm run -s bench -- NAME [--json]`; without a name they are listed.
+import { audits } from './audits.mjs'
 import { cases } from './cases.mjs'
 import { curvature } from './curvature.mjs'
 import { dpo } from './dpo.mjs'
@@ -9,7 +10,7 @@ import { overMemory } from './over.mjs'
 import { risk } from './risk.mjs'
 import { whitebox } from './whitebox.mjs'
 
-const benches = { cases, curvature, dpo, fuzz, generate, merge, over: overMemory, risk, whitebox }
+const benches = { audits, cases, curvature, dpo, fuzz, generate, merge, over: overMemory, risk, whitebox }
 const [name, ...words] = process.argv.slice(2)
 // --minutes 3 is --minutes=3.
 const flags = new Map(
