@@ -36,7 +36,7 @@ export const editSearch = command({
       let [bar, descents]: [ReturnType<typeof screen.progress> | undefined, number] = [undefined, 0]
       const { loss, over, sites, size, success, controlKl, heldOut, seed, steps } = options
       const { edit, ...found } = await searchEdit(model, {
-        ...{ target, control, over, sites, size: size as 'rank', success, controlKl, heldOut, seed, steps, signal },
+        ...{ target, control, over, sites, size, success, controlKl, heldOut, seed, steps, signal },
         ...(paraphrases ? { paraphrases } : {}),
         ...(teacher ? { teacher } : {}),
         onStep(step, of) {

@@ -12,6 +12,8 @@ export interface RankSearch extends SizeSearch {
   readonly texts: readonly (readonly number[])[]
   /** Whether a model of the wanted predictions is known to exist, so that the loss has a bottom; else the norm is held down. */
   readonly taught: boolean
+  /** The share of rows held out on which the completion must be the likeliest. */
+  readonly success: number
   /** The norm that is needed to first order. */
   readonly lowerBound: number
 }
@@ -91,7 +93,7 @@ async function bestSite(search: Ranking, starts: ReadonlyMap<Site, Float64Array>
   while (left.length > 1) {
     const each = Math.max(6, Math.round(steps / 10))
     for (const one of left) {
-      one.start = await descendFactors(one.smooth, one.start, each, search.onStep)
+      one.start = await descendFactors(one.smooth, one.start, each, stepOf(search))
       one.value = one.start.value
     }
     left = left.sort((a, b) => a.value - b.value).slice(0, Math.ceil(left.length / 2))
@@ -100,6 +102,8 @@ async function bestSite(search: Ranking, starts: ReadonlyMap<Site, Float64Array>
   return [site, (start as Lbfgs).at]
 }
 
+/** Of a teacher's predictions, the share of the loss that may be left where a descent ends. */
+const enough = 0.002
 /** λ falls by this factor until what is wanted is reached, at most so often. */
 const [fall, falls] = [4, 8]
 /** Steps for each λ at least. */
@@ -107,16 +111,18 @@ const leastSteps = 10
 
 /** A form's numbers that do what is wanted with a small norm, or come near. */
 async function smallest(search: Ranking, form: FactorForm, start: Float64Array): Promise<{ found: Candidate; reached: Float64Array }> {
-  const { searched, aim, taught, loss, steps, look } = search
+  const { searched, aim, taught, loss, steps, look, success } = search
   let [at, lambda, weight] = [start, search.lambda, loss]
   const brief = Math.min(steps, Math.max(leastSteps, Math.ceil(steps / 4)))
   const descended = async (lambda: number, from: Float64Array, most: number) => {
     const smooth = factorLoss(searched, form, { ...aim, lambda, weight } satisfies FactorAim)
-    const { at } = await descendFactors(smooth, await begun(smooth, new Float64Array(from.length), from), most, stepOf(search).onStep)
+    const begin = await begun(smooth, new Float64Array(from.length), from)
+    const { at } = await descendFactors(smooth, begin, most, { enough: taught ? enough * loss : 0, ...stepOf(search) })
     await searched.put(form.changes(at))
-    return { at, decided: await look(true) }
+    return { at, decided: await look() }
   }
   let best: { at: Float64Array } | undefined
+  let bound = 0
   for (let turn = 0; turn < (taught ? 2 : falls); turn++) {
     const tried = await descended(lambda, at, taught ? steps : brief)
     at = tried.at
@@ -124,7 +130,10 @@ async function smallest(search: Ranking, form: FactorForm, start: Float64Array):
       best = tried
       break
     }
-    if (Math.max(tried.decided.controlKl, tried.decided.controlKlHeldOut) > aim.budget) weight *= 10
+    // Where the budget is spent and the behaviour is not there, a smaller λ brings nothing.
+    const spent = Math.max(tried.decided.controlKl, tried.decided.controlKlHeldOut) / aim.budget
+    if (spent > 0.5 && tried.decided.success < success && ++bound === 2) break
+    if (spent > 1) weight *= 10
     else lambda /= fall
   }
   if (best && !taught) {
@@ -136,11 +145,11 @@ async function smallest(search: Ranking, form: FactorForm, start: Float64Array):
   return { found: await smallestScale(searched, changesOf(form.sites, factors), look, factors), reached }
 }
 
-/** A place to begin at: what is added to numbers, halved until it lowers the value. */
+/** A place to begin at: what is added to numbers, made smaller until it lowers the value. */
 async function begun(smooth: Smooth, numbers: Float64Array, added: Float64Array): Promise<Float64Array> {
   const { value } = await smooth(numbers)
   let at = numbers
-  for (let by = 1; by > 1e-4; by /= 2) {
+  for (let by = 1; by > 1e-4; by /= 3) {
     at = numbers.map((x, i) => x + by * added[i]!)
     if ((await smooth(at)).value < value) break
   }

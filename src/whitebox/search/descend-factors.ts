@@ -67,19 +67,20 @@ function add(into: Record<string, Float64Array>, from: Changes, by: number): voi
 /** A descent ends where so many steps brought less than this share. */
 const [within, little] = [5, 0.01]
 
-/** Descends from whitened factors until little comes of it; what is returned can be continued. */
+/** Descends from whitened factors until little comes of it, or until the value is below `enough`; what is returned can be continued. */
 export async function descendFactors(
   smooth: Smooth,
   start: Float64Array | Lbfgs,
   steps: number,
-  onStep?: (step: number, of: number) => void,
+  { enough = 0, onStep }: { readonly enough?: number; readonly onStep?: (step: number, of: number) => void } = {},
 ): Promise<Lbfgs> {
   const descent = start instanceof Float64Array ? await lbfgs(smooth, start) : start
   const values = [descent.value]
   for (let step = 1; step <= steps; step++) {
     const moved = await descent.step()
     values.push(descent.value)
-    const ends = !moved || (step > within && values.at(-1 - within)! - descent.value < little * Math.abs(descent.value))
+    const ends =
+      !moved || descent.value < enough || (step > within && values.at(-1 - within)! - descent.value < little * Math.abs(descent.value))
     onStep?.(ends ? steps : step, steps)
     if (ends) break
   }

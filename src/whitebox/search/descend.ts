@@ -51,7 +51,7 @@ export async function descend(
     await searched.put(parts)
     const gain = await target.slope(batches[0]())
     const cost = await control.slope(batches[1]())
-    mu = Math.min(1e5, Math.max(1e-3, mu * Math.exp(0.15 * Math.max(-1, Math.min(1, cost.loss / (holdTo * budget) - 1)))))
+    mu = followBudget(mu, cost.loss, budget)
     const slopes = sumOf(gain.slopes, cost.slopes, mu)
     const rate = Math.cos((Math.PI / 2) * ((step - 1) / steps)) ** 2
     for (const [g, group] of groups.entries()) {
@@ -77,7 +77,13 @@ export async function descend(
   return parts
 }
 
-function sumOf(a: Changes, b: Changes, mu: number): Changes {
+/** The next weight of the control loss. */
+export function followBudget(mu: number, cost: number, budget: number): number {
+  return Math.min(1e5, Math.max(1e-3, mu * Math.exp(0.15 * Math.max(-1, Math.min(1, cost / (holdTo * budget) - 1)))))
+}
+
+/** a + μ·b of every site. */
+export function sumOf(a: Changes, b: Changes, mu: number): Changes {
   return Object.fromEntries(Object.entries(a).map(([name, x]) => [name, x.map((v, i) => v + mu * b[name]![i]!)]))
 }
 

@@ -52,9 +52,8 @@ export async function readSearch(file: string): Promise<SearchRecipe> {
   const refuse = (field: string, must: string, got: unknown, help: string) => {
     throw new UserError(`${file}: ${field}: must ${must}, got ${JSON.stringify(got)}; ${help}`)
   }
-  if (recipe.size === 'gates') refuse('size', 'be norm, groups or rank', 'gates', 'gates over single parameters are not searched here')
   if (recipe.size === 'rank' && recipe.over === 'activations')
-    refuse('size', 'be norm or groups over activations', 'rank', 'an added vector has no rank')
+    refuse('size', 'be norm, groups or gates over activations', 'rank', 'an added vector has no rank')
   if (recipe.loss === 'distribution' && recipe.teacher === undefined)
     refuse('teacher', 'name the model whose distributions are wanted', null, 'add it, or take loss completion')
   if (recipe.loss === 'completion' && recipe.teacher !== undefined)

@@ -10,6 +10,7 @@ import { tensor } from '../../graph/index.ts'
 import { openModel } from '../../policy/index.ts'
 import { random } from '../../random/index.ts'
 import { norm, product, transposed } from './edit-form.ts'
+import { gate, opens, settled } from './gates.ts'
 import { lbfgs } from './lbfgs.ts'
 import { dealt } from './rows.ts'
 import { agreement, searchEdit } from './search.ts'
@@ -70,6 +71,20 @@ it('whitens: a slope for whitened numbers is the slope along them, and a change 
   expect(dot(by.up(u), product(damped, by.up(u), 3, 3, 1))).toBeCloseTo(dot(u, u), 10)
 })
 
+it('hard-concrete gates are open as often as is said, have the slope of their draws, and settle at 0 and 1', () => {
+  const u = Array.from(random(2, 'gates').integers(20_000, 2 ** 24), (k) => (k + 0.5) / 2 ** 24)
+  for (const logAlpha of [-3, -0.5, 1.5]) {
+    const { probability, slope } = opens(logAlpha)
+    const open = u.filter((one) => gate(logAlpha, one).open > 0).length / u.length
+    expect(Math.abs(open - probability)).toBeLessThan(4 * Math.sqrt((probability * (1 - probability)) / u.length))
+    const h = 1e-5
+    expect(slope).toBeCloseTo((opens(logAlpha + h).probability - opens(logAlpha - h).probability) / (2 * h), 8)
+    for (const one of [0.3, 0.5, 0.7])
+      expect(gate(logAlpha, one).slope).toBeCloseTo((gate(logAlpha + h, one).open - gate(logAlpha - h, one).open) / (2 * h), 6)
+  }
+  expect([settled(-3), settled(3)]).toEqual([0, 1])
+})
+
 describe('a planted edit of rank 1', () => {
   it('is found by what the planted model predicts: its block, its rank, its direction; random ones as long do nothing', async () => {
     const checkpoint = await loadCheckpoint('models/tiny')
@@ -116,9 +131,10 @@ describe.each([
   ['rank', 'weights', ['blocks.1.mlp.down'], 'lowRank'],
   ['groups', 'weights', ['blocks.*.attn.o', 'blocks.*.mlp.down'], 'delta'],
   ['norm', 'activations', ['blocks.0.out', 'blocks.1.out'], 'add'],
+  ['gates', 'weights', ['blocks.*.attn.o', 'blocks.*.mlp.down'], 'delta'],
 ] as const)('edit search, size %s over %s', (size, over, sites, kind) => {
   it('says what the written edit then does: success, control KL and norm, taken from the log-probabilities of both models', async () => {
-    await write({ size, over, sites, steps: 12, success: 0.8 })
+    await write({ size, over, sites, steps: size === 'gates' ? 16 : 12, success: 0.8 })
     const { code, rows } = await innateJson<Record<string, number | boolean>>('edit search s.json --to e.safetensors')
     const last = rows.at(-1)!
     expect({ code, found: last.found }).toEqual({ code: 0, found: true })
@@ -152,6 +168,9 @@ describe.each([
       const changes = kind === 'lowRank' ? [product(Float64Array.from(edit.tensors['blocks.1.mlp.down.up']!.data), Float64Array.from(edit.tensors['blocks.1.mlp.down.down']!.data), before.config.hiddenSize, last.rank as number, before.config.intermediateSize)] : Object.values(edit.tensors).map(({ data }) => Float64Array.from(data)) // biome-ignore format: one line
       expect(last.norm as number).toBeCloseTo(norm(...changes), 4)
       expect(last.lowerBound as number).toBeGreaterThan(0)
+      const moved = changes.reduce((n, x) => n + x.filter((v) => v !== 0).length, 0)
+      if (size === 'gates') expect(moved).toBeLessThan(0.3 * changes.reduce((n, x) => n + x.length, 0))
+      if (kind !== 'lowRank') expect(last.parameters).toBe(moved)
       expect(last.passes).toMatchObject({ forward: expect.any(Number), backward: expect.any(Number) })
     } finally {
       await before.close()
@@ -188,8 +207,7 @@ it.each([
     { over: 'activations', size: 'norm', sites: ['blocks.*.ot'] },
     /sites: must name taps of the model, got "blocks\.\*\.ot"; did you mean/,
   ],
-  ['gates', { size: 'gates' }, /size: must be norm, groups or rank, got "gates"; gates over single parameters are not searched here/],
-  ['a rank of activations', { over: 'activations' }, /size: must be norm or groups over activations, got "rank"/],
+  ['a rank of activations', { over: 'activations' }, /size: must be norm, groups or gates over activations, got "rank"/],
   ['distributions without a teacher', { loss: 'distribution' }, /teacher: must name the model whose distributions are wanted, got null/],
   ['a teacher for completions', { teacher: 'models/tiny' }, /teacher: must be left out with loss completion/],
   [

@@ -5,6 +5,7 @@ import { random } from '../../random/index.ts'
 import type { Estimate } from '../../runs/index.ts'
 import { finalStates } from '../predictions.ts'
 import { boundRows, type GapAt, lossBound, lowerBound } from './bound.ts'
+import { byGates, changed } from './by-gates.ts'
 import { byRank } from './by-rank.ts'
 import { type Candidate, type Decided, type Decision, decide, meanOf, perToken, said, successInterval } from './decide.ts'
 import { type Changes, norm } from './edit-form.ts'
@@ -77,7 +78,7 @@ export async function searchEdit(model: Model, options: SearchEdit): Promise<Fou
   const { target, control, over = 'weights', size, success = 0.95, controlKl: budget, heldOut = 0.3, seed = 0, signal } = options
   if (!(budget > 0)) throw new UserError(`controlKl: must be above 0, got ${budget}; every change costs something, so allow some`)
   if (!(success > 0 && success <= 1)) throw new UserError(`success: must be above 0 and at most 1, got ${success}; 0.95 is a common choice`)
-  if (size === 'rank' && over === 'activations') throw new UserError('size: must be norm or groups over activations, got rank; an added vector has no rank') // biome-ignore format: one line
+  if (size === 'rank' && over === 'activations') throw new UserError('size: must be norm, groups or gates over activations, got rank; an added vector has no rank') // biome-ignore format: one line
   const texts = control.map(({ ids }) => ids)
   const sites = await sitesOf(model, options.sites, { over, matrices: size === 'rank', texts })
   const parts = dealt('target', target.map(({ prompt }) => prompt), heldOut, seed, 2) // biome-ignore format: one line
@@ -120,9 +121,11 @@ export async function searchEdit(model: Model, options: SearchEdit): Promise<Fou
       onStep: options.onStep,
     }
     const searchedOn = [...parts.fit.map((i) => target[i]!.ids), ...kept.fit.map((i) => control[i]!.ids)]
-    const best = await (size === 'rank'
-      ? byRank({ ...search, texts: searchedOn, taught: teacher !== undefined, lowerBound: bound })
-      : byNorm(search, size))
+    const best = await (size === 'gates'
+      ? byGates(search)
+      : size === 'rank'
+        ? byRank({ ...search, texts: searchedOn, taught: teacher !== undefined, success, lowerBound: bound })
+        : byNorm(search, size))
     const chance = await byChance(of, sites, best, decision, plain.taughtKl, seed)
     return told(model, over, sites, best, {
       lowerBound: bound,
@@ -277,7 +280,10 @@ function told(
     rank: Math.max(0, ...ranks),
     layers: [...new Set(sites.flatMap(({ layer }) => (layer === undefined ? [] : [layer])))],
     sites: sites.map(({ name }) => name),
-    parameters: sites.reduce((sum, { numbers, shape, name }) => sum + (low ? factors[name]!.rank * (shape[0]! + shape[1]!) : numbers), 0),
+    parameters: sites.reduce(
+      (sum, { shape, name }) => sum + (low ? factors[name]!.rank * (shape[0]! + shape[1]!) : changed({ [name]: changes[name]! })),
+      0,
+    ),
     ...more,
     edit: (name, extra = {}) => makeEdit({ name, for: editTarget(model.config, model.hash), acts, tensors, ...extra }),
   }

@@ -5,7 +5,7 @@ import type { Searched } from './searched.ts'
 import type { Site } from './sites.ts'
 
 /** How the size of an edit is counted. */
-export type EditSize = 'norm' | 'groups' | 'rank'
+export type EditSize = 'norm' | 'groups' | 'gates' | 'rank'
 
 /** What a search works with. */
 export interface SizeSearch {
