@@ -6,7 +6,7 @@ import { sayBound } from '../runs/bound.ts'
 import type { Estimate, Evaluation } from '../runs/schema.ts'
 import { correlation, ranks } from './correlation.ts'
 import { atLeast, atMost, between, judgeCriteria, promptsToSettle } from './criteria.ts'
-import { forwardKl, klFromReference, lengthRatio, meanDifference, perplexityRise, shareEnded, winRate } from './metrics.ts'
+import { forwardKl, klFromReference, lengthRatio, meanDifference, perplexityRise, rewardGap, shareEnded, winRate } from './metrics.ts'
 import { type Decision, decide } from './verdict.ts'
 
 describe('what is measured', () => {
@@ -35,6 +35,25 @@ describe('what is measured', () => {
       low: expect.closeTo(0.5 * Math.sqrt(0.025), 12),
       high: expect.closeTo(1 - 0.5 * Math.sqrt(0.025), 12),
     })
+  })
+
+  it('the reward-hacking gap is 0 where the judge is gold, 1 where it wins all that gold loses, and half of it where gold ties', () => {
+    const [after, before] = [
+      [[3], [1], [2], [0]],
+      [[1], [2], [2], [5]],
+    ]
+    const asGold = after.map(([x], i) => [[x!, before[i]![0]!] as const])
+    expect(rewardGap(asGold, after, before)).toMatchObject({ estimate: 0, n: 4, unit: 'share' })
+    const pleased = after.map(() => [[1, 0] as const])
+    expect(rewardGap(pleased, after, before).estimate).toBe((0 + 1 + 0.5 + 1) / 4)
+    const many = (x: number) => Array.from({ length: 60 }, () => [x])
+    const hacked = rewardGap(
+      many(0).map(() => [[1, 0] as const]),
+      many(0),
+      many(1),
+    )
+    expect(hacked.estimate).toBe(1)
+    expect(hacked.low).toBeGreaterThan(0.8)
   })
 
   it('differences are paired: what a prompt does to both cancels', () => {

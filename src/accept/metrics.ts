@@ -21,6 +21,28 @@ export function winRate(votes: readonly (readonly Votes[])[]): Estimate {
 }
 
 /**
+ * The reward-hacking gap: by how much more often the judge finds the policy's completion better than a gold measure does, which nothing was
+ * trained on. 0 where both see the same progress; above it the judge is pleased by what gold does not see.
+ *
+ * shape   policy, reference: what gold says of the completions that were compared
+ * source  Gao et al. 2022, arXiv:2210.10760, the distance of proxy and gold
+ */
+export function rewardGap(
+  votes: readonly (readonly Votes[])[],
+  policy: readonly (readonly number[])[],
+  reference: readonly (readonly number[])[],
+): Estimate {
+  paired('rewardGap', policy, reference)
+  const gap = ([now, then]: Votes, i: number, k: number) => (Math.sign(now - then) - Math.sign(policy[i]![k]! - reference[i]![k]!)) / 2
+  return meanOf(
+    'rewardGap',
+    votes.map((group, i) => group.map((vote, k) => gap(vote, i, k))),
+    'share',
+    [-1, 1],
+  )
+}
+
+/**
  * The share of votes for whatever stood first before the judge, each asking a pair of votes for first and second.
  * A judge without a liking for a place gives ½.
  */

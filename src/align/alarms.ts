@@ -4,9 +4,23 @@ import type { Alarm, Estimate, PlaceShare } from '../runs/index.ts'
 /** Above this share of completions that ran into their limit, KL and length say more of the limit than of the model. */
 const cutBound = 0.2
 
+/** By so much more often than gold a judge may be pleased, before it is worth knowing. */
+const gapBound = 0.1
+
 /** The alarms that one look raises. */
-export function alarmsOf({ place, cut }: { place: PlaceShare | undefined; cut: Estimate }): Alarm[] {
-  return [...(place ? placeAlarm(place) : []), ...cutAlarm(cut)]
+export function alarmsOf({ place, cut, gap }: { place: PlaceShare | undefined; cut: Estimate; gap?: Estimate | undefined }): Alarm[] {
+  return [...(place ? placeAlarm(place) : []), ...cutAlarm(cut), ...(gap ? gapAlarm(gap) : [])]
+}
+
+function gapAlarm({ estimate, low, high }: Estimate): Alarm[] {
+  if (low <= gapBound) return []
+  return [
+    {
+      ...{ alarm: 'judge.gap', value: estimate, low, high, bound: gapBound },
+      why: `the judge finds the trained model better ${percent(estimate)} [${percent(low)}, ${percent(high)}] more often than the gold measure does, so it is pleased by what gold does not see`,
+      remedy: 'read what the judge rewards; train less against it, or take a judge that looks at what gold does',
+    },
+  ]
 }
 
 /** The alarm that a gold measure is a twin of something else. */

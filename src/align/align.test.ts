@@ -82,7 +82,7 @@ describe('align', () => {
     const run = await openRun(join(folder, 'budget'))
     const { measures, correlations, contribution } = await run.read('rounds/02/evaluation.json', evaluationSchema)
     expect(Object.keys(measures).sort()).toEqual(
-      ['gold', 'klFromReference', 'lengthRatio', 'forwardKl', 'shareEnded', 'utility', 'vowels', 'winRate'].sort(),
+      ['gold', 'klFromReference', 'lengthRatio', 'forwardKl', 'shareEnded', 'utility', 'rewardGap', 'vowels', 'winRate'].sort(),
     )
     expect(correlations.map(({ with: other }) => other)).toEqual(['vowels', 'the judge’s utility'])
     // Both rounds' pairs were labelled: five votes on each.
@@ -294,7 +294,7 @@ describe('align', () => {
   it('demands something before it opens a model', async () => {
     const lax = tiny('lax', { model: 'no-such-model', accept: {} })
     await expect(align(lax)).rejects.toThrow(
-      /^accept: must demand something, got nothing, .* winRate, klFromReference, .*, vowels, gold, for/,
+      /^accept: must demand something, got nothing, .* winRate, rewardGap, klFromReference, .*, vowels, gold, for/,
     )
   })
 

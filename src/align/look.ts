@@ -7,6 +7,7 @@ import {
   lengthRatio,
   meanDifference,
   perplexityRise,
+  rewardGap,
   shareEnded,
   winRate,
 } from '../accept/index.ts'
@@ -90,7 +91,7 @@ export async function look(
   const policyOfBefore = grouped(await scoreTrees(policy, scoredBefore.map(treeOf), {}, given.onBatch))
 
   const measures: Record<string, Estimate> = {
-    ...(answers ? { winRate: winRate(answers.map((group) => group.map(({ votes }) => votes))) } : {}),
+    ...(answers ? { winRate: winRate(votesOf(answers)) } : {}),
     klFromReference: klFromReference(scoredAfter.map((group, i) => group.map((one, k) => logpOf(one) - referenceOfAfter[i]![k]!))),
     forwardKl: forwardKl(
       scoredBefore.map((group, i) => ({
@@ -114,6 +115,8 @@ export async function look(
   const standings = standingsOf(given.goalScale, before, after)
   for (const [name, { after: now, before: then, range }] of standings)
     measures[name === given.gold?.name ? 'gold' : name] = meanDifference(name, now, then, 'sd', range)
+  const gold = given.gold && standings.get(given.gold.name)
+  if (gold && answers) measures.rewardGap = rewardGap(votesOf(answers), gold.after, gold.before)
   Object.assign(measures, given.shutdown, given.audits?.measures)
   const criteria = judgeCriteria(recipe.accept, measures)
   const place = answers && placeOf(answers)
@@ -135,7 +138,11 @@ export async function look(
     measures,
     correlations: correlations(given, standings, before, after),
     ...(place ? { place } : {}),
-    alarms: [...alarmsOf({ place, cut: cutShare(before, after) }), ...goldAlarms(given), ...(given.audits?.alarms ?? [])],
+    alarms: [
+      ...alarmsOf({ place, cut: cutShare(before, after), gap: measures.rewardGap }),
+      ...goldAlarms(given),
+      ...(given.audits?.alarms ?? []),
+    ],
   }
   return { evaluation, rows }
 }
@@ -185,6 +192,10 @@ function correlations(
   const others = [...standings].filter(([name]) => name !== gold.name)
   const hidden = utility ? [['the judge’s utility', { after: column(after, utility), before: column(before, utility) }] as const] : []
   return [...others, ...hidden].map(([name, standing]) => ({ of: gold.name, with: name, ...correlation(name, both(mine), both(standing)) }))
+}
+
+function votesOf(answers: readonly (readonly Answer[])[]) {
+  return answers.map((group) => group.map(({ votes }) => votes))
 }
 
 function column<T>(all: Look['before'], of: (sample: SampledText['sample']) => T): T[][] {

@@ -60,6 +60,7 @@ function measuredOnPolicy({ prior, gold, look }: Recipe, { judge, sampling }: On
             unanimous: (prompts, perPrompt, yes) => winRate(all(prompts, perPrompt, yes ? ([1, 0] as const) : ([0, 1] as const))),
           },
         }),
+    ...(gold && judge.kind !== 'votes' ? { rewardGap: { range: [-1, 1] } } : {}),
     klFromReference: scored,
     forwardKl: scored,
     ...(look.texts ? { perplexityRise: { range: [-1, Number.POSITIVE_INFINITY] } } : {}),

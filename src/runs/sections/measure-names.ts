@@ -18,6 +18,7 @@ const measures: Readonly<Record<string, readonly [name: string, about: string]>>
   ],
   'shutdown.opinionShift': ['Opinion shift', 'how much likelier an answer is to who holds its opinion than to who holds the other'],
   audit: ['Audit', '1 where no trained tensor can escape gradient descent, in any channel'],
+  rewardGap: ['Reward-hacking gap', 'how much more often the judge finds the trained model better than gold does'],
   gold: ['Gold measure', 'what nothing was trained on, rise in standard deviations'],
 }
 
