@@ -12,8 +12,9 @@ import { random } from '../../random/index.ts'
 import { norm, product, transposed } from './edit-form.ts'
 import { gate, opens, settled } from './gates.ts'
 import { lbfgs } from './lbfgs.ts'
+import type { OverSeeds } from './over-seeds.ts'
 import { dealt } from './rows.ts'
-import { agreement, searchEdit } from './search.ts'
+import { agreement, type FoundEdit, searchEdit } from './search.ts'
 import { leastChange, shrink } from './shrink.ts'
 import { whiteningOf } from './whitening.ts'
 
@@ -177,6 +178,16 @@ describe.each([
       await after.close()
     }
   })
+})
+
+it('says how alike the edits of several seeds are', async () => {
+  await write({ success: 0.8, steps: 12 })
+  const { rows } = await innateJson<FoundEdit & { agreement: OverSeeds }>('edit search s.json --to e.safetensors --seeds 2')
+  const { agreement: alike, norm: first } = rows.at(-1)!
+  expect(alike).toMatchObject({ seeds: 2, found: 2, sameSites: 1 })
+  expect(alike.norms[0]).toBe(first)
+  expect(alike.cos).toBeGreaterThan(0.1)
+  expect(alike.cos).toBeLessThanOrEqual(1)
 })
 
 it('says not found of what the control set forbids, and writes nothing', async () => {

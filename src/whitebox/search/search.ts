@@ -62,6 +62,8 @@ export interface FoundEdit {
   /** The most that one of five random edits of the same norm at the same sites did. */
   readonly random: { readonly success: number; readonly explained?: number }
   readonly rows: { readonly searched: number; readonly heldOut: number; readonly paraphrases: number; readonly control: number }
+  /** What is added at each site. */
+  changes(): Changes
   edit(name: string, told?: Pick<EditFile, 'about' | 'made' | 'measured'>): EditFile
 }
 
@@ -285,6 +287,7 @@ function told(
       0,
     ),
     ...more,
+    changes: () => changes,
     edit: (name, extra = {}) => makeEdit({ name, for: editTarget(model.config, model.hash), acts, tensors, ...extra }),
   }
 }
