@@ -1,4 +1,4 @@
-import { along, type Landscape, participation, type Vector } from '../curvature/index.ts'
+import { edgeOfStability, type Landscape, type Operator, participation, topEigen, type Vector } from '../curvature/index.ts'
 import type { Audit, AuditOptions } from './audit.ts'
 import { rowOf } from './audit.ts'
 import { dot, signs } from './directions.ts'
@@ -26,21 +26,24 @@ export const wall: Audit = {
     const loss = await target.lossOf({ now: target.plan[0]!, step: 1 }, 'f32')
     try {
       const values = await target.parameters()
-      const whole = landscapeOf(loss, values)
-      const still = new Float64Array(whole.size)
-      const [base, slope] = [await whole.value(still), await whole.slope(still)]
+      const { loss: base, gradient } = await loss.gradient()
       const turns: Turn[] = []
       for (const tensor of target.tensors) {
         options.signal?.throwIfAborted()
-        const part = whole.parts.find(({ name }) => name === tensor.input)!
-        const own = slope.slice(part.start, part.start + tensor.size)
-        const length = Math.max(lengthOf(values[tensor.input]!.data), 0.01 * Math.sqrt(tensor.size))
-        const place = { base, slope: own, length, rows: rowsOf(tensor.name, part.shape) }
-        turns.push(await turnsOf(along(whole, [tensor.input]), place, tensor, options))
+        const { [tensor.input]: value } = values
+        const length = Math.max(lengthOf(value!.data), 0.01 * Math.sqrt(tensor.size))
+        const place = { base, slope: Float64Array.from(gradient[tensor.input]!.data), length, rows: rowsOf(tensor.name, value!.shape) }
+        turns.push(await turnsOf(landscapeOf(loss, { [tensor.input]: value! }), place, tensor, options))
       }
       // What a quarter of the tensors have is the objective's own: a hinge, a penalty.
       const usual = turns.map(({ apart }) => apart).sort((x, y) => y - x)[Math.floor(turns.length / 4)] ?? 0
-      return target.tensors.map((tensor, i) => rowFor(target, tensor, turns[i]!, usual))
+      const rows: AuditRow[] = []
+      for (const [i, tensor] of target.tensors.entries()) {
+        const row = rowFor(target, tensor, turns[i]!, usual)
+        const { hessian } = landscapeOf(loss, { [tensor.input]: values[tensor.input]! })
+        rows.push(row.finding === 'found' ? { ...row, why: `${row.why}; ${await curvatureOf(hessian, target)}` } : row)
+      }
+      return rows
     } finally {
       await loss.close()
     }
@@ -54,8 +57,6 @@ interface Turn {
   readonly share: number
   readonly rise: number
   readonly foretold: number
-  /** Curvature along the direction. */
-  readonly curvature: number
 }
 
 interface Place {
@@ -83,7 +84,7 @@ async function turnsOf(of: Landscape, place: Place, { name }: TrainedTensor, { s
       const rise = await riseAt(share)
       const foretold = share * slope + (share ** 2 * bend) / 2
       const apart = Math.abs(rise - foretold) / (Math.abs(foretold) + settings.wallFloor * share ** 2 * (1 + Math.abs(place.base))) / share
-      if (!worst || !(apart <= worst.apart)) worst = { apart, share, rise, foretold, curvature: bend / length ** 2 }
+      if (!worst || !(apart <= worst.apart)) worst = { apart, share, rise, foretold }
     }
   }
   return worst!
@@ -123,7 +124,7 @@ function lengthOf(data: ArrayLike<number>): number {
   return Math.sqrt(dot(data, data))
 }
 
-function rowFor({ training, declarations }: AuditTarget, { name: tensor }: TrainedTensor, turn: Turn, usual: number): AuditRow {
+function rowFor({ declarations }: AuditTarget, { name: tensor }: TrainedTensor, turn: Turn, usual: number): AuditRow {
   const row = { tensor, statistic: turn.apart, null: usual, threshold: thresholds.wall }
   const moved = `moved by ${turn.share.toPrecision(1)} of its length`
   const seen = `${moved} the loss changes by ${turn.rise.toPrecision(2)}, and ${turn.foretold.toPrecision(2)} is foretold`
@@ -137,7 +138,13 @@ function rowFor({ training, declarations }: AuditTarget, { name: tensor }: Train
       ...{ ...row, finding: 'cannot tell' },
       why: `${seen}; but a quarter of the tensors have the like, as of an objective with a kink: declare it as choice where it is one`,
     })
-  const { lr } = training.optimizer.params
-  const edge = training.optimizer.name === 'sgd' ? `, ${((turn.curvature * Number(lr)) / 2).toPrecision(1)} of 2/lr` : ''
-  return rowOf(wall, { ...row, finding: 'found', why: `${seen}; curvature there ${turn.curvature.toPrecision(2)}${edge}` })
+  return rowOf(wall, { ...row, finding: 'found', why: seen })
+}
+
+/** The largest curvature where the tensor stands, beside the edge of stability of plain descent, and how many entries its direction has. */
+async function curvatureOf(hessian: Operator, { training }: AuditTarget): Promise<string> {
+  const [top] = await topEigen(hessian, 1, { steps: 8 })
+  const { name, params } = training.optimizer
+  const edge = name === 'sgd' ? ` (${(top!.value / edgeOfStability(Number(params.lr))).toPrecision(1)} of 2/lr)` : ''
+  return `the largest curvature there is ${top!.value.toPrecision(2)}${edge}, along ${participation(top!.vector).toPrecision(2)} entries`
 }
