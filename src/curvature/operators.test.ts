@@ -4,7 +4,7 @@ import { EigenvalueDecomposition, Matrix } from 'ml-matrix'
 import { afterAll, describe, expect, it } from 'vitest'
 import { expectClose } from '../../test/close.ts'
 import { tolerances } from '../../test/tolerances.ts'
-import { readSafetensors } from '../checkpoints/index.ts'
+import { loadCheckpoint, readSafetensors } from '../checkpoints/index.ts'
 import { openEngine } from '../engine/index.ts'
 import { sum, UserError } from '../graph/index.ts'
 import { type DecoderParams, decoderParams, readConfig, tensorName } from '../models/index.ts'
@@ -30,6 +30,7 @@ import {
   participation,
   power,
   type Risk,
+  randomDirection,
   type SeenTrees,
   shifted,
   solve,
@@ -205,6 +206,16 @@ describe('a model of 536 parameters, against dense matrices in f64 and curvlinop
     const other = { ...risk, loss: ({ logps }: SeenTrees) => logps.mul(logps) }
     expect(apart(await fisher(other).apply(direction), named('gaussNewton'))).toBeLessThan(relative)
     expect(apart(await gaussNewton(other).apply(direction), named('gaussNewton'))).toBeGreaterThan(0.1)
+  })
+
+  it.each(['family-gemma2', 'family-gpt2'])('of %s too, whose logits are capped, or whose layers have biases', async (name) => {
+    const { config, params } = await loadCheckpoint(`fixtures/${name}`)
+    const policy = await openPolicy(engine, { config, params })
+    const other: Risk = { ...risk, policy, trees: [textTree([1, 4, 5, 4, 6, 9])], wrt: (name) => /norm$|attn\.v$/.test(name) }
+    const [G, F] = [gaussNewton(other), fisher(other)]
+    const v = randomDirection(G.size, 0, 'v')
+    expect(apart(await G.apply(v), await F.apply(v))).toBeLessThan(relative)
+    await policy.rest()
   })
 
   it('Fisher matrices of drawn labels are the same for a seed, others for another, and their mean comes near the exact one', async () => {
