@@ -42,6 +42,8 @@ describe.skipIf(!built)(`the package${built ? '' : ' (not run here: dist is olde
         'package.json',
         'examples/my.ts',
         'docs/audits.md',
+        'docs/curvature.md',
+        'docs/curvature-density.svg',
         'docs/examples.md',
         'docs/merge.md',
         'docs/objectives.md',

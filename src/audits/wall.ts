@@ -1,4 +1,5 @@
 import { edgeOfStability, type Landscape, type Operator, participation, topEigen, type Vector } from '../curvature/index.ts'
+import type { Tensor } from '../graph/index.ts'
 import type { Audit, AuditOptions } from './audit.ts'
 import { rowOf } from './audit.ts'
 import { dot, signs } from './directions.ts'
@@ -31,7 +32,7 @@ export const wall: Audit = {
       for (const tensor of target.tensors) {
         options.signal?.throwIfAborted()
         const { [tensor.input]: value } = values
-        const length = Math.max(lengthOf(value!.data), 0.01 * Math.sqrt(tensor.size))
+        const length = lengthIn(value!)
         const place = { base, slope: Float64Array.from(gradient[tensor.input]!.data), length, rows: rowsOf(tensor.name, value!.shape) }
         turns.push(await turnsOf(landscapeOf(loss, { [tensor.input]: value! }), place, tensor, options))
       }
@@ -109,6 +110,11 @@ function shareOfRows(of: Landscape, rows: number, direction: Vector): number {
   const width = of.size / rows
   const squares = Float64Array.from({ length: rows }, (_, row) => dot(direction.subarray(row * width, (row + 1) * width), direction.subarray(row * width, (row + 1) * width))) // biome-ignore format: one line
   return participation(squares.map(Math.sqrt)) / rows
+}
+
+/** What a tensor is moved by shares of: its length, and of a wide one four times the root mean square of its singular values. */
+function lengthIn({ data, shape }: Tensor): number {
+  return Math.max(lengthOf(data), 0.01 * Math.sqrt(data.length)) * Math.min(1, 4 / Math.sqrt(Math.min(...shape)))
 }
 
 function rowsOf(name: string, shape: readonly number[]): number {
