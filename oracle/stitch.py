@@ -82,6 +82,6 @@ def maps(tensors):
     cosines = lambda rows, anchors: rows / np.linalg.norm(rows, axis=1, keepdims=True) @ (anchors / np.linalg.norm(anchors, axis=1, keepdims=True)).T
     ra, rb = cosines(x, x), cosines(y, y)
     centred = rb - rb.mean(0)
-    decoder = Ridge(alpha=1e-5 * np.trace(centred.T @ centred) / len(x)).fit(rb, y)
+    decoder = Ridge(alpha=1e-2 * np.trace(centred.T @ centred) / len(x)).fit(rb, y)
     found = {"x": x, "y": y, "procrustes": cx @ rotation + y.mean(0), "leastSquares": least.predict(x), "relative": decoder.predict(ra), "permutation": columns}
     tensors |= {name: torch.tensor(value).to(torch.int32 if name == "permutation" else torch.float32) for name, value in found.items()}

@@ -24,17 +24,17 @@ export function mapped({ matrix, bias, unit = false }: StitchMap, x: Activations
   return tensor(data, [x.n, d])
 }
 
-/** How far least squares is drawn to 0, of the mean square of a column. */
-const ridgeShare = 1e-5
+/** How far least squares is drawn to 0, of the mean square of a column; more for a decoder that is to read the cosines of another model, which differ a little. */
+const [ridgeShare, relativeRidge] = [1e-5, 1e-2]
 
 /**
  * Least squares from rows x to rows y, with a small ridge so that few rows do.
  *
  * source  Maiorca et al. 2023, arXiv:2311.00664
  */
-export function leastSquares(x: Activations, y: Activations): Required<Pick<StitchMap, 'matrix' | 'bias'>> {
+export function leastSquares(x: Activations, y: Activations, share = ridgeShare): Required<Pick<StitchMap, 'matrix' | 'bias'>> {
   const squares = Matrix.from1DArray(x.d, x.d, crossProducts(x, x))
-  const ridge = ridgeShare * (squares.trace() / x.d) || 1
+  const ridge = share * (squares.trace() / x.d) || 1
   const matrix = new CholeskyDecomposition(squares.add(Matrix.eye(x.d).mul(ridge))).solve(Matrix.from1DArray(x.d, y.d, crossProducts(x, y)))
   return { matrix, bias: biasOf(matrix, meanOf(x), meanOf(y)) }
 }
@@ -107,7 +107,7 @@ export function relative(x: Activations, y: Activations, anchors: number, seed: 
     throw new UserError(`stitch: anchors must be two or more, got ${places.length}; ask for more, or give longer texts`)
   const [ofA, ofB] = [rowsOf(units(picked(x, places))), rowsOf(units(picked(y, places)))]
   const r = rowsOf(units(y)).mmul(ofB.transpose())
-  const decoder = leastSquares({ n: y.n, d: places.length, data: Float64Array.from(r.to1DArray()) }, y)
+  const decoder = leastSquares({ n: y.n, d: places.length, data: Float64Array.from(r.to1DArray()) }, y, relativeRidge)
   return { unit: true, matrix: ofA.transpose().mmul(decoder.matrix), bias: decoder.bias }
 }
 
