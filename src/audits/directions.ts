@@ -20,7 +20,9 @@ export function direction(values: Tensor, slope: Tensor, precision: 'f64' | 'f32
   const drawn = signs(values.data.length, seed, name)
   if (precision === 'f64') return drawn
   const [size, steep] = [sizeOfMove(values), rms(slope.data)]
-  return drawn.map((sign, i) => size * (steep > 0 ? (sign > 0 ? slope.data[i]! / steep : 0) + 0.3 * signAt(drawn, i + 1) : sign))
+  // A gradient in few entries, as of an embedding, would move those too far.
+  const along = (i: number) => Math.max(-3, Math.min(3, slope.data[i]! / steep))
+  return drawn.map((sign, i) => size * (steep > 0 ? (sign > 0 ? along(i) : 0) + 0.3 * signAt(drawn, i + 1) : sign))
 }
 
 function signAt(drawn: Float64Array, i: number): number {

@@ -75,7 +75,7 @@ async function measure(target: AuditTarget, { seed, signal }: AuditOptions): Pro
       const blocked = mine.read && mine.marks.length > 0 && !mine.reached ? { far: await changeFar(at, tensor) } : {}
       const checked = asDeclared.has(name) ? { asDeclared: asDeclared.get(name)! } : {}
       const whole = { tensor: name, scanned: mine, perSlope, declared: declaredOf(target.declarations, name, 1), ...blocked, ...checked }
-      const settled = groups.map((group) => settledBy(group, name)).find((one) => one !== undefined)
+      const settled = groups.map((group) => settledBy(group, name, goodTo(target))).find((one) => one !== undefined)
       const none = { byGradient: 0, byDifference: 0, apart: 0, noise: 0 }
       found.push({ ...whole, ...(settled ?? (mine.read ? await slopes(at, [tensor], settings.directions) : none)) })
     }
@@ -95,13 +95,25 @@ interface Place {
   readonly gradient: Parameters
   /** Rounding of one loss. */
   readonly rounding: number
+  /** By what each tensor is moved more or less than its own size where several are moved, so that their slopes are alike. */
+  readonly weights: ReadonlyMap<string, number>
 }
 
 async function placeOf(target: AuditTarget, step: StepLoss, seed: number): Promise<Place> {
   const values = await target.parameters()
   const { loss: value, gradient } = await step.gradient()
-  const at = { target, seed, value, values, gradient, loss: step.loss, rounding: 0 }
-  return { ...at, rounding: await roundingOf(at) }
+  const at = { target, seed, value, values, gradient, loss: step.loss, rounding: 0, weights: new Map<string, number>() }
+  return { ...at, rounding: await roundingOf(at), weights: weightsOf(at) }
+}
+
+/** In f32 what one tensor does to the loss drowns in the noise of others that do a hundred times as much. */
+function weightsOf(at: Place): ReadonlyMap<string, number> {
+  const { target, gradient } = at
+  if (target.precision === 'f64') return new Map()
+  const along = alongOf(at, target.tensors, 0, 'weight')
+  const slopes = target.tensors.map(({ input }): [string, number] => [input, Math.abs(dot(gradient[input]!.data, along.get(input)!))])
+  const middle = slopes.map(([, slope]) => slope).sort((a, b) => a - b)[Math.floor(slopes.length / 2)]!
+  return new Map(slopes.map(([input, slope]) => [input, slope > 0 ? Math.max(0.1, Math.min(5, middle / slope)) : 1]))
 }
 
 /** Rounding of the loss: of f64 by its unit; of f32 what is left of a parabola through losses close by. */
@@ -110,7 +122,7 @@ async function roundingOf(at: Place): Promise<number> {
   if (at.target.precision === 'f64') return unit
   const along = alongOf(at, at.target.tensors, 0, 'rounding')
   const losses: number[] = []
-  for (let k = -3; k <= 3; k++) losses.push(await at.loss(movedBy(at, along, k * 1e-4)))
+  for (let k = -3; k <= 3; k++) losses.push(await at.loss(movedBy(at, along, k * 1e-5)))
   // Third differences of a parabola are zero, and of noise have 20 times its variance.
   const third = losses.slice(3).map((x, i) => x - 3 * losses[i + 2]! + 3 * losses[i + 1]! - losses[i]!)
   return Math.max(unit / 4, rms(third) / Math.sqrt(20))
@@ -125,10 +137,15 @@ async function together(at: Place, tensors: readonly TrainedTensor[], loss = at.
  * The slopes of one of several tensors that were moved together, where they settle its own: what all are apart together is no less than what one
  * of them is.
  */
-function settledBy(group: Awaited<ReturnType<typeof together>>, name: string) {
+function settledBy(group: Awaited<ReturnType<typeof together>>, name: string, good: number) {
   const own = group?.own.get(name)
-  if (!group || !own || Math.max(group.apart, group.noise) > 0.5 * thresholds.forged * rms(own)) return undefined
+  if (!group || !own || Math.max(group.apart, group.noise) > good * rms(own)) return undefined
   return { byGradient: rms(own), byDifference: rms(own), apart: group.apart, noise: group.noise }
+}
+
+/** What tensors that are moved together must settle of each: in f64 half of the tolerance; in f32, whose noise is above it, a tenth of its slope. */
+function goodTo({ precision }: AuditTarget): number {
+  return precision === 'f64' ? 0.5 * thresholds.forged : 0.1
 }
 
 /** Of each tensor that something is declared of: how far its gradient is off the slope of the loss that the declaration says it is of. */
@@ -150,7 +167,7 @@ async function declaredSlopes(at: Place, step: StepLoss): Promise<ReadonlyMap<st
     const group = await together(at, tensors, held)
     for (const tensor of tensors) {
       const { byGradient, byDifference, apart, noise } =
-        settledBy(group, tensor.name) ?? (await slopes(at, [tensor], settings.directions, held))
+        settledBy(group, tensor.name, goodTo(at.target)) ?? (await slopes(at, [tensor], settings.directions, held))
       const largest = Math.max(byGradient, byDifference, noise)
       found.set(tensor.name, largest === 0 ? 0 : Math.max(0, apart - noise) / largest)
     }
@@ -160,9 +177,13 @@ async function declaredSlopes(at: Place, step: StepLoss): Promise<ReadonlyMap<st
 
 type Along = ReadonlyMap<string, Float64Array>
 
-function alongOf({ target, values, gradient, seed }: Place, tensors: readonly TrainedTensor[], k: number, what = 'slope'): Along {
+function alongOf({ target, values, gradient, seed, weights }: Place, tensors: readonly TrainedTensor[], k: number, what = 'slope'): Along {
   return new Map(
-    tensors.map(({ name, input }) => [input, direction(values[input]!, gradient[input]!, target.precision, seed, `${what}/${name}/${k}`)]),
+    tensors.map(({ name, input }) => {
+      const drawn = direction(values[input]!, gradient[input]!, target.precision, seed, `${what}/${name}/${k}`)
+      const weight = tensors.length > 1 ? (weights.get(input) ?? 1) : 1
+      return [input, weight === 1 ? drawn : drawn.map((x) => weight * x)]
+    }),
   )
 }
 
@@ -201,16 +222,26 @@ function stepOf({ values, target }: Place, tensors: readonly TrainedTensor[]): n
   return settings.stepF64 * largest
 }
 
-/** A central difference, and three times what it is good to. */
+/**
+ * A central difference, and three times what it is good to. In f32 the step is chosen by the noise: from long to short, until what is left of the
+ * cubic term is below it.
+ */
 async function difference(at: Place, along: Along, by: number, loss: Place['loss']): Promise<{ slope: number; noise: number }> {
   const central = async (h: number) => ((await loss(movedBy(at, along, h))) - (await loss(movedBy(at, along, -h)))) / (2 * h)
-  const noiseAt = (h: number) => at.rounding / (Math.SQRT2 * h)
-  const slope = await central(by)
-  if (at.target.precision === 'f64') return { slope, noise: 3 * noiseAt(by) }
-  // With a step half as long a cubic term is a quarter; what is left of it is part of the noise.
-  const closer = await central(by / 2)
-  const better = (4 * closer - slope) / 3
-  return { slope: better, noise: 3 * noiseAt(by / 2) + Math.abs(better - closer) / 3 }
+  const noiseAt = (h: number) => (3 * at.rounding) / (Math.SQRT2 * h)
+  let wide = await central(by)
+  if (at.target.precision === 'f64') return { slope: wide, noise: noiseAt(by) }
+  let best = { slope: wide, noise: Number.POSITIVE_INFINITY }
+  for (let h = by / 3; h > by / 100; h /= 3) {
+    const narrow = await central(h)
+    // With a step a third as long a cubic term is a ninth.
+    const slope = (9 * narrow - wide) / 8
+    const noise = noiseAt(h) * 1.2 + Math.abs(slope - narrow)
+    if (noise < best.noise) best = { slope, noise }
+    if (noiseAt(h / 3) > best.noise || best.noise <= 1e-3 * Math.abs(slope)) break
+    wide = narrow
+  }
+  return best
 }
 
 /** How much the loss changes, as a share of it, when a tensor moves far: a hard choice is not seen close by. */
