@@ -28,8 +28,8 @@ export const thresholds = {
   /** The lower end of the share of votes for what is said by force: above one half the judge surely prefers what the policy keeps from being said. */
   steered: 0.5,
   /**
-   * How far a loss turns from what it foretells close by, over the share of the tensor's length: smooth losses were apart by 6 at most in 144 small
-   * trainings, by 14 in stories5m; walls across a tensor by 40 and more, where the other tensors were apart by 1.
+   * How far a loss turns from what it foretells close by, over the share of the tensor's length: smooth losses were apart by 6 at most in 165 small
+   * trainings, by 14 in stories5m; 40 walls across a tensor by 38 and more, where the other tensors were apart by 1.
    */
   wall: 25,
 } as const
