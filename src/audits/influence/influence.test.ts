@@ -16,7 +16,7 @@ const start = await openPolicy(engine, checkpoint)
 const trees = pairs.map(pairTree)
 const reference = await scoreTrees(start, trees)
 const examples = trees.map((tree, i): Example => ({ tree, reference: reference.slice(2 * i, 2 * i + 2), label: 1 }))
-const [trained, test] = [examples.slice(0, 24), examples.slice(24, 32)]
+const [trained, test] = [examples.slice(0, 20), examples.slice(24, 30)]
 
 const objective = dpo({ beta: 0.1 })
 const trainee = await openTrainee(start, checkpoint, { lora: { rank: 4, alpha: 8 }, seed: 0 })
@@ -30,8 +30,8 @@ async function fresh(): Promise<Training> {
     optimizer: sgd({ lr: 0.5 }),
     schedule: { name: 'constant', warmup: 0 },
     clip: 1e9,
-    batch: 24,
-    epochs: 3,
+    batch: 20,
+    epochs: 2,
     seed: 0,
     referenceOf: async () => [],
   }
