@@ -4,8 +4,8 @@ import { type Alarm, type Audits, auditsSchema, type Estimate, type Run, roundFo
 import type { Around, Training } from '../train/index.ts'
 import type { Watch } from './watch.ts'
 
-/** How often steps are audited on the way, unless a recipe says so: what is read then costs some hundredths of twenty steps. */
-const usually = 20
+/** How often steps are audited on the way, unless a recipe says so: on stories5m what is read then costs one step, so two hundredths. */
+const usually = 50
 
 /** How many steps the whole audit of a look takes from where the round's training came to. */
 const atLook = 20

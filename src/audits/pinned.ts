@@ -27,17 +27,20 @@ export const pinned: Audit = {
   needs: ['steps'],
 
   watch(target) {
-    const followed = new Map(target.tensors.map(({ name, size }) => [name, openClipped(Math.min(size, most))]))
+    const followed = new Map(target.tensors.map(({ name }) => [name, openClipped(0)]))
+    let begun = false
     return {
       see({ clip, gradient, factors }) {
         const largest = Math.max(...factors.values())
-        for (const { name, input, size } of target.tensors) {
+        for (const { name, input } of target.tensors) {
           const { data } = gradient[input]!
-          const count = Math.min(size, most)
+          const count = Math.min(data.length, most)
+          if (!begun) followed.set(name, openClipped(count))
           const shown =
             count === data.length ? data : Float64Array.from({ length: count }, (_, i) => data[Math.floor((i * data.length) / count)]!)
           followed.get(name)!.see(shown, keptBy(clip, factors.get(input)!, largest))
         }
+        begun = true
       },
       rows() {
         const seen = new Map([...followed].map(([name, one]) => [name, one.clipped()]))

@@ -27,13 +27,17 @@ export function openUpdates(target: AuditTarget): { see(step: StepSeen): void; u
   const known = opened.get(target)
   if (known) return known
   const declared = declaredUpdate(target.training.optimizer)
-  const followed = new Map(target.tensors.map((one) => [one.name, openTensor(one.size, declared)]))
+  // Where no step is seen every tensor is followed all the same, at no entry.
+  const followed = new Map(target.tensors.map(({ name }) => [name, openTensor(0, declared)]))
+  let begun = false
   let last = 0
   const made = {
     see(step: StepSeen) {
       // Several audits see the same step.
       if (step.step === last) return
       last = step.step
+      if (!begun) for (const { name, input } of target.tensors) followed.set(name, openTensor(step.gradient[input]!.data.length, declared))
+      begun = true
       for (const { name, input } of target.tensors) followed.get(name)!.see(step, input)
     },
     updates: () => new Map([...followed].map(([name, one]) => [name, one.seen()])),

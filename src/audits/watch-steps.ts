@@ -11,14 +11,13 @@ import type { AuditTarget } from './target.ts'
 import type { StepSeen } from './walk.ts'
 
 /** Most entries of a tensor that are kept of a step, spread over it: what is read of a large model is soon gone. */
-const most = 16384
+const most = 1024
 
 function spread({ data, dtype }: Tensor): Tensor {
   if (data.length <= most) return { dtype, shape: [data.length], data }
-  return tensor(
-    Float32Array.from({ length: most }, (_, i) => data[Math.floor((i * data.length) / most)]!),
-    [most],
-  )
+  const kept = new Float32Array(most)
+  for (let i = 0; i < most; i++) kept[i] = data[Math.floor((i * data.length) / most)]!
+  return tensor(kept, [most])
 }
 
 /**
