@@ -49,9 +49,9 @@ describe('a training audits its graph before the first step, and its steps on th
   it('steps that a whole-step optimizer takes are seen: what it leaves is shielded', async () => {
     const { optimizer } = plants.find(({ name }) => name === 'optimizer that skips')!.recipe(smallModel(0).config, smallModel(0).params)
     const { alarms } = await trainRun(written({ run: join(folder, 'skips'), train: { batch: 2, optimizer: optimizer! }, audit: { every: 2 } }), { maxSteps: 4 }) // biome-ignore format: one line
-    expect(alarms).toMatchObject([
-      { alarm: 'audit.shielded', why: expect.stringMatching(/^blocks\.0\.attn\.q: the optimizer leaves 100 %/) },
-    ])
+    // It is also no step of the optimizer whose name it keeps.
+    expect(alarms?.map(({ alarm }) => alarm)).toEqual(['audit.shielded', 'audit.forged'])
+    for (const { why } of alarms!) expect(why).toMatch(/^blocks\.0\.attn\.q: /)
   })
 
   it('what is declared is no alarm', async () => {
