@@ -93,6 +93,8 @@ export interface Kind {
   readonly weight: (example: Example) => number
   /** Its inputs in a graph of so many examples and completions. */
   readonly inputs: (size: Size) => Readonly<Record<string, Value>>
+  /** Those of them that a graph has only where a loss reads them. */
+  readonly whereRead?: readonly string[]
   /** Their tensors for the examples of a micro-batch; `asked` has the log-ratio of each tree of `asks`. */
   readonly given: (examples: readonly Example[], size: Size, asked: readonly number[], step: OfStep) => Readonly<Record<string, Tensor>>
   /** What the log says of a step, from the log-probability of each completion; what there is none of is left out. */

@@ -62,6 +62,7 @@ export const pairs: Kind = {
         `train: ${name} needs votes for one side of each pair, since it compares the sides of the whole batch, got a soft label of ${soft.label}; choose another objective, or leave prior out`,
       )
   },
+  whereRead: ['prefixes', 'tokenShare'],
   inputs: ({ examples, slots }) => ({
     ...sideInputs(slots),
     labels: input('labels', [examples]),

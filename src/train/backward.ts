@@ -1,6 +1,6 @@
 import type { Program } from '../engine/index.ts'
-import { tensor, UserError } from '../graph/index.ts'
-import type { CustomLoss, Example, Objective } from '../objectives/index.ts'
+import { type Tensor, tensor, UserError } from '../graph/index.ts'
+import type { CustomLoss, Example, Kind, Objective } from '../objectives/index.ts'
 import { type Packing, type Policy, runInputs, scoreTrees, shapeOf, type Tree } from '../policy/index.ts'
 import { metricsSchema } from '../runs/index.ts'
 import { dropoutMasks } from './dropout.ts'
@@ -117,6 +117,11 @@ function stepProgram(stepping: Stepping, now: readonly Example[], micro: MicroBa
   return program
 }
 
+/** What a kind gives, without what the program does not read. */
+function fed({ whereRead = [] }: Kind, given: Readonly<Record<string, Tensor>>, { inputs }: Pick<Program['graph'], 'inputs'>) {
+  return Object.fromEntries(Object.entries(given).filter(([name]) => !whereRead.includes(name) || name in inputs))
+}
+
 /** The tensors that a micro-batch feeds to its program. */
 export async function microInputs(
   stepping: Stepping,
@@ -134,7 +139,7 @@ export async function microInputs(
   return {
     ...runInputs(policy, part),
     ...(shared ? { sides: tensor(sides, [sides.length], 'i32') } : {}),
-    ...kind.given(examples, size, asked, { now, carried }),
+    ...fed(kind, kind.given(examples, size, asked, { now, carried }), program.graph),
     ...(reads ? insideTensors(micro, longestOf(treesOf(kind, now)), new Set(Object.keys(program.graph.inputs))) : {}),
     ...(teacher && objective.needs.includes('teacher') ? { teacher: await teacher.scores(part) } : {}),
     share: tensor([share], []),

@@ -1,4 +1,17 @@
-import { type Graph, gradient, graph, input, isValue, leaves, reshape, slice, sum, takeRows, type Value } from '../graph/index.ts'
+import {
+  ancestors,
+  type Graph,
+  gradient,
+  graph,
+  input,
+  isValue,
+  leaves,
+  reshape,
+  slice,
+  sum,
+  takeRows,
+  type Value,
+} from '../graph/index.ts'
 import { completionLogps, logits, tokenLogps } from '../models/index.ts'
 import { type CustomLoss, isMeanOfExamples, type LossTerms, type Objective, type Of, type Taps, traceLoss } from '../objectives/index.ts'
 import { forward, type Policy, type RowShape, rowInputs } from '../policy/index.ts'
@@ -73,7 +86,7 @@ export function traceStep(plan: StepPlan): TracedStep {
   const logps = perSlot(tokens)
   const teacher = objective.needs.includes('teacher') ? { teacher: input('teacher', [shape.wanted, policy.config.vocabSize]) } : undefined
   const { rows: R, length } = shape
-  const read = {
+  const reading = {
     taps,
     asks,
     params: paramsOf(inputs),
@@ -84,7 +97,7 @@ export function traceStep(plan: StepPlan): TracedStep {
     ofSlots: ofSides(objective),
     ...size,
   }
-  const inside = openInside(read)
+  const inside = openInside(reading)
   const atWanted = () => takeRows(reshape(hidden, [R * length, policy.config.hiddenSize]), rows.wanted)
   const scores = once(() => logits(params, atWanted(), policy.config))
   const terms = objective.terms({
@@ -106,11 +119,13 @@ export function traceStep(plan: StepPlan): TracedStep {
   const trainable = trainableInputs(policy, inputs)
   const slopes = gradient(loss.mul(share), trainable)
   const grads = Object.fromEntries(leaves<Value>(slopes, isValue).map(([name, value]) => [`grad.${name}`, value]))
+  const outputs = { loss, objective: terms.objective, logps, ...prefixed('term.', named), ...grads }
+  const read = new Set(ancestors(Object.values(outputs)))
+  const fed = Object.fromEntries(
+    Object.entries(given).filter(([name, value]) => !objective.kind.whereRead?.includes(name) || read.has(value)),
+  )
   return {
-    graph: graph(
-      { ...inputs, ...rows, ...sides, ...given, ...teacher, ...inside.inputs, share, unit, ...byName(masks) },
-      { loss, objective: terms.objective, logps, ...prefixed('term.', named), ...grads },
-    ),
+    graph: graph({ ...inputs, ...rows, ...sides, ...fed, ...teacher, ...inside.inputs, share, unit, ...byName(masks) }, outputs),
     taps,
     terms,
     loss,
