@@ -71,7 +71,9 @@ const worst: readonly Finding[] = ['found', 'cannot tell', 'declared', 'clean']
 function oneEach(rows: readonly AuditRow[], taken: readonly Audit[], tensors: readonly string[]): AuditRow[] {
   const by = new Map<string, AuditRow>()
   const bad = ({ finding, statistic, threshold }: AuditRow) => [worst.indexOf(finding), -(statistic ?? 0) / threshold] as const
-  for (const row of rows) {
+  for (const given of rows) {
+    // A statistic that is no number was not measured.
+    const row = given.statistic !== null && Number.isNaN(given.statistic) ? { ...given, statistic: null } : given
     const key = `${row.audit} ${row.tensor}`
     const known = by.get(key)
     const [a, b] = [bad(row), known && bad(known)]

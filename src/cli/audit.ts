@@ -71,14 +71,15 @@ function show(screen: Screen, rows: readonly AuditRow[], { verdict, found, decla
   const { green, red, yellow, dim, bold } = screen.colour
   const mark = { found: red('✗'), declared: dim('·'), 'cannot tell': yellow('?'), clean: green('✓') }
   const count = (name: string, finding: AuditRow['finding']) => rows.filter((row) => row.audit === name && row.finding === finding).length
-  screen.table(
-    audits.map(({ name, channel, about }) => {
+  screen.table([
+    ['', dim('ch.'), dim('audit'), '', dim('what an alarm says')],
+    ...audits.map(({ name, channel, about }) => {
       const [bad, said, untold] = [count(name, 'found'), count(name, 'declared'), count(name, 'cannot tell')]
       const which = bad > 0 ? 'found' : untold > 0 ? 'cannot tell' : said > 0 ? 'declared' : 'clean'
       const numbers = [bad && `${bad} found`, said && `${said} declared`, untold && `${untold} cannot tell`].filter(Boolean).join(', ')
       return [mark[which], dim(String(channel)), name, numbers || 'clean', dim(about)]
     }),
-  )
+  ])
   const shown = rows.filter(({ finding }) => finding === 'found')
   const most = 12
   if (shown.length > 0) {

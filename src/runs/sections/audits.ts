@@ -16,13 +16,16 @@ export const audits: Section = {
 
 /** Each tensor's statistics as a share of their thresholds. */
 export function auditMap(rows: readonly AuditRow[]): Html | false {
-  const shares = rows.flatMap(({ audit, tensor, statistic, threshold }) =>
-    statistic === null ? [] : [exactly(`${audit} ${tensor}`, Math.min(2, statistic / threshold), { audit, tensor })],
-  )
+  const shares = rows.flatMap(({ audit, tensor, statistic, threshold }) => {
+    if (statistic === null) return []
+    const share = statistic === 0 ? 0 : threshold > 0 ? Math.min(2, statistic / threshold) : 2
+    // The map has room for a name without the word that all have.
+    return [exactly(`${audit} ${tensor}`, Number(share.toFixed(2)), { audit, tensor: tensor.replace('blocks.', '') })]
+  })
   return (
     shares.length > 0 &&
     figure({ about: 'each audit’s statistic as a share of its threshold, at most 2', rows: shares }, 'heatmap', {
-      ...{ title: 'Statistic over threshold', x: 'audit', y: 'tensor' },
+      ...{ title: 'Statistic over threshold', x: 'audit', y: 'tensor', slanted: true },
       about: 'Each audit’s statistic as a share of its threshold, at most 2; above 1 it is an alarm, unless it is declared.',
     })
   )
