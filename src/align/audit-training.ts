@@ -14,9 +14,13 @@ const atLook = 20
 export const auditsFile = 'audits.json'
 
 /** What a recipe declares to its audits, with what a method that it chooses is defined to hold constant. */
-export function declarationsOf({ audit, train }: Pick<Recipe, 'audit' | 'train'>): Declaration[] {
+export function declarationsOf({ audit, train, objective }: Pick<Recipe, 'audit' | 'train' | 'objective'>): Declaration[] {
   const reason = 'DoRA holds the norm of each row constant (Liu et al. 2024, arXiv:2402.09353, section 4.3)'
-  return [...(audit?.declare ?? []), ...(train.lora?.dora ? [{ tensor: 'lora.*', as: 'stop', reason } as const] : [])]
+  return [
+    ...(audit?.declare ?? []),
+    ...(train.lora?.dora ? [{ tensor: 'lora.*', as: 'stop', reason } as const] : []),
+    ...(objective.marks ?? []).map((mark): Declaration => ({ tensor: '*', ...mark })),
+  ]
 }
 
 /** The audits of a training as it goes: its graph before the first step, which is said at once, and steps on the way. */

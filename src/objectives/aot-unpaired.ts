@@ -22,6 +22,9 @@ export const aotUnpaired = preferenceLoss({
   },
   source: 'Melnyk et al. 2024, arXiv:2406.05882, equation 6',
   whole: true,
+  marksOf: () => [
+    { as: 'choice', reason: 'AOT compares sorted margins: the order is chosen by them (Melnyk et al. 2024, arXiv:2406.05882)' },
+  ],
 
   perPair: ({ chosen, rejected }, { beta, labelSmoothing }) =>
     smoothedLogistic(sorted(chosen.logRatio).sub(sorted(rejected.logRatio)), beta, labelSmoothing),

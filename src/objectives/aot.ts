@@ -22,6 +22,9 @@ export const aot = preferenceLoss({
   },
   source: 'Melnyk et al. 2024, arXiv:2406.05882, equation 5',
   whole: true,
+  marksOf: () => [
+    { as: 'choice', reason: 'AOT compares sorted margins: the order is chosen by them (Melnyk et al. 2024, arXiv:2406.05882)' },
+  ],
 
   perPair({ chosen, rejected }, { beta, labelSmoothing }) {
     const [mine, theirs] = [chosen.logp.sub(rejected.logp), chosen.reference.sub(rejected.reference)]

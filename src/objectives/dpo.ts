@@ -49,6 +49,8 @@ export const dpo = preferenceLoss({
   },
   source: 'Rafailov et al. 2023, arXiv:2305.18290, equation 7',
   needsOf: ({ ldAlpha }) => ['policy', 'reference', ...(ldAlpha < 1 ? (['prefixes'] as const) : [])],
+  marksOf: ({ weighting }) =>
+    weighting === 'wpo' ? [{ as: 'stop', reason: 'WPO weighs a pair by a constant (Zhou et al. 2024, arXiv:2406.11827, equation 2)' }] : [],
   syncOf: ({ sync }) => (sync === 'none' ? undefined : sync),
 
   perPair({ chosen, rejected }, { beta, labelSmoothing, fDivergence, alpha, ldAlpha, weighting }) {

@@ -27,6 +27,9 @@ export const dpop = preferenceLoss({
     return logSigmoid(margin.mul(beta)).neg()
   },
   atReference: () => Math.LN2,
+  marksOf: () => [
+    { as: 'choice', reason: 'DPO-positive turns where the chosen side falls below the reference (Pal et al. 2024, arXiv:2402.13228)' },
+  ],
 
   known: [
     { id: 'V-DPO-1', at: points.A, loss: 0.5981388694, slopes: { chosen: -0.0450166, rejected: 0.0450166 } },

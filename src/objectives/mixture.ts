@@ -40,6 +40,7 @@ export function mixture({ of }: { readonly of: readonly { readonly objective: Ob
   const kinds = parts.map(({ objective }) => objective.kind)
   const starts = parts.map(({ objective }) => objective.atReference)
   const whole = parts.some((part) => part.objective.whole)
+  const marks = parts.flatMap(({ objective }) => objective.marks ?? [])
   const params = { of: parts.map(({ objective: { name, params }, weight }) => ({ objective: { name, ...params }, weight })) }
   return pairsObjective({
     kind: {
@@ -51,6 +52,7 @@ export function mixture({ of }: { readonly of: readonly { readonly objective: Ob
     needs: [...new Set(parts.flatMap(({ objective }) => objective.needs))],
     ...(whole ? { whole } : {}),
     ...(sync ? { sync } : {}),
+    ...(marks.length > 0 ? { marks } : {}),
     perPair: (sides) => parts.map(({ objective, weight }) => objective.perPair(sides).mul(weight)).reduce((a, b) => a.add(b)),
     ...(starts.every((start) => start !== undefined)
       ? { atReference: () => parts.reduce((total, { objective, weight }) => total + weight * objective.atReference!(), 0) }

@@ -52,12 +52,20 @@ export interface Objective {
   readonly needs: readonly Need[]
   /** Whether a step's loss is of all its examples together, so that they must fit one pass. */
   readonly whole?: boolean
+  /** What its definition holds constant or chooses; audits know it. */
+  readonly marks?: readonly DefinedMark[]
   /** The reference follows the policy: every so many steps it becomes alpha of the policy and the rest of itself. */
   readonly sync?: Sync
   /** What it makes of a micro-batch: its losses, and all that a custom loss can read. */
   terms(scored: Scored): LossTerms
   /** The mean loss of a step when policy = reference; undefined where there is no such value. */
   atStart(examples: readonly Example[]): number | undefined
+}
+
+/** What a loss is defined to hold constant, or to choose, where its gradient is not all of its slope. */
+export interface DefinedMark {
+  readonly as: 'stop' | 'choice'
+  readonly reason: string
 }
 
 /** How a reference follows the policy. */

@@ -1,7 +1,7 @@
 import { concat, demand, input, mean, sameShape, show, tensor, UserError, type Value } from '../graph/index.ts'
 import type { Tree } from '../policy/index.ts'
 import { average, present } from './averages.ts'
-import type { Described, Example, Kind, Maker, Need, Objective, Sync } from './objective.ts'
+import type { DefinedMark, Described, Example, Kind, Maker, Need, Objective, Sync } from './objective.ts'
 import { type Params, type Settings, settle } from './params.ts'
 import type { Point } from './points.ts'
 import { column, type Side, type Sides, side, sideInputs, sidesOf, sideTensors } from './side.ts'
@@ -18,6 +18,7 @@ export interface PairDefinition<P extends Params = Params> extends Described<P> 
   /** What its examples are, where that is more than two completions. */
   readonly kindOf?: (params: Settings<P>) => Kind
   readonly syncOf?: (params: Settings<P>) => Sync | undefined
+  readonly marksOf?: (params: Settings<P>) => readonly DefinedMark[]
   /** The loss of a pair when policy = reference, where it has one. It is the same whoever won, so it holds for soft labels too. */
   readonly atReference?: (params: Settings<P>) => number | undefined
   readonly known: readonly KnownPair<P>[]
@@ -126,6 +127,7 @@ export function preferenceLoss<const P extends Params>(definition: PairDefinitio
     const params = settle(name, definition.params, given)
     const sync = definition.syncOf?.(params)
     const start = atReference?.(params)
+    const marks = definition.marksOf?.(params) ?? []
     return pairsObjective({
       kind: definition.kindOf?.(params) ?? (whole ? batches : pairs),
       name,
@@ -133,6 +135,7 @@ export function preferenceLoss<const P extends Params>(definition: PairDefinitio
       needs: definition.needsOf?.(params) ?? needs,
       ...(whole ? { whole } : {}),
       ...(sync ? { sync } : {}),
+      ...(marks.length > 0 ? { marks } : {}),
       perPair: (sides) => perPair(sides, params),
       ...(start === undefined ? {} : { atReference: () => start }),
     })
