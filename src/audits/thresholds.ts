@@ -32,6 +32,9 @@ export const thresholds = {
    * trainings, by 14 in stories5m; 40 walls across a tensor by 38 and more, where the other tensors were apart by 1.
    */
   wall: 25,
+  /** The same where the recipe has no loss and no edits of its own, so that nobody wrote one: stories5m in ordinary training was apart by 30, where a
+   * planted wall is by hundreds and more. */
+  wallUnwritten: 100,
 } as const
 
 /** What the audits measure with, each with its reason. */
@@ -58,6 +61,8 @@ export const settings = {
   wallSteps: 2,
   /** Beside what a quarter of all tensors have, so many times as much is a tensor's own: of dpop, whose penalty has a kink, it was 13 at most. */
   wallUsual: 20,
+  /** How many times further than the objective by itself a move must be from what is foretold. */
+  wallAlone: 3,
   /** A change of the loss that counts for nothing, as a share of it, where a tensor is moved by its length; for less it falls with the square. */
   wallFloor: 5,
   /** Multiply-adds of one evaluation of the loss in f64 that an audit may take, about 0.1 s; longer steps are audited on their first examples. */

@@ -6,6 +6,7 @@ import { dot, signs } from './directions.ts'
 import type { AuditRow } from './finding.ts'
 import { reasons } from './say.ts'
 import { landscapeOf } from './step-landscape.ts'
+import { lossByEngine, type Parameters } from './step-loss.ts'
 import type { AuditTarget, TrainedTensor } from './target.ts'
 import { settings, thresholds } from './thresholds.ts'
 
@@ -19,7 +20,8 @@ export const wall: Audit = {
   name: 'wall',
   channel: 3,
   about: 'near the tensor the loss turns quite otherwise than its curvature foretells',
-  blind: 'a wall further off than three tenths of the tensor’s length, or beside every direction that is climbed',
+  blind:
+    'a wall further off than three tenths of the tensor’s length, beside every direction that is climbed, or low and within the model itself',
   source: 'Foret et al. 2021, arXiv:2010.01412; Cohen et al. 2021, arXiv:2103.00065',
   needs: ['losses'],
 
@@ -40,7 +42,7 @@ export const wall: Audit = {
       const usual = turns.map(({ apart }) => apart).sort((x, y) => y - x)[Math.floor(turns.length / 4)] ?? 0
       const rows: AuditRow[] = []
       for (const [i, tensor] of target.tensors.entries()) {
-        const row = rowFor(target, tensor, turns[i]!, usual)
+        const row = await rowFor(target, tensor, turns[i]!, usual, values)
         const { hessian } = landscapeOf(loss, { [tensor.input]: values[tensor.input]! })
         rows.push(row.finding === 'found' ? { ...row, why: `${row.why}; ${await curvatureOf(hessian, target)}` } : row)
       }
@@ -58,6 +60,8 @@ interface Turn {
   readonly share: number
   readonly rise: number
   readonly foretold: number
+  /** What it was moved along, a step as long as the tensor is. */
+  readonly along: Vector
 }
 
 interface Place {
@@ -84,11 +88,37 @@ async function turnsOf(of: Landscape, place: Place, { name }: TrainedTensor, { s
     for (const share of settings.wallShares) {
       const rise = await riseAt(share)
       const foretold = share * slope + (share ** 2 * bend) / 2
-      const apart = Math.abs(rise - foretold) / (Math.abs(foretold) + settings.wallFloor * share ** 2 * (1 + Math.abs(place.base))) / share
-      if (!worst || !(apart <= worst.apart)) worst = { apart, share, rise, foretold }
+      const apart = apartBy(rise, foretold, share, place.base)
+      if (!worst || !(apart <= worst.apart)) worst = { apart, share, rise, foretold, along: direction.map((x) => length * x) }
     }
   }
   return worst!
+}
+
+function apartBy(rise: number, foretold: number, share: number, base: number): number {
+  return Math.abs(rise - foretold) / (Math.abs(foretold) + settings.wallFloor * share ** 2 * (1 + Math.abs(base))) / share
+}
+
+/** Whether the recipe has a loss or edits of its own, in which a wall could be written. */
+function isWritten({ training: { loss, policy } }: AuditTarget): boolean {
+  return loss !== undefined || policy.unedited !== undefined
+}
+
+/** How far the same move takes the objective by itself, without the recipe's own loss and edits, from what is foretold of it. */
+async function apartByItself({ stepping, plan }: AuditTarget, { along, share }: Turn, tensor: string, value: Tensor): Promise<number> {
+  const { loss: _, policy, ...rest } = stepping
+  const plain = await lossByEngine({ ...rest, policy: policy.unedited ?? policy }, { now: plan[0]!, step: 1 })
+  try {
+    const of = landscapeOf(plain, { [tensor]: value })
+    const base = await plain.loss()
+    const riseAt = async (by: number) => (await of.value(along.map((x) => by * x))) - base
+    const close = settings.wallClose
+    const [up, down] = [await riseAt(close), await riseAt(-close)]
+    const foretold = (share * (up - down)) / (2 * close) + (share ** 2 * (up + down)) / close ** 2 / 2
+    return apartBy(await riseAt(share), foretold, share, base)
+  } finally {
+    await plain.close()
+  }
 }
 
 /** A direction of length 1 that climbs, at a radius, what the gradient does not foretell. */
@@ -130,21 +160,32 @@ function lengthOf(data: ArrayLike<number>): number {
   return Math.sqrt(dot(data, data))
 }
 
-function rowFor({ declarations }: AuditTarget, { name: tensor }: TrainedTensor, turn: Turn, usual: number): AuditRow {
-  const row = { tensor, statistic: turn.apart, null: usual, threshold: thresholds.wall }
+async function rowFor(
+  target: AuditTarget,
+  { name: tensor, input }: TrainedTensor,
+  turn: Turn,
+  usual: number,
+  values: Parameters,
+): Promise<AuditRow> {
+  const written = isWritten(target)
+  const threshold = written ? thresholds.wall : thresholds.wallUnwritten
+  const row = { tensor, statistic: turn.apart, null: usual, threshold }
   const moved = `moved by ${turn.share.toPrecision(1)} of its length`
   const seen = `${moved} the loss changes by ${turn.rise.toPrecision(2)}, and ${turn.foretold.toPrecision(2)} is foretold`
   if (!Number.isFinite(turn.apart))
     return rowOf(wall, { ...row, statistic: null, null: null, finding: 'cannot tell', why: `${moved} the loss is no number` })
-  if (turn.apart <= thresholds.wall) return rowOf(wall, { ...row, finding: 'clean', why: seen })
-  const declared = reasons(declarations, tensor, ['choice', 'straight-through'])
+  if (turn.apart <= threshold) return rowOf(wall, { ...row, finding: 'clean', why: seen })
+  const declared = reasons(target.declarations, tensor, ['choice', 'straight-through'])
   if (declared) return rowOf(wall, { ...row, finding: 'declared', why: `${seen}; declared: ${declared}` })
   if (turn.apart <= settings.wallUsual * usual)
     return rowOf(wall, {
       ...{ ...row, finding: 'cannot tell' },
       why: `${seen}; but a quarter of the tensors have the like, as of an objective with a kink: declare it as choice where it is one`,
     })
-  return rowOf(wall, { ...row, finding: 'found', why: seen })
+  const alone = written ? await apartByItself(target, turn, input, values[input]!) : 0
+  if (turn.apart <= settings.wallAlone * alone)
+    return rowOf(wall, { ...row, null: alone, finding: 'clean', why: `${seen}; without the recipe’s own loss and edits it turns as far` })
+  return rowOf(wall, { ...row, null: Math.max(usual, alone), finding: 'found', why: seen })
 }
 
 /** The largest curvature where the tensor stands, beside the edge of stability of plain descent, and how many entries its direction has. */
