@@ -80,23 +80,28 @@ async function turnsOf(of: Landscape, place: Place, { name }: TrainedTensor, { s
     const descent = i === 0 ? unit(place.slope) : undefined
     const direction = await climbed(of, descent ? drawn.map((x, k) => x - descent[k]!) : drawn, place, radius)
     const length = place.length * Math.sqrt(shareOfRows(of, place.rows, direction))
-    const riseAt = async (share: number) => (await of.value(direction.map((x) => share * length * x))) - place.base
-    // By differences close by, since a gradient may be written by hand.
-    const close = settings.wallClose
-    const [up, down] = [await riseAt(close), await riseAt(-close)]
-    const [slope, bend] = [(up - down) / (2 * close), (up + down) / close ** 2]
-    for (const share of settings.wallShares) {
-      const rise = await riseAt(share)
-      const foretold = share * slope + (share ** 2 * bend) / 2
-      const apart = apartBy(rise, foretold, share, place.base)
-      if (!worst || !(apart <= worst.apart)) worst = { apart, share, rise, foretold, along: direction.map((x) => length * x) }
-    }
+    const along = direction.map((x) => length * x)
+    for (const turn of await turnsAlong(of, along, place.base, settings.wallShares))
+      if (!worst || !(turn.apart <= worst.apart)) worst = turn
   }
   return worst!
 }
 
-function apartBy(rise: number, foretold: number, share: number, base: number): number {
-  return Math.abs(rise - foretold) / (Math.abs(foretold) + settings.wallFloor * share ** 2 * (1 + Math.abs(base))) / share
+/** What a loss does along a move at some shares of it, beside what slope and curvature close by foretell. */
+async function turnsAlong(of: Landscape, along: Vector, base: number, shares: readonly number[]): Promise<Turn[]> {
+  const riseAt = async (share: number) => (await of.value(along.map((x) => share * x))) - base
+  // By differences close by, since a gradient may be written by hand.
+  const close = settings.wallClose
+  const [up, down] = [await riseAt(close), await riseAt(-close)]
+  const [slope, bend] = [(up - down) / (2 * close), (up + down) / close ** 2]
+  const turns: Turn[] = []
+  for (const share of shares) {
+    const rise = await riseAt(share)
+    const foretold = share * slope + (share ** 2 * bend) / 2
+    const apart = Math.abs(rise - foretold) / (Math.abs(foretold) + settings.wallFloor * share ** 2 * (1 + Math.abs(base))) / share
+    turns.push({ apart, share, rise, foretold, along })
+  }
+  return turns
 }
 
 /** Whether the recipe has a loss or edits of its own, in which a wall could be written. */
@@ -109,13 +114,8 @@ async function apartByItself({ stepping, plan }: AuditTarget, { along, share }: 
   const { loss: _, policy, ...rest } = stepping
   const plain = await lossByEngine({ ...rest, policy: policy.unedited ?? policy }, { now: plan[0]!, step: 1 })
   try {
-    const of = landscapeOf(plain, { [tensor]: value })
-    const base = await plain.loss()
-    const riseAt = async (by: number) => (await of.value(along.map((x) => by * x))) - base
-    const close = settings.wallClose
-    const [up, down] = [await riseAt(close), await riseAt(-close)]
-    const foretold = (share * (up - down)) / (2 * close) + (share ** 2 * (up + down)) / close ** 2 / 2
-    return apartBy(await riseAt(share), foretold, share, base)
+    const [turn] = await turnsAlong(landscapeOf(plain, { [tensor]: value }), along, await plain.loss(), [share])
+    return turn!.apart
   } finally {
     await plain.close()
   }
