@@ -73,6 +73,7 @@ async function doors(): Promise<Record<string, unknown>> {
     'innate/checkpoints': await import('./checkpoints/index.ts'),
     'innate/policy': await import('./policy/index.ts'),
     'innate/preferences': await import('./preferences/index.ts'),
+    'innate/labels': await import('./labels/index.ts'),
     'innate/goals': await import('./goals/index.ts'),
     'innate/objectives': await import('./objectives/index.ts'),
     'innate/runs': await import('./runs/index.ts'),

@@ -22,6 +22,7 @@ const dependencies: Readonly<Record<string, string>> = {
   jiti: "loads a user's recipe.ts in Node without a build",
   leven: 'the closest name, for messages about typos',
   'ml-matrix': 'Cholesky factors for the posterior over goal weights',
+  'node-sqlite3-wasm': 'the store of labels: SQLite in one file, compiled to WebAssembly, so that nothing is built when it is installed',
   'onnxruntime-node': 'executes every graph',
   picocolors: 'colours in the terminal, off where they do not belong',
   'simple-statistics': 'quantiles and correlations',

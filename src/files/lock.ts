@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { setTimeout } from 'node:timers/promises'
@@ -80,9 +81,22 @@ function isAlive(content: string): boolean {
   if (holder.host !== hostname()) return true
   try {
     process.kill(holder.pid, 0)
-    return true
+    // A number is given again: a process that began after the lock was taken is another one. Two seconds are the coarseness of the clocks.
+    const began = startOf(holder.pid)
+    return began === undefined || began <= Date.parse(holder.since) + 2000
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM' // it lives, under another user
+  }
+}
+
+/** When a process began, in milliseconds since 1970; undefined where the system does not say it in /proc. */
+function startOf(pid: number): number | undefined {
+  try {
+    const ticks = Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')[19])
+    const boot = Number(/^btime (\d+)$/m.exec(readFileSync('/proc/stat', 'utf8'))![1])
+    return 1000 * boot + 10 * ticks // a tick is a hundredth of a second on every Linux that Node runs on
+  } catch {
+    return undefined
   }
 }
 
