@@ -8,10 +8,11 @@ import { generate } from './generate.mjs'
 import { labels } from './labels.mjs'
 import { merge } from './merge.mjs'
 import { overMemory } from './over.mjs'
+import { prior } from './prior.mjs'
 import { risk } from './risk.mjs'
 import { whitebox } from './whitebox.mjs'
 
-const benches = { audits, cases, curvature, dpo, fuzz, generate, labels, merge, over: overMemory, risk, whitebox }
+const benches = { audits, cases, curvature, dpo, fuzz, generate, labels, merge, over: overMemory, prior, risk, whitebox }
 const [name, ...words] = process.argv.slice(2)
 // --minutes 3 is --minutes=3.
 const flags = new Map(

@@ -1,4 +1,5 @@
 import { type Example, type Objective, prefixesOf, type Unscored } from '../objectives/index.ts'
+import type { Recipe } from '../recipe/recipe.ts'
 import type { Models } from './open-models.ts'
 import { begin, type Watch } from './watch.ts'
 
@@ -42,6 +43,14 @@ export async function withReference(
   function scoredBefore(): number {
     return [...scored.values()].reduce((n, { reference }) => n + reference.length, 0)
   }
+}
+
+/** What an example has of the prior: its word on each completion, and in nats where the recipe tilts the reference by it. */
+export function priorParts(
+  { tiltReference, objective }: Pick<Recipe, 'tiltReference' | 'objective'>,
+  prior: readonly number[],
+): Pick<Example, 'prior' | 'tilt'> {
+  return { prior, ...(tiltReference ? { tilt: prior.map((said) => said / Number(objective.params.beta)) } : {}) }
 }
 
 /** Groups put together until each is large enough. */

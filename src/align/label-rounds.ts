@@ -3,7 +3,7 @@ import { priorScale } from '../collect/goal-scale.ts'
 import { labelPairs } from '../collect/label.ts'
 import type { Example } from '../objectives/index.ts'
 import type { ContributionRow } from '../runs/index.ts'
-import { withReference } from './examples.ts'
+import { priorParts, withReference } from './examples.ts'
 import { type Rounds, readGoals, scaleOfRounds } from './rounds.ts'
 
 /** All pairs so far, ready to be trained on. */
@@ -19,18 +19,26 @@ export async function labelRounds(rounds: Rounds): Promise<LabelledRounds> {
   const { prior, kappa } = recipe
   await readGoals(rounds, voted.flat())
   const { goalScale } = scaleOfRounds(rounds)
-  const { soft, contribution } = labelPairs(
+  const { contribution, ...labels } = labelPairs(
     voted.flat().map((row) => ({ a: decodeSide(row, 'a'), b: decodeSide(row, 'b'), votes: row.votes })),
     kappa,
     prior && goalScale && { prior, scale: priorScale(goalScale, prior) },
+    preferences.sdPenalty,
   )
   // The likelier side is called chosen, so that log-ratios read as one expects.
   const byRound = voted.map((rows, round) => {
     const earlier = voted.slice(0, round).reduce((sum, { length }) => sum + length, 0)
     return rows.map(({ promptIds, a, b, rollout }, i) => {
-      const p = soft[earlier + i]!
-      const tree = { prompt: promptIds, completions: p >= 0.5 ? [a.ids, b.ids] : [b.ids, a.ids] }
-      return { tree, label: Math.max(p, 1 - p), rollout: round + 1 === voted.length ? rollout : 1 }
+      const p = labels.soft[earlier + i]!
+      const ordered = <T>([first, second]: readonly [T, T]): [T, T] => (p >= 0.5 ? [first, second] : [second, first])
+      const [said, standings] = [labels.prior?.[earlier + i], labels.standings?.[earlier + i]]
+      return {
+        tree: { prompt: promptIds, completions: ordered([a.ids, b.ids]) },
+        label: Math.max(p, 1 - p),
+        rollout: round + 1 === voted.length ? rollout : 1,
+        ...(said ? priorParts(recipe, ordered(said)) : {}),
+        ...(standings ? { standings: ordered(standings) } : {}),
+      }
     })
   })
   const labelled = byRound.flatMap((all) => (preferences.trainOn === 'extremes' ? extremes(all) : all))

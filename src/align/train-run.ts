@@ -11,7 +11,7 @@ import { type Alarm, auditsSchema, type ContributionRow, contributionSchema, typ
 import { checkWarmup, planSteps, type Trained, type Training } from '../train/index.ts'
 import { auditsFile } from './audit-training.ts'
 import { estimate, trainWork, type Work } from './estimate.ts'
-import { withReference } from './examples.ts'
+import { priorParts, withReference } from './examples.ts'
 import { type HeldOut, type HeldOutLabelled, heldOutLabelledSchema, heldOutSchema, measureHeldOut } from './held-out.ts'
 import { keepInside } from './inside.ts'
 import { loadPreferences } from './load-preferences.ts'
@@ -237,15 +237,18 @@ async function label(
   if (singles.length > 0) return { labelled: singles.map((row) => ({ tree: labelledTree(row), label: row.label ? 1 : 0 })) }
   const pairs = rows.filter((row): row is Pair => 'chosen' in row)
   const voted = pairs.filter(({ gap }) => !gap)
-  const { soft, contribution } = await softLabels(voted, recipe, models)
-  const label = new Map(voted.map((pair, i) => [pair, soft[i]!]))
+  const { soft, prior, contribution } = await softLabels(voted, recipe, models)
+  const place = new Map(voted.map((pair, i) => [pair, i]))
   // Without a weight a gap is nothing to train on; its order never gives a gradient.
   const used = recipe.gap ? pairs : voted
-  const labelled = used.flatMap((pair) =>
-    pair.gap
-      ? [{ tree: pairTree(pair), label: 0.5, gap: true }]
-      : recipe.objective.kind.ofPair!({ tree: pairTree(pair), label: label.get(pair)! }),
-  )
+  const labelled = used.flatMap((pair) => {
+    const i = place.get(pair)
+    if (i === undefined) return [{ tree: pairTree(pair), label: 0.5, gap: true }]
+    return recipe.objective.kind.ofPair!({
+      ...{ tree: pairTree(pair), label: soft[i]! },
+      ...(prior ? priorParts(recipe, prior[i]!) : {}),
+    })
+  })
   return { labelled, ...(contribution ? { contribution } : {}) }
 }
 

@@ -15,6 +15,12 @@ describe('extremes', () => {
     expect(extremes([one[0]!, two[0]!, ...one.slice(1), ...two.slice(1)])).toEqual([one[2], two[2]])
   })
 
+  it('by the posterior are the pair whose sides stand furthest apart, whatever the labels', () => {
+    const stood = (better: number, worse: number, standings: [number, number]) => ({ ...pair(1, better, worse, 0.9), standings })
+    const all = [stood(10, 11, [0.2, 0.1]), stood(10, 12, [0.2, 1.5]), stood(11, 12, [0.1, 1.5])]
+    expect(extremes(all)).toEqual([all[2]])
+  })
+
   it('are among the pairs that were asked, where not all were: in a ring the widest of its neighbours', () => {
     const ring = [pair(1, 10, 11, 0.6), pair(1, 11, 12, 0.7), pair(1, 12, 13, 0.9), pair(1, 10, 13, 0.8)]
     // Mean labels: 10 at 0.7, 11 at 0.55, 12 at 0.6, 13 at 0.15.

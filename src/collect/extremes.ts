@@ -4,11 +4,13 @@ import type { Tree } from '../policy/index.ts'
 export interface SoftPair {
   readonly tree: Tree
   readonly label: number
+  /** How high each side stands by the posterior of the goals; the labels say it where absent. */
+  readonly standings?: readonly [number, number]
 }
 
 /**
  * Of each prompt's pairs the one whose sides are furthest apart, judged by all of its pairs: a completion stands where its mean label
- * does. With every completion compared to every other it is the best one and the worst one.
+ * does, or where the posterior puts it. With every completion compared to every other it is the best one and the worst one.
  */
 export function extremes<T extends SoftPair>(pairs: readonly T[]): T[] {
   const groups = new Map<string, T[]>()
@@ -17,14 +19,15 @@ export function extremes<T extends SoftPair>(pairs: readonly T[]): T[] {
     groups.set(key, [...(groups.get(key) ?? []), pair])
   }
   return [...groups.values()].map((group) => {
-    const standing = standings(group)
-    const apart = ({ tree }: T) => Math.abs(standing(tree.completions[0]!) - standing(tree.completions[1]!))
+    const standing = meanLabels(group)
+    const apart = ({ tree, standings: [first, second] = [standing(tree.completions[0]!), standing(tree.completions[1]!)] }: T) =>
+      Math.abs(first - second)
     return group.reduce((widest, pair) => (apart(pair) > apart(widest) ? pair : widest))
   })
 }
 
 /** The mean label of each completion over the pairs that it is a side of. */
-function standings(group: readonly SoftPair[]): (completion: readonly number[]) => number {
+function meanLabels(group: readonly SoftPair[]): (completion: readonly number[]) => number {
   const labels = new Map<string, number[]>()
   for (const { tree, label } of group)
     tree.completions.forEach((completion, side) => {

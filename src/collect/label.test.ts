@@ -36,6 +36,21 @@ describe('soft labels', () => {
     expect(against(9)).toBeLessThan(1)
   })
 
+  it('come with what the prior says of both sides, and with w·φ − k·sd where that is asked for', () => {
+    const prior = { prior: goalPrior({ goals: [size], strength: 5 }), scale }
+    const rows = votes(9)
+    const plain = labelPairs(rows, 1, prior)
+    const [a, b] = plain.prior![0]!
+    // The scale's mean is 2.5 characters and its deviation √(5/3); the prior's mean weight ½·5/6.
+    expect(a).toBeCloseTo((5 / 12) * ((9 - 2.5) / Math.sqrt(5 / 3)), 12)
+    expect(b).toBeCloseTo((5 / 12) * ((5 - 2.5) / Math.sqrt(5 / 3)), 12)
+    expect(plain).not.toHaveProperty('standings')
+    const [free, careful] = [labelPairs(rows, 1, prior, 0).standings![0]!, labelPairs(rows, 1, prior, 2).standings![0]!]
+    expect(free[0]).toBeGreaterThan(free[1])
+    // A deviation of w·φ is that of the weight, times |φ|.
+    expect((free[0] - careful[0]) / (free[1] - careful[1])).toBeCloseTo(6.5 / 2.5, 9)
+  })
+
   it('say that a prior fights the data when its sign is wrong, and not when it is right', () => {
     const fighting = (direction: 1 | -1) =>
       labelPairs(votes(9), 1, { prior: goalPrior({ goals: [{ ...size, direction }], strength: 20 }), scale }).contribution!.fighting

@@ -34,4 +34,5 @@ export {
   saveProbes,
 } from './probe.ts'
 export { softLabel } from './soft-labels.ts'
+export { bestOf, standingOf } from './standing.ts'
 export { sharedWords, words } from './words.ts'

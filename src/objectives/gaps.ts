@@ -42,6 +42,7 @@ export function keepGaps(objective: PairObjective, weight: number): PairObjectiv
           rejected: () => sides.rejected,
           margin: () => margin,
           softLabels: () => labels,
+          prior: () => own.prior,
           kl: () => own.kl,
           k1: () => own.k1,
           k3: () => own.k3,

@@ -34,6 +34,10 @@ export interface Example {
   readonly gap?: boolean
   /** Of a pair, where the objective needs it: the reference's log-probability of each side's first tokens, as many as the shorter side has. */
   readonly prefixes?: readonly number[]
+  /** With a prior over goals: how good it takes each completion to be, m0·φ(y), in log-odds against a mean one of the reference. */
+  readonly prior?: readonly number[]
+  /** Nats by which a loss sees the reference's log-probability of each completion raised; the log goes on without them. */
+  readonly tilt?: readonly number[]
   /** With a teacher, of each token to learn: 1 where its distribution is learned, 0 where the token itself is. Default 1. */
   readonly trust?: readonly number[]
 }

@@ -1,11 +1,11 @@
-import { concat, demand, input, mean, sameShape, show, tensor, UserError, type Value } from '../graph/index.ts'
+import { concat, demand, input, mean, reshape, sameShape, show, slice, tensor, UserError, type Value } from '../graph/index.ts'
 import type { Tree } from '../policy/index.ts'
 import { average, present } from './averages.ts'
-import type { DefinedMark, Described, Example, Kind, Maker, Need, Objective, Sync } from './objective.ts'
+import type { DefinedMark, Described, Example, Kind, Maker, Need, Objective, Scored, Sync } from './objective.ts'
 import { type Params, type Settings, settle } from './params.ts'
 import type { Point } from './points.ts'
 import { column, type Side, type Sides, side, sideInputs, sidesOf, sideTensors } from './side.ts'
-import { klTerms, lossTerms, slotEntropy } from './terms.ts'
+import { klTerms, lossTerms, type PriorTerms, slotEntropy } from './terms.ts'
 
 /** Everything about a loss of pairs in one object: trainer, docs and tests read it. */
 export interface PairDefinition<P extends Params = Params> extends Described<P> {
@@ -63,18 +63,20 @@ export const pairs: Kind = {
         `train: ${name} needs votes for one side of each pair, since it compares the sides of the whole batch, got a soft label of ${soft.label}; choose another objective, or leave prior out`,
       )
   },
-  whereRead: ['prefixes', 'tokenShare'],
+  whereRead: ['prefixes', 'tokenShare', 'prior'],
   inputs: ({ examples, slots }) => ({
     ...sideInputs(slots),
     labels: input('labels', [examples]),
     prefixes: input('prefixes', [slots]),
     tokenShare: input('tokenShare', []),
+    prior: input('prior', [slots]),
   }),
   given: (examples, _size, _asked, { now }) => ({
     ...sideTensors(examples),
     labels: column(examples.map(({ label }) => label)),
     prefixes: column(examples.flatMap(({ prefixes }) => prefixes ?? [0, 0])),
     tokenShare: tensor([now.length / betterTokens(now, lengthsOf)], []),
+    prior: column(examples.flatMap(({ prior }) => prior ?? [0, 0])),
   }),
   metrics(examples, logps) {
     // Chosen is the side that the label prefers, whatever its place; where it prefers none, both are half of each.
@@ -159,6 +161,7 @@ export function pairsObjective(given: Omit<PairObjective, 'terms' | 'atStart'>):
           rejected: () => sides.rejected,
           margin: () => sides.chosen.logRatio.sub(sides.rejected.logRatio),
           softLabels: () => scored.inputs.labels!,
+          prior: () => priorOf(scored),
           ...klTerms(() => concat([sides.chosen.logRatio, sides.rejected.logRatio], 0)),
           entropy: () => mean(slotEntropy(scored)),
         },
@@ -190,6 +193,13 @@ export function pairLosses(objective: PairObjective, { chosen, rejected }: Sides
   const won = objective.perPair({ chosen, rejected })
   const lost = objective.perPair({ chosen: rejected, rejected: chosen })
   return won.mul(q).add(lost.mul(q.neg().add(1)))
+}
+
+/** What the prior says of both sides of each pair. */
+export function priorOf({ inputs, examples }: Scored): PriorTerms {
+  const both = reshape(inputs.prior!, [examples, 2])
+  const [chosen, rejected] = [0, 1].map((k) => reshape(slice(both, 1, k, k + 1), [examples])) as [Value, Value]
+  return { chosen, rejected, margin: chosen.sub(rejected) }
 }
 
 /** The side of each pair that its label, 1 or 0, is for; of a tie half of both, whose margin is 0. */

@@ -126,7 +126,7 @@ export function sideInputs(slots: number): { readonly reference: Value; readonly
 /** The tensors for them. */
 export function sideTensors(examples: readonly Example[]): { readonly reference: Tensor; readonly lengths: Tensor } {
   return {
-    reference: column(examples.flatMap(({ reference }) => reference)),
+    reference: column(examples.flatMap(({ reference, tilt }) => (tilt ? reference.map((logp, k) => logp + tilt[k]!) : reference))),
     lengths: column(examples.flatMap(({ tree }) => tree.completions.map(({ length }) => length))),
   }
 }

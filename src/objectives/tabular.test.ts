@@ -53,6 +53,21 @@ describe('V-TAB-1: dpo recovers the posterior of V-KLRL-1', () => {
   })
 })
 
+it('dpo with a reference tilted by a prior reaches π0·exp((prior + reward)/β)/Z', () => {
+  const [base, r, prior, beta] = [[0.5, 0.3, 0.2], [0, 1, 2], [0.7, -0.2, 0.1], 0.5]
+  const normalized = (p: readonly number[]) => p.map((x) => x / p.reduce((a, b) => a + b))
+  const reference = normalized(base.map((p, i) => p * Math.exp(prior[i]! / beta)))
+  const pairs = [
+    [0, 1],
+    [0, 2],
+    [1, 2],
+  ] as const
+  const q = pairs.map(([w, l]) => 1 / (1 + Math.exp(r[l]! - r[w]!)))
+  const { policy } = descend(dpo({ beta }), { reference, pairs, q }, { rate: 8, steps: 600 })
+  const wanted = normalized(base.map((p, i) => p * Math.exp((prior[i]! + r[i]!) / beta)))
+  for (const [i, p] of policy.entries()) expect(Math.abs(p - wanted[i]!)).toBeLessThan(1e-8)
+})
+
 describe('V-TAB-2: ipo stays finite', () => {
   it.each([
     [0.8, 3],

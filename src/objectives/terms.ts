@@ -52,6 +52,8 @@ export interface LossTerms extends Inside {
   readonly margin: Value
   /** Probability that the chosen side is the better one, f32[pairs]. */
   readonly softLabels: Value
+  /** What a prior over goals says of the sides of each pair, in log-odds: constants of the batch. */
+  readonly prior: PriorTerms
   /** For objectives of single completions: the completions and their labels, each f32[n]. */
   readonly completion: LabelledSide
   /** For groups with rewards: all completions with their rewards, each f32[n]. */
@@ -70,6 +72,19 @@ export interface LossTerms extends Inside {
   readonly entropy: Value
 }
 
+/**
+ * What a prior over goals says of pairs: m0·φ of each side, with φ in standard deviations from the reference model's mean.
+ *
+ * shape   f32[pairs] each
+ * units   log-odds
+ */
+export interface PriorTerms {
+  readonly chosen: Value
+  readonly rejected: Value
+  /** Chosen minus rejected: the prior's own log-odds that the chosen side is the better one. */
+  readonly margin: Value
+}
+
 /** The terms that not every kind has. */
 export type OwnTerms = Omit<LossTerms, keyof Inside>
 
@@ -80,6 +95,7 @@ const names = [
   'rejected',
   'margin',
   'softLabels',
+  'prior',
   'completion',
   'rewarded',
   'kl',

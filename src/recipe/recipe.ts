@@ -8,6 +8,7 @@ import type { Bound } from '../runs/index.ts'
 import { type Course, type Optimizer, optimizerFrom, scheduleFrom } from '../train/index.ts'
 import { checkBounds } from './bounds.ts'
 import { goldAgainst } from './gold-against.ts'
+import { checkPriorUse, kappaOf } from './prior-use.ts'
 import type { Reading } from './reading.ts'
 import { didYouMean, recipeError } from './recipe-error.ts'
 import { type ParsedRecipe, type RecipeInput, recipeSchema } from './schema.ts'
@@ -43,6 +44,8 @@ export interface Recipe {
   readonly prior?: GoalPrior
   /** How many votes the posterior's opinion of a pair is worth beside the pair's own votes. */
   readonly kappa: number
+  /** Whether a loss sees log π0(y) + m0·φ(y)/β, with the prior's mean weights m0, in the place of the reference's log-probability. */
+  readonly tiltReference?: true
   /** How strongly a pair without a preference keeps its log-ratio where the reference has it. */
   readonly gap?: { readonly weight: number }
   readonly preferences: Source
@@ -126,6 +129,8 @@ export function recipe(input: RecipeInput): Recipe {
     edit,
     inside,
     audit,
+    kappa,
+    tiltReference,
     ...rest
   } = parsed.data
   const learned = objectiveOf(objective ?? { name: texts ? 'nextToken' : 'dpo' })
@@ -134,6 +139,8 @@ export function recipe(input: RecipeInput): Recipe {
     ...(fresh ? { fresh } : {}),
     ...(edit ? { edit: editOf(edit) } : {}),
     ...(prior ? { prior: priorOf(prior) } : {}),
+    kappa: kappaOf(input, kappa),
+    ...(tiltReference ? { tiltReference } : {}),
     ...(gap ? { gap } : {}),
     preferences: sourceOf(parsed.data, learned.needs.includes('tasks')),
     ...(shutdown ? { shutdown: filesOf(shutdown) } : {}),
@@ -152,6 +159,7 @@ export function recipe(input: RecipeInput): Recipe {
   if (shutdown) checkShutdown(made, shutdown)
   if (made.preferences.kind === 'onPolicy') checkOnPolicy(made, made.preferences)
   else if (made.preferences.kind !== 'tasks') checkKinds(made)
+  checkPriorUse(made)
   if (made.preferences.kind === 'onPolicy' || made.shutdown) checkBounds(made)
   return Object.defineProperty(made, checked, { value: input })
 }

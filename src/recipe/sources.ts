@@ -50,6 +50,8 @@ export interface OnPolicy {
   readonly compare: 'ring' | 'all'
   /** Whether every pair of a prompt is trained on, or the one alone whose sides are furthest apart; all of them count as votes. */
   readonly trainOn: 'all' | 'extremes'
+  /** With extremes: a completion stands at w·φ − sdPenalty·sd by the posterior, in the place of its mean label. */
+  readonly sdPenalty?: number
   /** Prompts sampled in each round; all training prompts when there are fewer. */
   readonly promptsPerRound: number
   /** Prompts sampled at a time: a round trains on the pairs of each rollout before it samples the next. All of the round unless told. */
@@ -100,8 +102,12 @@ function tasksOf(shutdown: ParsedRecipe['shutdown'], beside: string | undefined)
 }
 
 function onPolicyOf(given: Extract<ParsedRecipe['preferences'], { prompts: unknown }>): OnPolicy {
-  const { judge, order, prompts, perPrompt, compare, trainOn, promptsPerRound, rollout, ...sampling } = given
-  const asked = { prompts, perPrompt, compare, trainOn, promptsPerRound, ...(rollout ? { rollout } : {}) }
+  const { judge, order, prompts, perPrompt, compare, trainOn, sdPenalty, promptsPerRound, rollout, ...sampling } = given
+  const asked = {
+    ...{ prompts, perPrompt, compare, trainOn, promptsPerRound },
+    ...(sdPenalty === undefined ? {} : { sdPenalty }),
+    ...(rollout ? { rollout } : {}),
+  }
   return { kind: 'onPolicy', ...asked, judge: judgeOf(judge), order, sampling: withoutUndefined(sampling) }
 }
 

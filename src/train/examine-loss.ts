@@ -21,6 +21,7 @@ export function examineLoss(stepping: Stepping, plan: readonly (readonly Example
       return {
         asks,
         mean: mean || now.length === 1,
+        prior: 'prior' in graph.inputs,
         own: Object.keys(graph.inputs).some((name) => name.startsWith('own.') || name.startsWith('bySlot.')),
       }
     } catch (cause) {

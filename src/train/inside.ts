@@ -34,6 +34,8 @@ export interface LossReads {
   readonly asks: ReadonlySet<string>
   /** Whether it reads examples apart. */
   readonly own: boolean
+  /** Whether it reads what a prior over goals says. */
+  readonly prior: boolean
   /** Whether it is a mean of numbers of single examples. */
   readonly mean: boolean
 }

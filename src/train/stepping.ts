@@ -65,6 +65,10 @@ function withReads(stepping: Stepping, plan: readonly (readonly Example[])[]): S
   const { objective, loss } = stepping
   if (!loss && !objective.whole && !objective.needs.includes('prefixes')) return stepping
   const reads = examineLoss(stepping, plan)
+  if (reads.prior && plan.flat().some(({ prior }) => !prior))
+    throw new UserError(
+      'loss.prior: must go with a prior over goals, got examples without one; add a prior to the recipe, or leave the term out',
+    )
   const { packing } = stepping
   const cost = { ...packing.cost!, run: reads.mean ? packing.cost!.run : Number.MAX_SAFE_INTEGER }
   const made = { ...stepping, reads, packing: { ...packing, cost, whole: packing.whole || [...reads.asks].some(isInAttention) } }

@@ -135,11 +135,15 @@ export async function train(training: Training): Promise<Trained> {
   }
 }
 
-/** Before the first update policy and reference are one model, unless one is edited, so the objective must have the value it has there. */
+/**
+ * Before the first update policy and reference are one model, unless one is edited, so the objective must have the value it has there. A
+ * tilted reference is another one, but the log-ratios without the tilt must be 0.
+ */
 function checkStart(objective: Objective, now: readonly Example[], measured: Measured) {
-  const expected = objective.atStart(now)
-  if (expected === undefined || Math.abs(measured.objective - expected) <= 1e-3 * (1 + Math.abs(expected))) return
+  const tilted = now.some(({ tilt }) => tilt) && measured.metrics.kl !== undefined
+  const [expected, got] = tilted ? [0, measured.metrics.kl!] : [objective.atStart(now), measured.objective]
+  if (expected === undefined || Math.abs(got - expected) <= 1e-3 * (1 + Math.abs(expected))) return
   throw new UserError(
-    `train: before the first step ${objective.name} must be ${expected.toPrecision(6)}, its value at policy = reference, got ${measured.objective.toPrecision(6)}; the reference's log-probabilities are not of this model (is a cache stale, or does the policy not start as the reference?)`,
+    `train: before the first step ${tilted ? 'the mean of ½·(log-ratio)²' : objective.name} must be ${expected.toPrecision(6)}, its value at policy = reference, got ${got.toPrecision(6)}; the reference's log-probabilities are not of this model (is a cache stale, or does the policy not start as the reference?)`,
   )
 }
