@@ -43,5 +43,6 @@ export const verbs: Verbs = {
   report: async () => (await import('./report.ts')).report,
   'shutdown llm': async () => (await import('./shutdown-llm.ts')).shutdownLlm,
   'shutdown grid': async () => (await import('./shutdown-grid.ts')).shutdownGrid,
+  evidence: async () => (await import('./evidence.ts')).evidence,
   init: async () => (await import('./init.ts')).init,
 }

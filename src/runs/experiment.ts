@@ -27,6 +27,8 @@ export interface Experiment {
   readonly seeds: readonly number[]
   /** Runs of each arm and seed; 1 when left out. Seeds are independent, the trials of one seed are not. */
   readonly trials?: number
+  /** URLs of further files whose code makes the numbers; a folder of results is gone on with only by the same code. */
+  readonly files?: readonly string[]
   /** Numbers that depend on arm, seed and trial and on nothing else. */
   run(arm: string, seed: number, trial: number): Promise<Numbers> | Numbers
   decide(table: Table): Decided
@@ -132,10 +134,10 @@ function trialsOf({ arms, controls, seeds, trials = 1 }: Experiment): Asked[] {
 }
 
 /** What the folder's numbers are of; a folder of something else is refused. */
-async function identify({ name, claim, source, arms, controls, seeds, trials = 1 }: Experiment, module: string, folder: string) {
-  const code = createHash('sha256')
-    .update(await readFile(fileURLToPath(module)))
-    .digest('hex')
+async function identify(experiment: Experiment, module: string, folder: string) {
+  const { name, claim, source, arms, controls, seeds, trials = 1, files = [] } = experiment
+  const texts = await Promise.all([module, ...files].map((url) => readFile(fileURLToPath(url))))
+  const code = createHash('sha256').update(Buffer.concat(texts)).digest('hex')
   const mine = { name, claim, source, arms: [...arms], controls: [...controls], seeds: [...seeds], trials, code }
   const file = join(folder, 'experiment.json')
   if (!existsSync(file)) return writeAtomic(file, `${JSON.stringify(mine, null, 2)}\n`)

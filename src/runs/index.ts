@@ -1,6 +1,6 @@
 export { edges, sayBound } from './bound.ts'
 export { compare, meanOver } from './compare.ts'
-export { type Decided, type Experiment, type ExperimentOptions, type Numbers, runExperiment } from './experiment.ts'
+export { type Decided, type Experiment, type ExperimentOptions, type Numbers, runExperiment, type Trial, tableOf } from './experiment.ts'
 export { type Html, html } from './html.ts'
 export { type InspectLog, type InspectSample, type InspectScore, writeInspectLog } from './inspect-log.ts'
 export { inspectRun } from './inspect-run.ts'

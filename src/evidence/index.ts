@@ -1,0 +1,8 @@
+export { type Claim, type Control, claim, type DecidedClaim, type EvidenceVerdict, type Figure, type SeedSet, verdicts } from './claim.ts'
+export { claims } from './claims.ts'
+export { lastResult } from './last-result.ts'
+export { claimPage, claimsPage, type ShownResult } from './page.ts'
+export { paragraphOf, sayInterval } from './paragraph.ts'
+export { isCurrent, type Published, publishClaim, readPublished, writeEvidencePage } from './publish.ts'
+export type { DataRow, Result } from './result.ts'
+export { type ClaimOptions, type ClaimRun, claimFolder, runClaim } from './run-claim.ts'
