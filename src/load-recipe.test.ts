@@ -45,6 +45,27 @@ export default recipe({
     expect(loss).toBeTypeOf('function')
   })
 
+  it('may name a goal as a file that exports one function, TypeScript or JavaScript, beside it', async () => {
+    await written('calm.ts', 'export default ({ text }: { text: string }) => (text.includes("!") ? 0 : 1)\nexport const range = [0, 1]\n')
+    await written('loud.mjs', 'export default ({ text }) => text.split("!").length - 1\nexport const direction = -1\n')
+    await written('schema.json', '{ "type": "object" }')
+    const goals = ['kind', { file: 'calm.ts' }, { file: 'loud.mjs', as: 'marks', range: [0, 9] }, { name: 'json', schema: 'schema.json' }]
+    const given = { ...asked({ judge: { goals: { calm: 1 } } }), prior: { goals, strength: 1 }, gold: { file: 'calm.ts', as: 'gold one' } }
+    await expect(loadRecipe(await written('both.json', JSON.stringify(given)))).rejects.toThrow('gold: must be another measure than calm')
+    const { prior } = await loadRecipe(await written('goals.json', JSON.stringify({ ...given, gold: 'length' })))
+    const [, calm, marks, json] = prior!.goals
+    const sample = { prompt: '', text: '{"a": "No!"}', tokens: 1, ended: true }
+    expect([calm!.name, calm!.range, calm!.measure(sample)]).toEqual(['calm', [0, 1], 0])
+    expect([marks!.name, marks!.range, marks!.direction, marks!.measure(sample)]).toEqual(['marks', [0, 9], -1, 1])
+    expect(json!.measure(sample)).toBe(1)
+    await written('none.mjs', 'export const measure = 1\n')
+    const wrong = (goal: object) =>
+      written('wrong.json', JSON.stringify({ ...given, gold: 'length', prior: { goals: [goal], strength: 1 } }))
+    await expect(loadRecipe(await wrong({ file: 'none.mjs' }))).rejects.toThrow('none.mjs: must export a function of a sample as default, got undefined') // biome-ignore format: one line
+    await expect(loadRecipe(await wrong({ file: 'gone.mjs' }))).rejects.toThrow('goal gone.mjs: its file must be there, got none')
+    await expect(loadRecipe(await wrong({ file: 'calm.ts', tap: 'x' }))).rejects.toThrow('goal calm.ts: must have no other fields than as')
+  })
+
   it('finds the votes of a judge beside it too', async () => {
     await written('votes.jsonl', '')
     const path = await written('votes.json', JSON.stringify({ ...asked({ judge: { votes: 'votes.jsonl' } }) }))

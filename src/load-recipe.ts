@@ -4,13 +4,15 @@ import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
 import { createJiti } from 'jiti'
 import { z } from 'zod'
 import { hubId, models } from './checkpoints/index.ts'
-import { namingBeside, readJson } from './files/index.ts'
-import { votesFile } from './goals/index.ts'
+import { beside, namingBeside, readJson } from './files/index.ts'
+import { type Goal, goal, remade, votesFile } from './goals/index.ts'
 import { UserError } from './graph/index.ts'
 import { keepWritten } from './objectives/index.ts'
 import { type Changes, changedInput } from './recipe/changed.ts'
+import type { MadeGoal } from './recipe/goal-schema.ts'
 import { inputOf, type Recipe, type RecipeInput, recipe } from './recipe/recipe.ts'
 import type { ShutdownFiles } from './recipe/shutdown.ts'
+import { withoutUndefined } from './recipe/without-undefined.ts'
 import { writtenLoss } from './written-loss.ts'
 
 /**
@@ -23,8 +25,10 @@ export async function loadRecipe(path: string, changes: Changes = {}): Promise<R
   const file = resolve(path)
   if (!existsSync(file)) throw new UserError(`${path}: a recipe must be there, got no such file; write one with: innate init`)
   try {
-    const { value: loaded, files } = await namingBeside(dirname(file), () => (file.endsWith('.json') ? fromJson(path) : fromCode(path)))
-    const made = recipe(isObject(loaded) ? changedInput(inputOf(loaded as RecipeInput), changes) : (loaded as RecipeInput))
+    const { value: made, files } = await namingBeside(dirname(file), async () => {
+      const loaded = await (file.endsWith('.json') ? fromJson(path) : fromCode(path))
+      return recipe(isObject(loaded) ? await withGoalFiles(changedInput(inputOf(loaded as RecipeInput), changes)) : (loaded as RecipeInput))
+    })
     const text = made.loss && writtenLoss(await readFile(file, 'utf8'), made.loss)
     if (made.loss && text) keepWritten(made.loss, text)
     return { ...located(made, dirname(file)), ...(files.length > 0 ? { files } : {}) }
@@ -34,17 +38,68 @@ export async function loadRecipe(path: string, changes: Changes = {}): Promise<R
   }
 }
 
+/** A recipe whose goals that are named as files are loaded, from beside the recipe. */
+async function withGoalFiles(input: RecipeInput): Promise<RecipeInput> {
+  const { prior, gold } = input
+  const load = async <T>(given: T): Promise<T | Goal> => (isGoalFile(given) ? goalFromFile(given) : given)
+  const goals = isObject(prior) && Array.isArray((prior as { goals?: unknown }).goals) ? (prior as { goals: unknown[] }).goals : undefined
+  if (!goals?.some(isGoalFile) && !isGoalFile(gold)) return input
+  const loaded = goals ? { prior: { ...prior, goals: await Promise.all(goals.map(load)) } } : {}
+  return { ...input, ...loaded, ...(gold ? { gold: await load(gold) } : {}) } as RecipeInput
+}
+
+type GoalFile = Pick<MadeGoal, 'as' | 'direction' | 'range'> & { readonly file: string }
+
+function isGoalFile(given: unknown): given is GoalFile {
+  const fields = isObject(given) ? (given as Partial<MadeGoal>) : {}
+  return typeof fields.file === 'string' && fields.name === undefined && !('measure' in fields)
+}
+
+/**
+ * A goal that is one function in one file: the function is its default export, beside which it may export `range`, `direction`, `about` and
+ * `source`. It is called as its file, unless the recipe says otherwise.
+ *
+ * throws  UserError when the file is missing, does not load, or exports no function
+ */
+async function goalFromFile({ file, ...said }: GoalFile): Promise<Goal> {
+  const path = beside(file)
+  if (!existsSync(path)) throw new UserError(`goal ${file}: its file must be there, got none; write it, or name another`)
+  const { default: made, ...exported } = await moduleOf(path)
+  const strange = Object.keys(said).find((field) => !['as', 'direction', 'range'].includes(field))
+  if (strange !== undefined)
+    throw new UserError(`goal ${file}: must have no other fields than as, direction and range, got ${strange}; leave it out`)
+  const isMade = isObject(made) && typeof (made as { measure?: unknown }).measure === 'function'
+  if (typeof made !== 'function' && !isMade)
+    throw new UserError(
+      `${file}: must export a function of a sample as default, got ${typeof made}; end with: export default (sample) => …`,
+    )
+  const own = isMade
+    ? (made as Goal)
+    : goal(basename(file).replace(/\..*$/, ''), made as Goal['measure'], { about: `the measure of ${file}`, ...optionsIn(exported) })
+  return remade(own, withoutUndefined(said))
+}
+
+/** What a module says of its goal, of what a goal may say. */
+function optionsIn(exported: Readonly<Record<string, unknown>>): Partial<Goal> {
+  const known = ['range', 'direction', 'about', 'source', 'words'] as const
+  return Object.fromEntries(known.flatMap((name) => (exported[name] === undefined ? [] : [[name, exported[name]]])))
+}
+
 async function fromJson(path: string): Promise<unknown> {
   return readJson(path, z.unknown(), 'mend it, or write the recipe in TypeScript')
 }
 
 async function fromCode(path: string): Promise<unknown> {
+  const { default: made } = await moduleOf(path)
+  if (made === undefined) throw new UserError(`${path}: must export a recipe as default, got none; end with: export default recipe({ … })`)
+  return made
+}
+
+/** What a TypeScript or JavaScript file exports. */
+async function moduleOf(path: string): Promise<{ readonly default?: unknown } & Readonly<Record<string, unknown>>> {
   const jiti = createJiti(import.meta.url, { virtualModules: await doors(), moduleCache: false, interopDefault: false })
   try {
-    const module = (await jiti.import(resolve(path))) as { default?: unknown }
-    if (module.default === undefined)
-      throw new UserError(`${path}: must export a recipe as default, got none; end with: export default recipe({ … })`)
-    return module.default
+    return await jiti.import(resolve(path))
   } catch (cause) {
     if (cause instanceof UserError) throw cause
     const message = (cause as Error).message.split('\nRequire stack:')[0]!

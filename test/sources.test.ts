@@ -1,14 +1,14 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { goals } from '../src/goals/index.ts'
+import { readyGoals } from '../src/goals/index.ts'
 import { objectives } from '../src/objectives/index.ts'
 import { optimizers } from '../src/train/index.ts'
 
 const src = join(import.meta.dirname, '..', 'src')
 
 describe('sources', () => {
-  it.each(Object.entries(goals))('the goal %s says where it comes from', (_, goal) => {
+  it.each(Object.entries(readyGoals))('the goal %s says where it comes from', (_, goal) => {
     expect(goal.source).toMatch(citation)
   })
 

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { gunzipSync } from 'node:zlib'
-import { goals, type Sample, sharedWords, words } from 'innate'
+import { readyGoals, type Sample, sharedWords, words } from 'innate'
 import { describe, expect, it } from 'vitest'
 import { gold, warmth } from './gold.ts'
 import { prosocial, prosociality, utility, voter } from './voter.ts'
@@ -9,7 +9,7 @@ import { prosocial, prosociality, utility, voter } from './voter.ts'
 const told = (text: string, some: Partial<Sample> = {}): Sample => ({ prompt: '', text, tokens: 0, ended: true, ...some })
 
 describe('the lexicons', () => {
-  it.each(Object.values(goals).map((goal) => [goal.name, goal.words ?? []] as const))(
+  it.each(Object.values(readyGoals).map((goal) => [goal.name, goal.words ?? []] as const))(
     'gold shares no word with the goal %s',
     (_, lexicon) => {
       expect(sharedWords(gold.words!, lexicon)).toEqual([])
@@ -63,7 +63,9 @@ describe.skipIf(!here)(`on the model's own stories${here ? '' : ' (not run here:
   })
 
   it('the voter is not the prior: its utility goes with the goals, but only in part', () => {
-    const by = Object.fromEntries(Object.values(goals).map((goal) => [goal.name, correlation(columns.utility, samples.map(goal.measure))]))
+    const by = Object.fromEntries(
+      Object.values(readyGoals).map((goal) => [goal.name, correlation(columns.utility, samples.map(goal.measure))]),
+    )
     expect(by.kind).toBeGreaterThan(0.3)
     expect(by.kind).toBeLessThan(0.5)
     expect(by.complete).toBeGreaterThan(0.2)

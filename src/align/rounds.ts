@@ -6,7 +6,7 @@ import { type Scale, scaleOf } from '../collect/goal-scale.ts'
 import { dealPrompts, type Prompt, type PromptParts } from '../collect/prompts.ts'
 import type { SampledText } from '../collect/sample-texts.ts'
 import { hashFile, hashText } from '../files/index.ts'
-import { readSamples } from '../goals/index.ts'
+import { checkGoals, readSamples } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
 import type { Text } from '../preferences/index.ts'
 import type { OnPolicy, Recipe } from '../recipe/recipe.ts'
@@ -62,6 +62,7 @@ export async function openRounds(
   const prompts = shutdown ? promptsApart(dealt, shutdown, watch) : dealt
   const bounded = Object.hasOwn(recipe.accept, 'perplexityRise')
   const texts = recipe.look.texts === undefined ? undefined : await openLookTexts(recipe.look.texts, models.checkpoint, watch, bounded)
+  await checkGoals(goalsOf(recipe), readBy(models))
   if (preferences.judge.kind !== 'byGoals') await preferences.judge.prepare?.()
   const rollouts = rolloutsOf(prompts.train.length, preferences)
   const pairs = rollouts.map((asked) => asked * pairsTrained(preferences))

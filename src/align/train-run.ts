@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { type Labels, labelPairs } from '../collect/label.ts'
 import { sampleOf } from '../collect/sample-texts.ts'
 import { onDisk } from '../files/index.ts'
-import { goalScale, readSamples } from '../goals/index.ts'
+import { checkGoals, goalScale, readSamples } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
 import { type Example, keepGaps, type PairObjective, type Unscored } from '../objectives/index.ts'
 import { type Labelled, labelledTree, type Pair, pairTree, type Quarantined, splitByPrompt } from '../preferences/index.ts'
@@ -16,7 +16,7 @@ import { type HeldOut, type HeldOutLabelled, heldOutLabelledSchema, heldOutSchem
 import { keepInside } from './inside.ts'
 import { loadPreferences } from './load-preferences.ts'
 import { manifestOf } from './manifest.ts'
-import { heeding, type Models, openModels, readBy } from './open-models.ts'
+import { goalsOf, heeding, type Models, openModels, readBy } from './open-models.ts'
 import { withoutHeldOut } from './shutdown-held-out.ts'
 import { takeRun } from './take-run.ts'
 import { throughputOf } from './throughput.ts'
@@ -173,6 +173,7 @@ export async function openPreferences(
 ): Promise<TrainingSource & PairCounts> {
   const loaded = await loadPreferences(from, recipe, models.checkpoint, watch)
   const { quarantined } = loaded
+  await checkGoals(goalsOf(recipe), readBy(models))
   const promptText = (row: Pair | Labelled) => row.text?.prompt ?? models.checkpoint.tokenizer.decode(row.prompt)
   const isApart = apart?.(loaded.rows.map(promptText))
   const rows = isApart ? loaded.rows.filter((_, i) => isApart[i]) : loaded.rows

@@ -25,6 +25,10 @@ export interface Goal {
   readonly words?: ReadonlySet<string>
   /** Where the measure needs a model: reads samples in the frozen reference before anything is measured of them. */
   readonly read?: (samples: readonly Sample[], by: ReadBy, onBatch?: () => void) => Promise<void>
+  /** Where the measure needs a model: refuses one that it can not be read in, before anything is sampled. */
+  readonly check?: (by: ReadBy) => Promise<void>
+  /** What a ready-made goal was made of, plain; goals of one maker differ by it. */
+  readonly params?: Readonly<Record<string, unknown>>
   /** Values one can check by hand; goals.test.ts reads them. */
   readonly known?: readonly Known[]
 }
@@ -32,12 +36,17 @@ export interface Goal {
 /** The frozen reference model, as goals read samples in it. */
 export interface ReadBy {
   readonly policy: Policy
-  readonly checkpoint: Pick<Checkpoint, 'name' | 'hash' | 'tokenizer'>
+  readonly checkpoint: Pick<Checkpoint, 'name' | 'hash' | 'tokenizer' | 'eosIds'>
 }
 
 /** Lets every goal that needs a model read samples in it; a sample it has read before costs nothing. */
 export async function readSamples(goals: readonly Goal[], samples: readonly Sample[], by: ReadBy, onBatch?: () => void): Promise<void> {
   for (const { read } of goals) await read?.(samples, by, onBatch)
+}
+
+/** Lets every goal that needs a model refuse one that it can not be read in. */
+export async function checkGoals(goals: readonly Goal[], by: ReadBy): Promise<void> {
+  for (const { check } of goals) await check?.(by)
 }
 
 export interface Known {
@@ -47,6 +56,18 @@ export interface Known {
 }
 
 export type GoalOptions = Partial<Omit<Goal, 'name' | 'measure'>>
+
+/** What may be said of any ready-made goal. */
+export interface MadeOptions extends Pick<GoalOptions, 'direction' | 'range'> {
+  /** What it is called among the goals of a recipe. */
+  readonly as?: string
+}
+
+/** A ready-made goal under another name, direction or range. */
+export function remade(ready: Goal, { as = ready.name, direction = ready.direction, range }: MadeOptions): Goal {
+  const { name: _, measure, ...options } = ready
+  return goal(as, measure, { ...options, direction, ...(range ? { range } : {}) })
+}
 
 /**
  * Names a measure of a completion and says which way is better.

@@ -1,15 +1,29 @@
 import { complete } from './complete.ts'
+import { coverage } from './coverage.ts'
 import { fluent } from './fluent.ts'
+import { json } from './json.ts'
+import { keywords } from './keywords.ts'
 import { kind } from './kind.ts'
 import { length } from './length.ts'
 import { onPrompt } from './on-prompt.ts'
+import { pattern } from './pattern.ts'
+import { perplexity } from './perplexity.ts'
+import { probeGoal } from './probe.ts'
+import { readability } from './readability.ts'
+import { refusal } from './refusal.ts'
 
-/** The built-in goals, by the name a recipe calls them. */
-export const goals = { kind, complete, fluent, onPrompt, length }
+/** The goals that are ready as they are, by the name a recipe calls them. */
+export const readyGoals = { kind, complete, fluent, onPrompt, length, readability, coverage, refusal }
+
+/** Goals that are made of something, or read in a model. */
+export const goalMakers = { keywords, pattern, json, perplexity, probe: probeGoal }
+
+/** The built-in goals: values, and functions that make one. */
+export const goals = { ...readyGoals, ...goalMakers }
 
 export { endsProperly } from './complete.ts'
 export { type Contribution, contribution, type Weight } from './contribution.ts'
-export { type Goal, type GoalOptions, goal, type ReadBy, readSamples, type Sample } from './goal.ts'
+export { checkGoals, type Goal, type GoalOptions, goal, type MadeOptions, type ReadBy, readSamples, remade, type Sample } from './goal.ts'
 export { features, type GoalScale, goalScale, scaledRanges, scores } from './goal-scale.ts'
 export { commandJudge } from './judges/command-judge.ts'
 export { goalsJudge } from './judges/goals-judge.ts'
@@ -17,6 +31,7 @@ export type { Heard, Judge, JudgedPair, Votes } from './judges/judge.ts'
 export { shuffled, simulatedVoter } from './judges/simulated-voter.ts'
 export { votesFile } from './judges/votes-file.ts'
 export { predictLeftOut } from './left-out.ts'
+export type { PatternOptions } from './pattern.ts'
 export { type Posterior, posteriorOf, predict, type VotedPair } from './posterior.ts'
 export { type GoalPrior, goalPrior, referencePrior } from './prior.ts'
 export {

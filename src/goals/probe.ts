@@ -4,7 +4,7 @@ import { beside, readJson, writeAtomic } from '../files/index.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Policy, pooled } from '../policy/index.ts'
 import { beginningIds } from '../text/index.ts'
-import { type Goal, goal, type Sample } from './goal.ts'
+import { type Goal, goal, type MadeOptions, type ReadBy, type Sample } from './goal.ts'
 
 const numbers = z.array(z.number()).readonly()
 
@@ -123,49 +123,63 @@ export interface Reader {
  * it can not move its representation away from the probe; it can still write what the probe takes for the label.
  *
  * units   as readProbe
- * throws  UserError from its first reading, for a file or a choice that is wrong, or probes of another model
+ * throws  UserError from its check and its readings, for a file or a choice that is wrong, or probes of another model or width
  * limits  a linear reading finds what goes together with the label on the texts it was fitted on: keep a gold measure beside it
  */
-export function probeGoal(file: string, { name = 'probe', direction = 1, ...choice }: ProbeGoalOptions): Goal {
+export function probeGoal(file: string, { name = 'probe', as = name, direction = 1, range, ...choice }: ProbeGoalOptions = {}): Goal {
   const path = beside(file)
+  const opened = async ({ checkpoint }: ReadBy) => {
+    const probes = await loadProbes(path)
+    if (probes.model.sha256 !== checkpoint.hash)
+      throw new UserError(
+        `goal ${as}: ${file} must be of the recipe's model, got probes of ${probes.model.name} (${probes.model.sha256.slice(0, 8)}) for ${checkpoint.name} (${checkpoint.hash.slice(0, 8)}); fit them on this model`,
+        { inRecipe: true },
+      )
+    return { ...chosenProbe(`goal ${as}`, probes, choice), pool: probes.pool }
+  }
+  let of: string | undefined
   const known = new Map<string, number>()
   const textOf = ({ prompt, text }: Sample) => prompt + text
   const measure = (sample: Sample) => {
     const value = known.get(textOf(sample))
-    if (value === undefined) throw new UserError(`goal ${name}: must be read by a model before it is measured; call its read first`)
+    if (value === undefined) throw new UserError(`goal ${as}: must be read by a model before it is measured; call its read first`)
     return value
   }
-  const made = goal(name, measure, {
-    about: `what the probe of ${file} for ${choice.label} reads in the reference model`,
+  const made = goal(as, measure, {
+    about: `what the probe of ${file} ${choice.label === undefined ? '' : `for ${choice.label} `}reads in the reference model`,
     direction,
     source: 'Alain and Bengio 2016, arXiv:1610.01644',
+    params: { file, ...choice },
+    ...(range ? { range } : {}),
   })
   return {
     ...made,
-    async read(samples, { policy, checkpoint }, onBatch) {
-      const probes = await loadProbes(path)
-      if (probes.model.sha256 !== checkpoint.hash)
-        throw new UserError(
-          `goal ${name}: ${file} must be of the recipe's model, got probes of ${probes.model.name} (${probes.model.sha256.slice(0, 8)}) for ${checkpoint.name} (${checkpoint.hash.slice(0, 8)}); fit them on this model`,
-          { inRecipe: true },
-        )
+    async check(by) {
+      await readProbe({ policy: by.policy, tokenizer: by.checkpoint.tokenizer }, ['a'], await opened(by))
+    },
+    async read(samples, by, onBatch) {
+      const chosen = await opened(by)
+      if (of !== by.checkpoint.hash) known.clear()
+      of = by.checkpoint.hash
       const texts = [...new Set(samples.map(textOf))].filter((text) => !known.has(text))
       if (texts.length === 0) return
-      const reader = { policy, tokenizer: checkpoint.tokenizer }
-      const values = await readProbe(
-        reader,
-        texts,
-        { ...probeFor(`goal ${name}`, probes, choice), pool: probes.pool },
-        onBatch ? { onBatch } : {},
-      )
+      const reader = { policy: by.policy, tokenizer: by.checkpoint.tokenizer }
+      const values = await readProbe(reader, texts, chosen, onBatch ? { onBatch } : {})
       texts.forEach((text, i) => void known.set(text, values[i]!))
     },
   }
 }
 
-export interface ProbeGoalOptions extends ProbeChoice {
-  /** What the goal is called. Default `probe`. */
+/** Where nothing is named: the probe that was most accurate on held-out texts, and of two labels the second. */
+function chosenProbe(where: string, probes: Probes, { tap, label }: Partial<ProbeChoice>) {
+  const [best] = probes.probes.toSorted((a, b) => b.accuracy - a.accuracy)
+  const { labels } = probes
+  if (label === undefined && labels.length !== 2)
+    throw new UserError(`${where}: label must be one of ${labels.join(', ')}, got none; name the one that is wanted`)
+  return probeFor(where, probes, { ...(best ? { tap: tap ?? best.tap } : {}), label: label ?? labels[1]! })
+}
+
+export interface ProbeGoalOptions extends Partial<ProbeChoice>, MadeOptions {
+  /** What the goal is called, as `as`. Default `probe`. */
   readonly name?: string
-  /** −1 where less of the label is wanted. Default 1. */
-  readonly direction?: 1 | -1
 }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { type Goal, type GoalPrior, type Judge, type Sample, sharedWords } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
 import type { GoldAgainst } from '../runs/index.ts'
@@ -21,11 +22,11 @@ const probes: readonly Sample[] = [
  * limits  a measure that is written in another way, or whose words are not declared, is not seen here; looks hold their values together
  */
 export function goldAgainst(gold: Goal, prior: GoalPrior | undefined, judge: Judge | JudgeByGoals): GoldAgainst[] {
-  const goals = (prior?.goals ?? []).map(({ name, measure, words }) => ({ name, measure, words }))
+  const goals = (prior?.goals ?? []).map(({ name, measure, words, params }) => ({ name, measure, words, params }))
   // A judge made of goals is made of the prior's.
-  const voter = judge.kind === 'byGoals' ? [] : [{ name: judge.name, measure: judge.utility, words: judge.words }]
-  return [...goals, ...voter].map(({ name, measure, words }) => {
-    if (measure && sameFunction(gold.measure, measure))
+  const voter = judge.kind === 'byGoals' ? [] : [{ name: judge.name, measure: judge.utility, words: judge.words, params: undefined }]
+  return [...goals, ...voter].map(({ name, measure, words, params }) => {
+    if (measure && sameFunction(gold.measure, measure) && isDeepStrictEqual(gold.params, params))
       throw new UserError(`gold: must be another measure than ${name}, got the same function; what was trained on cannot certify itself`)
     const shared = gold.words && words ? sharedWords(gold.words, words) : []
     if (shared.length > 0)

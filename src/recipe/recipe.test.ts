@@ -29,6 +29,38 @@ describe('a recipe', () => {
     expect(recipe(typed as unknown as RecipeInput)).toBe(typed)
   })
 
+  it('has goals by name, or by what they are made of', () => {
+    const { prior, gold } = recipe({
+      ...file,
+      prior: {
+        goals: [
+          'readability',
+          'perplexity',
+          { name: 'keywords', words: ['dragon'], as: 'dragons' },
+          { name: 'keywords', words: ['castle'], as: 'castles', direction: -1 },
+          { name: 'pattern', pattern: '^The', flags: 'i' },
+          { name: 'refusal', direction: 1 },
+        ],
+        strength: 20,
+      },
+      gold: { name: 'keywords', words: ['princess'] },
+    } as RecipeInput)
+    expect(prior!.goals.map(({ name, direction }) => [name, direction])).toEqual([
+      ['readability', -1],
+      ['perplexity', -1],
+      ['dragons', 1],
+      ['castles', -1],
+      ['pattern', 1],
+      ['refusal', 1],
+    ])
+    // Two of one maker are told apart by what they are made of.
+    const checks = goldAgainst(gold!, prior, simulatedVoter({ about: '', utility: ({ tokens }) => tokens, votesPerPair: 1 }))
+    expect(checks.map(({ words }) => words).slice(2, 4)).toEqual(['none shared', 'none shared'])
+    expect(() => goldAgainst(goals.keywords(['dragon']), prior, commandJudge('x', { keep: 'k' }))).toThrow(
+      'gold: must be another measure than dragons',
+    )
+  })
+
   it('fills in what was left out', () => {
     const { kappa, objective, train, look, rounds, keepRounds, accept } = recipe(file as RecipeInput)
     expect({ kappa, objective: objective.name, look, rounds, keepRounds, accept }).toEqual({
@@ -145,6 +177,17 @@ describe('a recipe', () => {
       { ...file, prior: { goals: ['kind'], strenght: 5 } },
       /^prior: .* than goals, strength, weights, got strenght; did you mean strength\?$/,
     ],
+    [{ ...file, prior: { goals: [{ name: 'keywords' }], strength: 1 } }, /^goal keywords: must have words, got none; add it$/],
+    [
+      { ...file, prior: { goals: [{ name: 'kind', words: ['a'] }], strength: 1 } },
+      /^goal kind: must have no other fields than as, direction, range, got words; leave it out$/,
+    ],
+    [{ ...file, prior: { goals: [{ file: 'mine.ts' }], strength: 1 } }, /^goal mine.ts: must be loaded with its recipe/],
+    [
+      { ...file, prior: { goals: [{ as: 'x' }], strength: 1 } },
+      /^goal: must have a name \(kind, .*probe\) or a file, got neither; add one$/,
+    ],
+    [{ ...file, prior: { goals: [{ name: 'keyword', words: ['a'] }], strength: 1 } }, /^prior.goals.0.name: .*did you mean keywords\?$/],
     [{ ...file, prior: { goals: ['kind'], strength: -5 } }, /^prior.strength: must be a number of votes ≥ 0, got -5/],
     [{ ...file, loss: 'x' }, /^loss: must be a function from terms to a Value, got "x"$/],
     [{ ...file, edit: 3 }, /^edit: must be a function \(name, x, at\) => Value/],

@@ -1,5 +1,5 @@
 import type { Declaration } from '../audits/declaration.ts'
-import { type Goal, type GoalPrior, goalPrior, goals } from '../goals/index.ts'
+import { type Goal, type GoalPrior, goalPrior } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
 import type { Lora } from '../models/index.ts'
 import { type CustomLoss, keepGaps, type Objective, objectiveFrom, objectives, type PairObjective } from '../objectives/index.ts'
@@ -7,6 +7,7 @@ import type { Edit, EditOptions } from '../policy/index.ts'
 import type { Bound } from '../runs/index.ts'
 import { type Course, type Optimizer, optimizerFrom, scheduleFrom } from '../train/index.ts'
 import { checkBounds } from './bounds.ts'
+import { goalFrom } from './goal-schema.ts'
 import { goldAgainst } from './gold-against.ts'
 import { checkPriorUse, kappaOf } from './prior-use.ts'
 import type { Reading } from './reading.ts'
@@ -147,7 +148,7 @@ export function recipe(input: RecipeInput): Recipe {
     objective: learned,
     ...(loss ? { loss } : {}),
     train: trainOf(train, rest.seed),
-    ...(gold ? { gold: goalOf(gold) } : {}),
+    ...(gold ? { gold: goalFrom(gold) } : {}),
     look: withoutUndefined(look),
     stop: withoutUndefined(stop),
     ...(inside === undefined ? {} : { inside }),
@@ -252,7 +253,7 @@ function checkOnPolicy(made: Recipe, preferences: OnPolicy) {
 function priorOf(given: NonNullable<ParsedRecipe['prior']>): GoalPrior {
   if ('bits' in given) return given
   const { goals: stated, strength, weights } = given
-  return goalPrior({ goals: stated.map(goalOf), strength, ...(weights ? { weights } : {}) })
+  return goalPrior({ goals: stated.map(goalFrom), strength, ...(weights ? { weights } : {}) })
 }
 
 function objectiveOf(given: NonNullable<ParsedRecipe['objective']>): Objective {
@@ -277,10 +278,6 @@ function trainOf({ optimizer, schedule, seed, lora, edit, batchGrowth, ...rest }
     schedule: scheduleFrom(withoutUndefined(typeof schedule === 'string' ? { name: schedule } : schedule)),
     seed: seed ?? fallback,
   }
-}
-
-function goalOf(given: Goal | keyof typeof goals): Goal {
-  return typeof given === 'string' ? goals[given] : given
 }
 
 function pairObjectives(): string[] {

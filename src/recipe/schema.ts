@@ -1,10 +1,11 @@
 import { z } from 'zod'
 import { type Declarable, declarable } from '../audits/declaration.ts'
-import { type Goal, type GoalPrior, goals, type Judge } from '../goals/index.ts'
+import type { Goal, GoalPrior, Judge } from '../goals/index.ts'
 import type { CustomLoss, Objective } from '../objectives/index.ts'
 import type { Edit, Feeds } from '../policy/index.ts'
 import { type Bound, boundSchema } from '../runs/index.ts'
 import type { Optimizer } from '../train/index.ts'
+import { madeGoalSchema, readyNames } from './goal-schema.ts'
 import type { Reading } from './reading.ts'
 
 const above0 = z.number().positive()
@@ -14,10 +15,7 @@ const named = z.looseObject({ name: z.string() })
 const value = <T>(holds: (x: Record<string, unknown>) => boolean, what: string) =>
   z.custom<T>((x) => typeof x === 'object' && x !== null && holds(x as Record<string, unknown>), { error: what, abort: true })
 
-const goalSchema = z.union([
-  value<Goal>(({ measure }) => typeof measure === 'function', 'goal(…)'),
-  z.enum(Object.keys(goals) as [keyof typeof goals]),
-])
+const goalSchema = z.union([value<Goal>(({ measure }) => typeof measure === 'function', 'goal(…)'), z.enum(readyNames), madeGoalSchema])
 
 const judgeSchema = z.union([
   value<Judge>(({ votes }) => typeof votes === 'function', 'a judge'),

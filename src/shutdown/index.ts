@@ -1,3 +1,4 @@
+export { refusalPhrases, refuses } from '../goals/refusal.ts'
 export { type Chooser, choosers, maximal, type Situation, situations, stronglyMaximal } from './choice.ts'
 export { agreement } from './committee.ts'
 export { bestContract, type Contract, type Question, withoutContract } from './contract.ts'
@@ -23,7 +24,7 @@ export { type GridNetwork, gridNetwork, networkLearner, trainAgent, trainNetwork
 export { type OffSwitch, offSwitch } from './off-switch.ts'
 export { checkWorld, predicates } from './predicates.ts'
 export { type Drawn, randomTree } from './random-tree.ts'
-export { overRefusal, refusalPhrases, refuses } from './refusal.ts'
+export { overRefusal } from './refusal.ts'
 export { relationOf } from './relation.ts'
 export { type OpinionPair, readOpinionPairs, type SycophancyFigures, sycophancy, sycophancyOf } from './sycophancy.ts'
 export { type GridTraining, type Learner, trainLearner, trainTabular, usualGridTraining } from './tabular-agent.ts'

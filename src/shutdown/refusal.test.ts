@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { overRefusal, refuses } from './refusal.ts'
+import { refuses } from '../goals/refusal.ts'
+import { overRefusal } from './refusal.ts'
 
 describe('refusals', () => {
   it.each([

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { align, trainRun } from '../align/index.ts'
-import { goalPrior, type Probes, probeFor, probeGoal, readProbe, saveProbes } from '../goals/index.ts'
+import { goalPrior, goals, type Probes, probeFor, probeGoal, readProbe, saveProbes } from '../goals/index.ts'
 import { mean } from '../graph/index.ts'
 import { openModel } from '../policy/index.ts'
 import { judgeByGoals, onPolicy, recipe } from '../recipe/index.ts'
@@ -34,6 +34,7 @@ beforeAll(async () => {
 })
 afterAll(() => rmSync(folder, { recursive: true }))
 
+const best = ({ probes: all }: Probes) => all.reduce((a, b) => (b.accuracy > a.accuracy ? b : a)).tap
 const choice = { tap: 'blocks.1.out', label: 'ate' }
 
 describe('a probe inside training', () => {
@@ -121,6 +122,33 @@ describe('a probe inside training', () => {
     // The measure is the same rise, in standard deviations of the reference's completions.
     expect(Math.sign(measures.likes!.estimate)).toBe(Math.sign(rise))
     expect(() => likes.measure({ prompt: 'a', text: 'b', tokens: 1, ended: true })).toThrow('must be read by a model before')
+  })
+
+  it('as a goal with nothing named: the tap that was most accurate, the second label; a width of no such tap ends a run before anything is sampled', async () => {
+    const model = await openModel('fixtures/llama-tiny')
+    const by = { policy: model.policy, checkpoint: model }
+    const sample = { prompt: 'The fox 3', text: ' ate a fish', tokens: 4, ended: true }
+    const [plain, named] = [goals.probe(at('probes.json')), probeGoal(at('probes.json'), { tap: best(probes), label: probes.labels[1]! })]
+    for (const goal of [plain, named]) await goal.read!([sample], by)
+    expect(plain.measure(sample)).toBe(named.measure(sample))
+    await model.close()
+    await saveProbes(at('wide.json'), {
+      ...probes,
+      probes: probes.probes.map((probe) => ({ ...probe, weight: probe.weight.map((row) => [...row, 0]) })),
+    })
+    const json = (file: string) =>
+      recipe({
+        model: 'fixtures/llama-tiny',
+        prior: { goals: [{ name: 'probe', file, as: 'likes' }], strength: 5 },
+        preferences: { prompts: Array.from({ length: 40 }, (_, i) => `The fox ${i}`), judge: { goals: { likes: 1 } }, maxTokens: 4 },
+        accept: { likes: { atLeast: 0 } },
+        look: { development: 4, sealed: 20 },
+        run: at('wide'),
+      })
+    await expect(align(json(at('wide.json')))).rejects.toThrow(
+      /^probe of blocks\.\d\.out: must be as wide as the tap, \d+, got \d+; it was fitted on another model$/,
+    )
+    expect(existsSync(at('wide'))).toBe(false)
   })
 
   it('of another model, or a penalty that can not be, is refused by name', async () => {
