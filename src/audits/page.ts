@@ -1,30 +1,71 @@
 import { basename } from 'node:path'
-import { type AuditRow, type AuditVerdict, auditMap, auditTables, html, type Page } from '../runs/index.ts'
+import { type AuditRow, type AuditVerdict, auditMap, auditTables, type Html, html, type Page } from '../runs/index.ts'
 import { audits } from './audits.ts'
 import type { AuditTarget } from './target.ts'
 
-/** A page that shows what every audit measured of every tensor. */
-export function auditPage(of: string, target: AuditTarget, rows: readonly AuditRow[], verdict: AuditVerdict): Page {
-  const { tensors, plan, precision } = target
+/** What every audit said of one training. */
+export interface Audited {
+  /** The recipe's file or the run's folder. */
+  readonly of: string
+  readonly target: Pick<AuditTarget, 'tensors' | 'plan' | 'precision'>
+  readonly rows: readonly AuditRow[]
+  readonly verdict: AuditVerdict
+}
+
+/** A page that shows what every audit measured of every tensor, of one training or of two beside each other. */
+export function auditPage(first: Audited, beside?: Audited): Page {
+  const all = beside ? [first, beside] : [first]
   return {
-    title: 'Audit',
-    eyebrow: [basename(of), `${plan.length} steps`, `${tensors.length} trained tensors`],
-    lead: leadOf(verdict),
-    facts: [
-      ['found', verdict.found],
-      ['declared', verdict.declared],
-      ['not measured', verdict.unmeasured],
-      ['differences in', precision],
-    ],
+    title: beside ? 'Two audits' : 'Audit',
+    eyebrow: all.flatMap(({ of, target }) => [basename(of), `${target.plan.length} steps`, `${target.tensors.length} trained tensors`]),
+    lead: beside ? all.map(({ of, verdict }) => `${basename(of)}: ${verdict.verdict}.`).join(' ') : leadOf(first.verdict),
+    facts: beside ? all.flatMap((one) => factsOf(one, basename(one.of))) : factsOf(first),
     sections: [
-      { name: 'Where each tensor stands', content: html`${auditMap(rows)}` },
-      { name: 'What was found', content: auditTables(rows) },
+      { name: 'Where each tensor stands', content: inColumns(all, ({ rows }) => html`${auditMap(rows)}`) },
+      ...(beside ? [{ name: 'Where they differ', about: differAbout, content: differences(first, beside) }] : []),
+      { name: 'What was found', content: html`${all.map((one) => html`${beside && nameOf(one)}${foundOf(one)}`)}` },
       {
         name: 'The audits',
         content: html`<dl>${audits.map(({ name, channel, about, blind }) => html`<dt><b>${name}</b> (channel ${channel})</dt><dd>${about}. It cannot see ${blind}.</dd>`)}</dl>`,
       },
     ],
   }
+}
+
+const nameOf = ({ of, verdict }: Audited) => html`<h3>${basename(of)}: ${verdict.verdict}</h3>`
+
+function factsOf({ target, verdict }: Audited, of?: string): [string, string | number][] {
+  const named = (term: string) => (of === undefined ? term : `${of}: ${term}`)
+  return [
+    [named('found'), verdict.found],
+    [named('declared'), verdict.declared],
+    [named('not measured'), verdict.unmeasured],
+    [named('differences in'), target.precision],
+  ]
+}
+
+const inColumns = (all: readonly Audited[], shown: (one: Audited) => Html): Html =>
+  all.length === 1 ? shown(all[0]!) : html`<div class="charts">${all.map((one) => html`<div>${nameOf(one)}${shown(one)}</div>`)}</div>`
+
+const foundOf = ({ rows, verdict }: Audited) =>
+  rows.some(({ finding }) => finding !== 'clean') ? auditTables(rows) : html`<p>${leadOf(verdict)}</p>`
+
+const differAbout = 'Every audit of a tensor that says one thing of the first training and another of the second.'
+
+/** A line for each audit of a tensor whose finding is not the same in both. */
+function differences(first: Audited, second: Audited): Html {
+  const key = ({ audit, tensor }: AuditRow) => `${audit} ${tensor}`
+  const others = new Map(second.rows.map((row) => [key(row), row]))
+  const pairs = first.rows.flatMap((row) => {
+    const other = others.get(key(row))
+    return other && other.finding !== row.finding ? [{ row, other }] : []
+  })
+  if (pairs.length === 0) return html`<p>Nowhere.</p>`
+  const said = ({ finding, statistic }: AuditRow) => `${finding}${statistic === null ? '' : `, ${Number(statistic.toPrecision(3))}`}`
+  return html`<div class="scroll"><table>
+<thead><tr><th>audit</th><th>tensor</th><th>threshold</th><th>${basename(first.of)}</th><th>${basename(second.of)}</th></tr></thead>
+<tbody>${pairs.map(({ row, other }) => html`<tr><td>${row.audit}</td><td><code>${row.tensor}</code></td><td>${Number(row.threshold.toPrecision(3))}</td><td>${said(row)}</td><td>${said(other)}</td></tr>`)}</tbody>
+</table></div>`
 }
 
 function leadOf({ verdict, found, unmeasured }: AuditVerdict): string {

@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { openAudit } from '../align/index.ts'
 import { type AuditRow, type AuditVerdict, auditLog, audits, takeAudits } from '../audits/index.ts'
-import { auditPage } from '../audits/page.ts'
+import { type Audited, auditPage } from '../audits/page.ts'
 import { UserError } from '../graph/index.ts'
 import { loadRecipe } from '../load-recipe.ts'
 import { openRun } from '../runs/index.ts'
@@ -23,33 +23,64 @@ export const audit = command({
   flags: {
     steps: integer('steps to audit', { default: 20, min: 1 }),
     recipe: text('of a run folder: the recipe that it began with, where it is no longer where its command says', { shown: 'RECIPE' }),
+    beside: text('another recipe or run, audited as well and shown beside the first one on the page', { shown: 'RECIPE' }),
     ...changes,
     ...reportFlag,
     ...inspectFlag,
   },
-  examples: ['audit train.json --steps 1 --set train.batch=2 --report audit.html --inspect audit.eval'],
+  examples: [
+    'audit train.json --steps 1 --set train.batch=2 --report audit.html --inspect audit.eval',
+    'audit mine.ts --beside plain.ts --report audits.html',
+  ],
 
-  async action({ of, steps, recipe: given, report, inspect, ...flags }, screen, signal) {
-    const run = existsSync(of) && statSync(of).isDirectory() ? of : undefined
-    const [path, said] = run === undefined ? [of, {}] : await recipeOf(run, given)
-    const recipe = await loadRecipe(path, { ...said, ...flags, set: [...(said.set ?? []), ...flags.set] })
-    const target = await openAudit(recipe, { steps, from: run, watch: watchOn(screen), signal })
-    try {
-      const bar = screen.progress('auditing', target.plan.length + audits.length)
-      const options = { seed: recipe.seed, signal }
-      const { rows, verdict } = await takeAudits(target, options, { done: (what) => bar.advance(1, what) })
-      bar.done()
-      for (const row of rows) screen.emit(row)
-      screen.emit(verdict)
-      show(screen, rows, verdict)
-      await writeInspect(inspect, screen, () => auditLog({ of, model: recipe.model, steps: target.plan.length, rows, verdict }))
-      await writeReportPage(report, screen, () => auditPage(of, target, rows, verdict))
-      return { clean: exitCodes.done, found: exitCodes.rejected, 'cannot tell': exitCodes.outOfBudget }[verdict.verdict]
-    } finally {
-      await target.close()
+  async action({ of, beside, report, inspect, ...flags }, screen, signal) {
+    if (beside !== undefined && report === undefined)
+      throw new UserError(`--beside ${beside}: two audits are shown on a page, got no --report; add --report FILE.html`)
+    const other = beside === undefined ? undefined : await audited(beside, flags, screen, signal)
+    if (other) screen.emit({ beside, ...other.verdict })
+    const mine = await audited(of, flags, screen, signal)
+    const { target, rows, verdict } = mine
+    for (const row of rows) screen.emit(row)
+    screen.emit(verdict)
+    for (const one of other ? [mine, other] : [mine]) {
+      if (other) screen.line(screen.colour.bold(one.of))
+      show(screen, one.rows, one.verdict)
+      if (other) screen.line()
     }
+    await writeInspect(inspect, screen, () => auditLog({ of, model: mine.model, steps: target.plan.length, rows, verdict }))
+    await writeReportPage(report, screen, () => auditPage(mine, other))
+    return { clean: exitCodes.done, found: exitCodes.rejected, 'cannot tell': exitCodes.outOfBudget }[verdict.verdict]
   },
 })
+
+interface Flags {
+  readonly steps: number
+  readonly recipe: string | undefined
+  readonly set: readonly string[]
+  readonly seed: number | undefined
+  readonly model: string | undefined
+}
+
+/** Takes every audit of one training. */
+async function audited(
+  of: string,
+  { steps, recipe: given, ...flags }: Flags,
+  screen: Screen,
+  signal: AbortSignal,
+): Promise<Audited & { readonly model: string }> {
+  const run = existsSync(of) && statSync(of).isDirectory() ? of : undefined
+  const [path, said] = run === undefined ? [of, {}] : await recipeOf(run, given)
+  const recipe = await loadRecipe(path, { ...said, ...flags, set: [...(said.set ?? []), ...flags.set] })
+  const target = await openAudit(recipe, { steps, from: run, watch: watchOn(screen), signal })
+  try {
+    const bar = screen.progress('auditing', target.plan.length + audits.length)
+    const { rows, verdict } = await takeAudits(target, { seed: recipe.seed, signal }, { done: (what) => bar.advance(1, what) })
+    bar.done()
+    return { of, target, rows, verdict, model: recipe.model }
+  } finally {
+    await target.close()
+  }
+}
 
 /** The recipe of a run, by the command that began it, and what that said otherwise. */
 async function recipeOf(folder: string, given: string | undefined): Promise<[string, { set?: string[]; seed?: number; model?: string }]> {

@@ -37,6 +37,12 @@ const mistakes: [string, string, object | undefined, RegExp][] = [
     /model: must be stories5m, stories15m or a folder, got ".*m", which is neither/,
   ],
   ['no pairs', 'train a.json', on('no.jsonl'), /no\.jsonl: must exist, got no such file; check the path/],
+  [
+    'two audits without a page',
+    'audit a.json --beside b.json',
+    undefined,
+    /--beside b\.json: two audits .* got no --report; add --report FILE\.html/,
+  ],
   ['no pairs for logp', 'logp --model models/tiny --pairs no.jsonl', undefined, /no\.jsonl: must exist, got no such file; check/],
   ['no prompts', 'sample --model models/tiny --prompts no.jsonl', undefined, /no\.jsonl: must exist, got no such file; check/],
   ['no prompts for align', 'align a.json', from('no.jsonl'), /no\.jsonl: must exist, got no such file; check the path/],
