@@ -33,7 +33,8 @@ export { votesFile } from './judges/votes-file.ts'
 export { predictLeftOut } from './left-out.ts'
 export type { PatternOptions } from './pattern.ts'
 export { type Posterior, posteriorOf, predict, type VotedPair } from './posterior.ts'
-export { type GoalPrior, goalPrior, referencePrior } from './prior.ts'
+export { type GoalPrior, gaussianPrior, goalPrior, laplacePrior, referencePrior, together, withSigns } from './prior.ts'
+export type { GoalPriorOptions, PosteriorMethod, PriorForm } from './prior-options.ts'
 export {
   loadProbes,
   oddsOf,

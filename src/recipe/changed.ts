@@ -1,4 +1,4 @@
-import { type GoalPrior, usualWeight } from '../goals/prior.ts'
+import type { GoalPrior } from '../goals/prior.ts'
 import { UserError } from '../graph/index.ts'
 import { objectives } from '../objectives/index.ts'
 import { optimizers } from '../train/index.ts'
@@ -60,12 +60,7 @@ function asWritten(value: unknown): unknown {
   if (typeof value !== 'object' || value === null) return value
   const { name, params } = value as { name?: string; params?: Record<string, unknown> }
   if (name !== undefined && params && (Object.hasOwn(objectives, name) || Object.hasOwn(optimizers, name))) return { name, ...params }
-  return 'bits' in value && 'goals' in value ? priorAsWritten(value as GoalPrior) : value
-}
-
-function priorAsWritten({ goals, strength, mean }: GoalPrior): Record<string, unknown> {
-  const weight = (i: number) => (strength > 0 ? (Math.abs(mean[i]!) * (1 + strength)) / strength : usualWeight)
-  return { goals, strength, weights: Object.fromEntries(goals.map(({ name }, i) => [name, weight(i)])) }
+  return 'logDensity' in value ? ((value as GoalPrior).written ?? value) : value
 }
 
 function isPlain(value: unknown): value is Record<string, unknown> {

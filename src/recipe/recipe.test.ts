@@ -175,7 +175,7 @@ describe('a recipe', () => {
     ],
     [
       { ...file, prior: { goals: ['kind'], strenght: 5 } },
-      /^prior: .* than goals, strength, weights, got strenght; did you mean strength\?$/,
+      /^prior: .* than goals, strength, bits, .* got strenght; did you mean strength\?$/,
     ],
     [{ ...file, prior: { goals: [{ name: 'keywords' }], strength: 1 } }, /^goal keywords: must have words, got none; add it$/],
     [

@@ -251,9 +251,7 @@ function checkOnPolicy(made: Recipe, preferences: OnPolicy) {
 }
 
 function priorOf(given: NonNullable<ParsedRecipe['prior']>): GoalPrior {
-  if ('bits' in given) return given
-  const { goals: stated, strength, weights } = given
-  return goalPrior({ goals: stated.map(goalFrom), strength, ...(weights ? { weights } : {}) })
+  return 'logDensity' in given ? given : goalPrior({ ...given, goals: given.goals.map(goalFrom) })
 }
 
 function objectiveOf(given: NonNullable<ParsedRecipe['objective']>): Objective {

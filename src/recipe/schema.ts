@@ -67,10 +67,17 @@ const shutdownSchema = z.strictObject({
   rollout: whole.optional(),
 })
 
+const form = z.enum(['gaussian', 'laplace'])
+
 const priorSchema = z.strictObject({
   goals: z.array(goalSchema),
-  strength: z.number(),
+  strength: z.number().optional(),
+  bits: z.number().optional(),
   weights: z.record(z.string(), z.number()).optional(),
+  covariance: z.array(z.array(z.number())).optional(),
+  form: z.union([form, z.record(z.string(), form)]).optional(),
+  signs: z.record(z.string(), z.enum(['positive', 'negative'])).optional(),
+  posterior: z.enum(['auto', 'laplace', 'hmc']).optional(),
 })
 
 const loraSchema = z.strictObject({
@@ -146,7 +153,7 @@ export const recipeSchema = z.strictObject({
   model: z.string().min(1),
   fresh: z.boolean().optional(),
   edit: z.union([edit, editFile, editFiles, editSchema, editFilesSchema]).optional(),
-  prior: z.union([value<GoalPrior>((x) => 'bits' in x, 'goalPrior(…)'), priorSchema]).optional(),
+  prior: z.union([value<GoalPrior>((x) => 'logDensity' in x, 'goalPrior(…)'), priorSchema]).optional(),
   gap: z.strictObject({ weight: above0 }).optional(),
   kappa: z.number().min(0).default(1),
   tiltReference: z.boolean().optional(),
