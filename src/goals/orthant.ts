@@ -25,7 +25,7 @@ const points = 4096
 /**
  * How probable N(mean, covariance) makes some signs, and the moments of what lies there.
  *
- * limits  exact where the axes are independent; else an average over a lattice of 4096 points, off by some 1e-5
+ * limits  exact where the axes are independent; else an average over a lattice of 4096 points, off by some 1e-5 of two axes, 1e-4 of three that go closely together
  * source  Genz 1992, Numerical computation of multivariate normal probabilities; Roberts 2018 on the steps of the lattice
  */
 export function orthant(mean: readonly number[], covariance: Matrix, signs: readonly Sign[]): Orthant {
