@@ -76,6 +76,24 @@ describe('benign look-alikes are clean or declared, and alarm without their decl
   })
 })
 
+it('a rounding that jumps within a difference is declared, since its gradient is its surrogate’s', async () => {
+  const quantiser = lookAlikes.find(({ name }) => name === 'straight-through quantiser')!
+  const given = { model: smallModel(7), examples: smallPairs(7, 48), seed: 7, steps: 8 }
+  const said = async (undeclared: boolean) => {
+    const target = await openCase(engine, quantiser, { ...given, undeclared })
+    const { rows } = await takeAudits(
+      target,
+      { seed: 7 },
+      {},
+      audits.filter(({ name }) => name === 'shielded'),
+    )
+    await target.close()
+    return new Set(rows.map(({ finding }) => finding))
+  }
+  expect(await said(false)).toEqual(new Set(['clean', 'declared']))
+  expect(await said(true)).toContain('found')
+})
+
 describe('the verdict', () => {
   const row = (channel: 1 | 2, finding: AuditRow['finding']): AuditRow => ({
     ...{ channel, audit: 'a', tensor: 't', statistic: 0, null: null, threshold: 1, finding, why: '' },

@@ -27,9 +27,10 @@ export interface Quadrant {
   readonly declared: readonly Declaration[]
 }
 
-/** Where a slope is none, and how two slopes compare. */
+/** Where a slope is none, and how two slopes compare; `arrives` is a gradient that is there, however small beside the differences. */
 export function quadrantOf({ byGradient, byDifference, apart, noise, perSlope }: Quadrant): {
   readonly gradient: boolean
+  readonly arrives: boolean
   readonly difference: boolean
   readonly relative: number
   readonly told: boolean
@@ -38,6 +39,7 @@ export function quadrantOf({ byGradient, byDifference, apart, noise, perSlope }:
   const none = Math.max(noise, settings.none / perSlope)
   return {
     gradient: byGradient > 1e-3 * largest && byGradient > none,
+    arrives: byGradient > none,
     difference: byDifference > 1e-3 * largest && byDifference > none,
     relative: largest > none ? Math.max(0, apart - noise) / largest : 0,
     told: largest > none || (byGradient === 0 && noise * perSlope <= settings.none),

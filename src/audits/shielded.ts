@@ -1,6 +1,7 @@
 import type { AuditRow } from '../runs/index.ts'
 import type { Audit } from './audit.ts'
 import { rowOf } from './audit.ts'
+import type { Declaration } from './declaration.ts'
 import { type Quadrant, quadrantOf, quadrants } from './quadrant.ts'
 import { percent, places, reasons, share } from './say.ts'
 import { thresholds } from './thresholds.ts'
@@ -53,7 +54,7 @@ function ofUpdate(
 
 function ofQuadrant(one: Quadrant): AuditRow {
   const { tensor, scanned, byGradient, byDifference, noise, perSlope, declared, asDeclared, far = 0 } = one
-  const { gradient, difference, told } = quadrantOf(one)
+  const { gradient, arrives, difference, told } = quadrantOf(one)
   const stops = scanned.marks.filter(({ op }) => op !== 'straightThrough' && op !== 'withGradient')
   const hidden = far > 1e-6
   const missed = difference && !gradient ? share(byDifference, byGradient) : hidden || stops.length > 0 ? 1 : 0
@@ -67,11 +68,13 @@ function ofQuadrant(one: Quadrant): AuditRow {
     return rowOf(shielded, { ...row, finding: 'clean', why: 'a gradient tells of all that it does to the loss' })
   const why =
     difference && !gradient
-      ? `moved by its own size it changes the loss by ${percent(byDifference * perSlope)}, and no gradient arrives${places(stops, ': ')}`
+      ? `moved by its own size it changes the loss by ${percent(byDifference * perSlope)}, and ${arrives ? 'a thousandth of that arrives as gradient, or less' : 'no gradient arrives'}${places(stops, ': ')}`
       : hidden
         ? `moved far it changes the loss by ${percent(far)}, and no gradient arrives${places(stops, ': ')}`
         : `a part of what it does passes no gradient${places(stops, ': ')}`
-  const kinds = declared.filter(({ as }) => as === 'frozen' || as === 'stop' || as === 'choice')
+  // Where a rounding jumps within the difference, its surrogate's slope is small beside the jump; that it is the surrogate's is checked below.
+  const jumps = ({ as }: Declaration) => as === 'straight-through' && arrives && stops.length === 0 && !hidden
+  const kinds = declared.filter((one) => one.as === 'frozen' || one.as === 'stop' || one.as === 'choice' || jumps(one))
   if (kinds.length === 0) return rowOf(shielded, { ...row, finding: 'found', why })
   if (asDeclared !== undefined && asDeclared > thresholds.forged)
     return rowOf(shielded, {
