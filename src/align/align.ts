@@ -1,5 +1,6 @@
 import { cp } from 'node:fs/promises'
 import { decide } from '../accept/index.ts'
+import { judgeFacts } from '../collect/judge-facts.ts'
 import { writeFolder } from '../files/write.ts'
 import { checkDemands } from '../recipe/bounds.ts'
 import type { Recipe } from '../recipe/recipe.ts'
@@ -18,6 +19,8 @@ export interface AlignOptions {
   readonly signal?: AbortSignal
   /** Go on with the run in `recipe.run`; one that has ended says its verdict again. */
   readonly resume?: boolean
+  /** Wait for people's labels where some are missing; otherwise LabelsMissing says how many, and a run that is resumed goes on. */
+  readonly wait?: boolean
   /** The command line that reproduces the run, for its manifest. */
   readonly command?: string
 }
@@ -40,7 +43,7 @@ export async function align(recipe: Recipe, options: AlignOptions = {}): Promise
   const models = await openModels(recipe, watch, { signal })
   let run: Run | undefined
   try {
-    const loop = await openLoop(recipe, models, watch, signal)
+    const loop = await openLoop(recipe, models, watch, { ...(signal ? { signal } : {}), ...(options.wait ? { wait: true } : {}) })
     run = await takeRun(recipe.run, await manifestOf(recipe, 'align', models, loop.data, command), { resume, watch })
     if (run.has('verdict.json')) watch.note?.('this run has ended; its verdict is said again, and nothing is left to go on with')
     else watch.needs?.(await loop.needs())
@@ -54,7 +57,7 @@ export async function align(recipe: Recipe, options: AlignOptions = {}): Promise
           await loop.restore(run, evaluations.at(-1)!.round)
           await keepInside(run, recipe, models, loop.inside, watch)
         }
-        return await finish(run, decision.verdict)
+        return await finish(run, decision.verdict, recipe)
       }
       if (decision.next === 'sealed look') {
         evaluations.push(await loop.look(run, decision.round, 'sealed'))
@@ -67,6 +70,7 @@ export async function align(recipe: Recipe, options: AlignOptions = {}): Promise
     }
   } finally {
     await run?.close()
+    if (recipe.preferences.kind === 'onPolicy' && recipe.preferences.judge.kind !== 'byGoals') await recipe.preferences.judge.close?.()
     await models.engine.close()
   }
 }
@@ -80,10 +84,17 @@ async function doneBefore(run: Run): Promise<Evaluation[]> {
   return evaluations
 }
 
+/** What a judge that keeps what it said has said so far. */
+async function judgedBy({ preferences }: Recipe): Promise<Pick<Verdict, 'judged'>> {
+  const judge = preferences.kind === 'onPolicy' && preferences.judge.kind !== 'byGoals' ? preferences.judge : undefined
+  if (!judge?.spoken) return {}
+  return { judged: judgeFacts(await judge.spoken(), await judge.spent?.()) }
+}
+
 /** Verdict, model and report. The accepted model is the last round's as it was looked at. */
-async function finish(run: Run, now: Verdict): Promise<Aligned> {
+async function finish(run: Run, now: Verdict, recipe: Recipe): Promise<Aligned> {
   const ended = run.has('verdict.json')
-  const verdict = ended ? await run.read('verdict.json', verdictSchema) : now
+  const verdict: Verdict = ended ? await run.read('verdict.json', verdictSchema) : { ...now, ...(await judgedBy(recipe)) }
   const accepted = verdict.verdict === 'accepted' && verdict.round !== undefined
   const model = await run.path('model')
   if (accepted && !run.has('model')) {

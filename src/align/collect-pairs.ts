@@ -1,7 +1,9 @@
 import { rm } from 'node:fs/promises'
 import { askJudge } from '../collect/ask-judge.ts'
 import { type AskedRow, askedSchema, pairUp, promptsOf, type VotedRow, votedSchema } from '../collect/collect.ts'
+import { priorScale } from '../collect/goal-scale.ts'
 import { logpOf, sampleOf, sampleTexts, treeOf } from '../collect/sample-texts.ts'
+import { features, type JudgedPair, posteriorOf, voteTells } from '../goals/index.ts'
 import { seedFor } from '../random/index.ts'
 import { type Run, roundFolder } from '../runs/index.ts'
 import { asking, countCompletion, type Rounds, readGoals, restoreRound, scaleOfRounds } from './rounds.ts'
@@ -19,13 +21,32 @@ export async function collectPairs(rounds: Rounds, run: Run, round: number, roll
     await readGoals(rounds, rows)
     const { judge } = voted[0] ? scaleOfRounds(rounds) : scaleOfRounds(rounds, rows)
     const seed = seedFor(recipe.seed, `votes/${streamOf(round, rollout)}`)
-    const answers = await askJudge(judge, pairs, { seed, order: preferences.order, ...asking(rounds, `round ${round}: judging`) })
+    const answers = await askJudge(judge, pairs, {
+      seed,
+      order: preferences.order,
+      ...tellsOf(rounds, pairs),
+      ...asking(rounds, `round ${round}: judging`),
+    })
     const found = rows.map((row, i): VotedRow => ({ ...row, ...answers[i]!, rollout }))
     await run.writeRows(file, [...before, ...found])
   }
   await rm(await run.path(`${roundFolder(round)}/asked.jsonl`), { force: true })
   const all = await run.readRows(file, votedSchema)
   voted[round - 1] = all.filter((row) => row.rollout <= rollout)
+}
+
+/** How much votes on each pair would tell of the goals' weights, by the posterior of all votes so far. */
+function tellsOf(rounds: Rounds, pairs: readonly JudgedPair[]): { tells?: readonly number[] } {
+  const { recipe, voted, decodeSide, scale } = rounds
+  if (!recipe.prior || !scale?.goalScale) return {}
+  const goals = priorScale(scale.goalScale, recipe.prior)
+  const before = voted.flat().map((row) => ({
+    x: features(goals, decodeSide(row, 'a'), decodeSide(row, 'b')),
+    votes: row.votes,
+    cluster: row.prompt,
+  }))
+  const posterior = posteriorOf(recipe.prior, before)
+  return { tells: pairs.map(({ a, b }) => voteTells(posterior, features(goals, a, b))) }
 }
 
 /** The very first completions are the reference's own, unless an edit tells it from the policy, and the first of them is shown. */

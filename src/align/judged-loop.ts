@@ -6,11 +6,17 @@ import type { Loop } from './loop.ts'
 import type { Models } from './open-models.ts'
 import { keepParts, needsOf, openRounds, restoreRound } from './rounds.ts'
 import { trainRound } from './train-round.ts'
-import type { Watch } from './watch.ts'
+import type { Stopping, Watch } from './watch.ts'
 
 /** Rounds on the policy's own completions and a judge's votes; each begins from the original model, with all pairs so far. */
-export async function openJudged(recipe: Recipe, preferences: OnPolicy, models: Models, watch: Watch, signal?: AbortSignal): Promise<Loop> {
-  const rounds = await openRounds(recipe, preferences, models, watch, signal)
+export async function openJudged(
+  recipe: Recipe,
+  preferences: OnPolicy,
+  models: Models,
+  watch: Watch,
+  stopping: Stopping = {},
+): Promise<Loop> {
+  const rounds = await openRounds(recipe, preferences, models, watch, stopping)
   return {
     data: rounds.data,
     inside: rounds.prompts.development.map(({ ids }) => ids),

@@ -73,7 +73,7 @@ async function examplesOf(
 
 /** The first rollout's pairs, and further ones by the policy as it then is. */
 async function collected(recipe: Recipe, preferences: OnPolicy, models: Models, watch: Watch, signal: AbortSignal | undefined) {
-  const rounds = await openRounds(recipe, preferences, models, watch, signal)
+  const rounds = await openRounds(recipe, preferences, models, watch, signal ? { signal } : {})
   return { examples: await inFolder(recipe, models, (run) => firstRollout(rounds, run)), data: streamOf(rounds), round: 1 }
 }
 

@@ -4,19 +4,19 @@ import { openGiven } from './given-loop.ts'
 import { openJudged } from './judged-loop.ts'
 import type { Loop } from './loop.ts'
 import type { Models } from './open-models.ts'
-import type { Watch } from './watch.ts'
+import type { Stopping, Watch } from './watch.ts'
 
 /**
  * Prepares what a recipe learns from.
  *
  * throws  UserError for a file without anything that align could measure, and for what is wrong with the files
  */
-export async function openLoop(recipe: Recipe, models: Models, watch: Watch, signal?: AbortSignal): Promise<Loop> {
+export async function openLoop(recipe: Recipe, models: Models, watch: Watch, stopping: Stopping = {}): Promise<Loop> {
   const { preferences } = recipe
-  if (preferences.kind === 'onPolicy') return openJudged(recipe, preferences, models, watch, signal)
+  if (preferences.kind === 'onPolicy') return openJudged(recipe, preferences, models, watch, stopping)
   if (preferences.kind === 'texts' || !recipe.shutdown)
     throw new UserError(
       `preferences: align collects its own preferences from prompts and a judge, or measures what shutdown names, got a file of ${preferences.kind === 'file' ? 'pairs' : 'texts'}; use onPolicy({ prompts, judge }), add shutdown: { evals: FILE }, or run: innate train`,
     )
-  return openGiven(recipe, preferences, models, watch, signal)
+  return openGiven(recipe, preferences, models, watch, stopping.signal)
 }

@@ -1,5 +1,5 @@
 import { powerOf, sayPower } from '../accept/index.ts'
-import type { AskingOrder } from '../collect/ask-judge.ts'
+import { type AskingOrder, takesLong } from '../collect/ask-judge.ts'
 import { type AskedRow, pairsOf, pairsTrained, rolloutsOf, type VotedRow, votedSchema } from '../collect/collect.ts'
 import { type DecodeSide, decodeSides } from '../collect/decode-sides.ts'
 import { type Scale, scaleOf } from '../collect/goal-scale.ts'
@@ -19,7 +19,7 @@ import { apartFrom, openShutdown, type ShutdownHeldOut } from './shutdown-held-o
 import { beforeTraining, keepShutdownParts } from './shutdown-measures.ts'
 import { throughputOf } from './throughput.ts'
 import { orderOf } from './train-into.ts'
-import { begin, type Watch } from './watch.ts'
+import { begin, type Stopping, type Watch } from './watch.ts'
 
 /** What the steps of align share: the recipe and its models, the prompts in parts, and what was collected so far. */
 export interface Rounds {
@@ -36,6 +36,8 @@ export interface Rounds {
   readonly shutdown?: { readonly held: ShutdownHeldOut; readonly before: ReturnType<typeof beforeTraining> }
   readonly watch: Watch
   readonly signal?: AbortSignal
+  /** Wait for people's labels instead of stopping. */
+  readonly wait?: boolean
   /** All pairs with their votes, by round. */
   readonly voted: VotedRow[][]
   readonly decodeSide: DecodeSide
@@ -55,7 +57,7 @@ export async function openRounds(
   preferences: OnPolicy,
   models: Models,
   watch: Watch,
-  signal?: AbortSignal,
+  { signal, wait }: Stopping = {},
 ): Promise<Rounds> {
   const shutdown = recipe.shutdown && (await openShutdown(recipe, models, watch))
   const dealt = await dealPrompts(recipe, preferences, models.checkpoint)
@@ -78,6 +80,7 @@ export async function openRounds(
     ...(texts ? { texts: texts.texts } : {}),
     watch,
     ...(signal ? { signal } : {}),
+    ...(wait ? { wait } : {}),
     voted: [],
     decodeSide: decodeSides(models.checkpoint.tokenizer),
     referenceTexts: {},
@@ -138,7 +141,7 @@ export async function needsOf({
     round: needed(round),
     all: needed(all),
     rounds: recipe.rounds,
-    ...(judge.kind === 'command' ? { judged } : {}),
+    ...(takesLong(judge) ? { judged } : {}),
   }
 }
 
@@ -177,9 +180,9 @@ export function countCompletion({ signal }: Rounds, bar: ReturnType<typeof begin
   bar.advance()
 }
 
-/** How a judge that takes long is shown, and how it hears Ctrl-C. */
-export function asking({ signal, watch }: Rounds, label: string): Pick<AskingOrder, 'progress' | 'signal'> {
-  return { progress: (total) => begin(watch, label, total), ...(signal ? { signal } : {}) }
+/** How a judge that takes long is shown, how it hears Ctrl-C, and whether people are waited for. */
+export function asking({ signal, watch, wait }: Rounds, label: string): Pick<AskingOrder, 'progress' | 'signal' | 'wait'> {
+  return { progress: (total) => begin(watch, label, total), ...(signal ? { signal } : {}), ...(wait ? { wait } : {}) }
 }
 
 async function promptData({ prompts }: OnPolicy, { read, nearDuplicates, train, development, sealed }: PromptParts): Promise<DataFile> {

@@ -1,5 +1,5 @@
 import type { Asked, DataStream } from '../audits/index.ts'
-import { askJudge } from '../collect/ask-judge.ts'
+import { answersFreely, askJudge } from '../collect/ask-judge.ts'
 import type { Judge } from '../goals/index.ts'
 import type { Example } from '../objectives/index.ts'
 import { seedFor } from '../random/index.ts'
@@ -30,7 +30,7 @@ export function streamOf(rounds: Rounds): DataStream {
   }
   return {
     ...{ kind: 'adaptive', draw, reference: models.referencePolicy, eosIds: models.checkpoint.eosIds },
-    ...(judge.kind === 'votes' ? {} : { prefer: (pairs, seed) => votesFor(rounds, judge, pairs, seed) }),
+    ...(!answersFreely(judge) ? {} : { prefer: (pairs, seed) => votesFor(rounds, judge, pairs, seed) }),
   }
 }
 

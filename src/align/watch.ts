@@ -23,6 +23,14 @@ export interface Judged {
   readonly all: number
 }
 
+/** When a run stops before its end. */
+export interface Stopping {
+  /** Aborted, it saves and stops by throwing the signal's reason. */
+  readonly signal?: AbortSignal
+  /** Wait for people's labels instead of stopping where some are missing. */
+  readonly wait?: boolean
+}
+
 /** Progress that nobody need listen to. */
 export function begin(
   watch: Watch,

@@ -136,7 +136,7 @@ describe('a command', () => {
         innate measure runs/x --only margin,length --pairs 16
 
       Exit codes: 0 done or accepted, 2 a mistake in what was given, 3 rejected, 4 out of budget or cannot
-      tell, 130 interrupted, 1 our bug.
+      tell, 5 waiting for people, 130 interrupted, 1 our bug.
       "
     `)
     expect((await run()).out).toMatchInlineSnapshot(`

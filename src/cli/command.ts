@@ -4,7 +4,7 @@ import { UserError } from '../graph/errors.ts'
 import { columns, createScreen, type Screen, type ScreenOptions, wrap } from './screen.ts'
 
 /** What a command returns to the shell. */
-export const exitCodes = { done: 0, internal: 1, user: 2, rejected: 3, outOfBudget: 4, interrupted: 130 } as const
+export const exitCodes = { done: 0, internal: 1, user: 2, rejected: 3, outOfBudget: 4, waiting: 5, interrupted: 130 } as const
 
 /** A word of a command line, as a definition: how it is read, what it is for, what it is when it is left out. */
 export interface Word<T, Given extends boolean = boolean> {
@@ -220,7 +220,7 @@ function help(
     ...examples.map((example) => `  innate ${example}`),
     '',
     wrap(
-      'Exit codes: 0 done or accepted, 2 a mistake in what was given, 3 rejected, 4 out of budget or cannot tell, 130 interrupted, 1 our bug.',
+      'Exit codes: 0 done or accepted, 2 a mistake in what was given, 3 rejected, 4 out of budget or cannot tell, 5 waiting for people, 130 interrupted, 1 our bug.',
       width,
     ),
   ].join('\n')

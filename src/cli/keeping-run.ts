@@ -5,8 +5,13 @@ import type { Screen } from './screen.ts'
 
 /** How a run that was stopped goes on, on a line of its own to be copied. */
 export function resumeLine(verb: string, recipe: string, folder: string): string {
-  const here = relative('', folder)
-  return `go on with:\n  innate ${verb} ${recipe} --run ${here.startsWith('..') ? folder : here} --resume`
+  return `go on with:\n  innate ${verb} ${recipe} --run ${calledHere(folder)} --resume`
+}
+
+/** A path as it is called from the current folder, where it lies in it. */
+export function calledHere(path: string): string {
+  const here = relative('', path)
+  return here === '' || here.startsWith('..') ? path : here
 }
 
 /** Does something that keeps a run folder; when it stops half-way, says what is kept and how to go on. */

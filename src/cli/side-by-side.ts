@@ -64,7 +64,7 @@ export function sideBySide(screen: Screen, names: readonly string[]): SideBySide
 }
 
 /** Lines no wider than this, words that are wider broken too. */
-function broken(text: string, width: number): string[] {
+export function broken(text: string, width: number): string[] {
   return wrap(text, width)
     .split('\n')
     .flatMap((line) => {

@@ -9,6 +9,7 @@ export const verbs: Verbs = {
   complete: async () => (await import('./complete.ts')).complete,
   sample: async () => (await import('./sample.ts')).sample,
   logp: async () => (await import('./logp.ts')).logp,
+  label: async () => (await import('./label.ts')).label,
   'pairs check': async () => (await import('./pairs-check.ts')).pairsCheck,
   'read attribute': async () => (await import('./read-attribute.ts')).readAttribute,
   'read circuit': async () => (await import('./read-circuit.ts')).readCircuit,

@@ -35,7 +35,7 @@ export async function askJudge(judge: Judge, pairs: readonly JudgedPair[], how: 
   const votes = await votesOf(
     judge,
     places.map(({ pair, first }) => (first === 'a' ? pairs[pair]! : { a: pairs[pair]!.b, b: pairs[pair]!.a })),
-    how,
+    { ...how, ...(how.tells ? { tells: places.map(({ pair }) => how.tells![pair]!) } : {}) },
   )
   const askings = pairs.map((): Asking[] => [])
   places.forEach(({ pair, first }, i) => {
@@ -43,8 +43,10 @@ export async function askJudge(judge: Judge, pairs: readonly JudgedPair[], how: 
     askings[pair]!.push({ first, votes: first === 'a' ? [one, other] : [other, one] })
   })
   const mean = (all: readonly Asking[], side: 0 | 1) => all.reduce((sum, asking) => sum + asking.votes[side], 0) / all.length
-  return askings.map((all) =>
-    all.length === 0 ? tie : { votes: [mean(all, 0), mean(all, 1)], askings: judge.kind === 'votes' ? [] : all },
+  // People were asked beforehand, in places that their store knows; a file of votes does not know them.
+  const known = judge.askings ? await judge.askings(pairs) : askings
+  return askings.map((all, i) =>
+    all.length === 0 ? tie : { votes: [mean(all, 0), mean(all, 1)], askings: judge.kind === 'votes' ? [] : known[i]! },
   )
 }
 
@@ -55,6 +57,20 @@ export interface AskingOrder {
   /** Begins to show how far a judge is that takes long. */
   readonly progress?: (total: number) => { advance(by?: number): void; done(): void }
   readonly signal?: AbortSignal
+  /** How much votes on each pair would tell. */
+  readonly tells?: readonly number[]
+  /** Wait for people instead of stopping. */
+  readonly wait?: boolean
+}
+
+/** Whether a judge takes so long that one wants to see how far it is. */
+export function takesLong({ kind }: { readonly kind: string }): boolean {
+  return ['command', 'people', 'model', 'endpoint'].includes(kind)
+}
+
+/** Whether a judge can be asked about any pair, as often as one likes, at no one's cost. */
+export function answersFreely({ kind }: Judge): boolean {
+  return ['simulated', 'goals', 'command'].includes(kind)
 }
 
 interface Place {
@@ -64,7 +80,7 @@ interface Place {
 
 function placesOf(judge: Judge, pairs: readonly JudgedPair[], { seed, order }: AskingOrder): Place[] {
   const asked = pairs.flatMap(({ a, b }, pair) => (a.text === b.text ? [] : [pair]))
-  if (judge.kind === 'votes') return asked.map((pair) => ({ pair, first: 'a' }))
+  if (judge.kind === 'votes' || judge.kind === 'people') return asked.map((pair) => ({ pair, first: 'a' }))
   const places = random(seed, 'place')
   const drawn = places.shuffled(asked)
   // Of an odd number one side has one more, and the seed says which.
@@ -75,10 +91,12 @@ function placesOf(judge: Judge, pairs: readonly JudgedPair[], { seed, order }: A
 }
 
 async function votesOf(judge: Judge, pairs: readonly JudgedPair[], how: AskingOrder): Promise<Votes[]> {
-  const bar = judge.kind === 'command' ? how.progress?.(pairs.length) : undefined
+  const bar = takesLong(judge) ? how.progress?.(pairs.length) : undefined
   const votes = await said(judge, pairs, how.seed, {
     onVotes: (count) => bar?.advance(count),
     ...(how.signal ? { signal: how.signal } : {}),
+    ...(how.tells ? { tells: how.tells } : {}),
+    ...(how.wait ? { wait: true } : {}),
   })
   bar?.done()
   if (!Array.isArray(votes) || votes.length !== pairs.length)

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { readJsonObjects } from '../files/index.ts'
+import { readJsonLines } from '../files/index.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Label, NewPair, Said, StoredPair, Turn } from './store.ts'
 import { type Tally, tally } from './tally.ts'
@@ -19,33 +19,42 @@ const open = z.object({ prompt: said, a: said, b: said, votes })
  * Reads pairs from JSON lines: TRL's columns (`prompt`, `chosen`, `rejected`, as text or messages, the prompt explicit or what both sides begin
  * with), or `prompt`, `a`, `b` where nothing was chosen. Of TRL's, the chosen side is a and has the vote; of the other, votes are where they stand.
  *
- * throws  UserError with the line for what is no such row, and for a file without rows
+ * Rows that cannot be read are set aside, each with its line and why.
+ *
+ * throws  UserError for a file that cannot be read, or without a row that can be used
  */
-export async function readPairFile(file: string): Promise<FilePair[]> {
+export async function readPairFile(file: string): Promise<{ pairs: FilePair[]; aside: string[] }> {
   const pairs: FilePair[] = []
-  for await (const { line, value } of readJsonObjects(file)) pairs.push(pairOf(`${file}:${line}`, value, file))
-  if (pairs.length === 0) throw new UserError(`${file}: must hold pairs, got no row; give a file with prompt, chosen and rejected`)
-  return pairs
+  const aside: string[] = []
+  for await (const read of readJsonLines(file)) {
+    const where = `${file}:${read.line}`
+    const found = 'fault' in read ? `${where}: ${read.fault}: ${read.detail}` : pairOf(where, read.value, file)
+    if (typeof found === 'string') aside.push(found)
+    else pairs.push(found)
+  }
+  if (pairs.length === 0)
+    throw new UserError(
+      aside[0] ?? `${file}: must hold pairs, got no row; give a file with prompt, chosen and rejected, or prompt, a and b`,
+    )
+  return { pairs, aside }
 }
 
-function pairOf(where: string, value: object, source: string): FilePair {
+/** A row as a pair, or why it is none. */
+function pairOf(where: string, value: object, source: string): FilePair | string {
   const chosen = 'chosen' in value || 'rejected' in value
   const parsed = (chosen ? preferred : open).safeParse(value)
   if (!parsed.success) {
     const { path, message } = parsed.error.issues[0]!
-    throw new UserError(
-      `${where}: ${path.join('.') || 'a row'} ${message.startsWith('must') ? message : `must be there (${message})`}, got ${shown(path.reduce<unknown>((x, key) => (x as Record<PropertyKey, unknown> | undefined)?.[key], value))}; give prompt, chosen and rejected, or prompt, a and b`,
-    )
+    return `${where}: ${path.join('.') || 'a row'} ${message.startsWith('must') ? message : `must be there (${message})`}, got ${shown(path.reduce<unknown>((x, key) => (x as Record<PropertyKey, unknown> | undefined)?.[key], value))}; give prompt, chosen and rejected, or prompt, a and b`
   }
   const { data } = parsed
   if ('a' in data) return { prompt: data.prompt, a: data.a, b: data.b, source, ...(data.votes ? { votes: data.votes } : {}) }
   const { prompt, chosen: a, rejected: b, votes = [1, 0] } = data
   if (prompt !== undefined) return { prompt, a, b, source, votes }
-  if (typeof a === 'string' || typeof b === 'string')
-    throw new UserError(`${where}: prompt must be there where the sides are text, got nothing; add it`)
+  if (typeof a === 'string' || typeof b === 'string') return `${where}: prompt must be there where the sides are text, got nothing; add it`
   const shared = sharedTurns(a, b)
   if (shared === 0 || shared === a.length || shared === b.length)
-    throw new UserError(`${where}: chosen and rejected must begin with the same messages and then differ, got other talks; add prompt`)
+    return `${where}: chosen and rejected must begin with the same messages and then differ, got other talks; add prompt`
   return { prompt: a.slice(0, shared), a: a.slice(shared), b: b.slice(shared), source, votes }
 }
 

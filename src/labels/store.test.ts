@@ -202,7 +202,8 @@ describe('TRL’s columns', () => {
       { prompt: 'Once', chosen: ' up', rejected: ' down' },
       { prompt: [user], chosen: [good], rejected: [bad] },
     ]
-    const pairs = await readPairFile(file(rows[0], { chosen: [user, good], rejected: [user, bad] }))
+    const { pairs, aside } = await readPairFile(file(rows[0], { chosen: [user, good], rejected: [user, bad] }, { prompt: 'x' }))
+    expect(aside).toEqual([expect.stringMatching(/:3: prompt|:3: a must be/)])
     const store = opened()
     const ids = await store.add(pairs)
     await store.label(ids.map((pair) => ({ pair, rater: 'ann', choice: 'a' }) as const))

@@ -22,6 +22,7 @@ const judgeSchema = z.union([
   z.strictObject({ kind: z.literal('byGoals'), weights: z.record(z.string(), z.number()) }),
   z.strictObject({ command: z.string(), keep: z.string() }),
   z.strictObject({ votes: z.string() }),
+  z.strictObject({ people: z.string() }),
   z.strictObject({ goals: z.record(z.string(), z.number()) }),
 ])
 

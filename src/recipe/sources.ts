@@ -1,4 +1,4 @@
-import { commandJudge, type Judge, votesFile } from '../goals/index.ts'
+import { commandJudge, type Judge, people, votesFile } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
 import type { ParsedRecipe } from './schema.ts'
 import { withoutUndefined } from './without-undefined.ts'
@@ -113,6 +113,7 @@ function onPolicyOf(given: Extract<ParsedRecipe['preferences'], { prompts: unkno
 
 function judgeOf(given: Extract<ParsedRecipe['preferences'], { prompts: unknown }>['judge']): Judge | JudgeByGoals {
   if ('command' in given) return commandJudge(given.command, { keep: given.keep })
+  if ('people' in given) return people(given.people)
   if ('goals' in given) return judgeByGoals(given.goals)
   if ('kind' in given) return given
   return votesFile(given.votes)

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { judgeKinds } from '../goals/judges/judge.ts'
 
 // Everything a run folder holds, as one schema: train and align write it; accept, the report, the command line and the studio read it.
 
@@ -85,6 +86,36 @@ export const contributionSchema = z.object({
 })
 export type ContributionRow = Readonly<z.infer<typeof contributionSchema>>
 
+/** How two judges agree, or one judge with itself when the sides change places. */
+const agreementRowSchema = z.object({
+  between: z.tuple([z.string(), z.string()]).readonly(),
+  /** Pairs that both judged. */
+  pairs: z.int(),
+  share: estimateSchema,
+  kappa: estimateSchema,
+})
+
+/** What one judge said, and what it likes besides what is said: a place, or length. */
+const judgeRowSchema = z.object({
+  who: z.string(),
+  /** Answers for one side, and the others. */
+  counts: z.object({ side: z.int(), tie: z.int(), none: z.int(), skip: z.int() }),
+  /** Share of its votes for the side that stood first; a half is fair. */
+  first: z.exactOptional(estimateSchema),
+  /** Share of its votes for the longer side. Longer texts may be better: set it beside that of a judge you trust. */
+  longer: z.exactOptional(estimateSchema),
+})
+
+/** What is known of a run's judge, or of all that are compared. */
+export const judgeFactsSchema = z.object({
+  judges: z.array(judgeRowSchema).readonly(),
+  agreement: z.array(agreementRowSchema).readonly(),
+  spent: z.exactOptional(
+    z.object({ requests: z.int(), promptTokens: z.int(), completionTokens: z.int(), money: z.exactOptional(z.number()) }),
+  ),
+})
+export type JudgeFacts = Readonly<z.infer<typeof judgeFactsSchema>>
+
 /** What an audit says of a tensor. */
 export const findings = ['found', 'clean', 'declared', 'cannot tell'] as const
 export type Finding = (typeof findings)[number]
@@ -153,6 +184,8 @@ export const verdictSchema = z.object({
   place: z.exactOptional(placeSchema),
   /** The gold measure, bounded or not. */
   gold: z.exactOptional(estimateSchema),
+  /** Of a judge that keeps what it said: people, a model, an endpoint. */
+  judged: z.exactOptional(judgeFactsSchema),
 })
 export type Verdict = Readonly<z.infer<typeof verdictSchema>>
 
@@ -268,7 +301,7 @@ export const manifestSchema = z.object({
   judge: z
     .object({
       name: z.string(),
-      kind: z.enum(['simulated', 'goals', 'votes', 'command']),
+      kind: z.enum(judgeKinds),
       about: z.string(),
       /** Of a command: the sha256 of each of its words that is a file, when the run began. */
       files: z.exactOptional(z.record(z.string(), z.string())),

@@ -2,7 +2,7 @@ import { html } from '../html.ts'
 import { withInterval } from '../numbers.ts'
 import { drawn } from '../plots/plot.ts'
 import type { ReportData } from '../report-data.ts'
-import type { GoldAgainst } from '../schema.ts'
+import type { GoldAgainst, JudgeFacts } from '../schema.ts'
 import { measureName } from './measure-names.ts'
 import { type Section, sentence } from './section.ts'
 import { pageTable } from './table.ts'
@@ -22,11 +22,11 @@ export const judge: Section = {
     const who = judgeSaid(judge)
     return `${who}: ${sentence(judge.about)}${simulated ? ' No person has voted in this run, and the win rate says what a program prefers.' : ''}`
   },
-  render({ manifest, evaluations }) {
+  render({ manifest, evaluations, verdict }) {
     const { judge, goals, gold } = manifest
     const correlations = evaluations.at(-1)?.correlations ?? []
     if (!judge && goals.length === 0 && correlations.length === 0) return undefined
-    return html`${
+    return html`${verdict?.judged && judgedHtml(verdict.judged)}${
       goals.length > 0 &&
       html`<h3>Goals of the prior</h3>
 ${pageTable(
@@ -47,6 +47,36 @@ ${drawn({ about: '', rows: [{ ...c, name: 'correlation', group: {} }] }, 'interv
 )}`
 }`
   },
+}
+
+/** What each judge said and likes, how they agree, and what it cost. */
+function judgedHtml({ judges, agreement, spent }: JudgeFacts) {
+  const rows = judges.map(
+    ({
+      who,
+      counts,
+      first,
+      longer,
+    }) => html`<tr><th scope="row">${who}</th><td>${counts.side}</td><td>${counts.tie}</td><td>${counts.none}</td><td>${counts.skip}</td>
+<td>${first ? withInterval(first) : '–'}</td><td>${longer ? withInterval(longer) : '–'}</td></tr>`,
+  )
+  const agreed = agreement.map(
+    ({
+      between,
+      pairs,
+      share,
+      kappa,
+    }) => html`<tr><th scope="row">${between.join(' and ')}</th><td>${pairs}</td><td>${withInterval(share)}</td>
+<td>${kappa.cannotTell === undefined ? withInterval(kappa) : kappa.cannotTell}</td></tr>`,
+  )
+  return html`<h3>What was said</h3>
+${pageTable('What was said', rows, heads('', 'a side', 'tie', 'no preference', 'skipped', 'votes for what stood first', 'votes for the longer text'))}
+${agreement.length > 0 && html`<h3>Agreement</h3>${pageTable('Agreement', agreed, heads('', 'pairs', 'the same', 'κ'))}`}
+${spent && html`<p>${spent.requests} requests, ${spent.promptTokens} tokens read and ${spent.completionTokens} written${spent.money === undefined ? '' : `, ${spent.money.toFixed(4)} in the currency of the price`}.</p>`}`
+}
+
+function heads(...names: readonly string[]) {
+  return html`<tr>${names.map((name) => html`<th scope="col">${name}</th>`)}</tr>`
 }
 
 /** Only what was checked in this run. */

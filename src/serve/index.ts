@@ -1,0 +1,2 @@
+export { type LabelsAppOptions, labelsApp } from './labels-app.ts'
+export { type Listening, listen } from './listen.ts'
