@@ -91,7 +91,10 @@ function two(x: number): string {
 }
 
 /** What prior and votes put in, in a line; a prior that the votes contradict is fighting the data. */
-export function contributionLine({ bits, votes, strength, fighting }: NonNullable<Evaluation['contribution']>): string {
+export function contributionLine({ bits, votes, strength, fighting, posterior }: NonNullable<Evaluation['contribution']>): string {
   const fight = fighting.length > 0 ? `; the prior is fighting the data on ${fighting.join(', ')}` : ''
-  return `the prior, worth ${strength} votes, put in ${bits.prior.toFixed(1)} bits, ${votes} votes ${bits.data.toFixed(1)} bits${fight}`
+  const worth = Number(strength.toPrecision(3))
+  const drawn = posterior?.method === 'hmc' ? `; by HMC, because ${posterior.because}` : ''
+  const cost = bits.code === undefined ? '' : `; the votes then take ${bits.code.toFixed(0)} bits to tell, not ${votes}`
+  return `the prior, worth ${worth} votes, put in ${bits.prior.toFixed(1)} bits, ${votes} votes ${bits.data.toFixed(1)} bits${cost}${drawn}${fight}`
 }

@@ -1,6 +1,9 @@
-import { dataBits, type Posterior, posteriorOf, type VotedPair } from './posterior.ts'
+import { type LaplacePosterior, laplacePosterior } from './laplace-posterior.ts'
+import { type Found, gaussianOf, type Posterior, posteriorOf } from './posterior.ts'
+import { prequentialBits } from './prequential.ts'
 import { type GoalPrior, referencePrior } from './prior.ts'
 import { studentQuantile } from './special-functions.ts'
+import type { VotedPair } from './voted-pair.ts'
 
 /** Votes that carry no preference at all make some goal fight in at most this share of runs, whatever the number of goals. */
 export const falseAlarms = 0.01
@@ -34,7 +37,15 @@ export interface Contribution {
     readonly saved: number
     /** Bits the prior saves (or, below 0, costs) on that code beyond the reference: L_ref − L_prior. */
     readonly savedByPrior: number
+    /** What the votes cost with prior and learning, −log2 of the evidence: votes − saved − savedByPrior, and data + left. */
+    readonly code: number
+    /** What they still cost once the weights are known as the posterior knows them: code − data. */
+    readonly left: number
+    /** What they cost block by block, each told by those before it, with the prior and with the reference. */
+    readonly prequential: { readonly prior: number; readonly reference: number }
   }
+  /** How the posterior was found. */
+  readonly posterior: Found
   /** The goals whose stated direction the votes contradict. */
   readonly fighting: readonly string[]
 }
@@ -52,37 +63,60 @@ export interface Contribution {
  */
 export function contribution(prior: GoalPrior, pairs: readonly VotedPair[]): { posterior: Posterior; contribution: Contribution } {
   const posterior = posteriorOf(prior, pairs)
-  const alone = posteriorOf(referencePrior(prior), pairs)
+  const { method } = posterior.found
+  const reference = referencePrior(prior)
+  const alone = votesAlone(prior, pairs)
+  const aloneCode = method === 'hmc' ? posteriorOf(reference, pairs, { method }).codeLength : alone.codeLength
   const votes = pairs.reduce((sum, pair) => sum + pair.votes[0] + pair.votes[1], 0)
-  const { bits: data, moved, sharpened } = dataBits(posterior, prior)
-  const threshold = fightsBelow(pairs, prior.goals.length)
+  const { bits: data, moved, sharpened } = posterior.data
+  const code = posterior.codeLength
+  const fights = fightingOf(prior, alone, pairs)
   const weights = prior.goals.map((goal, k): Weight => {
-    const z = alone.mean[k]! / alone.sd[k]!
-    const mean = posterior.mean[k]!
+    const [mean, sd] = [posterior.mean[k]!, posterior.sd[k]!]
     return {
       goal: goal.name,
       prior: { mean: prior.mean[k]!, sd: Math.sqrt(prior.variance[k]!) },
-      posterior: { mean, low: mean - 1.96 * posterior.sd[k]!, high: mean + 1.96 * posterior.sd[k]! },
-      votes: { mean: alone.mean[k]!, sd: alone.sd[k]!, z },
-      fighting: z * Math.sign(prior.mean[k]!) < threshold,
+      posterior: { mean, ...held({ low: mean - 1.96 * sd, high: mean + 1.96 * sd }, prior.law.signs[k]!) },
+      votes: { mean: alone.mean[k]!, sd: alone.sd[k]!, z: alone.mean[k]! / alone.sd[k]! },
+      fighting: fights[k]!,
     }
   })
+  const bits = { prior: prior.bits, data, moved, sharpened, saved: votes - aloneCode, savedByPrior: aloneCode - code }
   return {
     posterior,
     contribution: {
-      weights,
-      votes,
+      ...{ weights, votes, posterior: posterior.found },
       bits: {
-        prior: prior.bits,
-        data,
-        moved,
-        sharpened,
-        saved: votes - alone.codeLength,
-        savedByPrior: alone.codeLength - posterior.codeLength,
+        ...{ ...bits, code, left: code - data },
+        prequential: {
+          prior: prequentialBits(prior, pairs, { method }),
+          reference: prequentialBits(reference, pairs, { method: 'laplace' }),
+        },
       },
       fighting: weights.filter((weight) => weight.fighting).map((weight) => weight.goal),
     },
   }
+}
+
+/** The goals whose stated direction the votes contradict. */
+export function fightingGoals(prior: GoalPrior, pairs: readonly VotedPair[]): string[] {
+  const fights = fightingOf(prior, votesAlone(prior, pairs), pairs)
+  return prior.goals.filter((_, k) => fights[k]).map(({ name }) => name)
+}
+
+/** What the votes say from the reference, without the prior's pseudo-votes. */
+function votesAlone(prior: GoalPrior, pairs: readonly VotedPair[]): LaplacePosterior {
+  return laplacePosterior(gaussianOf(referencePrior(prior).law), pairs)
+}
+
+function fightingOf(prior: GoalPrior, { mean, sd }: LaplacePosterior, pairs: readonly VotedPair[]): boolean[] {
+  const threshold = fightsBelow(pairs, prior.goals.length)
+  return prior.goals.map((_, k) => (mean[k]! / sd[k]!) * Math.sign(prior.mean[k]!) < threshold)
+}
+
+/** An interval of a weight that is held to a side of zero. */
+function held({ low, high }: { low: number; high: number }, sign: number) {
+  return { low: sign > 0 ? Math.max(low, 0) : low, high: sign < 0 ? Math.min(high, 0) : high }
 }
 
 /** The z below which a weight contradicts its stated direction. */

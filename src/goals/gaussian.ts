@@ -47,6 +47,11 @@ export function covarianceOf(precision: Matrix): Matrix {
   return solve(precision, Matrix.eye(precision.rows))
 }
 
+/** L of L·Lᵀ = A for a positive definite A, whose rounding is taken evenly from both sides. */
+export function lowerOf(matrix: Matrix): Matrix {
+  return factor(Matrix.add(matrix, matrix.transpose()).mul(0.5)).lowerTriangularMatrix
+}
+
 function factor(matrix: Matrix): CholeskyDecomposition {
   const cholesky = new CholeskyDecomposition(matrix)
   if (cholesky.isPositiveDefinite()) return cholesky

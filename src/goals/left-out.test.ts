@@ -2,8 +2,10 @@ import { describe, expect, it } from 'vitest'
 import { normals, uniforms } from '../../test/normals.ts'
 import { goals } from './index.ts'
 import { predictLeftOut } from './left-out.ts'
-import { posteriorOf, predict, sigmoid, type VotedPair } from './posterior.ts'
+import { sigmoid } from './likelihood.ts'
+import { posteriorOf, predict } from './posterior.ts'
 import { goalPrior } from './prior.ts'
+import type { VotedPair } from './voted-pair.ts'
 
 const prior = goalPrior({ goals: [goals.kind, goals.complete, goals.fluent], strength: 5 })
 

@@ -1,11 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { evidenceBits } from '../../test/beta.ts'
 import { sampleRng } from '../../test/sample-rng.ts'
-import { contribution } from './contribution.ts'
+import { contribution, fightingGoals } from './contribution.ts'
 import { goals } from './index.ts'
-import { posteriorOf, predict, sigmoid, type VotedPair } from './posterior.ts'
+import { sigmoid } from './likelihood.ts'
+import { posteriorOf, predict } from './posterior.ts'
+import { prequentialBits } from './prequential.ts'
 import { goalPrior } from './prior.ts'
 import { normalQuantile } from './special-functions.ts'
+import type { VotedPair } from './voted-pair.ts'
 
 const unit = { mean: [0], variance: [1] }
 const four = [goals.kind, goals.complete, goals.fluent, goals.onPrompt]
@@ -140,6 +144,59 @@ describe('bits', () => {
     }
   })
 
+  it('add up: coin tosses are what was saved and the code, the code is what was taught and what is left', () => {
+    const pairs = simulate({ seed: 4, pairs: 200, weights })
+    const { posterior, contribution: found } = contribution(prior, pairs)
+    const { saved, savedByPrior, code, data, left, moved, sharpened, prequential } = found.bits
+    expect(saved + savedByPrior + code).toBeCloseTo(found.votes, 9)
+    expect(data + left).toBeCloseTo(code, 9)
+    expect(moved + sharpened).toBeCloseTo(data, 9)
+    expect(code).toBe(posterior.codeLength)
+    // What is left is what votes cost on average over the posterior, by quadrature in each pair's margin.
+    const costs = pairs.reduce((bits, { x, votes: [a, b] }) => {
+      const mean = x.reduce((sum, value, k) => sum + value * posterior.mean[k]!, 0)
+      const sd = Math.sqrt(x.reduce((sum, v, i) => sum + x.reduce((row, u, j) => row + v * u * posterior.covariance.get(i, j), 0), 0))
+      let expected = 0
+      for (let z = -8; z < 8; z += 0.02) {
+        const t = mean + sd * z
+        expected += (0.02 / Math.sqrt(2 * Math.PI)) * Math.exp((-z * z) / 2) * (a * Math.log2(sigmoid(t)) + b * Math.log2(sigmoid(-t)))
+      }
+      return bits - expected
+    }, 0)
+    expect(Math.abs(costs - left)).toBeLessThan(0.05)
+    expect(prequential.prior).toBeLessThan(prequential.reference)
+    expect(prequential.prior).toBeLessThan(found.votes)
+  })
+
+  it('pair by pair the prequential code is the evidence, in any order', () => {
+    const pairs = simulate({ seed: 5, pairs: 60, weights })
+    const ends = pairs.map((_, i) => (i + 1) / pairs.length)
+    const { codeLength } = posteriorOf(prior, pairs)
+    for (const order of [pairs, pairs.toReversed()])
+      expect(Math.abs(prequentialBits(prior, order, { ends, method: 'laplace' }) - codeLength)).toBeLessThan(0.2)
+  })
+
+  it('pseudo-votes are votes: a prior of strength n is the reference after n votes at indifference on typical pairs', () => {
+    const strength = 40
+    const typical: VotedPair[] = [{ x: [1, 1], votes: [strength, strength] }, { x: [1, -1], votes: [strength, strength] }] // biome-ignore format: one line
+    // Half of 2·strength votes a pair, whose x xᵀ add up to that of `strength` pairs with E x² = 2 on each goal.
+    const two = goalPrior({ goals: four.slice(0, 2), strength, weights: { kind: 0, complete: 0 } })
+    const halved = typical.map(({ x, votes: [a, b] }): VotedPair => ({ x, votes: [a / 2, b / 2] }))
+    const after = posteriorOf(goalPrior({ goals: four.slice(0, 2), strength: 0 }), halved, { method: 'laplace' })
+    expect([0, 1].map((k) => after.covariance.get(k, k))).toEqual(two.variance.map((v) => expect.closeTo(v, 12)))
+    expect(after.mean).toEqual([expect.closeTo(0, 12), expect.closeTo(0, 12)])
+  })
+
+  it('V-BIC-1: a parameter costs ½·log2 10 bits more a decade', () => {
+    const known = [[10, 10.366322, 1.553413], [100, 91.260872, 3.131782], [1000, 886.074802, 4.783903], [10_000, 8819.352969, 6.443977], [100_000, 88137.194775, 8.104851]] as const // biome-ignore format: one line
+    const entropy = -(0.7 * Math.log2(0.7) + 0.3 * Math.log2(0.3))
+    for (const [n, evidence, regret] of known) {
+      const bits = evidenceBits({ a: 1, b: 1 }, 0.7 * n, n)
+      expect(bits).toBeCloseTo(evidence, 5)
+      expect(bits - n * entropy).toBeCloseTo(regret, 5)
+    }
+  })
+
   it('a right prior shortens the code of few votes, a flipped one lengthens it', () => {
     const flipped = goalPrior({
       goals: four.map((goal) => ({ ...goal, direction: goal.direction === 1 ? (-1 as const) : (1 as const) })),
@@ -161,8 +218,7 @@ describe('fighting the data', () => {
   const runs = 300
   const rate = (prior: typeof flipped, weights: number[], more = {}) => {
     let fights = 0
-    for (let seed = 0; seed < runs; seed++)
-      if (contribution(prior, simulate({ seed, pairs: 300, weights, ...more })).contribution.fighting.length > 0) fights++
+    for (let seed = 0; seed < runs; seed++) if (fightingGoals(prior, simulate({ seed, pairs: 300, weights, ...more })).length > 0) fights++
     return fights / runs
   }
 
@@ -182,7 +238,7 @@ describe('fighting the data', () => {
       let fights = 0
       for (let seed = 0; seed < 200; seed++) {
         const given = { seed, pairs: 6 * prompts, weights: many.goals.map(() => 0), votesPerPair: 4, unexplained: 1.5, pairsPerCluster: 6 }
-        if (contribution(many, simulate(given)).contribution.fighting.length > 0) fights++
+        if (fightingGoals(many, simulate(given)).length > 0) fights++
       }
       // At most 1 in 100 is stated: of 200, 7 and more come once in 200 times.
       expect(fights, `${prompts} prompts, ${count} goals`).toBeLessThan(7)

@@ -123,7 +123,11 @@ const weight = (goal: string, prior: number, mean: number, fighting = false): Co
 // Typed as the goals folder's own result, so that the two cannot drift apart.
 const computed: Contribution = {
   votes: 1536,
-  bits: { prior: 2.31, data: 17.4, moved: 11.2, sharpened: 6.2, saved: 148, savedByPrior: 1.4 },
+  bits: {
+    ...{ prior: 2.31, data: 17.4, moved: 11.2, sharpened: 6.2, saved: 148, savedByPrior: 1.4 },
+    ...{ code: 1386.6, left: 1369.2, prequential: { prior: 1390.2, reference: 1392.1 } },
+  },
+  posterior: { method: 'laplace', paretoK: 0.1, effectiveShare: 0.98, meanOff: 0.02 },
   weights: [weight('kind', 0.48, 1.12), weight('complete', 0.48, 0.71), weight('repetition', -0.48, -0.18), weight('onPrompt', 0.48, 0.08)],
   fighting: [],
 }

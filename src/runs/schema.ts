@@ -54,6 +54,19 @@ export type Alarm = Readonly<z.infer<typeof alarmSchema>>
 export const placeSchema = z.object({ first: estimateSchema.omit({ unit: true, cannotTell: true }), alarm: z.boolean() })
 export type PlaceShare = Readonly<z.infer<typeof placeSchema>>
 
+const some = z.exactOptional(z.number())
+
+/** How a posterior of goal weights was found: see posteriorOf. */
+const foundSchema = z.discriminatedUnion('method', [
+  z.object({
+    method: z.literal('laplace'),
+    paretoK: z.exactOptional(z.number().nullable()),
+    effectiveShare: some,
+    meanOff: some,
+  }),
+  z.object({ method: z.literal('hmc'), rHat: z.number(), effectiveDraws: z.number(), because: z.string() }),
+])
+
 /**
  * What the prior and what the votes contributed, as the goals folder computes it, with the prior's strength.
  *
@@ -69,7 +82,12 @@ export const contributionSchema = z.object({
     sharpened: z.number(),
     saved: z.number(),
     savedByPrior: z.number(),
+    /** −log2 of the evidence: votes − saved − savedByPrior, and data + left. */
+    code: some,
+    left: some,
+    prequential: z.exactOptional(z.object({ prior: z.number(), reference: z.number() })),
   }),
+  posterior: z.exactOptional(foundSchema),
   weights: z
     .array(
       z.object({
@@ -188,8 +206,6 @@ export const verdictSchema = z.object({
   judged: z.exactOptional(judgeFactsSchema),
 })
 export type Verdict = Readonly<z.infer<typeof verdictSchema>>
-
-const some = z.exactOptional(z.number())
 
 /**
  * One optimizer step, of preferences or of texts; a custom loss adds terms of its own.

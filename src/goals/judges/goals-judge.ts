@@ -1,5 +1,5 @@
 import { features, type GoalScale } from '../goal-scale.ts'
-import { sigmoid } from '../posterior.ts'
+import { sigmoid } from '../likelihood.ts'
 import type { Judge } from './judge.ts'
 
 /**

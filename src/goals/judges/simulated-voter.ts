@@ -1,6 +1,6 @@
 import { random } from '../../random/index.ts'
 import type { Sample } from '../goal.ts'
-import { sigmoid } from '../posterior.ts'
+import { sigmoid } from '../likelihood.ts'
 import { type Judge, type JudgedPair, pairKey, type Votes } from './judge.ts'
 
 /**

@@ -21,12 +21,12 @@ export const prior: Section = {
       bits.savedByPrior >= 0
         ? `Beginning with the prior saved ${number(bits.savedByPrior)} more.`
         : `Beginning with the prior cost ${number(-bits.savedByPrior)} of them again.`
-    return `The prior is worth ${number(strength)} votes; ${number(votes)} ${cast} were cast, and ${saved}. ${helped}`
+    return `The prior is worth ${number(strength)} votes; ${number(votes)} ${cast} were cast, and ${saved}. ${helped}${costs(bits)}`
   },
   render(data) {
     const contribution = contributionOf(data)
     if (!contribution) return undefined
-    const { bits, weights, fighting } = contribution
+    const { bits, weights, fighting, posterior } = contribution
     const about = new Map(data.manifest.goals.map((goal) => [goal.name, goal.about]))
     const rows = weights.map(({ goal, prior, posterior, votes, fighting }) => ({
       goal,
@@ -51,6 +51,7 @@ export const prior: Section = {
         )}</div>`
     }
 ${bitsOf(bits)}
+${posterior && html`<p class="small legend">${foundBy(posterior)}</p>`}
 <p class="small legend">How much each goal weighs in a vote, in log-odds per standard deviation. <span class="key prior">prior</span> <span class="key posterior">after the votes</span></p>
 ${rows.map(
   ({ goal, before, after, fighting }) => html`<div class="goal">
@@ -78,6 +79,24 @@ function bitsOf({ prior, data, moved, sharpened }: Bits) {
     html`<span>${name}<small>${about}</small></span><i class="posterior" style="width:${rounded((100 * Math.max(value, 0)) / most)}%"></i><span class="n">${bitsSaid(shown)}</span>`
   return html`<p class="small legend">How much the votes changed what is known about the weights. The prior itself says which way the goals point: it makes these directions 2<sup>${bitsSaid(prior, '')}</sup> times as likely as no prior would.</p>
 <div class="bits">${row('what the votes said', 'the weights’ means moved', moved, said)}${row('that votes were cast', 'the weights’ spread shrank', sharpened, total - said)}<b>together</b><i></i><b class="n">${bitsSaid(total)}</b></div>`
+}
+
+/** What the votes cost in the end, as a sum. */
+function costs({ code, left, data }: Bits): string {
+  if (code === undefined || left === undefined) return ''
+  const [all, taught] = [Math.round(10 * code) / 10, Math.round(10 * data) / 10]
+  return ` So they take ${bitsSaid(all)}: ${bitsSaid(taught, '')} for what they teach about the weights, and ${bitsSaid(all - taught, '')} that the weights leave open.`
+}
+
+function foundBy(found: NonNullable<NonNullable<ReportData['contribution']>['posterior']>): string {
+  if (found.method === 'hmc')
+    return `The weights after the votes are drawn by HMC, because ${found.because}: R̂ ${found.rHat.toFixed(3)}, ${Math.round(found.effectiveDraws)} effective draws.`
+  const { meanOff, paretoK } = found
+  const checked =
+    meanOff === undefined
+      ? ''
+      : `, which importance weights find good: the mean is off by ${meanOff.toFixed(2)} deviations at most${paretoK == null ? '' : `, k̂ is ${paretoK.toFixed(2)}`}`
+  return `The weights after the votes are found by Newton and Laplace${checked}.`
 }
 
 function bitsSaid(x: number, unit = ' bits'): string {
