@@ -1,9 +1,19 @@
 import type { Checkpoint } from '../checkpoints/index.ts'
 import { hashFile } from '../files/index.ts'
 import { UserError } from '../graph/index.ts'
-import { kindOfFile, type Labelled, type Loaded, loadLabelled, loadPairs, type Pair, type Quarantined } from '../preferences/index.ts'
+import {
+  kindOfFile,
+  type Labelled,
+  type Loaded,
+  loadLabelled,
+  loadPairs,
+  type Pair,
+  type Quarantined,
+  readAs,
+} from '../preferences/index.ts'
 import type { FromFile, Recipe } from '../recipe/recipe.ts'
 import type { DataFile } from '../runs/index.ts'
+import { loadChatTemplate } from '../text/index.ts'
 import type { Watch } from './watch.ts'
 
 /** A file of preferences in tokens, with what the manifest says of it. */
@@ -20,25 +30,26 @@ export interface Preferences {
  * throws  UserError when the file holds labelled completions and the objective needs pairs, and as loadPairs
  */
 export async function loadPreferences(
-  { pairs: path, boundary, maxLength }: FromFile,
+  { pairs: path, boundary, maxLength, columns }: FromFile,
   { objective }: Recipe,
   checkpoint: Checkpoint,
   watch: Watch,
 ): Promise<Preferences> {
-  const kind = await kindOfFile(path)
+  const kind = await kindOfFile(path, columns)
   if (!objective.kind.reads.includes(kind))
     throw new UserError(
       `${path}: ${objective.name} needs pairs (prompt, chosen, rejected), got labelled completions; choose objective kto or bcoUnpaired, or another file`,
     )
-  const options = { boundary, ...(maxLength ? { maxLength } : {}) }
+  const template = await loadChatTemplate(checkpoint.folder)
+  const options = { boundary, template, columns, ...(maxLength ? { maxLength } : {}) }
   const loaded: Loaded<Pair> | Loaded<Labelled> =
     kind === 'pairs' ? await loadPairs(path, checkpoint, options) : await loadLabelled(path, checkpoint, options)
-  const { rows, examples, quarantined, counts } = loaded
+  const { rows, examples, quarantined, counts, dialects } = loaded
   const reasons = Object.entries(counts).map(([reason, n]) => `${n} ${reason}`)
   const aside = reasons.length > 0 ? `; ${quarantined.length} set aside (${reasons.join(', ')})` : ''
   const gaps = examples.filter((row) => 'gap' in row).length
   const without = gaps > 0 ? `; ${gaps} are gaps, without a preference` : ''
-  watch.note?.(`${path}: ${examples.length} usable rows of ${rows}${without}${aside}`)
+  watch.note?.(`${path}: ${examples.length} usable rows of ${rows}, read as ${readAs(dialects)}${without}${aside}`)
   return {
     rows: examples,
     quarantined,

@@ -4,7 +4,7 @@ import { hashFile } from '../files/index.ts'
 import { UserError } from '../graph/index.ts'
 import type { Example } from '../objectives/index.ts'
 import { type Policy, scoreTrees, type Tree } from '../policy/index.ts'
-import { loadTexts, splitByPrompt, type Text } from '../preferences/index.ts'
+import { loadTexts, readAs, splitByPrompt, type Text } from '../preferences/index.ts'
 import type { FromTexts, Recipe } from '../recipe/recipe.ts'
 import { estimateSchema } from '../runs/index.ts'
 import { loadChatTemplate } from '../text/index.ts'
@@ -24,17 +24,18 @@ export type HeldOutTexts = Readonly<z.infer<typeof heldOutTextsSchema>>
  * throws  UserError when none is usable, or none is left to train on
  */
 export async function openTexts(from: FromTexts, recipe: Recipe, models: Models, watch: Watch): Promise<TrainingSource> {
-  const { file, boundary, heldOut, measureEvery, maxLength = Number.POSITIVE_INFINITY } = from
+  const { file, boundary, heldOut, measureEvery, columns, maxLength = Number.POSITIVE_INFINITY } = from
   const { checkpoint, lookPolicy, referencePolicy } = models
   const most = Math.min(maxLength, checkpoint.config.contextLength, recipe.train.tokenBudget)
-  const { rows, texts, quarantined, counts } = await loadTexts(file, checkpoint, {
+  const { rows, texts, dialects, quarantined, counts } = await loadTexts(file, checkpoint, {
     boundary,
+    columns,
     maxLength: most,
     template: await loadChatTemplate(checkpoint.folder),
   })
   const reasons = Object.entries(counts).map(([reason, n]) => `${n} ${reason}`)
   const aside = reasons.length > 0 ? `; ${quarantined.length} set aside (${reasons.join(', ')})` : ''
-  watch.note?.(`${file}: ${texts.length} usable texts of ${rows}${aside}`)
+  watch.note?.(`${file}: ${texts.length} usable texts of ${rows}, read as ${readAs(dialects)}${aside}`)
   const { train, kept } = splitByPrompt(texts, ({ prompt }) => prompt, { train: 1 - heldOut, kept: heldOut }, recipe.seed)
   if (train.length === 0)
     throw new UserError(`texts.heldOut: must leave texts to train on, got ${heldOut} of ${texts.length} rows; lower it`)

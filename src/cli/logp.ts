@@ -2,6 +2,8 @@ import { loadAdapters, loadCheckpoint } from '../checkpoints/index.ts'
 import { openEngine } from '../engine/index.ts'
 import { openPolicy, scoreTrees } from '../policy/index.ts'
 import { loadPairs, pairTree, writeQuarantine } from '../preferences/index.ts'
+import { loadChatTemplate } from '../text/index.ts'
+import { columnsFlag, columnsOf } from './columns-flag.ts'
 import { command, oneOf, text } from './command.ts'
 import { editFlag } from './edit-flag.ts'
 
@@ -13,8 +15,9 @@ export const logp = command({
     model: text('model by name or folder', { default: 'stories5m', shown: 'M' }),
     adapter: text('folder of an adapter for the model, as PEFT or train saves it', { shown: 'FOLDER' }),
     ...editFlag,
-    pairs: text('JSONL file of pairs, plain or .gz', { default: 'pairs.jsonl', shown: 'FILE' }),
+    pairs: text('file of pairs in any form that pairs check reads', { default: 'pairs.jsonl', shown: 'FILE' }),
     boundary: oneOf('what to do when a prompt is not a token prefix', ['strict', 'trim'], { default: 'strict' }),
+    ...columnsFlag,
     quarantine: text('where rows that cannot be used are written; nowhere when left out', { shown: 'FILE' }),
   },
   examples: [
@@ -23,9 +26,13 @@ export const logp = command({
     'logp --model stories5m --pairs pairs.jsonl --json',
   ],
 
-  async action({ model, adapter, edit, pairs: file, boundary, quarantine }, screen, signal) {
+  async action({ model, adapter, edit, pairs: file, boundary, columns: words, quarantine }, screen, signal) {
     const checkpoint = await loadCheckpoint(model, { onProgress: screen.note, edit })
-    const { examples, quarantined } = await loadPairs(file, checkpoint, { boundary })
+    const { examples, quarantined } = await loadPairs(file, checkpoint, {
+      boundary,
+      template: await loadChatTemplate(checkpoint.folder),
+      columns: columnsOf(words),
+    })
     if (quarantine) await writeQuarantine(quarantine, quarantined)
     if (quarantined.length > 0)
       screen.warn(

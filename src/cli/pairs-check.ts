@@ -1,5 +1,7 @@
 import { loadCheckpoint } from '../checkpoints/index.ts'
 import { checkPreferences, kindOfFile, loadLabelled, loadPairs, renderCheck, writeQuarantine } from '../preferences/index.ts'
+import { loadChatTemplate } from '../text/index.ts'
+import { columnsFlag, columnsOf } from './columns-flag.ts'
 import { command, integer, oneOf, text } from './command.ts'
 
 /** Shows what a file of preferences is to a model; the counting is in src/preferences. */
@@ -7,7 +9,9 @@ export const pairsCheck = command({
   name: 'pairs check',
   about: 'Show a file of preferences as the model meets it: tokens, boundary, end tokens, duplicates, and every row that cannot be used.',
   args: {
-    file: text('JSONL, plain or .gz: prompt, chosen, rejected · or prompt, completion, label · or prompt_ids, chosen_ids, rejected_ids'),
+    file: text(
+      'JSONL, a JSON array, CSV or Parquet, plain or .gz, in any form of docs/data.md: TRL, ShareGPT, messages, hh, UltraFeedback, Alpaca, …',
+    ),
   },
   flags: {
     model: text('model by name or folder', { default: 'stories5m', shown: 'M' }),
@@ -19,14 +23,17 @@ export const pairsCheck = command({
       },
     ),
     maxLength: integer("longest prompt and completion together; the model's context when left out", { unit: 'tokens', min: 2 }),
+    ...columnsFlag,
     quarantine: text('where rows set aside are written; beside the file when left out', { shown: 'FILE' }),
   },
   examples: ['pairs check pairs.jsonl --model stories5m', 'pairs check pairs.jsonl --model stories5m --boundary trim --json'],
 
-  async action({ file, model, boundary, maxLength, quarantine = besides(file) }, screen) {
+  async action({ file, model, boundary, maxLength, columns: words, quarantine = besides(file) }, screen) {
     const checkpoint = await loadCheckpoint(model, { onProgress: screen.note })
-    const load = (await kindOfFile(file)) === 'pairs' ? loadPairs : loadLabelled
-    const loaded = await load(file, checkpoint, { boundary, ...(maxLength !== undefined && { maxLength }) })
+    const columns = columnsOf(words)
+    const template = await loadChatTemplate(checkpoint.folder)
+    const load = (await kindOfFile(file, columns)) === 'pairs' ? loadPairs : loadLabelled
+    const loaded = await load(file, checkpoint, { boundary, template, columns, ...(maxLength !== undefined && { maxLength }) })
     const check = checkPreferences(loaded, checkpoint)
     const aside = loaded.quarantined
     await writeQuarantine(quarantine, aside)

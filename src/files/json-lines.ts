@@ -26,17 +26,28 @@ export interface Reading {
  *         several lines); a line that is no JSON object is yielded with its fault
  */
 export async function* readJsonLines(file: string, { torn = 'read' }: Reading = {}): AsyncGenerator<JsonLine> {
+  yield* jsonLinesOf(file, textBytes(file), { torn })
+}
+
+/** The same from the bytes of a file, which is named in errors. */
+export async function* jsonLinesOf(file: string, chunks: AsyncIterable<Buffer>, { torn = 'read' }: Reading = {}): AsyncGenerator<JsonLine> {
   let first = true
-  for await (const { line, bytes, ended, cut } of linesOf(textBytes(file))) {
+  for await (const { line, ended, ...rest } of linesOf(chunks)) {
     if (!ended && torn === 'leave out') return
-    const read = cut
-      ? { raw: '', fault: 'bad JSON' as const, detail: `a line must be at most ${longestLine / 2 ** 20} MiB long` }
-      : parseLine(bytes)
+    const read = lineOf(line, rest)
     if (!read) continue
     if (first && 'fault' in read && read.fault !== 'not UTF-8') await refuseDocument(file)
     first = false
-    yield { line, ...read }
+    yield read
   }
+}
+
+/** What bytes hold that must be a JSON object; nothing where they are blank. */
+export function lineOf(line: number, { bytes, cut }: { readonly bytes: Uint8Array; readonly cut: boolean }): JsonLine | undefined {
+  const read = cut
+    ? { raw: '', fault: 'bad JSON' as const, detail: `a row must be at most ${longestLine / 2 ** 20} MiB long` }
+    : parseLine(bytes)
+  return read && { line, ...read }
 }
 
 /**

@@ -104,8 +104,10 @@ describe('renderCheck', () => {
     expect(lines.join('\n')).toMatchInlineSnapshot(`
       "rows.jsonl
 
+      read as     TRL pairs
       rows        3 read, 1 usable pairs, 2 set aside
-                  1 wrong shape, first in line 2: chosen: missing; rejected: missing
+                  1 wrong shape, first in line 2: chosen and rejected, or completion:
+                  missing beside prompt
                   1 too long, first in line 3: prompt and longer completion must have
                   at most 4000 tokens, got 4004
 

@@ -27,6 +27,8 @@ export interface Check {
   readonly file: string
   readonly kind: 'pairs' | 'unpaired'
   readonly rows: number
+  /** How many rows were read in each dialect. */
+  readonly dialects: Readonly<Record<string, number>>
   readonly usable: number
   readonly verbatim: number
   /** Rows set aside: how many for each reason, and the first of them. */
@@ -65,12 +67,13 @@ export function checkPreferences(loaded: Loaded<Pair> | Loaded<Labelled>, { toke
   const pairs = examples.filter(isPair)
   const sideNames = Object.keys(parts[0]!)
   const sides = parts.flatMap((part) => Object.values(part))
-  const { file, rows, verbatim, trimmed } = loaded
+  const { file, rows, dialects, verbatim, trimmed } = loaded
   const piece = (id: number | undefined) => (id === undefined ? '' : tokenizer.pieces([id]).join(''))
   return {
     file,
     kind: pairs.length > 0 ? 'pairs' : 'unpaired',
     rows,
+    dialects,
     usable: examples.length,
     verbatim,
     quarantined: firstOfEach(loaded),

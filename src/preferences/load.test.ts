@@ -63,8 +63,8 @@ describe('loadPairs', () => {
       'a row must be an object, got an array',
       'a row must be an object, got null',
       'rejected: missing',
-      "prompt: must be text, got a list of messages; write it out with the model's chat template",
-      'prompt_ids.1: expected int, got number',
+      'messages must have a chat template to be written with, got a model that has none',
+      'prompt_ids.1: must be a whole number from 0 on, got number 2.5',
       'this must be a pair, got an unpaired row',
       'votes must be two finite numbers ≥ 0, not both 0, got [0,0]; where nobody has a preference, add "gap": true',
       "ids must be below the vocabulary's 257, got 9999",
@@ -79,16 +79,12 @@ describe('loadPairs', () => {
   })
 
   it.each([
-    [{ messages: [{ role: 'user', content: 'a' }] }, 'messages: this is a talk; name the file under texts'],
-    [
-      { conversations: [] },
-      'conversations: these are turns as ShareGPT writes them; write messages with role and content, and name the file under texts',
-    ],
-    [{ text: 'a' }, 'text: this is a text; name the file under texts'],
-    [
-      { chosen: [{ role: 'user', content: 'a' }], rejected: [] },
-      "prompt: missing; chosen: must be text, got a list of messages; write it out with the model's chat template; rejected: must be text, got a list of messages; write it out with the model's chat template",
-    ],
+    [{ messages: [{ role: 'user', content: 'a' }] }, 'this must be a pair, got a talk; name the file under texts'],
+    [{ conversations: [{ from: 'human', value: 'a' }] }, 'this must be a pair, got a talk; name the file under texts'],
+    [{ text: 'a' }, 'this must be a pair, got a text; name the file under texts'],
+    [{ prompt: 'a', completion: 'b' }, 'this must be a pair, got a completion without a label; name the file under texts'],
+    [{ prompt: 'a' }, 'chosen and rejected, or completion: missing beside prompt'],
+    [{ a: 1, b: 2 }, 'columns must be those of a known form, got a, b; say which is what with columns: { prompt, chosen, rejected }'],
   ])('names the form of %j', async (row, detail) => {
     expect((await loadPairs(await file('forms.jsonl', jsonl(good, row)), vocabulary)).quarantined).toMatchObject([
       { reason: 'wrong shape', detail },

@@ -1,7 +1,9 @@
 import { UserError } from '../graph/errors.ts'
 import type { Labelled, Pair } from './pair.ts'
 import { countReasons, type Quarantined, type Reason } from './quarantine.ts'
-import { type PreferenceRow, readRows } from './read.ts'
+import { type Columns, readRows } from './read.ts'
+import { kindOfRow, type PreferenceRow, type Row, type RowKind } from './row.ts'
+import type { Refused } from './talk-tokens.ts'
 import { type Tokenising, tokenise, type Vocabulary } from './tokenise.ts'
 
 /** A file of preferences in tokens, with everything that was done on the way and every row that was set aside. */
@@ -9,6 +11,8 @@ export interface Loaded<T extends Pair | Labelled> {
   readonly file: string
   /** Rows read, usable or not. */
   readonly rows: number
+  /** How many rows were read in each dialect. */
+  readonly dialects: Readonly<Record<string, number>>
   readonly examples: readonly T[]
   readonly quarantined: readonly Quarantined[]
   readonly counts: Partial<Record<Reason, number>>
@@ -25,6 +29,8 @@ export interface Loaded<T extends Pair | Labelled> {
 }
 
 export interface Loading extends Tokenising {
+  /** Which column is what, where the file's own names do not tell. */
+  readonly columns?: Columns | undefined
   /** Called with the number of rows read so far. */
   readonly onRow?: (rows: number) => void
 }
@@ -35,7 +41,7 @@ export interface Loading extends Tokenising {
  * throws  UserError when the file can not be read or no pair in it is usable
  */
 export async function loadPairs(file: string, vocabulary: Vocabulary, options: Loading = {}): Promise<Loaded<Pair>> {
-  return load<Pair>(file, vocabulary, options, 'pair', (row) => row.form !== 'labelledText')
+  return load<Pair>(file, vocabulary, options, 'pairs')
 }
 
 /**
@@ -44,23 +50,32 @@ export async function loadPairs(file: string, vocabulary: Vocabulary, options: L
  * throws  UserError when the file can not be read or no row in it is usable
  */
 export async function loadLabelled(file: string, vocabulary: Vocabulary, options: Loading = {}): Promise<Loaded<Labelled>> {
-  return load<Labelled>(file, vocabulary, options, 'unpaired row', (row) => row.form === 'labelledText')
+  return load<Labelled>(file, vocabulary, options, 'labelled')
 }
 
-/** Whether a file holds pairs or unpaired rows: what its first well-formed row is. */
-export async function kindOfFile(file: string): Promise<'pairs' | 'labelled'> {
-  for await (const read of readRows(file)) {
-    if ('row' in read) return read.row.form === 'labelledText' ? 'labelled' : 'pairs'
+/** Whether a file holds pairs or unpaired rows: what its first row that is either is. */
+export async function kindOfFile(file: string, columns?: Columns): Promise<'pairs' | 'labelled'> {
+  for await (const read of readRows(file, columns)) {
+    const kind = 'row' in read ? kindOfRow(read.row) : 'texts'
+    if (kind !== 'texts') return kind
   }
   return 'pairs'
+}
+
+/** One row of each kind, as errors name it. */
+const oneOf: Readonly<Record<RowKind, string>> = { pairs: 'a pair', labelled: 'an unpaired row', texts: 'a text' }
+
+function otherKind(row: Row, wanted: RowKind): Refused {
+  const remedy = kindOfRow(row) === 'texts' ? '; name the file under texts' : ''
+  const what = row.form === 'talk' ? 'a talk' : row.form === 'completion' ? 'a completion without a label' : oneOf[kindOfRow(row)]
+  return { reason: 'wrong shape', detail: `this must be ${oneOf[wanted]}, got ${what}${remedy}` }
 }
 
 async function load<T extends Pair | Labelled>(
   file: string,
   vocabulary: Vocabulary,
   options: Loading,
-  wanted: string,
-  fits: (row: PreferenceRow) => boolean,
+  wanted: 'pairs' | 'labelled',
 ): Promise<Loaded<T>> {
   const examples: T[] = []
   const quarantined: Quarantined[] = []
@@ -70,17 +85,16 @@ async function load<T extends Pair | Labelled>(
   let endTokens = 0
   let begins = 0
   let ends = 0
-  for await (const read of readRows(file)) {
+  const dialects: Record<string, number> = {}
+  for await (const read of readRows(file, options.columns)) {
     const { line, raw } = read
     const done =
       'bad' in read
         ? read.bad
-        : fits(read.row)
-          ? tokenise(read.row, rows, vocabulary, options)
-          : ({
-              reason: 'wrong shape',
-              detail: `this must be ${wanted === 'pair' ? 'a' : 'an'} ${wanted}, got ${read.row.form === 'labelledText' ? 'an unpaired row' : 'a pair'}`,
-            } as const)
+        : kindOfRow(read.row) === wanted
+          ? tokenise(read.row as PreferenceRow, rows, vocabulary, options)
+          : otherKind(read.row, wanted)
+    if ('row' in read) dialects[read.dialect] = (dialects[read.dialect] ?? 0) + 1
     rows++
     options.onRow?.(rows)
     if ('reason' in done) {
@@ -88,7 +102,7 @@ async function load<T extends Pair | Labelled>(
       continue
     }
     examples.push(done.example as T)
-    if ('row' in read && read.row.form === 'pairIds') verbatim++
+    if ('row' in read && read.row.form.endsWith('Ids')) verbatim++
     if (done.trimmed > 0) trimmed++
     endTokens += done.endTokens
     begins += done.begins
@@ -96,8 +110,10 @@ async function load<T extends Pair | Labelled>(
   }
   const counts = countReasons(quarantined)
   if (examples.length === 0)
-    throw new UserError(`${file}: at least one ${wanted} must be usable, got none of ${rows} rows${whyNot(counts, quarantined)}`)
-  return { file, rows, examples, quarantined, counts, verbatim, trimmed, endTokens, begins, ends }
+    throw new UserError(
+      `${file}: at least one ${oneOf[wanted].replace(/^an? /, '')} must be usable, got none of ${rows} rows${whyNot(counts, quarantined)}`,
+    )
+  return { file, rows, dialects, examples, quarantined, counts, verbatim, trimmed, endTokens, begins, ends }
 }
 
 function whyNot(counts: Partial<Record<Reason, number>>, quarantined: readonly Quarantined[]): string {

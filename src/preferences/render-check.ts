@@ -1,14 +1,16 @@
 import type { Check, Lengths, TokenTruth } from './check.ts'
+import { readAs } from './read.ts'
 
 const width = 80
 const margin = 12
 
 /** The check as lines for a terminal of 80 columns. */
 export function renderCheck(check: Check): string[] {
-  const { rows, usable, quarantined, lengths, example } = check
+  const { rows, dialects, usable, quarantined, lengths, example } = check
   return [
     check.file,
     '',
+    ...item('read as', readAs(dialects)),
     ...item('rows', `${count(rows)} read, ${count(usable)} usable ${check.kind}, ${count(rows - usable)} set aside`),
     ...quarantined.flatMap((q) => item('', `${count(q.rows)} ${q.reason}, first in line ${q.line}: ${visible(q.detail)}`)),
     '',

@@ -126,6 +126,16 @@ describe('talks', async () => {
     }
   })
 
+  it('are read with the names of ShareGPT, in parts, as JSON text, and as a prompt of messages', async () => {
+    const parts = talk.map((message) => ({ ...message, content: [{ type: 'text', text: message.content }] }))
+    const named = talk.map(({ role, content }) => ({ from: role === 'user' ? 'human' : 'gpt', value: content }))
+    const whole = await load([{ messages: talk }], { template }, own as never)
+    for (const row of [{ messages: parts }, { conversations: named }, { messages: JSON.stringify(talk) }])
+      expect((await load([row], { template }, own as never)).texts).toEqual(whole.texts)
+    const after = await load([{ prompt: talk.slice(0, 3), completion: talk.slice(3) }], { template }, own as never)
+    expect(after.texts[0]!.trees).toEqual(whole.texts[0]!.trees.slice(1))
+  })
+
   it('are set aside where nobody answers, and where the model has no template', async () => {
     const rows = [{ messages: talk }, { messages: talk.slice(0, 1) }]
     expect((await load(rows, { template }, own as never)).counts).toEqual({ 'empty completion': 1 })
@@ -171,50 +181,54 @@ describe('talks', async () => {
       /message 1 must stop at its end token, got more after it: " more"/,
     ],
     [
-      'content parts',
-      plain(['user', [{ type: 'text', text: 'a' }]], ['assistant', 'b']),
+      'a picture',
+      plain(['user', [{ type: 'image', image: 'a' }]], ['assistant', 'b']),
       'wrong shape',
-      /messages\.0\.content: must be text, got a list of content parts/,
+      /messages\.0\.content\.0: must be a part of type text, got image/,
     ],
     ['no content', plain(['user', 'a'], ['assistant', null]), 'wrong shape', /messages\.1\.content: must be text, got null/],
     [
-      'a developer',
-      plain(['developer', 'a'], ['assistant', 'b']),
+      'a narrator',
+      plain(['narrator', 'a'], ['assistant', 'b']),
       'wrong shape',
-      /messages\.0\.role: must be system, user, assistant, got developer, which is not supported/,
+      /messages\.0\.role: must be system, developer, user, assistant, tool, got narrator, which is not supported/,
     ],
-    ['a tool', plain(['user', 'a'], ['tool', 'b'], ['assistant', 'c']), 'wrong shape', /messages\.1\.role: .* got tool/],
     [
-      'calls of tools',
-      plain(['user', 'a'], ['assistant', 'b', { tool_calls: [{}] }]),
+      'half a character',
+      plain(['user', 'a\ud83d'], ['assistant', 'b']),
       'wrong shape',
-      /messages\.1\.tool_calls: tool_calls are not supported/,
+      /messages\.0\.content: .* half of one \(\\ud83d\) at place 2/,
     ],
-    ['tools', { ...fine, tools: [{}] }, 'wrong shape', /tools: tools are not supported/],
+    [
+      'a call as text',
+      plain(['user', 'a'], ['assistant', 'b', { function_call: 'x' }]),
+      'wrong shape',
+      /messages\.1\.function_call: is not supported/,
+    ],
+    [
+      'tools that the template leaves out',
+      { ...fine, tools: [{ type: 'function', function: { name: 'look_up' } }] },
+      'refused by the template',
+      /must write the tool look_up, got a talk without it/,
+    ],
+    [
+      'a call that the template leaves out',
+      plain(['user', 'a'], ['assistant', 'b', { tool_calls: [{ function: { name: 'look_up' } }] }], ['user', 'c'], ['assistant', 'd']),
+      'refused by the template',
+      /must write the call of look_up in message 1/,
+    ],
     [
       'a weight of a half',
       plain(['user', 'a'], ['assistant', 'b', { weight: 0.5 }]),
       'wrong shape',
       /messages\.1\.weight: must be 0 \(not learned\) or 1/,
     ],
-    [
-      'ShareGPT',
-      { conversations: [{ from: 'human', value: 'a' }] },
-      'wrong shape',
-      /conversations: these are turns as ShareGPT writes them; write messages/,
-    ],
-    ['messages that are text', { messages: JSON.stringify(fine.messages) }, 'wrong shape', /messages: must be a list, got a text/],
+    ['messages that are text', { messages: 'user: a' }, 'wrong shape', /messages: must be a list, got the text "user: a"/],
     [
       'a pair',
-      { chosen: fine.messages, rejected: fine.messages },
+      { chosen: fine.messages, rejected: [fine.messages[0], { role: 'assistant', content: 'c' }] },
       'wrong shape',
       /chosen: this is a pair; name the file under preferences\.pairs/,
-    ],
-    [
-      'a prompt of messages',
-      { prompt: fine.messages, completion: fine.messages },
-      'wrong shape',
-      /prompt: must be text, got a list of messages/,
     ],
   ])('name %s', async (_, row, reason, detail) => {
     const { texts, quarantined } = await load([fine, row], { template: strict })

@@ -1,11 +1,12 @@
-import { z } from 'zod'
 import { UserError } from '../graph/errors.ts'
 import { type Tree, treeLength } from '../policy/rows.ts'
 import { beginningIds, type ChatTemplate, frameOf } from '../text/index.ts'
 import { countReasons, type Quarantined, type Reason } from './quarantine.ts'
-import { readRowsAs } from './read.ts'
+import { type Columns, readRows } from './read.ts'
+import type { Row } from './row.ts'
 import { endedOnce, withoutEnds } from './special-tokens.ts'
-import { talkRow, talkText } from './talk.ts'
+import { talkText } from './talk.ts'
+import type { Refused } from './talk-tokens.ts'
 import { type Boundary, tokenise, type Vocabulary } from './tokenise.ts'
 
 /** A row to learn token by token: a text, or a completion after its prompt. */
@@ -26,25 +27,10 @@ export interface Text {
 export interface LoadedTexts {
   readonly rows: number
   readonly texts: readonly Text[]
+  /** How many rows were read in each dialect. */
+  readonly dialects: Readonly<Record<string, number>>
   readonly quarantined: readonly Quarantined[]
   readonly counts: Partial<Record<Reason, number>>
-}
-
-const text = z.object({ text: z.string() }).transform((row) => ({ form: 'text' as const, ...row }))
-const completion = z.object({ prompt: z.string(), completion: z.string() }).transform((row) => ({ form: 'completion' as const, ...row }))
-type TextRow = z.infer<typeof text> | z.infer<typeof completion> | z.infer<typeof talkRow>
-
-/** The form a row's columns show. Forms of others are named, since their columns would only be said to be missing. */
-function formOf(row: object): z.ZodType<TextRow> {
-  if ('messages' in row) return talkRow
-  if ('text' in row) return text
-  if ('conversations' in row) return other('conversations: these are turns as ShareGPT writes them; write messages with role and content')
-  if ('chosen' in row || 'rejected' in row) return other('chosen: this is a pair; name the file under preferences.pairs')
-  return completion
-}
-
-function other(what: string): z.ZodType<never> {
-  return z.never({ error: what })
 }
 
 /**
@@ -54,35 +40,53 @@ function other(what: string): z.ZodType<never> {
  *
  * throws  UserError when the file can not be read or no row in it is usable
  */
-export async function loadTexts(
-  file: string,
-  vocabulary: Vocabulary,
-  options: { readonly boundary?: Boundary; readonly maxLength?: number; readonly template?: ChatTemplate | undefined } = {},
-): Promise<LoadedTexts> {
+export async function loadTexts(file: string, vocabulary: Vocabulary, options: LoadingTexts = {}): Promise<LoadedTexts> {
   const texts: Text[] = []
   const quarantined: Quarantined[] = []
   let rows = 0
-  for await (const read of readRowsAs<TextRow>(file, formOf)) {
-    const made =
-      'bad' in read
-        ? read.bad
-        : read.row.form === 'text'
-          ? whole(read.row.text, rows, vocabulary, options)
-          : read.row.form === 'talk'
-            ? talkText(read.row.messages, rows, vocabulary, options)
-            : after(read.row, rows, vocabulary, options)
+  const dialects: Record<string, number> = {}
+  for await (const read of readRows(file, options.columns)) {
+    const made = 'bad' in read ? read.bad : textOf(read.row, rows, vocabulary, options)
     if ('reason' in made) quarantined.push({ line: read.line, reason: made.reason, detail: made.detail, raw: read.raw })
     else texts.push(made)
+    if ('row' in read) dialects[read.dialect] = (dialects[read.dialect] ?? 0) + 1
     rows++
   }
   const counts = countReasons(quarantined)
-  if (texts.length > 0) return { rows, texts, quarantined, counts }
+  if (texts.length > 0) return { rows, texts, dialects, quarantined, counts }
   const first = quarantined[0]
   const why = first ? `; the first is line ${first.line}: ${first.detail}` : ''
   throw new UserError(`${file}: at least one text, prompt with completion, or talk must be usable, got none of ${rows} rows${why}`)
 }
 
-type Refused = { readonly reason: Reason; readonly detail: string }
+interface LoadingTexts {
+  readonly boundary?: Boundary
+  readonly maxLength?: number
+  readonly template?: ChatTemplate | undefined
+  readonly columns?: Columns | undefined
+}
+
+/** A row as what is learned of it: of a labelled completion the completion, of a labelled talk the talk. */
+function textOf(row: Row, number: number, vocabulary: Vocabulary, options: LoadingTexts): Text | Refused {
+  switch (row.form) {
+    case 'text':
+      return whole(row.text, number, vocabulary, options)
+    case 'talk':
+      return talkText(row, number, vocabulary, options)
+    case 'completion':
+    case 'labelledText':
+      return after(row, number, vocabulary, options)
+    case 'labelledTalk':
+      return talkText({ ...row, messages: [...row.prompt, ...row.completion] }, number, vocabulary, options)
+    case 'labelledIds':
+      return {
+        reason: 'wrong shape',
+        detail: 'completion_ids: a text must be text or messages, got token ids; name the file under preferences.pairs',
+      }
+    default:
+      return { reason: 'wrong shape', detail: 'chosen: this is a pair; name the file under preferences.pairs' }
+  }
+}
 
 function whole(said: string, row: number, vocabulary: Vocabulary, { maxLength }: { maxLength?: number }): Text | Refused {
   const { tokenizer, eosIds, config } = vocabulary

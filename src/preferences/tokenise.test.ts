@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { fakeVocabulary } from '../../test/fake-vocabulary.ts'
-import type { PreferenceRow } from './read.ts'
+import type { PreferenceRow } from './row.ts'
 import { type Tokenising, tokenise, type Vocabulary } from './tokenise.ts'
 
 const pair = (prompt: string, chosen: string, rejected: string, votes?: unknown): PreferenceRow => ({

@@ -1,9 +1,13 @@
 import { beginningIds } from '../text/beginning.ts'
+import type { ChatTemplate } from '../text/index.ts'
 import type { Tokenizer } from '../text/tokenizer.ts'
+import { cutTalk } from './cut-talk.ts'
 import type { Labelled, Pair } from './pair.ts'
 import type { Reason } from './quarantine.ts'
-import type { PreferenceRow } from './read.ts'
+import type { LabelledText, PairText, PreferenceRow } from './row.ts'
 import { endedOnce, textAfterEnd } from './special-tokens.ts'
+import { commonPrefix } from './talk-tokens.ts'
+import { readVotes } from './votes.ts'
 
 /** What tokenising needs of a model; a Checkpoint is one. */
 export interface Vocabulary {
@@ -21,6 +25,8 @@ export interface Tokenising {
   readonly boundary?: Boundary
   /** Rows whose prompt and longer completion have more tokens are too long. Default: the model's context. */
   readonly maxLength?: number
+  /** The model's chat template: what talks are written with. */
+  readonly template?: ChatTemplate | undefined
 }
 
 /** A row in tokens and what was done to it, or why it can not be used. */
@@ -45,18 +51,35 @@ export type Tokenised =
  *         we append its id, which a tokenizer that knows it as a special token gives as well
  */
 export function tokenise(row: PreferenceRow, number: number, vocabulary: Vocabulary, options: Tokenising = {}): Tokenised {
-  const read = row.form === 'labelledText' ? {} : readVotes(row)
+  const read = 'label' in row ? {} : readVotes(row)
   if ('detail' in read) return { reason: 'bad votes', detail: read.detail }
-  const cut = row.form === 'pairIds' ? verbatim(row) : cutText(row, vocabulary, options.boundary ?? 'strict')
+  const cut = cutOf(row, vocabulary, options)
   if ('reason' in cut) return cut
   const problem = problemWith(cut, vocabulary, options)
   if (problem) return problem
-  const { prompt, sides, trimmed, endTokens, begins, ends } = cut
-  const example = build(row, number, prompt, sides, read)
+  const { trimmed, endTokens, begins, ends } = cut
+  const example = build(row, number, cut, read)
   return { example, trimmed, endTokens, begins, ends }
 }
 
-interface Cut {
+function cutOf(row: PreferenceRow, vocabulary: Vocabulary, options: Tokenising): Cut | { reason: Reason; detail: string } {
+  const { boundary = 'strict', template } = options
+  switch (row.form) {
+    case 'pairIds':
+      return verbatim(row.prompt_ids, [row.chosen_ids, row.rejected_ids])
+    case 'labelledIds':
+      return verbatim(row.prompt_ids, [row.completion_ids])
+    case 'pairTalk':
+    case 'labelledTalk':
+      if (!template && 'plain' in row && row.plain) return cutText(row.plain, vocabulary, boundary)
+      return cutTalk(row, vocabulary, { boundary, template })
+    default:
+      return cutText(row, vocabulary, boundary)
+  }
+}
+
+/** A row in tokens, before it is looked at whether a model can use it. */
+export interface Cut {
   readonly prompt: readonly number[]
   readonly sides: readonly (readonly number[])[]
   /** Tokens the prompt lost at its end. */
@@ -67,14 +90,16 @@ interface Cut {
   readonly begins: number
   /** Sides whose text wrote more than one end, or blanks after it. */
   readonly ends: number
+  /** What people are shown: of a talk as the template writes it. Rows of ids have none. */
+  readonly text?: { readonly prompt: string; readonly sides: readonly string[] }
 }
 
-function verbatim(row: PreferenceRow & { form: 'pairIds' }): Cut {
-  return { prompt: row.prompt_ids, sides: [row.chosen_ids, row.rejected_ids], trimmed: 0, endTokens: 0, begins: 0, ends: 0 }
+function verbatim(prompt: readonly number[], sides: readonly (readonly number[])[]): Cut {
+  return { prompt, sides, trimmed: 0, endTokens: 0, begins: 0, ends: 0 }
 }
 
 function cutText(
-  row: PreferenceRow & { form: 'pairText' | 'labelledText' },
+  row: PairText | LabelledText,
   { tokenizer, eosIds }: Vocabulary,
   boundary: Boundary,
 ): Cut | { reason: Reason; detail: string } {
@@ -112,6 +137,7 @@ function cutText(
     endTokens: ended.filter(({ added }) => added).length,
     begins: written ? 1 : 0,
     ends: ended.filter(({ doubled }) => doubled).length,
+    text: { prompt: row.prompt, sides: texts },
   }
 }
 
@@ -139,44 +165,15 @@ function problemWith(
 function build(
   row: PreferenceRow,
   number: number,
-  prompt: readonly number[],
-  sides: readonly (readonly number[])[],
+  { prompt, sides, text }: Cut,
   { votes = [1, 0], gap }: { votes?: Pair['votes']; gap?: true },
 ): Pair | Labelled {
-  if (row.form === 'labelledText') {
-    return { row: number, prompt, completion: sides[0]!, label: row.label, text: { prompt: row.prompt, completion: row.completion } }
-  }
-  const pair: Pair = { row: number, prompt, chosen: sides[0]!, rejected: sides[1]!, votes, ...(gap ? { gap } : {}) }
-  return row.form === 'pairIds' ? pair : { ...pair, text: { prompt: row.prompt, chosen: row.chosen, rejected: row.rejected } }
-}
-
-/** The votes of a row, where it has some; a gap has none, and says so, so that it cannot be taken for a tie. */
-function readVotes({
-  votes,
-  gap,
-}: {
-  readonly votes?: unknown
-  readonly gap?: unknown
-}): { votes?: Pair['votes']; gap?: true } | { detail: string } {
-  if (gap !== undefined && typeof gap !== 'boolean') return { detail: `gap must be true or left out, got ${JSON.stringify(gap)}` }
-  const numbers = Array.isArray(votes) && votes.length === 2 && votes.every((x) => typeof x === 'number' && Number.isFinite(x) && x >= 0)
-  const [a, b] = numbers ? (votes as [number, number]) : []
-  if (gap)
-    return votes === undefined || a! + b! === 0
-      ? { votes: [0, 0], gap: true }
-      : { detail: `votes of a gap must be [0,0], got ${JSON.stringify(votes)}; a tie has votes and no gap` }
-  if (votes === undefined) return {}
-  if (!(a! + b! > 0))
-    return {
-      detail: `votes must be two finite numbers ≥ 0, not both 0, got ${JSON.stringify(votes)}${a! + b! === 0 ? '; where nobody has a preference, add "gap": true' : ''}`,
-    }
-  return { votes: [a!, b!] }
-}
-
-function commonPrefix(a: readonly number[], b: readonly number[]): number {
-  let n = 0
-  while (n < a.length && n < b.length && a[n] === b[n]) n++
-  return n
+  const [a, b] = sides
+  const said = text?.sides
+  if ('label' in row)
+    return { row: number, prompt, completion: a!, label: row.label, ...(text && { text: { prompt: text.prompt, completion: said![0]! } }) }
+  const shown = text && { text: { prompt: text.prompt, chosen: said![0]!, rejected: said![1]! } }
+  return { row: number, prompt, chosen: a!, rejected: b!, votes, ...(gap ? { gap } : {}), ...shown }
 }
 
 function shown(tokenizer: Vocabulary['tokenizer'], ids: readonly number[], from: number): string {

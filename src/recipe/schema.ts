@@ -3,6 +3,7 @@ import { type Declarable, declarable } from '../audits/declaration.ts'
 import type { Goal, GoalPrior, Judge } from '../goals/index.ts'
 import type { CustomLoss, Objective } from '../objectives/index.ts'
 import type { Edit, Feeds } from '../policy/index.ts'
+import { columnNames } from '../preferences/index.ts'
 import { type Bound, boundSchema } from '../runs/index.ts'
 import type { Optimizer } from '../train/index.ts'
 import { madeGoalSchema, readyNames } from './goal-schema.ts'
@@ -26,11 +27,14 @@ const judgeSchema = z.union([
   z.strictObject({ goals: z.record(z.string(), z.number()) }),
 ])
 
+const columns = z.partialRecord(z.enum(columnNames), z.string().min(1)).optional()
+
 const fromFile = z.strictObject({
   pairs: z.string(),
   shuffle: z.boolean().default(true),
   boundary: z.enum(['strict', 'trim']).default('strict'),
   maxLength: whole.optional(),
+  columns,
   heldOut: z.number().min(0).max(0.9).default(0),
 })
 
@@ -39,6 +43,7 @@ const textsSchema = z.strictObject({
   shuffle: z.boolean().default(true),
   boundary: z.enum(['strict', 'trim']).default('strict'),
   maxLength: whole.optional(),
+  columns,
   heldOut: z.number().min(0).max(0.9).default(0),
   measureEvery: whole.default(100),
 })

@@ -1,5 +1,6 @@
 import { commandJudge, type Judge, people, votesFile } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
+import type { Columns } from '../preferences/index.ts'
 import type { ParsedRecipe } from './schema.ts'
 import { withoutUndefined } from './without-undefined.ts'
 
@@ -13,6 +14,8 @@ export interface FromFile {
   readonly shuffle: boolean
   readonly boundary: 'strict' | 'trim'
   readonly maxLength?: number
+  /** Which column of the file is what, where their names do not tell. */
+  readonly columns?: Columns
   /** Share of the prompts that is not trained on, so that accuracy can be measured there. */
   readonly heldOut: number
 }
@@ -24,6 +27,8 @@ export interface FromTexts {
   readonly shuffle: boolean
   readonly boundary: 'strict' | 'trim'
   readonly maxLength?: number
+  /** Which column of the file is what, where their names do not tell. */
+  readonly columns?: Columns
   /** Share of the texts that is not trained on, so that bits per byte can be measured there. */
   readonly heldOut: number
   /** Steps between two such measurements. */
@@ -82,12 +87,16 @@ export function sourceOf({ preferences, texts, shutdown }: ParsedRecipe, learnsT
   if (preferences && texts)
     throw new UserError('texts: must be left out where there are preferences, got both; train on the texts first, in a recipe of their own')
   if (learnsTasks) return tasksOf(shutdown, preferences ? 'preferences' : texts ? 'texts' : undefined)
-  if (texts) return { kind: 'texts', ...withoutUndefined(texts) }
+  if (texts) return { kind: 'texts', ...withoutUndefined(named(texts)) }
   if (!preferences)
     throw new UserError(
       `preferences: must be an object with pairs, or an object with prompts and judge, got nothing; add it, or texts${shutdown?.tasks ? ', or objective: drest(), which learns from shutdown.tasks' : ''}`,
     )
-  return 'pairs' in preferences ? { kind: 'file', ...withoutUndefined(preferences) } : onPolicyOf(preferences)
+  return 'pairs' in preferences ? { kind: 'file', ...withoutUndefined(named(preferences)) } : onPolicyOf(preferences)
+}
+
+function named<T extends { columns?: Readonly<Record<string, string | undefined>> | undefined }>({ columns, ...rest }: T) {
+  return { ...rest, columns: columns && (withoutUndefined(columns) as Columns) }
 }
 
 function tasksOf(shutdown: ParsedRecipe['shutdown'], beside: string | undefined): FromTasks {

@@ -8,8 +8,14 @@ import type { Tokenizer } from './tokenizer.ts'
 
 /** One turn of a talk. */
 export interface Message {
-  readonly role: 'system' | 'user' | 'assistant'
+  readonly role: 'system' | 'developer' | 'user' | 'assistant' | 'tool'
   readonly content: string
+  /** What more a template may read of a turn, as it was given: who speaks, calls of tools and what they answer, what was thought. */
+  readonly name?: unknown
+  readonly tool_calls?: unknown
+  readonly tool_call_id?: unknown
+  readonly reasoning_content?: unknown
+  readonly thinking?: unknown
 }
 
 /** How a model was taught to read a talk. */
@@ -19,11 +25,14 @@ export interface ChatTemplate {
   /** Special tokens by the names that templates use: `bos_token`, `eos_token`, … */
   readonly special: Readonly<Record<string, string>>
   /**
-   * The talk as text, special tokens written out; ready for the model's answer unless `answer` is false.
+   * The talk as text, special tokens written out; ready for the model's answer unless `answer` is false. `tools` are those it may call.
    *
    * throws  UserError with the file and what the template said, when it fails or refuses these messages
    */
-  render(messages: readonly Message[], options?: { readonly answer?: boolean }): string
+  render(
+    messages: readonly Message[],
+    options?: { readonly answer?: boolean; readonly tools?: readonly unknown[] | null | undefined },
+  ): string
 }
 
 const remedy = 'a model folder holds tokenizer_config.json as transformers writes it'
@@ -68,7 +77,7 @@ export async function findChatTemplate(
  * A chat template from its Jinja source; `where` leads its errors.
  *
  * throws  UserError when it is not Jinja, or has a statement that is not done here
- * limits  no tools and no documents: they are null, as transformers gives them; what Jinja 2 has and is not done is refused by its name
+ * limits  no documents: they are null, as transformers gives them; what Jinja 2 has and is not done is refused by its name
  */
 export function readChatTemplate(where: string, source: string, special: Readonly<Record<string, unknown>>): ChatTemplate {
   const remedy = 'choose another template, or write this one without it'
@@ -78,9 +87,9 @@ export function readChatTemplate(where: string, source: string, special: Readonl
   return {
     where,
     special: Object.fromEntries(Object.entries(special).filter((one): one is [string, string] => typeof one[1] === 'string')),
-    render: (messages, { answer = true } = {}) =>
+    render: (messages, { answer = true, tools = null } = {}) =>
       attempt(`${where}: chat_template must render these ${messages.length} messages`, remedy, () =>
-        render({ ...special, messages, tools: null, documents: null, add_generation_prompt: answer }),
+        render({ ...special, messages, tools, documents: null, add_generation_prompt: answer }),
       ),
   }
 }
