@@ -30,7 +30,7 @@ export interface Preferences {
  * throws  UserError when the file holds labelled completions and the objective needs pairs, and as loadPairs
  */
 export async function loadPreferences(
-  { pairs: path, boundary, maxLength, columns }: FromFile,
+  { pairs: path, boundary, maxLength, truncate, columns }: FromFile,
   { objective }: Recipe,
   checkpoint: Checkpoint,
   watch: Watch,
@@ -41,15 +41,16 @@ export async function loadPreferences(
       `${path}: ${objective.name} needs pairs (prompt, chosen, rejected), got labelled completions; choose objective kto or bcoUnpaired, or another file`,
     )
   const template = await loadChatTemplate(checkpoint.folder)
-  const options = { boundary, template, columns, ...(maxLength ? { maxLength } : {}) }
+  const options = { boundary, truncate, template, columns, ...(maxLength ? { maxLength } : {}) }
   const loaded: Loaded<Pair> | Loaded<Labelled> =
     kind === 'pairs' ? await loadPairs(path, checkpoint, options) : await loadLabelled(path, checkpoint, options)
-  const { rows, examples, quarantined, counts, dialects } = loaded
+  const { rows, examples, quarantined, counts, dialects, truncated } = loaded
   const reasons = Object.entries(counts).map(([reason, n]) => `${n} ${reason}`)
   const aside = reasons.length > 0 ? `; ${quarantined.length} set aside (${reasons.join(', ')})` : ''
   const gaps = examples.filter((row) => 'gap' in row).length
   const without = gaps > 0 ? `; ${gaps} are gaps, without a preference` : ''
-  watch.note?.(`${path}: ${examples.length} usable rows of ${rows}, read as ${readAs(dialects)}${without}${aside}`)
+  const cut = truncated.rows > 0 ? `; ${truncated.rows} cut to fit` : ''
+  watch.note?.(`${path}: ${examples.length} usable rows of ${rows}, read as ${readAs(dialects)}${without}${cut}${aside}`)
   return {
     rows: examples,
     quarantined,

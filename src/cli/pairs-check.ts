@@ -1,5 +1,16 @@
-import { loadCheckpoint } from '../checkpoints/index.ts'
-import { checkPreferences, kindOfFile, loadLabelled, loadPairs, renderCheck, writeQuarantine } from '../preferences/index.ts'
+import { type Checkpoint, loadCheckpoint } from '../checkpoints/index.ts'
+import { readPromptFile } from '../collect/index.ts'
+import {
+  checkPreferences,
+  kindOfFile,
+  loadLabelled,
+  loadPairs,
+  overlapsOf,
+  renderCheck,
+  renderOverlaps,
+  truncations,
+  writeQuarantine,
+} from '../preferences/index.ts'
 import { loadChatTemplate } from '../text/index.ts'
 import { columnsFlag, columnsOf } from './columns-flag.ts'
 import { command, integer, oneOf, text } from './command.ts'
@@ -23,25 +34,41 @@ export const pairsCheck = command({
       },
     ),
     maxLength: integer("longest prompt and completion together; the model's context when left out", { unit: 'tokens', min: 2 }),
+    truncate: oneOf(
+      'what becomes of rows that are too long: set aside, or the prompt cut at its start or middle, or the completion at its end',
+      truncations,
+      { default: 'none' },
+    ),
     ...columnsFlag,
+    heldOut: text('file of held-out pairs or prompts, to see what of it is trained on', { shown: 'FILE' }),
+    sealed: text('the same of a file that is to be looked at once', { shown: 'FILE' }),
     quarantine: text('where rows set aside are written; beside the file when left out', { shown: 'FILE' }),
   },
   examples: ['pairs check pairs.jsonl --model stories5m', 'pairs check pairs.jsonl --model stories5m --boundary trim --json'],
 
-  async action({ file, model, boundary, maxLength, columns: words, quarantine = besides(file) }, screen) {
+  async action({ file, model, boundary, maxLength, truncate, columns: words, heldOut, sealed, quarantine = besides(file) }, screen) {
     const checkpoint = await loadCheckpoint(model, { onProgress: screen.note })
     const columns = columnsOf(words)
     const template = await loadChatTemplate(checkpoint.folder)
     const load = (await kindOfFile(file, columns)) === 'pairs' ? loadPairs : loadLabelled
-    const loaded = await load(file, checkpoint, { boundary, template, columns, ...(maxLength !== undefined && { maxLength }) })
+    const loaded = await load(file, checkpoint, { boundary, truncate, template, columns, ...(maxLength !== undefined && { maxLength }) })
     const check = checkPreferences(loaded, checkpoint)
     const aside = loaded.quarantined
     await writeQuarantine(quarantine, aside)
-    screen.emit({ ...check, ...(aside.length > 0 && { quarantine }) })
-    screen.line(renderCheck(check).join('\n'))
+    const parts = { train: loaded.examples.map(({ prompt }) => prompt), ...(await promptsIn({ heldOut, sealed }, checkpoint)) }
+    const overlaps = overlapsOf(parts, checkpoint.tokenizer)
+    screen.emit({ ...check, ...(overlaps.length > 0 && { overlaps }), ...(aside.length > 0 && { quarantine }) })
+    screen.line([...renderCheck(check), ...renderOverlaps(overlaps)].join('\n'))
     if (aside.length > 0) screen.note(`rows set aside, each with line and reason: ${quarantine}`)
   },
 })
+
+/** Prompts of the files that are given, in tokens. */
+async function promptsIn(files: Readonly<Record<string, string | undefined>>, checkpoint: Checkpoint) {
+  const given = Object.entries(files).filter((entry): entry is [string, string] => entry[1] !== undefined)
+  const read = await Promise.all(given.map(async ([name, file]) => [name, (await readPromptFile(file, checkpoint)).map(({ ids }) => ids)]))
+  return Object.fromEntries(read) as Record<string, readonly (readonly number[])[]>
+}
 
 /** `pairs.quarantine.jsonl` beside `pairs.jsonl.gz`. */
 function besides(file: string): string {

@@ -11,6 +11,7 @@ export const verbs: Verbs = {
   logp: async () => (await import('./logp.ts')).logp,
   label: async () => (await import('./label.ts')).label,
   'pairs check': async () => (await import('./pairs-check.ts')).pairsCheck,
+  'pairs convert': async () => (await import('./pairs-convert.ts')).pairsConvert,
   'read attribute': async () => (await import('./read-attribute.ts')).readAttribute,
   'read circuit': async () => (await import('./read-circuit.ts')).readCircuit,
   'read das': async () => (await import('./read-das.ts')).readDas,

@@ -5,6 +5,7 @@ import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Checkpoint, loadCheckpoint } from '../checkpoints/index.ts'
 import { type OnPolicy, type RecipeInput, recipe } from '../recipe/recipe.ts'
+import { loadChatTemplate, loadTokenizer } from '../text/index.ts'
 import { promptsOf } from './collect.ts'
 import { readPromptFile } from './prompt-file.ts'
 import { dealPrompts, type Prompt } from './prompts.ts'
@@ -29,6 +30,36 @@ function deal(prompts: readonly string[], more: Partial<RecipeInput> = {}) {
 }
 const forty = Array.from({ length: 40 }, (_, i) => `Once there were ${i}`)
 const texts = (prompts: readonly Prompt[]) => prompts.map(({ text }) => text)
+
+describe('talks as prompts', async () => {
+  const folder = 'fixtures/text/byte-level'
+  const [tokenizer, template] = [await loadTokenizer(folder), await loadChatTemplate(folder)]
+  const model = { tokenizer, folder, config: { vocabSize: tokenizer.vocabSize, contextLength: 512 } } as Checkpoint
+  const user = { role: 'user', content: 'Is it so?' } as const
+  const ids = tokenizer.encode(template!.render([user]), { special: false })
+
+  it.each<[string, object]>([
+    ['messages', { messages: [user] }],
+    ['messages with an answer', { messages: [user, { role: 'assistant', content: 'Yes.' }] }],
+    ['a prompt of messages', { prompt: [user] }],
+    ['ShareGPT', { conversations: [{ from: 'human', value: 'Is it so?' }] }],
+    ['a dialogue in text', { prompt: '\n\nHuman: Is it so?\n\nAssistant:' }],
+    ['a pair', { chosen: [user, { role: 'assistant', content: 'Yes.' }], rejected: [user, { role: 'assistant', content: 'No.' }] }],
+  ])('are read from %s and written with the template', async (_, row) => {
+    const file = join(await mkdtemp(join(tmpdir(), 'innate-talks-')), 'prompts.json')
+    await writeFile(file, JSON.stringify([row]))
+    expect(await readPromptFile(file, model)).toEqual([{ text: 'Is it so?', ids }])
+  })
+
+  it('are plain text to people where more than the user speaks', async () => {
+    const file = join(await mkdtemp(join(tmpdir(), 'innate-talks-')), 'prompts.json')
+    await writeFile(file, JSON.stringify([{ messages: [{ role: 'system', content: 'S' }, user] }]))
+    expect(await readPromptFile(file, model)).toMatchObject([{ text: 'system: S\n\nuser: Is it so?' }])
+    await expect(readPromptFile(file, { ...model, folder: 'fixtures/llama-tiny' })).rejects.toThrow(
+      /prompts\.json:1: .*got a model that has none/,
+    )
+  })
+})
 
 describe('prompts', () => {
   it('are dealt into parts that share none, each one once', async () => {
@@ -102,7 +133,7 @@ describe('a file of prompts', () => {
 
   const wrong: [object | string, RegExp][] = [
     ['no json', /:2: must be a JSON object on one line, got "no json"; mend the line/],
-    [{ text: 'x' }, /:2: must be a JSON object with prompt or prompt_ids, got \{"text":"x"\}/],
+    [{ text: 'x' }, /:2: must be a JSON object with prompt or prompt_ids, or a talk, got \{"text":"x"\}/],
     [{ prompt_ids: [] }, /:2: must be a JSON object/],
     [{ prompt_ids: [320] }, /:2: ids must be below 320, got 320; is it for another model\?/],
     [{ prompt: 'long '.repeat(200) }, /:2: a prompt must leave room in the context of 256 tokens, got \d+ tokens; shorten it/],

@@ -2,9 +2,9 @@ import type { Checkpoint } from '../checkpoints/index.ts'
 import { UserError } from '../graph/index.ts'
 import { nearDuplicates } from '../preferences/index.ts'
 import { random } from '../random/index.ts'
-import type { OnPolicy, Recipe } from '../recipe/recipe.ts'
-import { beginningIds } from '../text/index.ts'
-import { checkPrompt, readPromptFile } from './prompt-file.ts'
+import type { InlinePrompt, OnPolicy, Recipe } from '../recipe/recipe.ts'
+import { loadChatTemplate } from '../text/index.ts'
+import { checkPrompt, inTokens, readPromptFile } from './prompt-file.ts'
 
 /** A prompt as text and in tokens. */
 export interface Prompt {
@@ -30,10 +30,7 @@ export interface PromptParts {
  */
 export async function dealPrompts({ look, seed }: Recipe, { prompts }: OnPolicy, checkpoint: Checkpoint): Promise<PromptParts> {
   const where = typeof prompts === 'string' ? prompts : 'preferences.prompts'
-  const all =
-    typeof prompts === 'string'
-      ? await readPromptFile(prompts, checkpoint)
-      : prompts.map((text) => ({ text, ids: beginningIds(checkpoint.tokenizer, text).ids }))
+  const all = typeof prompts === 'string' ? await readPromptFile(prompts, checkpoint) : await inlinePrompts(prompts, checkpoint)
   if (typeof prompts !== 'string')
     for (const [i, { ids }] of all.entries()) checkPrompt(`${where}, prompt ${i + 1}`, ids, checkpoint.config)
   const distinct = [...new Map(all.map((prompt) => [prompt.ids.join(' '), prompt])).values()]
@@ -53,6 +50,19 @@ export async function dealPrompts({ look, seed }: Recipe, { prompts }: OnPolicy,
     development: development.flat(),
     train: train.flat(),
   }
+}
+
+/** Prompts that stand in the recipe itself: texts and talks. */
+async function inlinePrompts(prompts: readonly InlinePrompt[], checkpoint: Checkpoint): Promise<Prompt[]> {
+  const template = prompts.some((prompt) => typeof prompt !== 'string') ? await loadChatTemplate(checkpoint.folder) : undefined
+  return prompts.map((prompt, i) =>
+    inTokens(
+      `preferences.prompts, prompt ${i + 1}`,
+      typeof prompt === 'string' ? { text: prompt } : { messages: prompt },
+      checkpoint,
+      template,
+    ),
+  )
 }
 
 /** Whole groups with exactly so many prompts in all, the first ones where they come to that number; and the rest. */

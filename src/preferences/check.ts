@@ -31,6 +31,8 @@ export interface Check {
   readonly dialects: Readonly<Record<string, number>>
   readonly usable: number
   readonly verbatim: number
+  /** Rows that were cut to fit, and the tokens cut off. */
+  readonly truncated: { readonly rows: number; readonly tokens: number }
   /** Rows set aside: how many for each reason, and the first of them. */
   readonly quarantined: readonly { readonly reason: Reason; readonly rows: number; readonly line: number; readonly detail: string }[]
   /** `prompt`, each side, and `whole`: the prompt with its longer completion. */
@@ -41,7 +43,7 @@ export interface Check {
   readonly end: { readonly id: number | undefined; readonly piece: string; readonly added: number; readonly there: number }
   /** What texts wrote that is put there anyway, and stands there once; and rows of ids, left as they are, that begin or end twice. */
   readonly doubled: { readonly begins: number; readonly ends: number; readonly ids: number }
-  /** Rows that repeat an earlier one, rows that share an earlier prompt, and pairs that an earlier pair contradicts: the same sides, swapped. */
+  /** Rows that repeat an earlier one, rows that share an earlier prompt, and rows that an earlier one contradicts: the votes are for the other side, or the label is the other. */
   readonly duplicates: {
     readonly rows: number
     readonly prompts: number
@@ -76,6 +78,7 @@ export function checkPreferences(loaded: Loaded<Pair> | Loaded<Labelled>, { toke
     dialects,
     usable: examples.length,
     verbatim,
+    truncated: loaded.truncated,
     quarantined: firstOfEach(loaded),
     lengths: {
       prompt: lengthsOf(examples.map(({ prompt }) => prompt.length)),
@@ -93,7 +96,7 @@ export function checkPreferences(loaded: Loaded<Pair> | Loaded<Labelled>, { toke
     duplicates: {
       rows: repeats(examples.map(({ prompt }, i) => JSON.stringify([prompt, parts[i]]))),
       prompts: repeats(examples.map(({ prompt }) => prompt.join(' '))),
-      swapped: contradictions(pairs),
+      swapped: contradictions(examples),
       nearPrompts: nearRepeats(
         examples.map(({ prompt }) => prompt),
         tokenizer,
@@ -151,12 +154,24 @@ function nearRepeats(prompts: readonly (readonly number[])[], tokenizer: Vocabul
   return distinct.length - nearDuplicates(distinct.map((ids) => tokenizer.decode(ids))).length
 }
 
-function contradictions(pairs: readonly Pair[]): number {
-  const seen = new Set<string>()
-  return pairs.filter(({ prompt, chosen, rejected }) => {
-    seen.add(JSON.stringify([prompt, chosen, rejected]))
-    return seen.has(JSON.stringify([prompt, rejected, chosen]))
+/** Of equal sides after equal prompts, in any order: how often another one wins than did before. Ties and gaps are for neither. */
+function contradictions(examples: readonly (Pair | Labelled)[]): number {
+  const seen = new Map<string, Set<string>>()
+  return examples.filter((example) => {
+    const winner = winnerOf(example)
+    if (winner === undefined) return false
+    const sides = Object.values(sidesOf(example)).map((side) => side.join(' '))
+    const key = [example.prompt.join(' '), ...sides.toSorted()].join('|')
+    const winners = seen.get(key) ?? new Set()
+    seen.set(key, winners.add(winner))
+    return winners.size > 1
   }).length
+}
+
+function winnerOf(example: Pair | Labelled): string | undefined {
+  if (!isPair(example)) return String(example.label)
+  const [a, b] = example.votes
+  return a === b ? undefined : (a > b ? example.chosen : example.rejected).join(' ')
 }
 
 function firstOfEach({ counts, quarantined }: Loaded<Pair | Labelled>): Check['quarantined'] {

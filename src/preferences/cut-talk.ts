@@ -38,6 +38,7 @@ export function cutTalk(
     prompt: before.ids.slice(0, kept),
     sides: ended.map(({ ids }) => ids),
     trimmed: before.ids.length - kept,
+    added: ended.map(({ added }) => added),
     endTokens: ended.filter(({ added }) => added).length,
     begins: 0,
     ends: ended.filter(({ doubled }) => doubled).length,

@@ -26,6 +26,8 @@ export interface Loaded<T extends Pair | Labelled> {
   readonly begins: number
   /** Completions whose text wrote more than one end, or blanks after it; one end stands there. */
   readonly ends: number
+  /** Usable rows that were cut so that they fit, and how many tokens were cut off. */
+  readonly truncated: { readonly rows: number; readonly tokens: number }
 }
 
 export interface Loading extends Tokenising {
@@ -63,12 +65,12 @@ export async function kindOfFile(file: string, columns?: Columns): Promise<'pair
 }
 
 /** One row of each kind, as errors name it. */
-const oneOf: Readonly<Record<RowKind, string>> = { pairs: 'a pair', labelled: 'an unpaired row', texts: 'a text' }
+export const kindName: Readonly<Record<RowKind, string>> = { pairs: 'a pair', labelled: 'an unpaired row', texts: 'a text' }
 
 function otherKind(row: Row, wanted: RowKind): Refused {
   const remedy = kindOfRow(row) === 'texts' ? '; name the file under texts' : ''
-  const what = row.form === 'talk' ? 'a talk' : row.form === 'completion' ? 'a completion without a label' : oneOf[kindOfRow(row)]
-  return { reason: 'wrong shape', detail: `this must be ${oneOf[wanted]}, got ${what}${remedy}` }
+  const what = row.form === 'talk' ? 'a talk' : row.form === 'completion' ? 'a completion without a label' : kindName[kindOfRow(row)]
+  return { reason: 'wrong shape', detail: `this must be ${kindName[wanted]}, got ${what}${remedy}` }
 }
 
 async function load<T extends Pair | Labelled>(
@@ -85,6 +87,7 @@ async function load<T extends Pair | Labelled>(
   let endTokens = 0
   let begins = 0
   let ends = 0
+  const truncated = { rows: 0, tokens: 0 }
   const dialects: Record<string, number> = {}
   for await (const read of readRows(file, options.columns)) {
     const { line, raw } = read
@@ -107,13 +110,15 @@ async function load<T extends Pair | Labelled>(
     endTokens += done.endTokens
     begins += done.begins
     ends += done.ends
+    if (done.cutTokens > 0) truncated.rows++
+    truncated.tokens += done.cutTokens
   }
   const counts = countReasons(quarantined)
   if (examples.length === 0)
     throw new UserError(
-      `${file}: at least one ${oneOf[wanted].replace(/^an? /, '')} must be usable, got none of ${rows} rows${whyNot(counts, quarantined)}`,
+      `${file}: at least one ${kindName[wanted].replace(/^an? /, '')} must be usable, got none of ${rows} rows${whyNot(counts, quarantined)}`,
     )
-  return { file, rows, dialects, examples, quarantined, counts, verbatim, trimmed, endTokens, begins, ends }
+  return { file, rows, dialects, examples, quarantined, counts, verbatim, trimmed, endTokens, begins, ends, truncated }
 }
 
 function whyNot(counts: Partial<Record<Reason, number>>, quarantined: readonly Quarantined[]): string {

@@ -20,6 +20,9 @@ export function renderCheck(check: Check): string[] {
     ...item('boundary', boundary(check)),
     ...item('end token', endToken(check)),
     ...doubled(check),
+    ...(check.truncated.rows > 0
+      ? item('truncated', `${count(check.truncated.rows)} rows, by ${count(check.truncated.tokens)} tokens in all`)
+      : []),
     ...item('duplicates', duplicates(check)),
     ...item('votes', votes(check)),
     ...(check.chosenLonger === undefined ? [] : item('length', `chosen is the longer side in ${percent(check.chosenLonger)} of the pairs`)),
@@ -56,7 +59,7 @@ function doubled({ doubled: { begins, ends, ids } }: Check): string[] {
 function duplicates({ duplicates: { rows, prompts, swapped, nearPrompts } }: Check): string {
   const near = nearPrompts > 0 ? `; ${count(nearPrompts)} prompts are near duplicates of another` : ''
   if (prompts === 0) return `none: every prompt occurs once${near}`
-  const against = swapped > 0 ? `; ${count(swapped)} contradict one: same sides, swapped` : ''
+  const against = swapped > 0 ? `; ${count(swapped)} contradict one: the same sides, and the other is better` : ''
   return `${count(rows)} rows repeat an earlier one, ${count(prompts)} share an earlier prompt${against}${near}`
 }
 

@@ -34,6 +34,7 @@ describe('tokenise', () => {
       endTokens: 2,
       begins: 0,
       ends: 0,
+      cutTokens: 0,
     })
   })
 
@@ -80,6 +81,7 @@ describe('tokenise', () => {
       endTokens: 0,
       begins: 0,
       ends: 0,
+      cutTokens: 0,
     })
   })
 

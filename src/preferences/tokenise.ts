@@ -7,6 +7,7 @@ import type { Reason } from './quarantine.ts'
 import type { LabelledText, PairText, PreferenceRow } from './row.ts'
 import { endedOnce, textAfterEnd } from './special-tokens.ts'
 import { commonPrefix } from './talk-tokens.ts'
+import { keptTokens, lengthOf, type Truncate, truncated } from './truncate.ts'
 import { readVotes } from './votes.ts'
 
 /** What tokenising needs of a model; a Checkpoint is one. */
@@ -25,6 +26,8 @@ export interface Tokenising {
   readonly boundary?: Boundary
   /** Rows whose prompt and longer completion have more tokens are too long. Default: the model's context. */
   readonly maxLength?: number
+  /** What becomes of rows that are too long: set aside (`none`, the default), or cut. */
+  readonly truncate?: Truncate | undefined
   /** The model's chat template: what talks are written with. */
   readonly template?: ChatTemplate | undefined
 }
@@ -37,6 +40,8 @@ export type Tokenised =
       readonly endTokens: number
       readonly begins: number
       readonly ends: number
+      /** Tokens that were cut off, so that the row fits. */
+      readonly cutTokens: number
     }
   | { readonly reason: Reason; readonly detail: string }
 
@@ -53,13 +58,26 @@ export type Tokenised =
 export function tokenise(row: PreferenceRow, number: number, vocabulary: Vocabulary, options: Tokenising = {}): Tokenised {
   const read = 'label' in row ? {} : readVotes(row)
   if ('detail' in read) return { reason: 'bad votes', detail: read.detail }
-  const cut = cutOf(row, vocabulary, options)
-  if ('reason' in cut) return cut
+  const whole = cutOf(row, vocabulary, options)
+  if ('reason' in whole) return whole
+  const cut = fitted(whole, row, vocabulary, options)
   const problem = problemWith(cut, vocabulary, options)
   if (problem) return problem
-  const { trimmed, endTokens, begins, ends } = cut
+  const { trimmed, endTokens, begins, ends, cutTokens = 0 } = cut
   const example = build(row, number, cut, read)
-  return { example, trimmed, endTokens, begins, ends }
+  return { example, trimmed, endTokens, begins, ends, cutTokens }
+}
+
+/** A row that fits, cut where it is too long and may be. */
+function fitted(cut: Cut, row: PreferenceRow, vocabulary: Vocabulary, options: Tokenising): Cut {
+  const { truncate = 'none', template } = options
+  const limit = limitOf(vocabulary, options)
+  if (truncate === 'none' || cut.sides.length === 0 || lengthOf(cut) <= limit) return cut
+  return truncated(cut, truncate, limit, keptTokens(row, cut, vocabulary, template))
+}
+
+function limitOf({ config }: Vocabulary, { maxLength = Number.POSITIVE_INFINITY }: Tokenising): number {
+  return Math.min(maxLength, config.contextLength)
 }
 
 function cutOf(row: PreferenceRow, vocabulary: Vocabulary, options: Tokenising): Cut | { reason: Reason; detail: string } {
@@ -86,6 +104,10 @@ export interface Cut {
   readonly trimmed: number
   /** End tokens appended. */
   readonly endTokens: number
+  /** Of each side, whether it was; of ids none is. */
+  readonly added?: readonly boolean[]
+  /** Tokens that were cut off, so that the row fits. */
+  readonly cutTokens?: number
   /** 1 where the text itself wrote the beginning that the tokenizer adds. */
   readonly begins: number
   /** Sides whose text wrote more than one end, or blanks after it. */
@@ -134,6 +156,7 @@ function cutText(
     prompt: prompt.slice(0, kept),
     sides: ended.map(({ ids }) => ids),
     trimmed,
+    added: ended.map(({ added }) => added),
     endTokens: ended.filter(({ added }) => added).length,
     begins: written ? 1 : 0,
     ends: ended.filter(({ doubled }) => doubled).length,
@@ -141,11 +164,8 @@ function cutText(
   }
 }
 
-function problemWith(
-  { prompt, sides }: Cut,
-  { config }: Vocabulary,
-  { maxLength }: Tokenising,
-): { reason: Reason; detail: string } | undefined {
+function problemWith({ prompt, sides }: Cut, vocabulary: Vocabulary, options: Tokenising): { reason: Reason; detail: string } | undefined {
+  const { config } = vocabulary
   const unknown = [prompt, ...sides].flat().find((id) => id >= config.vocabSize)
   if (unknown !== undefined)
     return { reason: 'unknown ids', detail: `ids must be below the vocabulary's ${config.vocabSize}, got ${unknown}` }
@@ -156,8 +176,8 @@ function problemWith(
   if (a && b && a.length === b.length && commonPrefix(a, b) === a.length) {
     return { reason: 'identical sides', detail: `chosen and rejected must differ, got the same ${a.length} tokens` }
   }
-  const limit = Math.min(maxLength ?? Infinity, config.contextLength)
-  const length = prompt.length + Math.max(...sides.map((side) => side.length))
+  const limit = limitOf(vocabulary, options)
+  const length = lengthOf({ prompt, sides })
   if (length > limit) return { reason: 'too long', detail: `prompt and longer completion must have at most ${limit} tokens, got ${length}` }
   return undefined
 }

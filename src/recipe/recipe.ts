@@ -18,7 +18,15 @@ import { type OnPolicy, type Source, sourceOf } from './sources.ts'
 import { withoutUndefined } from './without-undefined.ts'
 
 export type { RecipeInput } from './schema.ts'
-export { type FromFile, type FromTasks, type FromTexts, type JudgeByGoals, judgeByGoals, type OnPolicy } from './sources.ts'
+export {
+  type FromFile,
+  type FromTasks,
+  type FromTexts,
+  type InlinePrompt,
+  type JudgeByGoals,
+  judgeByGoals,
+  type OnPolicy,
+} from './sources.ts'
 
 /** What the looks look at. */
 export interface Looks {

@@ -3,7 +3,7 @@ import { type Declarable, declarable } from '../audits/declaration.ts'
 import type { Goal, GoalPrior, Judge } from '../goals/index.ts'
 import type { CustomLoss, Objective } from '../objectives/index.ts'
 import type { Edit, Feeds } from '../policy/index.ts'
-import { columnNames } from '../preferences/index.ts'
+import { columnNames, roles, truncations } from '../preferences/index.ts'
 import { type Bound, boundSchema } from '../runs/index.ts'
 import type { Optimizer } from '../train/index.ts'
 import { madeGoalSchema, readyNames } from './goal-schema.ts'
@@ -34,6 +34,7 @@ const fromFile = z.strictObject({
   shuffle: z.boolean().default(true),
   boundary: z.enum(['strict', 'trim']).default('strict'),
   maxLength: whole.optional(),
+  truncate: z.enum(truncations).default('none'),
   columns,
   heldOut: z.number().min(0).max(0.9).default(0),
 })
@@ -48,8 +49,10 @@ const textsSchema = z.strictObject({
   measureEvery: whole.default(100),
 })
 
+const turn = z.looseObject({ role: z.enum(roles), content: z.string() })
+
 const fromPolicy = z.strictObject({
-  prompts: z.union([z.string(), z.array(z.string()).min(1)]),
+  prompts: z.union([z.string(), z.array(z.union([z.string(), z.array(turn).min(1)])).min(1)]),
   perPrompt: z.int().min(2).default(4),
   compare: z.enum(['ring', 'all']).default('ring'),
   trainOn: z.enum(['all', 'extremes']).default('all'),

@@ -1,6 +1,6 @@
 import { commandJudge, type Judge, people, votesFile } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
-import type { Columns } from '../preferences/index.ts'
+import type { Columns, TalkMessage, Truncate } from '../preferences/index.ts'
 import type { ParsedRecipe } from './schema.ts'
 import { withoutUndefined } from './without-undefined.ts'
 
@@ -14,6 +14,8 @@ export interface FromFile {
   readonly shuffle: boolean
   readonly boundary: 'strict' | 'trim'
   readonly maxLength?: number
+  /** What becomes of rows that are too long. */
+  readonly truncate: Truncate
   /** Which column of the file is what, where their names do not tell. */
   readonly columns?: Columns
   /** Share of the prompts that is not trained on, so that accuracy can be measured there. */
@@ -45,11 +47,14 @@ export interface FromTasks {
   readonly rollout?: number
 }
 
+/** A prompt that stands in a recipe: a text, or a talk that the model is to answer. */
+export type InlinePrompt = string | readonly TalkMessage[]
+
 /** Preferences over the policy's own completions: sampled, paired, and put before a judge. */
 export interface OnPolicy {
   readonly kind: 'onPolicy'
-  /** A JSONL file with `prompt`, or the prompts themselves. */
-  readonly prompts: string | readonly string[]
+  /** A file of prompts, or the prompts themselves, texts or talks. */
+  readonly prompts: string | readonly InlinePrompt[]
   readonly perPrompt: number
   /** Whether each completion of a prompt is compared with the next, in a ring, or with every other. */
   readonly compare: 'ring' | 'all'

@@ -1,0 +1,20 @@
+import { describe, expect, it } from 'vitest'
+import { fakeVocabulary } from '../../test/fake-vocabulary.ts'
+import { overlapsOf, renderOverlaps } from './overlap.ts'
+
+describe('overlapsOf', () => {
+  const { tokenizer } = fakeVocabulary()
+  const prompts = (...texts: string[]) => texts.map((text) => tokenizer.encode(text))
+
+  it('counts distinct prompts of one part that are in another, the same and nearly', () => {
+    const parts = { train: prompts('a cat', 'a dog'), heldOut: prompts('a cat', 'a cat', 'A DOG!', 'a bird'), sealed: prompts('a fish') }
+    expect(overlapsOf(parts, tokenizer)).toEqual([
+      { of: ['train', 'heldOut'], prompts: 3, same: 1, near: 2 },
+      { of: ['train', 'sealed'], prompts: 1, same: 0, near: 0 },
+      { of: ['heldOut', 'sealed'], prompts: 1, same: 0, near: 0 },
+    ])
+    expect(renderOverlaps(overlapsOf(parts, tokenizer))[0]).toBe(
+      'overlap     held-out and this file: 1 of 3 prompts are the same, 1 more nearly',
+    )
+  })
+})
