@@ -1,5 +1,6 @@
 import { Matrix } from 'ml-matrix'
-import { type Posterior, sigmoid } from './posterior.ts'
+import { sigmoid } from './likelihood.ts'
+import type { Posterior } from './posterior.ts'
 
 /**
  * How much one vote on a pair would tell of the goals' weights: ½·ln(1 + v·p(1−p)), with v the variance of the pair's margin w·x under the
