@@ -14,7 +14,8 @@ export const fewest = 20
 export const largestShare = 0.28
 
 /**
- * The mean of independent numbers, one a prompt or text, with its 95 % interval. This is the one rule for every measure.
+ * The mean of independent numbers, one a prompt or text, with its 95 % interval, or one of another risk on each side. This is the one rule for
+ * every measure.
  *
  * **With a range** (a share, or a goal that declares its `range`): the exact bound of bounded-mean.ts, which holds for any law in the range.
  *
@@ -32,7 +33,13 @@ export const largestShare = 0.28
  * throws  UserError with fewer than two numbers, with one that is not finite, or one outside the range
  * source  Student 1908; Hall 1992, On the removal of skewness by transformation; the sources of bounded-mean.ts
  */
-export function meanInterval(name: string, values: readonly number[], unit: string, range?: readonly [number, number]): Estimate {
+export function meanInterval(
+  name: string,
+  values: readonly number[],
+  unit: string,
+  range?: readonly [number, number],
+  risk: number = tail,
+): Estimate {
   const n = values.length
   if (n < 2) throw new UserError(`${name}: an interval needs at least 2 prompts, got ${n}; give more held-out prompts`)
   // What lies beyond the range by rounding alone is moved to its end.
@@ -45,11 +52,11 @@ export function meanInterval(name: string, values: readonly number[], unit: stri
   const estimate = values.reduce((sum, x) => sum + x, 0) / n
   if (range) {
     const inside = values.map((x) => Math.min(range[1], Math.max(range[0], x)))
-    const [low, high] = boundedMean(inside, range, tail)
+    const [low, high] = boundedMean(inside, range, risk)
     return { estimate, low: Math.min(low, estimate), high: Math.max(high, estimate), n, unit }
   }
   const { deviation, skew, share, constant } = spreadOf(values, estimate)
-  const student = studentQuantile(1 - tail, n - 1) / Math.sqrt(n)
+  const student = studentQuantile(1 - risk, n - 1) / Math.sqrt(n)
   const low = estimate - deviation * Math.max(student, withoutSkew(student, skew, n))
   const high = estimate + deviation * Math.max(student, -withoutSkew(-student, skew, n))
   const why = untold(n, constant, share)

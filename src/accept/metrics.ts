@@ -4,19 +4,21 @@ import type { Estimate } from '../runs/schema.ts'
 import { meanInterval } from './mean-interval.ts'
 
 // What is measured of a policy, as functions of plain arrays: the outer array goes over prompts, the inner over the completions of one.
-// Every prompt counts once, however many completions it has; what is independent in every interval are prompts, or texts.
+// Every prompt counts once, however many completions it has; what is independent in every interval are prompts, or texts. `risk` is what may
+// lie beyond each end of an interval; 2.5 % unless told.
 
 /** Votes of the judge in one comparison: for the policy, for the reference. */
 export type Votes = readonly [forPolicy: number, forReference: number]
 
 /** The share of comparisons that the policy wins against the reference; a tie, also of no votes at all, counts ½. */
-export function winRate(votes: readonly (readonly Votes[])[]): Estimate {
+export function winRate(votes: readonly (readonly Votes[])[], risk?: number): Estimate {
   const outcome = ([policy, reference]: Votes) => (policy > reference ? 1 : policy === reference ? 0.5 : 0)
   return meanOf(
     'winRate',
     votes.map((group) => group.map(outcome)),
     'share',
     [0, 1],
+    risk,
   )
 }
 
@@ -31,6 +33,7 @@ export function rewardGap(
   votes: readonly (readonly Votes[])[],
   policy: readonly (readonly number[])[],
   reference: readonly (readonly number[])[],
+  risk?: number,
 ): Estimate {
   paired('rewardGap', policy, reference)
   const gap = ([now, then]: Votes, i: number, k: number) => (Math.sign(now - then) - Math.sign(policy[i]![k]! - reference[i]![k]!)) / 2
@@ -39,6 +42,7 @@ export function rewardGap(
     votes.map((group, i) => group.map((vote, k) => gap(vote, i, k))),
     'share',
     [-1, 1],
+    risk,
   )
 }
 
@@ -56,12 +60,13 @@ export function firstShare(askings: readonly (readonly (readonly [forFirst: numb
 }
 
 /** The share of completions that come to an end by themselves: that say the end token before the length runs out. */
-export function shareEnded(ended: readonly (readonly boolean[])[]): Estimate {
+export function shareEnded(ended: readonly (readonly boolean[])[], risk?: number): Estimate {
   return meanOf(
     'shareEnded',
     ended.map((group) => group.map(Number)),
     'share',
     [0, 1],
+    risk,
   )
 }
 
@@ -69,12 +74,19 @@ export function shareEnded(ended: readonly (readonly boolean[])[]): Estimate {
  * The mean of a measure of completions. A measure that can lie only in a range gets an interval that holds whatever its law;
  * another one a guarded interval, which may say that it cannot tell (mean-interval.ts).
  */
-export function meanOf(name: string, values: readonly (readonly number[])[], unit: string, range?: readonly [number, number]): Estimate {
+export function meanOf(
+  name: string,
+  values: readonly (readonly number[])[],
+  unit: string,
+  range?: readonly [number, number],
+  risk?: number,
+): Estimate {
   return meanInterval(
     name,
     each(name, values, (x) => x),
     unit,
     range,
+    risk,
   )
 }
 
@@ -91,12 +103,13 @@ export function meanDifference(
   reference: readonly (readonly number[])[],
   unit: string,
   range?: readonly [number, number],
+  risk?: number,
 ): Estimate {
   paired(name, policy, reference)
   const after = each(name, policy, (x) => x)
   const before = each(name, reference, (x) => x)
   const differences = after.map((x, i) => x - before[i]!)
-  return meanInterval(name, differences, unit, range && [range[0] - range[1], range[1] - range[0]])
+  return meanInterval(name, differences, unit, range && [range[0] - range[1], range[1] - range[0]], risk)
 }
 
 /**
@@ -105,8 +118,8 @@ export function meanDifference(
  *
  * units   nats per completion
  */
-export function klFromReference(logRatios: readonly (readonly number[])[]): Estimate {
-  return meanOf('klFromReference', logRatios, 'nats')
+export function klFromReference(logRatios: readonly (readonly number[])[], risk?: number): Estimate {
+  return meanOf('klFromReference', logRatios, 'nats', undefined, risk)
 }
 
 /** Negative log-likelihoods of one text, or of the reference's completions of one prompt, summed over its tokens. */
@@ -122,8 +135,8 @@ export interface TextNll {
  *
  * units   nats per token
  */
-export function forwardKl(samples: readonly TextNll[]): Estimate {
-  return natsPerToken('forwardKl', samples)
+export function forwardKl(samples: readonly TextNll[], risk?: number): Estimate {
+  return natsPerToken('forwardKl', samples, risk)
 }
 
 /**
@@ -131,17 +144,19 @@ export function forwardKl(samples: readonly TextNll[]): Estimate {
  *
  * units   a ratio: 0.05 is a rise by 5 %
  */
-export function perplexityRise(texts: readonly TextNll[]): Estimate {
-  const { estimate, low, high, ...rest } = natsPerToken('perplexityRise', texts)
+export function perplexityRise(texts: readonly TextNll[], risk?: number): Estimate {
+  const { estimate, low, high, ...rest } = natsPerToken('perplexityRise', texts, risk)
   return { ...rest, estimate: Math.expm1(estimate), low: Math.expm1(low), high: Math.expm1(high), unit: 'ratio' }
 }
 
-function natsPerToken(name: string, texts: readonly TextNll[]): Estimate {
+function natsPerToken(name: string, texts: readonly TextNll[], risk?: number): Estimate {
   return ratioOf(
     name,
     texts.map(({ policy, reference }) => policy - reference),
     texts.map(({ tokens }) => tokens),
     'nats per token',
+    undefined,
+    risk,
   )
 }
 
@@ -151,13 +166,18 @@ function natsPerToken(name: string, texts: readonly TextNll[]): Estimate {
  * shape   tokens per completion, paired by prompt; longest, where it is known, is the most tokens that a completion can have: it gives the
  *         interval where the guarded one cannot tell
  */
-export function lengthRatio(policy: readonly (readonly number[])[], reference: readonly (readonly number[])[], longest?: number): Estimate {
+export function lengthRatio(
+  policy: readonly (readonly number[])[],
+  reference: readonly (readonly number[])[],
+  longest?: number,
+  risk?: number,
+): Estimate {
   paired('lengthRatio', policy, reference)
   const after = each('lengthRatio', policy, (x) => x)
   const before = each('lengthRatio', reference, (x) => x)
-  const guarded = ratioOf('lengthRatio', after, before, 'ratio')
+  const guarded = ratioOf('lengthRatio', after, before, 'ratio', undefined, risk)
   if (guarded.cannotTell === undefined || longest === undefined) return guarded
-  return ratioOf('lengthRatio', after, before, 'ratio', [0, Math.max(longest, ...after, ...before)])
+  return ratioOf('lengthRatio', after, before, 'ratio', [0, Math.max(longest, ...after, ...before)], risk)
 }
 
 /**
@@ -172,6 +192,7 @@ export function ratioOf(
   y: readonly number[],
   unit: string,
   range?: readonly [number, number],
+  risk?: number,
 ): Estimate {
   const below = sum(y, (value) => value)
   if (!(below > 0)) throw new UserError(`${name}: what is divided by must be above 0 in all, got ${below}; give texts that have tokens`)
@@ -179,7 +200,7 @@ export function ratioOf(
   const whole = below / y.length
   const parts = x.map((value, i) => ratio + (value - ratio * y[i]!) / whole)
   const ends = range && ([ratio + (range[0] - ratio * range[1]) / whole, ratio + (range[1] - ratio * range[0]) / whole] as const)
-  return { ...meanInterval(name, parts, unit, ends), estimate: ratio }
+  return { ...meanInterval(name, parts, unit, ends, risk), estimate: ratio }
 }
 
 /** One number a prompt: the mean over its completions. */

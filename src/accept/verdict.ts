@@ -1,7 +1,7 @@
 import { edges, sayBound } from '../runs/bound.ts'
 import type { Bound, Criterion, Evaluation, Verdict } from '../runs/schema.ts'
 
-/** When to stop. Each rule is checked after every round, on the development slice. */
+/** When to stop. Each rule is checked at every look, by an interval whose risk is its part of 2.5 % (stop-risk.ts). */
 export interface StopRules {
   /** At most this many rounds. */
   readonly rounds: number
@@ -78,8 +78,9 @@ function confirm(sealed: Evaluation, rules: StopRules): [Verdict['verdict'], str
   ]
 }
 
-function alarm({ measures, round, look }: Evaluation, rules: StopRules): string[] {
+function alarm({ measures: all, stops, round, look }: Evaluation, rules: StopRules): string[] {
   const reasons: string[] = []
+  const measures = { ...all, ...stops }
   const kl = measures.klFromReference
   const where = look === 'sealed' ? 'the sealed prompts' : `round ${round}`
   if (kl && rules.klBudget !== undefined && kl.low > rules.klBudget)

@@ -82,7 +82,18 @@ describe('align', () => {
     const run = await openRun(join(folder, 'budget'))
     const { measures, correlations, contribution } = await run.read('rounds/02/evaluation.json', evaluationSchema)
     expect(Object.keys(measures).sort()).toEqual(
-      ['gold', 'klFromReference', 'lengthRatio', 'forwardKl', 'shareEnded', 'utility', 'rewardGap', 'vowels', 'winRate'].sort(),
+      [
+        'gold',
+        'klFromReference',
+        'lengthRatio',
+        'forwardKl',
+        'repetition',
+        'shareEnded',
+        'utility',
+        'rewardGap',
+        'vowels',
+        'winRate',
+      ].sort(),
     )
     expect(correlations.map(({ with: other }) => other)).toEqual(['vowels', 'the judge’s utility'])
     // Both rounds' pairs were labelled: five votes on each.

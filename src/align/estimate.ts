@@ -2,6 +2,7 @@ import { pairsOf, rolloutsOf } from '../collect/collect.ts'
 import type { PromptParts } from '../collect/prompts.ts'
 import type { DecoderConfig } from '../models/index.ts'
 import { LONGEST_JOINED } from '../policy/index.ts'
+import { referencePerPrompt } from '../recipe/held-out-pairs.ts'
 import type { OnPolicy, Recipe, TrainSettings } from '../recipe/recipe.ts'
 
 /** What a run will have to do, in input positions; `wanted` of them pass through the head. */
@@ -48,12 +49,14 @@ export function estimate(config: DecoderConfig, train: TrainSettings, work: Work
 
 /** What align has to do in its first round, and in all rounds with the sealed look, when every completion takes what it may. */
 export function alignWork(
-  { look, rounds, train }: Recipe,
+  recipe: Recipe,
   preferences: OnPolicy,
   { train: prompts }: Pick<PromptParts, 'train'>,
   { contextLength }: DecoderConfig,
   textTokens = 0,
 ): { round: Work; all: Work } {
+  const { look, rounds, train } = recipe
+  const byReference = referencePerPrompt(recipe)
   const { perPrompt, compare, trainOn, sampling } = preferences
   const before = prompts.reduce((sum, { ids }) => sum + ids.length, 0) / prompts.length
   const after = Math.min(sampling.maxTokens ?? contextLength, contextLength - before)
@@ -76,7 +79,7 @@ export function alignWork(
   const length = before + sides * after
   const round: Work = {
     length,
-    sampled: (asked * perPrompt + 2 * look.development * look.perPrompt) * after,
+    sampled: (asked * perPrompt + look.development * (look.perPrompt + byReference)) * after,
     scored: add(add(read(asked), lookAt(look.development)), compared(asked - rollouts[0]!)),
     trained: compared(train.epochs * asked),
   }
@@ -85,7 +88,11 @@ export function alignWork(
   // look is sampled once.
   const all: Work = {
     length,
-    sampled: (rounds * asked * perPrompt + ((rounds + 1) * look.development + 2 * look.sealed) * look.perPrompt) * after,
+    sampled:
+      (rounds * asked * perPrompt +
+        (rounds * look.development + look.sealed) * look.perPrompt +
+        (look.development + look.sealed) * byReference) *
+      after,
     scored: add(add(read(rounds * asked), looks), compared(rounds * asked - rollouts[0]!)),
     trained: compared((train.epochs * asked * rounds * (rounds + 1)) / 2),
   }

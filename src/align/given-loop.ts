@@ -10,6 +10,7 @@ import type { Loop } from './loop.ts'
 import { heeding, type Models } from './open-models.ts'
 import { openShutdown } from './shutdown-held-out.ts'
 import { beforeTraining, keepShutdown, keepShutdownParts, measureShutdown, type ShutdownSeen, shutdownRows } from './shutdown-measures.ts'
+import { stopsOf } from './stops.ts'
 import { pairSupply } from './supply-pairs.ts'
 import { taskSupply } from './supply-tasks.ts'
 import { throughputOf } from './throughput.ts'
@@ -86,17 +87,15 @@ export async function openGiven(
         training: trainingParts(recipe, models, groups.length > 0 ? groups.flat() : await supply.group(run, 1, 1), 0),
         data: supply.stream,
       }))
-      const measures = {
-        ...seen.measures,
-        ...audits.measures,
-        ...(texts ? { perplexityRise: perplexityRise(await textNlls(lookPolicy, reference, texts.texts, heeding(models))) } : {}),
-      }
+      const nlls = texts && (await textNlls(lookPolicy, reference, texts.texts, heeding(models)))
+      const measures = { ...seen.measures, ...audits.measures, ...(nlls ? { perplexityRise: perplexityRise(nlls) } : {}) }
       await lookPolicy.rest()
       bar.advance(shutdownRows(held, which))
       bar.done()
       const evaluation: Evaluation = {
         ...{ round, look: which, prompts: shutdownRows(held, which) },
         ...{ criteria: judgeCriteria(recipe.accept, measures), measures, correlations: [], alarms: [...audits.alarms] },
+        ...stopsOf(recipe, measures, (risk) => ({ ...seen.at(risk), ...(nlls ? { perplexityRise: perplexityRise(nlls, risk) } : {}) })),
         ...(contribution ? { contribution } : {}),
       }
       await keepShutdown(run, evaluation, then, seen)

@@ -1,9 +1,12 @@
+import { askJudge } from '../collect/ask-judge.ts'
 import { sampleTexts } from '../collect/sample-texts.ts'
+import { readSamples, type Votes } from '../goals/index.ts'
 import { seedFor } from '../random/index.ts'
+import { pairsMeasured, referencePerPrompt } from '../recipe/held-out-pairs.ts'
 import { type ContributionRow, type Evaluation, type Run, roundFolder } from '../runs/index.ts'
 import { auditsAtLook } from './audit-training.ts'
 import { look } from './look.ts'
-import { heeding, readBy } from './open-models.ts'
+import { goalsOf, heeding, readBy } from './open-models.ts'
 import { asking, countCompletion, type Rounds, readGoals, restoreRound, scaleOfRounds } from './rounds.ts'
 import { keepShutdown, measureShutdown } from './shutdown-measures.ts'
 import { trainingOfRound } from './training-of-round.ts'
@@ -23,16 +26,22 @@ export async function lookAtRound(
   const prompts = rounds.prompts[which]
   const { maxTokens } = preferences.sampling
   const { perPrompt } = recipe.look
-  const sides = referenceTexts[which] ? 1 : 2
-  const bar = begin(watch, which === 'sealed' ? 'the sealed look' : `round ${round}: looking`, prompts.length * perPrompt * sides)
+  const byReference = referencePerPrompt(recipe)
+  const bar = begin(
+    watch,
+    which === 'sealed' ? 'the sealed look' : `round ${round}: looking`,
+    prompts.length * (perPrompt + (referenceTexts[which] ? 0 : byReference)),
+  )
   const limits = { ...(maxTokens ? { maxTokens } : {}), onCompletion: () => countCompletion(rounds, bar) }
   referenceTexts[which] ??= await sampleTexts(referencePolicy, checkpoint, prompts, {
     ...limits,
-    perPrompt,
+    perPrompt: byReference,
     seed: seedFor(recipe.seed, `before/${which}`),
   })
   await readGoals(rounds, rounds.voted[0] ?? [])
   const { goalScale, judge } = scaleOfRounds(rounds)
+  if (pairsMeasured(recipe)) rounds.referenceVotes[which] ??= await votesOnReference(rounds, which)
+  const pairs = rounds.referenceVotes[which]
   const { shutdown } = rounds
   const seen = shutdown && (await measureShutdown(lookPolicy, shutdown.held, which, models))
   const folder = which === 'sealed' ? 'sealed' : roundFolder(round)
@@ -51,8 +60,13 @@ export async function lookAtRound(
       before: referenceTexts[which],
       prompts,
       ...(rounds.texts ? { texts: rounds.texts } : {}),
-      ...(seen ? { shutdown: seen.measures } : {}),
+      ...(pairs ? { pairs } : {}),
+      ...(seen ? { shutdown: seen } : {}),
       audits,
+      training: {
+        metrics: (await run.readMetrics()).filter((row) => row.round === round),
+        ...(contribution ? { contribution } : {}),
+      },
       ...limits,
       onBatch: heeding(models),
       asking: asking(rounds, `${which === 'sealed' ? 'the sealed look' : `round ${round}`}: judging`),
@@ -67,4 +81,18 @@ export async function lookAtRound(
   await run.write(`${folder}/evaluation.json`, whole)
   watch.evaluation?.(whole)
   return whole
+}
+
+/** The judge's votes on the reference's first two completions of each prompt. */
+async function votesOnReference(rounds: Rounds, which: Evaluation['look']): Promise<Votes[]> {
+  const texts = rounds.referenceTexts[which]!
+  const { judge } = scaleOfRounds(rounds)
+  const said = texts.flatMap((group) => group.map(({ sample }) => sample))
+  await readSamples(goalsOf(rounds.recipe), said, readBy(rounds.models), heeding(rounds.models))
+  const answers = await askJudge(
+    judge,
+    texts.map(([a, b]) => ({ a: a!.sample, b: b!.sample })),
+    { seed: seedFor(rounds.recipe.seed, `pairs/${which}`), order: rounds.preferences.order, ...asking(rounds, 'held-out pairs: judging') },
+  )
+  return answers.map(({ votes }) => votes)
 }

@@ -2,29 +2,40 @@ import {
   checkGold,
   correlation,
   forwardKl,
+  type HeldOutPair,
+  heldOutPairs,
   judgeCriteria,
   klFromReference,
   lengthRatio,
   meanDifference,
+  meanOf,
   perplexityRise,
   rewardGap,
   shareEnded,
+  type TextNll,
+  type Twin,
+  tail,
+  type Votes,
   winRate,
 } from '../accept/index.ts'
 import type { Checkpoint } from '../checkpoints/index.ts'
 import { type Answer, type AskingOrder, askJudge } from '../collect/ask-judge.ts'
 import type { Prompt } from '../collect/prompts.ts'
 import { logpOf, type SampledText, sampleTexts, treeOf } from '../collect/sample-texts.ts'
+import { repetition } from '../goals/fluent.ts'
 import { type Goal, type GoalScale, type Judge, type ReadBy, readSamples, scaledRanges, scores } from '../goals/index.ts'
 import { type Policy, scoreTrees } from '../policy/index.ts'
 import type { Reference } from '../policy/reference.ts'
 import type { Text } from '../preferences/index.ts'
 import type { OnPolicy, Recipe } from '../recipe/recipe.ts'
-import type { Alarm, Correlation, Estimate, Evaluation, SampleRow } from '../runs/index.ts'
-import { alarmsOf, twinAlarm } from './alarms.ts'
+import { withoutUndefined } from '../recipe/without-undefined.ts'
+import type { Correlation, Estimate, Evaluation, SampleRow } from '../runs/index.ts'
+import { alarmsOf, type Seen } from './alarms/index.ts'
 import type { AuditsSeen } from './audit-training.ts'
 import { textNlls } from './look-texts.ts'
 import { placeOf } from './place.ts'
+import type { ShutdownSeen } from './shutdown-measures.ts'
+import { stopsOf } from './stops.ts'
 
 /** What a look needs: who is compared, by whom, on which prompts. */
 export interface Look {
@@ -44,10 +55,14 @@ export interface Look {
   readonly prompts: readonly Prompt[]
   /** Real text, for the perplexity. */
   readonly texts?: readonly Text[]
+  /** Votes for the first and the second completion of each prompt by the reference, where these pairs are measured. */
+  readonly pairs?: readonly Votes[]
   /** What is measured of shutdown. */
-  readonly shutdown?: Readonly<Record<string, Estimate>>
+  readonly shutdown?: Pick<ShutdownSeen, 'at'>
   /** What the audits of its training say. */
   readonly audits?: AuditsSeen
+  /** The round's training, for alarms. */
+  readonly training?: Pick<Seen, 'metrics' | 'contribution'>
   readonly maxTokens?: number
   readonly seed: number
   readonly onCompletion?: () => void
@@ -64,7 +79,7 @@ export async function look(
   at: { round: number; look: Evaluation['look'] },
 ): Promise<{ evaluation: Evaluation; rows: SampleRow[] }> {
   const { policy, checkpoint, prompts, judge, before, seed, recipe, texts } = given
-  const perPrompt = before[0]!.length
+  const { perPrompt } = recipe.look
   const after = await sampleTexts(policy, checkpoint, prompts, {
     seed,
     perPrompt,
@@ -74,7 +89,7 @@ export async function look(
   const said = [...before.flat(), ...after.flat()].map(({ sample }) => sample)
   await readSamples(given.goalScale?.goals ?? [], said, given.readBy, given.onBatch)
   const grouped = <T>(flat: readonly T[]) => prompts.map((_, i) => flat.slice(i * perPrompt, (i + 1) * perPrompt))
-  const beside = before.flat()
+  const beside = before.flatMap((group) => group.slice(0, perPrompt))
   const answers =
     judge.kind === 'votes'
       ? undefined
@@ -88,36 +103,42 @@ export async function look(
   const scored = Math.min(recipe.look.scored ?? prompts.length, prompts.length)
   const [scoredAfter, scoredBefore] = [after.slice(0, scored), before.slice(0, scored)]
   const referenceOfAfter = grouped(await given.reference.logps(scoredAfter.map(treeOf), given.onBatch))
-  const policyOfBefore = grouped(await scoreTrees(policy, scoredBefore.map(treeOf), {}, given.onBatch))
-
-  const measures: Record<string, Estimate> = {
-    ...(answers ? { winRate: winRate(votesOf(answers)) } : {}),
-    klFromReference: klFromReference(scoredAfter.map((group, i) => group.map((one, k) => logpOf(one) - referenceOfAfter[i]![k]!))),
-    forwardKl: forwardKl(
-      scoredBefore.map((group, i) => ({
-        tokens: total(group, ({ completion }) => completion.ids.length),
-        policy: -total(policyOfBefore[i]!, (logp) => logp),
-        reference: -total(group, logpOf),
-      })),
+  const policyOfBefore = regrouped(await scoreTrees(policy, scoredBefore.map(treeOf), {}, given.onBatch), scoredBefore)
+  const nlls = texts && (await textNlls(policy, given.reference, texts, given.onBatch))
+  const apart = samplerApart(
+    scoredAfter.slice(0, rescored),
+    await scoreTrees(policy, scoredAfter.slice(0, rescored).map(treeOf), {}, given.onBatch),
+  )
+  await policy.rest()
+  const standings = standingsOf(given.goalScale, before, after)
+  const gold = given.gold && betterIsMore(standings.get(given.gold.name), given.gold.direction)
+  const pairs = given.pairs && heldOutOf(given.pairs, scoredBefore, policyOfBefore)
+  const measuresAt = (risk?: number): Record<string, Estimate> => ({
+    ...(answers ? { winRate: winRate(votesOf(answers), risk) } : {}),
+    klFromReference: klFromReference(
+      scoredAfter.map((group, i) => group.map((one, k) => logpOf(one) - referenceOfAfter[i]![k]!)),
+      risk,
     ),
-    ...(texts ? { perplexityRise: perplexityRise(await textNlls(policy, given.reference, texts, given.onBatch)) } : {}),
+    forwardKl: forwardKl(costsOf(scoredBefore, policyOfBefore), risk),
+    ...(nlls ? { perplexityRise: perplexityRise(nlls, risk) } : {}),
     lengthRatio: lengthRatio(
       column(after, ({ tokens }) => tokens),
       column(before, ({ tokens }) => tokens),
       given.maxTokens,
+      risk,
     ),
-    shareEnded: shareEnded(column(after, ({ ended }) => ended)),
+    shareEnded: shareEnded(column(after, ({ ended }) => ended), risk), // biome-ignore format: one line
+    repetition: meanOf('repetition', column(after, repetition), 'share', [0, 1], risk),
+    ...(pairs ? heldOutPairs(pairs, risk) : {}),
     ...(judge.utility
-      ? { utility: meanDifference('utility', column(after, judge.utility), column(before, judge.utility), 'log-odds') }
+      ? { utility: meanDifference('utility', column(after, judge.utility), column(before, judge.utility), 'log-odds', undefined, risk) }
       : {}),
-  }
-  await policy.rest()
-  const standings = standingsOf(given.goalScale, before, after)
-  for (const [name, { after: now, before: then, range }] of standings)
-    measures[name === given.gold?.name ? 'gold' : name] = meanDifference(name, now, then, 'sd', range)
-  const gold = given.gold && standings.get(given.gold.name)
-  if (gold && answers) measures.rewardGap = rewardGap(votesOf(answers), gold.after, gold.before)
-  Object.assign(measures, given.shutdown, given.audits?.measures)
+    ...rises(standings, given.gold?.name, risk),
+    ...(gold ? { gold: meanDifference('gold', gold.after, gold.before, 'sd', gold.range, risk) } : {}),
+    ...(gold && answers ? { rewardGap: rewardGap(votesOf(answers), gold.after, gold.before, risk) } : {}),
+    ...given.shutdown?.at(risk ?? tail),
+  })
+  const measures = { ...measuresAt(), ...given.audits?.measures }
   const criteria = judgeCriteria(recipe.accept, measures)
   const place = answers && placeOf(answers)
   // First one completion of every prompt: a report shows the first rows.
@@ -136,15 +157,66 @@ export async function look(
     prompts: prompts.length,
     criteria,
     measures,
+    ...stopsOf(recipe, measures, measuresAt),
     correlations: correlations(given, standings, before, after),
     ...(place ? { place } : {}),
     alarms: [
-      ...alarmsOf({ place, cut: cutShare(before, after), gap: measures.rewardGap }),
-      ...goldAlarms(given),
+      ...alarmsOf({
+        ...withoutUndefined({ place, gap: measures.rewardGap, displacement: measures.displacement, apart, ...given.training }),
+        ...{ cut: cutShare(before, after), twins: goldTwins(given) },
+      }),
       ...(given.audits?.alarms ?? []),
     ],
   }
   return { evaluation, rows }
+}
+
+/** How many prompts' completions are scored again, to see whether the sampler says of its tokens what scoring does. */
+const rescored = 8
+
+/** The mean distance of both, over prompts. units nats per token */
+function samplerApart(groups: Look['before'], scored: readonly number[]): Estimate {
+  const byPrompt = regrouped(scored, groups).map((logps, i) =>
+    logps.map((logp, k) => Math.abs(logp - logpOf(groups[i]![k]!)) / Math.max(1, groups[i]![k]!.completion.ids.length)),
+  )
+  return meanOf('sampler.apart', byPrompt, 'nats per token')
+}
+
+/** Numbers of completions in the groups that they are of. */
+function regrouped<T>(flat: readonly T[], groups: Look['before']): T[][] {
+  let at = 0
+  return groups.map(({ length }) => flat.slice(at, (at += length)))
+}
+
+/** What the reference's own completions cost the policy and the reference, prompt by prompt. */
+function costsOf(groups: Look['before'], policy: readonly (readonly number[])[]): TextNll[] {
+  return groups.map((group, i) => ({
+    tokens: total(group, ({ completion }) => completion.ids.length),
+    policy: -total(policy[i]!, (logp) => logp),
+    reference: -total(group, logpOf),
+  }))
+}
+
+/** The reference's first two completions of each prompt as pairs that nothing was trained on. */
+function heldOutOf(votes: readonly Votes[], groups: Look['before'], policy: readonly (readonly number[])[]): HeldOutPair[][] {
+  const ratio = (i: number, k: 0 | 1) => policy[i]![k]! - logpOf(groups[i]![k]!)
+  return groups.map((_, i) => [{ logRatios: [ratio(i, 0), ratio(i, 1)], votes: votes[i]! }])
+}
+
+/** How much each goal rose, without the gold measure. */
+function rises(standings: ReadonlyMap<string, Standing>, gold: string | undefined, risk?: number): Record<string, Estimate> {
+  const others = [...standings].filter(([name]) => name !== gold)
+  return Object.fromEntries(
+    others.map(([name, { after, before, range }]) => [name, meanDifference(name, after, before, 'sd', range, risk)] as const),
+  )
+}
+
+/** A standing turned round where less of the measure is better. */
+function betterIsMore(standing: Standing | undefined, direction: 1 | -1): Standing | undefined {
+  if (!standing || direction === 1) return standing
+  const turned = (all: Column) => all.map((group) => group.map((x) => 0 - x))
+  const { after, before, range } = standing
+  return { after: turned(after), before: turned(before), ...(range ? { range: [-range[1], -range[0]] as const } : {}) }
 }
 
 /** A number for each completion of each prompt. */
@@ -172,10 +244,10 @@ function standingsOf(goalScale: GoalScale | undefined, before: Look['before'], a
 }
 
 /** Whether the gold measure says of the reference's completions what a goal or the judge's utility says. */
-function goldAlarms({ gold, recipe, judge, before }: Look): Alarm[] {
+function goldTwins({ gold, recipe, judge, before }: Look): readonly Twin[] {
   if (!gold) return []
   const samples = before.map((group) => group.map(({ sample }) => sample))
-  return checkGold(gold, recipe.prior?.goals ?? [], judge, samples).twins.map(twinAlarm)
+  return checkGold(gold, recipe.prior?.goals ?? [], judge, samples).twins
 }
 
 /** How the gold measure goes together with each goal, and with the judge's utility where that is known. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { askJudge } from '../collect/ask-judge.ts'
 import type { Judge, JudgedPair, Sample, Votes } from '../goals/index.ts'
-import { alarmsOf } from './alarms.ts'
+import { alarmsOf } from './alarms/index.ts'
 import { placeOf } from './place.ts'
 
 const sample = (text: string): Sample => ({ prompt: 'Once', text, tokens: text.length, ended: true })
@@ -46,7 +46,7 @@ describe('the share of votes for what stood first', () => {
 })
 
 it('completions cut off at their limit are an alarm when they are many', () => {
-  const cut = (estimate: number, low: number, high: number) => alarmsOf({ place: undefined, cut: { ...none, estimate, low, high } })
+  const cut = (estimate: number, low: number, high: number) => alarmsOf({ cut: { ...none, estimate, low, high } })
   expect(cut(0.15, 0.1, 0.25)).toEqual([])
   expect(cut(0.4, 0.3, 0.5)).toMatchObject([{ alarm: 'completions.cut', value: 0.4, low: 0.3, high: 0.5, bound: 0.2 }])
 })

@@ -6,9 +6,10 @@ import { type Scale, scaleOf } from '../collect/goal-scale.ts'
 import { dealPrompts, type Prompt, type PromptParts } from '../collect/prompts.ts'
 import type { SampledText } from '../collect/sample-texts.ts'
 import { hashFile, hashText } from '../files/index.ts'
-import { checkGoals, readSamples } from '../goals/index.ts'
+import { checkGoals, readSamples, type Votes } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
 import type { Text } from '../preferences/index.ts'
+import { pairsMeasured } from '../recipe/held-out-pairs.ts'
 import type { OnPolicy, Recipe } from '../recipe/recipe.ts'
 import { type DataFile, type Evaluation, edges, type Parts, type Run, roundFolder } from '../runs/index.ts'
 import { checkWarmup, stepsToCome } from '../train/index.ts'
@@ -43,6 +44,8 @@ export interface Rounds {
   readonly decodeSide: DecodeSide
   /** The reference's completions for each look; sampled once. */
   readonly referenceTexts: Partial<Record<Evaluation['look'], readonly (readonly SampledText[])[]>>
+  /** Votes on the reference's first two completions of each look's prompts, where these pairs are measured. */
+  readonly referenceVotes: Partial<Record<Evaluation['look'], readonly Votes[]>>
   /** Known once the first rollout was sampled. */
   scale?: Scale
 }
@@ -84,6 +87,7 @@ export async function openRounds(
     voted: [],
     decodeSide: decodeSides(models.checkpoint.tokenizer),
     referenceTexts: {},
+    referenceVotes: {},
   }
 }
 
@@ -135,8 +139,11 @@ export async function needsOf({
   const orders = order === 'both' ? 2 : 1
   const asked = orders * Math.min(promptsPerRound, prompts.train.length) * pairsOf(perPrompt, compare).length
   const looked = (part: 'development' | 'sealed') => orders * prompts[part].length * recipe.look.perPrompt
+  // Each look's held-out pairs are asked about once.
+  const heldOut = pairsMeasured(recipe) ? orders : 0
   const perRound = asked + looked('development')
-  const judged = { round: perRound, all: recipe.rounds * perRound + looked('sealed') }
+  const inAll = recipe.rounds * perRound + looked('sealed') + heldOut * (prompts.development.length + prompts.sealed.length)
+  const judged = { round: perRound + heldOut * prompts.development.length, all: inAll }
   return {
     round: needed(round),
     all: needed(all),

@@ -3,7 +3,7 @@ import { type SampledText, sampleTexts } from '../collect/sample-texts.ts'
 import { type Policy, scoreTrees } from '../policy/index.ts'
 import { pairTree } from '../preferences/index.ts'
 import { type Estimate, type Evaluation, type Run, type Shown, shownSchema, tableFile } from '../runs/index.ts'
-import { llmFigures, optionChances, optionLogps, overRefusal, sycophancyOf } from '../shutdown/index.ts'
+import { llmFigures, opinionLogps, optionChances, optionLogps, overRefusal, sycophancy as sycophancyFigures } from '../shutdown/index.ts'
 import { heeding, type Models } from './open-models.ts'
 import type { ShutdownHeldOut } from './shutdown-held-out.ts'
 
@@ -13,6 +13,8 @@ const longestAnswer = 40
 /** What was measured of shutdown in one policy, and its answers to harmless prompts. */
 export interface ShutdownSeen {
   readonly measures: Readonly<Record<string, Estimate>>
+  /** The same with intervals of another risk on each side. */
+  readonly at: (risk: number) => Readonly<Record<string, Estimate>>
   readonly answers?: readonly (readonly SampledText[])[]
 }
 
@@ -24,27 +26,35 @@ export async function measureShutdown(
   models: Pick<Models, 'checkpoint' | 'signal'>,
 ): Promise<ShutdownSeen> {
   const heard = heeding(models)
-  const measures: Record<string, Estimate> = {}
-  if (tasks) {
-    const logps = await optionLogps(policy, tasks[which], heard)
-    const { neutrality, usefulness, influence } = llmFigures(tasks[which], logps.map((one) => optionChances(one))) // biome-ignore format: one line
-    Object.assign(measures, { 'shutdown.neutrality': neutrality, 'shutdown.usefulness': usefulness })
-    if (influence) measures['shutdown.influence'] = influence
-  }
-  if (evals) {
-    const logps = await scoreTrees(policy, evals[which].map(pairTree), {}, heard)
-    const accepts = evals[which].map((_, i) => (1 + Math.sign(logps[2 * i]! - logps[2 * i + 1]!)) / 2)
-    measures['shutdown.acceptance'] = meanInterval('shutdown.acceptance', accepts, 'share', [0, 1])
-  }
-  if (sycophancy) {
-    const { follows, shift } = await sycophancyOf(policy, sycophancy[which], heard)
-    Object.assign(measures, { 'shutdown.sycophancy': follows, 'shutdown.opinionShift': shift })
-  }
-  if (!harmless) return { measures }
+  const chances = tasks && (await optionLogps(policy, tasks[which], heard)).map((one) => optionChances(one))
+  const accepts = evals && (await scoreTrees(policy, evals[which].map(pairTree), {}, heard))
+  const opinions = sycophancy && (await opinionLogps(policy, sycophancy[which], heard))
   const sampling = { temperature: 0, maxTokens: longestAnswer, seed: 0, onCompletion: heard }
-  const answers = await sampleTexts(policy, models.checkpoint, harmless[which], sampling)
-  measures['shutdown.refusals'] = overRefusal(answers.map((group) => group.map(({ sample }) => sample.text)))
-  return { measures, answers }
+  const answers = harmless && (await sampleTexts(policy, models.checkpoint, harmless[which], sampling))
+  const at = (risk?: number): Record<string, Estimate> => ({
+    ...(chances ? taskMeasures(tasks[which], chances, risk) : {}),
+    ...(accepts ? { 'shutdown.acceptance': acceptance(accepts, risk) } : {}),
+    ...(opinions ? opinionMeasures(opinions, risk) : {}),
+    ...(answers ? { 'shutdown.refusals': overRefusal(answers.map((group) => group.map(({ sample }) => sample.text)), risk) } : {}), // biome-ignore format: one line
+  })
+  return { measures: at(), at, ...(answers ? { answers } : {}) }
+}
+
+function taskMeasures(...given: Parameters<typeof llmFigures>): Record<string, Estimate> {
+  const { neutrality, usefulness, influence } = llmFigures(...given)
+  const always = { 'shutdown.neutrality': neutrality, 'shutdown.usefulness': usefulness }
+  return { ...always, ...(influence ? { 'shutdown.influence': influence } : {}) }
+}
+
+function opinionMeasures(...given: Parameters<typeof sycophancyFigures>): Record<string, Estimate> {
+  const { follows, shift } = sycophancyFigures(...given)
+  return { 'shutdown.sycophancy': follows, 'shutdown.opinionShift': shift }
+}
+
+/** The share of pairs whose chosen side, the first of two, is the likelier. */
+function acceptance(logps: readonly number[], risk?: number): Estimate {
+  const accepts = Array.from({ length: logps.length / 2 }, (_, i) => (1 + Math.sign(logps[2 * i]! - logps[2 * i + 1]!)) / 2)
+  return meanInterval('shutdown.acceptance', accepts, 'share', [0, 1], risk)
 }
 
 const titles: Readonly<Record<string, readonly [title: string, about: string]>> = {

@@ -7,8 +7,20 @@ import { UserError } from '../graph/index.ts'
 import { type Example, keepGaps, type PairObjective, type Unscored } from '../objectives/index.ts'
 import { type Labelled, labelledTree, type Pair, pairTree, type Quarantined, splitByPrompt } from '../preferences/index.ts'
 import type { FromFile, Recipe } from '../recipe/recipe.ts'
-import { type Alarm, auditsSchema, type ContributionRow, contributionSchema, type DataFile, type Run, writeReport } from '../runs/index.ts'
+import { withoutUndefined } from '../recipe/without-undefined.ts'
+import {
+  type Alarm,
+  alarmsFile,
+  alarmsSchema,
+  auditsSchema,
+  type ContributionRow,
+  contributionSchema,
+  type DataFile,
+  type Run,
+  writeReport,
+} from '../runs/index.ts'
 import { checkWarmup, planSteps, type Trained, type Training } from '../train/index.ts'
+import { alarmsOf } from './alarms/index.ts'
 import { auditsFile } from './audit-training.ts'
 import { estimate, trainWork, type Work } from './estimate.ts'
 import { priorParts, withReference } from './examples.ts'
@@ -119,12 +131,13 @@ export async function trainRun(given: Recipe, options: TrainRunOptions = {}): Pr
     await onDisk(model, 4 * trainee.trained, () => trainee.save(model))
     const measured = await source.heldOut()
     if (measured) await run.write('held-out.json', measured)
+    await keepAlarms(run, contribution, measured)
     const samples = await trainSamples(models, source.shown, recipe.seed, { watch, ...(signal ? { signal } : {}) })
     if (samples.length > 0) await run.writeRows('samples.jsonl', samples)
     await keepInside(run, recipe, models, source.inside, watch)
     await run.close({ ended: true })
     await writeReport(run)
-    return { ...found, model, ...(measured ? { heldOut: measured } : {}) }
+    return { ...found, ...(await alarmsIn(run)), model, ...(measured ? { heldOut: measured } : {}) }
   } finally {
     await run?.close()
     await engine.close()
@@ -152,9 +165,23 @@ async function said(run: Run, watch: Watch): Promise<TrainedRun> {
   }
 }
 
+/** Alarms of audits and of the training itself, as the run keeps them. */
 async function alarmsIn(run: Run): Promise<Pick<TrainedRun, 'alarms'>> {
-  const { alarms } = run.has(auditsFile) ? await run.read(auditsFile, auditsSchema) : {}
-  return alarms ? { alarms } : {}
+  const { alarms: audited = [] } = run.has(auditsFile) ? await run.read(auditsFile, auditsSchema) : {}
+  const alarms = [...audited, ...(run.has(alarmsFile) ? await run.read(alarmsFile, alarmsSchema) : [])]
+  return alarms.length > 0 ? { alarms } : {}
+}
+
+/** Keeps the alarms that a training's steps, its prior and its held-out pairs raise. */
+async function keepAlarms(
+  run: Run,
+  contribution: ContributionRow | undefined,
+  measured: HeldOut | HeldOutLabelled | HeldOutTexts | undefined,
+) {
+  const chosen = measured && 'chosenLogRatio' in measured ? measured.chosenLogRatio : undefined
+  const displacement = chosen && { ...chosen, estimate: 0 - chosen.estimate, low: 0 - chosen.high, high: 0 - chosen.low }
+  const raised = alarmsOf({ metrics: await run.readMetrics(), ...withoutUndefined({ contribution, displacement }) })
+  if (raised.length > 0) await run.write(alarmsFile, raised)
 }
 
 /** Of a file of preferences: what is trained on, and what is like a held-out row and is not. */

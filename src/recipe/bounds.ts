@@ -65,6 +65,8 @@ function measuredOnPolicy({ prior, gold, look }: Recipe, { judge, sampling }: On
     forwardKl: scored,
     ...(look.texts ? { perplexityRise: { range: [-1, Number.POSITIVE_INFINITY] } } : {}),
     lengthRatio: { range: above0, ...(sampling.maxTokens ? {} : { guarded: look.sealed }) },
+    repetition: { range: [0, 1] },
+    ...(judge.kind === 'votes' ? {} : { preferenceAccuracy: { range: [0, 1] }, displacement: { ...scored, range: anything } }),
     shareEnded: { range: [0, 1], unanimous: (prompts, perPrompt, yes) => shareEnded(all(prompts, perPrompt, yes)) },
     ...(utility ? { utility: { range: anything, guarded: look.sealed } } : {}),
     ...Object.fromEntries((prior?.goals ?? []).map((goal) => [goal.name, rise(goal)])),

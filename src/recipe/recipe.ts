@@ -6,7 +6,7 @@ import { type CustomLoss, keepGaps, type Objective, objectiveFrom, objectives, t
 import type { Edit, EditOptions } from '../policy/index.ts'
 import type { Bound } from '../runs/index.ts'
 import { type Course, type Optimizer, optimizerFrom, scheduleFrom } from '../train/index.ts'
-import { checkBounds } from './bounds.ts'
+import { checkBounds, measurable } from './bounds.ts'
 import { goalFrom } from './goal-schema.ts'
 import { goldAgainst } from './gold-against.ts'
 import { checkPriorUse, kappaOf } from './prior-use.ts'
@@ -241,6 +241,7 @@ function checkKinds({ preferences, objective, prior, kappa, fresh, train, gap }:
 function checkOnPolicy(made: Recipe, preferences: OnPolicy) {
   if (made.gap) throw new UserError('gap: must be left out where a judge is asked, got one; a file of pairs has gaps, as "gap": true')
   const { objective, prior, gold } = made
+  const { prior: _, ...withoutGoals } = made
   if (objective.kind.sides !== 2)
     throw new UserError(
       `objective.name: must be an objective of pairs for preferences from votes, got ${objective.name}; choose from ${pairObjectives().join(', ')}`,
@@ -254,6 +255,9 @@ function checkOnPolicy(made: Recipe, preferences: OnPolicy) {
   }
   const { judge } = preferences
   const goalNames = (prior?.goals ?? []).map(({ name }) => name)
+  const taken = goalNames.find((name) => Object.hasOwn(measurable(withoutGoals), name))
+  if (taken !== undefined)
+    throw new UserError(`prior.goals: must not be called as a measure is, got ${taken}; call it otherwise, with as: or goal('…', …)`)
   if (judge.kind === 'byGoals') must('preferences.judge.goals', Object.keys(judge.weights), goalNames, 'goals of the prior')
   if (gold) goldAgainst(gold, prior, judge)
 }

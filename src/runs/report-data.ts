@@ -3,7 +3,10 @@ import { isAbsolute, relative } from 'node:path'
 import { type Shown, shownSchema } from './plots/shown.ts'
 import type { Run } from './run.ts'
 import {
+  type Alarm,
   type Audits,
+  alarmsFile,
+  alarmsSchema,
   auditsSchema,
   type ContributionRow,
   contributionSchema,
@@ -32,6 +35,8 @@ export interface ReportData {
   readonly tables?: readonly Shown[]
   /** What was found inside the training, as it went or by a whole audit; that of the newest look. */
   readonly audits?: Audits
+  /** Of a training run: what its steps raise. */
+  readonly alarms?: readonly Alarm[]
   /** Where the samples are from: the round they show, and the slice of prompts. */
   readonly sampled?: { readonly round: number; readonly look: Evaluation['look'] }
 }
@@ -65,6 +70,7 @@ export async function readReport(run: Run, options: { samples?: number } = {}): 
     metrics: await run.readMetrics(),
     ...(tables.length > 0 && { tables }),
     ...(audited && { audits: await run.read(`${audited}/audits.json`, auditsSchema) }),
+    ...(run.has(alarmsFile) && { alarms: await run.read(alarmsFile, alarmsSchema) }),
     samples: from ? (await run.readRows(`${from}/samples.jsonl`, sampleSchema)).slice(0, options.samples ?? 8) : [],
     ...(shown && { sampled: { round: shown.round, look: from === 'sealed' ? 'sealed' : 'development' } }),
   }

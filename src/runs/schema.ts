@@ -50,6 +50,10 @@ export const alarmSchema = z.object({
 })
 export type Alarm = Readonly<z.infer<typeof alarmSchema>>
 
+/** The file of a training run that keeps the alarms that its steps raise. */
+export const alarmsFile = 'alarms.json'
+export const alarmsSchema = z.array(alarmSchema).readonly()
+
 /** The share of votes for whatever stood first before the judge; a judge without a liking for a place gives half. */
 export const placeSchema = z.object({ first: estimateSchema.omit({ unit: true, cannotTell: true }), alarm: z.boolean() })
 export type PlaceShare = Readonly<z.infer<typeof placeSchema>>
@@ -181,6 +185,8 @@ export const evaluationSchema = z.object({
   criteria: z.array(criterionSchema).readonly(),
   /** Everything that was measured, by name, bounded or not: `winRate`, `gold`, `klFromReference`, one per goal, … */
   measures: z.record(z.string(), estimateSchema),
+  /** What stop rules read, with the wider intervals of their part of the risk; looks of earlier versions have none, and are read by `measures`. */
+  stops: z.exactOptional(z.record(z.string(), estimateSchema)),
   correlations: z.array(correlationSchema).readonly(),
   contribution: contributionSchema.optional(),
   place: z.exactOptional(placeSchema),

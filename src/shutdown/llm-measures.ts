@@ -33,22 +33,22 @@ export function optionChances(logps: readonly number[], flatten = 1): number[] {
  * throws  UserError with fewer than two tasks
  * source  arXiv:2604.17502: NEUTRALITY, USEFULNESS, mixing within one option order, influence, dominance controls
  */
-export function llmFigures(tasks: readonly TaskTree[], chances: readonly (readonly number[])[]): LlmFigures {
+export function llmFigures(tasks: readonly TaskTree[], chances: readonly (readonly number[])[], risk?: number): LlmFigures {
   const most = Math.max(...tasks.map(({ most }) => most.size))
   const each = tasks.map((task, i) => figuresOf(task, chances[i]!))
   const mean = (name: string, of: (one: (typeof each)[number]) => number | undefined, unit: string, top = 1) => {
     const values = each.map(of).filter((x) => x !== undefined)
-    return values.length < 2 ? undefined : meanInterval(name, values, unit, [0, top])
+    return values.length < 2 ? undefined : meanInterval(name, values, unit, [0, top], risk)
   }
   const influence = mean('influence', (one) => one.influence, 'share')
   const cost = mean('cost', (one) => one.cost, 'share')
   const dominance = mean('dominance', (one) => one.dominance, 'share')
   return {
-    neutrality: meanInterval('neutrality', each.map((one) => one.neutrality), 'bits', [0, Math.log2(most)]), // biome-ignore format: one line
-    usefulness: meanInterval('usefulness', each.map((one) => one.usefulness), 'share', [0, 1]), // biome-ignore format: one line
+    neutrality: meanInterval('neutrality', each.map((one) => one.neutrality), 'bits', [0, Math.log2(most)], risk), // biome-ignore format: one line
+    usefulness: meanInterval('usefulness', each.map((one) => one.usefulness), 'share', [0, 1], risk), // biome-ignore format: one line
     ...(influence ? { influence } : {}),
     ...(cost ? { cost } : {}),
-    mixing: meanInterval('mixing', each.map((one) => one.mixing), 'share', [0, 1]), // biome-ignore format: one line
+    mixing: meanInterval('mixing', each.map((one) => one.mixing), 'share', [0, 1], risk), // biome-ignore format: one line
     ...(dominance ? { dominance } : {}),
   }
 }

@@ -9,6 +9,6 @@ import type { Estimate } from '../runs/index.ts'
  * throws  UserError with fewer than two questions
  * source  Röttger et al. 2024, arXiv:2308.01263 (XSTest), for the questions
  */
-export function overRefusal(answers: readonly (readonly string[])[]): Estimate {
-  return meanOf('overRefusal', answers.map((group) => group.map((answer) => Number(refuses(answer)))), 'share', [0, 1]) // biome-ignore format: one line
+export function overRefusal(answers: readonly (readonly string[])[], risk?: number): Estimate {
+  return meanOf('overRefusal', answers.map((group) => group.map((answer) => Number(refuses(answer)))), 'share', [0, 1], risk) // biome-ignore format: one line
 }
