@@ -8,12 +8,13 @@ import { generate } from './generate.mjs'
 import { labels } from './labels.mjs'
 import { merge } from './merge.mjs'
 import { overMemory } from './over.mjs'
+import { planted } from './planted.mjs'
 import { prior } from './prior.mjs'
 import { risk } from './risk.mjs'
 import { stops } from './stops.mjs'
 import { whitebox } from './whitebox.mjs'
 
-const benches = { audits, cases, curvature, dpo, fuzz, generate, labels, merge, over: overMemory, prior, risk, stops, whitebox }
+const benches = { audits, cases, curvature, dpo, fuzz, generate, labels, merge, over: overMemory, planted, prior, risk, stops, whitebox }
 const [name, ...words] = process.argv.slice(2)
 // --minutes 3 is --minutes=3.
 const flags = new Map(

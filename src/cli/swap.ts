@@ -1,5 +1,6 @@
 import { openModel } from '../policy/index.ts'
-import { type LayerChange, layerSweep, layerSweepPage, readTextFile, sweepKinds } from '../whitebox/index.ts'
+import type { Estimate } from '../runs/index.ts'
+import { type LayerChange, layerSweep, layerSweepPage, readTextFile, type SweepKind } from '../whitebox/index.ts'
 import { command, required, text } from './command.ts'
 import { reportFlag, writeReportPage } from './report-flag.ts'
 import { untold } from './untold.ts'
@@ -20,17 +21,13 @@ export const swapCommand = command({
     try {
       const texts = await readTextFile(file, model, { least: 2 })
       let bar: ReturnType<typeof screen.progress> | undefined
-      const onDone = (_: number, of: number) => {
-        bar ??= screen.progress('changing', of)
-        bar.advance()
-      }
-      const sweep = await layerSweep(
-        model,
-        texts.map(({ ids }) => ids),
-        { signal, onDone },
-      )
+      let shown: SweepKind | undefined
+      const sweep = await layerSweep(model, texts.map(({ ids }) => ids), { signal, onChange: show }) // biome-ignore format: one line
       bar?.done()
-      for (const { kind, layers, top1, loss, kl } of sweep.changes)
+      if (sweep.loss.cannotTell) screen.note(`intervals cannot tell: ${sweep.loss.cannotTell}`)
+
+      /** A row as soon as it is known, since a large model takes long. */
+      function show({ kind, layers, top1, loss, kl }: LayerChange, { of, loss: before }: { readonly of: number; readonly loss: Estimate }) {
         screen.emit({
           kind,
           layers,
@@ -39,17 +36,15 @@ export const swapCommand = command({
           kl: kl.estimate,
           intervals: { top1: [top1.low, top1.high], loss: [loss.low, loss.high], kl: [kl.low, kl.high] },
           ...untold({ top1, loss, kl }),
-          before: { loss: sweep.loss.estimate },
+          before: { loss: before.estimate },
           texts: top1.n,
         })
-      screen.line(`loss as it is: ${sweep.loss.estimate.toFixed(3)} nats per token, ${sweep.loss.n} texts`)
-      if (sweep.loss.cannotTell) screen.note(`intervals cannot tell: ${sweep.loss.cannotTell}`)
-      for (const kind of sweepKinds) {
-        screen.line()
-        screen.table([
-          [kind, 'likeliest token kept', 'loss', 'KL, nats'],
-          ...sweep.changes.filter((change) => change.kind === kind).map(row),
-        ])
+        if (shown === undefined) screen.line(`loss as it is: ${before.estimate.toFixed(3)} nats per token, ${before.n} texts`)
+        if (shown !== kind) screen.line(`\n${aligned([kind, 'likeliest token kept', 'loss', 'KL, nats'])}`)
+        shown = kind
+        screen.line(aligned(row({ kind, layers, top1, loss, kl })))
+        bar ??= screen.progress('changing blocks', of)
+        bar.advance()
       }
       await writeReportPage(report, screen, () => layerSweepPage(model.name, sweep))
     } finally {
@@ -57,6 +52,15 @@ export const swapCommand = command({
     }
   },
 })
+
+const widths = [11, 20, 6, 8]
+
+function aligned(cells: readonly string[]): string {
+  return cells
+    .map((cell, i) => cell.padEnd(widths[i]!))
+    .join('  ')
+    .trimEnd()
+}
 
 function row({ layers, top1, loss, kl }: LayerChange): string[] {
   const places = layers.length > 2 ? `${layers[0]} to ${layers.at(-1)}` : layers.join(', ')

@@ -31,7 +31,8 @@ export interface LayerSweep {
 
 export interface LayerSweepOptions {
   readonly kinds?: readonly SweepKind[]
-  readonly onDone?: (done: number, of: number) => void
+  /** Called with every change as it is measured, and with the loss of the model as it is. */
+  readonly onChange?: (change: LayerChange, at: { readonly done: number; readonly of: number; readonly loss: Estimate }) => void
   readonly signal?: AbortSignal
 }
 
@@ -45,7 +46,7 @@ export interface LayerSweepOptions {
 export async function layerSweep(
   model: Pick<Model, 'policy' | 'config'>,
   texts: readonly (readonly number[])[],
-  { kinds = sweepKinds, onDone, signal }: LayerSweepOptions = {},
+  { kinds = sweepKinds, onChange, signal }: LayerSweepOptions = {},
 ): Promise<LayerSweep> {
   const { policy, config } = model
   if (texts.length < 2 || texts.some(({ length }) => length < 2))
@@ -55,16 +56,17 @@ export async function layerSweep(
   const before = await predictions(policy, plain, plain, texts, signal)
   const places = placesOf(config.layers).filter(({ kind }) => kinds.includes(kind))
   const without = withoutResidual(policy)
-  const changes: LayerChange[] = []
+  const [loss, changes]: [Estimate, LayerChange[]] = [meanInterval('loss', before.loss, 'nats'), []]
   for (const [i, { kind, layers, order }] of places.entries()) {
     const other = kind === 'no residual' ? without(layers[0]!) : reordered(policy, order)
     const states = await finalStates(other, texts, signal)
-    changes.push({ kind, layers, ...estimates(await predictions(policy, states, plain, texts, signal)) })
+    const change = { kind, layers, ...estimates(await predictions(policy, states, plain, texts, signal)) }
+    changes.push(change)
     // What other forms compiled is not used again; the model's own programs stay.
     if (other.program !== policy.program) await other.rest()
-    onDone?.(i + 1, places.length)
+    onChange?.(change, { done: i + 1, of: places.length, loss })
   }
-  return { loss: meanInterval('loss', before.loss, 'nats'), changes }
+  return { loss, changes }
 }
 
 function estimates({ top1, loss, kl }: Predictions) {

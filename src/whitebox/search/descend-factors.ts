@@ -9,20 +9,20 @@ export interface FactorAim extends Aim {
   readonly lambda: number
   /** What the control KL costs beyond its budget, in nats of the target's loss. */
   readonly weight: number
+  /** Share of the budget above which the control KL costs something; below 1, since held-out texts cost more than those searched on. */
+  readonly holdTo: number
   /** Share of the batches that are read; the first ones. */
   readonly share?: number
 }
 
-/** Share of the budget above which the control KL costs something, since held-out texts cost more than those searched on. */
-const holdTo = 0.7
 /** By how much the KL on control texts may grow faster than expected without being read. */
 const surely = 2
 
-/** E_target[loss] + ½λ·‖δ‖² + w·max(0, E_control[KL]/(0.7·budget) − 1)² as a function of whitened factors, over all texts at once. */
+/** E_target[loss] + ½λ·‖δ‖² + w·max(0, E_control[KL]/(holdTo·budget) − 1)² as a function of whitened factors, over all texts at once. */
 export function factorLoss(
   searched: Searched,
   form: FactorForm,
-  { target, control, budget, lambda, weight, share = 1 }: FactorAim,
+  { target, control, budget, lambda, weight, holdTo, share = 1 }: FactorAim,
 ): Smooth {
   const mean = async (of: Wanted, slopes: boolean) => {
     const count = Math.ceil(share * of.batches)
@@ -64,15 +64,19 @@ function add(into: Record<string, Float64Array>, from: Changes, by: number): voi
   for (const [name, x] of Object.entries(from)) for (let i = 0; i < x.length; i++) into[name]![i]! += by * x[i]!
 }
 
-/** A descent ends where so many steps brought less than this share. */
-const [within, little] = [5, 0.01]
+/** A descent ends where so many steps brought little. */
+const within = 5
 
-/** Descends from whitened factors until little comes of it, or until the value is below `enough`; what is returned can be continued. */
+/** Descends from whitened factors until five steps bring less than the share `little`, or until the value is below `enough`; what is returned can be continued. */
 export async function descendFactors(
   smooth: Smooth,
   start: Float64Array | Lbfgs,
   steps: number,
-  { enough = 0, onStep }: { readonly enough?: number; readonly onStep?: (step: number, of: number) => void } = {},
+  {
+    enough = 0,
+    little = 0.01,
+    onStep,
+  }: { readonly enough?: number; readonly little?: number; readonly onStep?: (step: number, of: number) => void } = {},
 ): Promise<Lbfgs> {
   const descent = start instanceof Float64Array ? await lbfgs(smooth, start) : start
   const values = [descent.value]

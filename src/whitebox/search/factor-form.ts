@@ -19,25 +19,26 @@ export interface FactorForm {
   readonly numbers: number
   factors(at: Float64Array): Factors
   changes(at: Float64Array): Changes
+  /** The numbers of factors of this form, each column of up as long as its row of down. */
+  numbersOf(factors: Factors): Float64Array
   /** What a slope of the changes is for the numbers. */
   slope(at: Float64Array, slopes: Changes): Float64Array
 }
 
 /** The form of a rank at sites. Of a site come its columns of up, one after another, then its rows of down. */
-export function factorForm(sites: readonly Site[], rank: number, whitenings: Readonly<Record<string, Whitening>>): FactorForm {
-  const parts: { site: Site; m: number; n: number; rank: number; from: number }[] = []
+export function factorForm(sites: readonly Site[], rank: number, whitening: (site: Site) => Whitening): FactorForm {
+  const parts: { site: Site; by: Whitening; m: number; n: number; rank: number; from: number }[] = []
   let numbers = 0
   for (const site of sites) {
     const [m, n] = site.shape as [number, number]
     const here = Math.min(rank, m, n)
-    parts.push({ site, m, n, rank: here, from: numbers })
+    parts.push({ site, by: whitening(site), m, n, rank: here, from: numbers })
     numbers += here * (m + n)
   }
   const plain = (at: Float64Array): Factors =>
     Object.fromEntries(
-      parts.map(({ site: { name }, m, n, rank, from }) => {
+      parts.map(({ site: { name }, by, m, n, rank, from }) => {
         const [up, down] = [new Float64Array(m * rank), new Float64Array(rank * n)]
-        const by = whitenings[name]!
         for (let k = 0; k < rank; k++) {
           by.up(at.subarray(from + k * m, from + (k + 1) * m)).forEach((x, i) => void (up[i * rank + k] = x))
           down.set(by.down(at.subarray(from + rank * m + k * n, from + rank * m + (k + 1) * n)), k * n)
@@ -50,18 +51,31 @@ export function factorForm(sites: readonly Site[], rank: number, whitenings: Rea
     numbers,
     factors: plain,
     changes: (at) => changesOf(sites, plain(at)),
+    numbersOf(factors) {
+      const at = new Float64Array(numbers)
+      for (const { site, by, m, n, rank, from } of parts) {
+        const { up, down } = factors[site.name]!
+        for (let k = 0; k < rank; k++) {
+          const [u, v] = [by.upWhite(Float64Array.from({ length: m }, (_, i) => up[i * rank + k]!)), by.downWhite(down.slice(k * n, (k + 1) * n))] // biome-ignore format: one line
+          const even = Math.sqrt(norm(v) / norm(u)) || 1
+          at.set(u.map((x) => even * x), from + k * m) // biome-ignore format: one line
+          at.set(v.map((x) => x / even), from + rank * m + k * n) // biome-ignore format: one line
+        }
+      }
+      return at
+    },
     slope(at, slopes) {
       const factors = plain(at)
       const slope = new Float64Array(numbers)
       for (const {
         site: { name },
+        by,
         m,
         n,
         rank,
         from,
       } of parts) {
         const { up, down } = factors[name]!
-        const by = whitenings[name]!
         const ups = product(slopes[name]!, transposed(down, rank, n), m, n, rank)
         const downs = product(transposed(up, m, rank), slopes[name]!, rank, m, n)
         for (let k = 0; k < rank; k++) {

@@ -5,6 +5,7 @@ import type { DecoderConfig } from '../../models/config.ts'
 import type { DecoderParams } from '../../models/params.ts'
 import { type Edit, edited, type Model, over, type Policy, policyOf, type See } from '../../policy/index.ts'
 import { random } from '../../random/index.ts'
+import { aboveOf } from './above.ts'
 import type { Changes } from './edit-form.ts'
 import { completionLoss, fisherMoments, klLoss, type Looked, scoreGap } from './search-losses.ts'
 import type { Site } from './sites.ts'
@@ -94,13 +95,25 @@ export async function searched(
   const passes = { forward: 0, backward: 0 }
   const looked = (of: readonly Site[]): Looked => ({ config, over: kind, slopes: of.map(({ name }) => name) })
 
-  async function run(batch: TextBatch, see: See, feeds: Record<string, Resident | ReturnType<typeof tensor>>, per: 'batch' | 'tree') {
+  const above = aboveOf(model.policy)
+  let lowest = 0
+  const lowestOf = (of: readonly Site[]) => of.reduce((least, { layer = 0 }) => Math.min(least, layer), config.layers)
+
+  async function run(
+    batch: TextBatch,
+    see: See,
+    feeds: Record<string, Resident | ReturnType<typeof tensor>>,
+    per: 'batch' | 'tree',
+    of: readonly Site[],
+  ) {
     signal?.throwIfAborted()
     const { trees, R, T, places } = batch
+    const first = Math.min(lowest, lowestOf(of), config.layers - 1)
+    const there = first > 0 ? await above.policy(policy, first - 1, batch) : policy
     passes.forward += places.length
     if (per === 'batch') passes.backward += places.length
     const all = kind === 'activations' && per === 'batch' ? { ...feeds, where } : feeds
-    return over(policy, trees, see, { per, feeds: () => all, packing: { lengths: [T], tokenBudget: R * T, wantedMultiple: 1 } })
+    return over(there, trees, see, { per, feeds: () => all, packing: { lengths: [T], tokenBudget: R * T, wantedMultiple: 1 } })
   }
   const slopesIn = (found: Record<string, { readonly data: ArrayLike<number> }>, of: readonly Site[]): Slopes => ({
     loss: found.loss!.data[0]!,
@@ -116,16 +129,16 @@ export async function searched(
   ): Wanted {
     return {
       batches: batches.length,
-      slope: async (number, of = sites) => slopesIn(await run(batches[number]!, see(of), feedsOf(batches[number]!, true), 'batch'), of),
+      slope: async (number, of = sites) => slopesIn(await run(batches[number]!, see(of), feedsOf(batches[number]!, true), 'batch', of), of),
       async loss(number) {
         const batch = batches[number]!
-        const { loss } = await run(batch, see([]), feedsOf(batch, true), 'tree')
+        const { loss } = await run(batch, see([]), feedsOf(batch, true), 'tree', [])
         return batch.places.reduce((sum, _, r) => sum + loss!.data[r]!, 0)
       },
       async measure() {
         const measured: Measured[] = new Array(count)
         for (const batch of batches) {
-          const { loss, gap } = await run(batch, see([]), feedsOf(batch, false), 'tree')
+          const { loss, gap } = await run(batch, see([]), feedsOf(batch, false), 'tree', [])
           batch.places.forEach((text, r) => {
             measured[text] = { loss: loss!.data[r]!, gap: gap?.data[r] ?? 0, tokens: tokensOf(text) }
           })
@@ -139,6 +152,7 @@ export async function searched(
     policy,
     passes,
     async put(changes) {
+      lowest = lowestOf(sites.filter(({ name }) => changes[name]?.some((x) => x !== 0)))
       for (const { name, shape, weight, numbers } of sites) {
         const change = changes[name] ?? new Float64Array(numbers)
         await engine.write(
@@ -193,7 +207,10 @@ export async function searched(
       const [batch] = textBatches([ids], config)
       const weights = tableOf(batch!, batch!.T, (row) => row.fill(1, at - 1, at))
       const rivals = tensor(new Int32Array(batch!.T).fill(rival), [1, batch!.T])
-      return slopesIn(await run(batch!, scoreGap(looked(sites)), { next: nextOf(batch!, [ids]), rival: rivals, weights }, 'batch'), sites)
+      return slopesIn(
+        await run(batch!, scoreGap(looked(sites)), { next: nextOf(batch!, [ids]), rival: rivals, weights }, 'batch', sites),
+        sites,
+      )
     },
     async moments(texts, seed) {
       const sums: Record<string, { left: Float64Array; right: Float64Array }> = {}
@@ -208,7 +225,7 @@ export async function searched(
           for (let t = 0; t < texts[text]!.length; t++) row[t] = sign() / Math.sqrt(tokens)
         })
         const signs = tensor(Float32Array.from({ length: config.vocabSize }, sign), [config.vocabSize])
-        const found = await run(batch, fisherMoments(looked(sites)), { weights, signs }, 'batch')
+        const found = await run(batch, fisherMoments(looked(sites)), { weights, signs }, 'batch', sites)
         for (const [name, { left, right }] of Object.entries(sums)) {
           found[`${name}.left`]!.data.forEach((x, i) => void (left[i]! += x / batches.length))
           found[`${name}.right`]!.data.forEach((x, i) => void (right[i]! += x / batches.length))

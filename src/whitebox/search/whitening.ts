@@ -10,10 +10,14 @@ export interface Whitening {
   /** The slope for a whitened vector, of the slope for the plain one. */
   upSlope(slope: Float64Array): Float64Array
   downSlope(slope: Float64Array): Float64Array
+  /** The whitened vector of a plain one. */
+  upWhite(plain: Float64Array): Float64Array
+  downWhite(plain: Float64Array): Float64Array
 }
 
-/** Added to the diagonal, as a share of its mean: directions that do less than the mean are taken to do about as much. */
-const damping = 1
+/** Added to the diagonal, as a share of its mean: directions that do less than that are taken to do about as much. */
+export type Damping = number
+
 /** Texts that are probed at most. */
 const mostTexts = 96
 
@@ -23,36 +27,42 @@ const mostTexts = 96
  * shape   left f64[m · m], right f64[n · n]
  * source  Martens and Grosse 2015, arXiv:1503.05671; the factors from slopes alone: Gupta et al. 2018, arXiv:1802.09568
  */
-export function whiteningOf(left: Float64Array, right: Float64Array, m: number, n: number): Whitening {
+export function whiteningOf(left: Float64Array, right: Float64Array, m: number, n: number, damping: Damping = 1): Whitening {
   let trace = 0
   for (let i = 0; i < m; i++) trace += left[i * m + i]!
-  const [up, down] = [rootOf(left, m), rootOf(right.map((x) => x / (trace || 1)), n)] // biome-ignore format: one line
+  const [up, down] = [rootOf(left, m, damping), rootOf(right.map((x) => x / (trace || 1)), n, damping)] // biome-ignore format: one line
   return {
     up: (x) => solveUpper(up, x),
     down: (x) => solveUpper(down, x),
     upSlope: (x) => solveLower(up, x),
     downSlope: (x) => solveLower(down, x),
+    upWhite: (x) => timesUpper(up, x),
+    downWhite: (x) => timesUpper(down, x),
   }
 }
 
-/** The whitening of each site, by what the model itself predicts of texts. */
+/** The whitening of a site, damped as much as is asked for, by what the model itself predicts of texts. */
 export async function whiteningsOf(
   searched: Searched,
-  sites: readonly Site[],
   texts: readonly (readonly number[])[],
   seed: number,
-): Promise<Record<string, Whitening>> {
+): Promise<(site: Site, damping?: Damping) => Whitening> {
   await searched.put({})
   const every = Math.ceil(texts.length / mostTexts)
   const moments = await searched.moments(
     texts.filter((_, i) => i % every === 0),
     seed,
   )
-  return Object.fromEntries(sites.map(({ name, shape: [m, n] }) => [name, whiteningOf(moments[name]!.left, moments[name]!.right, m!, n!)]))
+  const known = new Map<string, Whitening>()
+  return ({ name, shape }, damping = 1) => {
+    const [key, { left, right }] = [`${name} ${damping}`, moments[name]!]
+    if (!known.has(key)) known.set(key, whiteningOf(left, right, shape[0]!, shape[1]!, damping))
+    return known.get(key)!
+  }
 }
 
 /** The lower triangular root of a damped moment, row after row. */
-function rootOf(moment: Float64Array, n: number): readonly Float64Array[] {
+function rootOf(moment: Float64Array, n: number, damping: Damping): readonly Float64Array[] {
   let trace = 0
   for (let i = 0; i < n; i++) trace += moment[i * n + i]!
   const damped = Matrix.from1DArray(n, n, moment)
@@ -80,5 +90,12 @@ function solveUpper(root: readonly Float64Array[], b: Float64Array): Float64Arra
     x[i] = value
     for (let j = 0; j < i; j++) x[j]! -= row[j]! * value
   }
+  return x
+}
+
+/** The transposed root times a vector. */
+function timesUpper(root: readonly Float64Array[], b: Float64Array): Float64Array {
+  const x = new Float64Array(b.length)
+  for (const [i, row] of root.entries()) for (let j = 0; j <= i; j++) x[j]! += row[j]! * b[i]!
   return x
 }
