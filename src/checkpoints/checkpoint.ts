@@ -3,13 +3,14 @@ import { totalmem } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
 import { closestMatch } from 'leven'
 import { z } from 'zod'
-import { hashText } from '../files/hash.ts'
+import { hashFile, hashText } from '../files/hash.ts'
 import { readJson } from '../files/json.ts'
 import { writeFolder } from '../files/write.ts'
 import { UserError } from '../graph/errors.ts'
 import { isTensor, leaves, type Shape, sameShape, show, sizeOf, type Tensor } from '../graph/tensor.ts'
 import { type DecoderConfig, familyOf, readConfig, writeConfig } from '../models/config.ts'
 import { freshParams } from '../models/fresh.ts'
+import { mergeAdapters } from '../models/lora.ts'
 import { type DecoderParams, decoderParams } from '../models/params.ts'
 import { type FileTensor, fileTensors, pack, unpack } from '../models/tensor-names.ts'
 import { loadTokenizer, type Tokenizer, tokenizerFiles } from '../text/tokenizer.ts'
@@ -18,6 +19,9 @@ import { dropOtherEdits, finishMoves, keptEdits, listEdits } from './edit-log.ts
 import { type Generation, readGeneration } from './generation.ts'
 import { type UnpackedGguf, unpackGguf } from './gguf/unpack.ts'
 import { hubFolder, hubId } from './hub.ts'
+import { loadAdapters } from './load-peft.ts'
+import { weightsFile } from './peft.ts'
+import { peftBase } from './peft-model.ts'
 import { exists, folderRemedy, readShards } from './read-shards.ts'
 import { modelFolder } from './run-model.ts'
 import { writeShards } from './shards.ts'
@@ -57,7 +61,7 @@ const remedy = folderRemedy
 const anyObject = z.looseObject({})
 
 /**
- * Loads a model by name, from a folder or a GGUF file, or from the Hub by `owner/name` or `owner/name@revision`.
+ * Loads a model by name, from a folder, a run, a folder of PEFT (merged into the model that it names) or a GGUF file, or from the Hub by `owner/name` or `owner/name@revision`.
  *
  * throws  UserError for an unknown name, a folder that lacks a file, another architecture, and tensors missing, extra or misshapen
  */
@@ -73,6 +77,8 @@ export async function loadCheckpoint(
     readonly identities?: boolean
   } = {},
 ): Promise<Checkpoint> {
+  const adaptedFrom = options.fresh === undefined && !Object.hasOwn(models, nameOrFolder) ? await peftBase(nameOrFolder) : undefined
+  if (adaptedFrom !== undefined) return merged(nameOrFolder, adaptedFrom, options)
   const known = Object.hasOwn(models, nameOrFolder) ? models[nameOrFolder] : undefined
   const gguf = !known && nameOrFolder.endsWith('.gguf') ? await unpackGguf(nameOrFolder) : undefined
   const folder =
@@ -99,6 +105,19 @@ export async function loadCheckpoint(
     ...(kept ? { edits: kept } : {}),
   }
   return withEdits(loaded, await readEdits(options.edit, config), { base, identities: options.identities })
+}
+
+/** A model with the adapter of a folder of PEFT in its weights; tokenizer and template are the model's. */
+async function merged(folder: string, base: string, options: NonNullable<Parameters<typeof loadCheckpoint>[1]>): Promise<Checkpoint> {
+  const { edit, ...rest } = options
+  const loaded = await loadCheckpoint(base, rest).catch((error) => {
+    if (!(error instanceof UserError)) throw error
+    throw new UserError(`${folder}: the model that its adapter is for must be here: ${error.message}`, { cause: error })
+  })
+  const adapters = await loadAdapters(folder, loaded.config)
+  const hash = hashText(`${loaded.hash} ${await hashFile(join(folder, weightsFile))}`)
+  const made = { ...loaded, name: basename(resolve(folder)), params: mergeAdapters(loaded.params, adapters), hash }
+  return withEdits(made, await readEdits(edit, loaded.config), { identities: options.identities })
 }
 
 /** The folder itself, or the model's in a run's folder, or that of a model of the Hub; `models/tinny` is a slip and no owner of that name where there is a folder `models`. */
