@@ -27,6 +27,7 @@ MAKERS = {  # fixture: module, then what make() takes besides the folder
     "trl-sigmoid": ("trl_dpo", "sigmoid"),
     "trl-ipo": ("trl_dpo", "ipo"),
     "trl-losses": ("trl_losses",),
+    "trl-rollouts": ("trl_rollouts",),
     "peft-lora": ("peft_lora",),
     "text": ("text",),
     "tokenizer-steps": ("tokenizer_steps",),

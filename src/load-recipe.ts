@@ -161,6 +161,7 @@ function located(asked: Recipe, folder: string): Recipe {
 
 function locatedSource(preferences: Recipe['preferences'], find: (path: string) => string): Recipe['preferences'] {
   if (preferences.kind === 'file') return { ...preferences, pairs: find(preferences.pairs) }
+  if (preferences.kind === 'rollouts') return { ...preferences, rollouts: find(preferences.rollouts) }
   if (preferences.kind !== 'onPolicy') return { ...preferences, file: find(preferences.file) }
   const { prompts, judge } = preferences
   return {

@@ -30,7 +30,7 @@ describe('docs/objectives.md', () => {
 
 A loss that a policy is trained by, as \`objective\` of a recipe: \`{ "name": "dpo", "beta": 0.1 }\`, or \`dpo({ beta: 0.1 })\` in TypeScript. Their
 parameters stand in [recipe.md](recipe.md#2-preferences-and-objective). \`mixture\` is a weighted sum of those of pairs. Each has values that can be checked by hand,
-and every one that TRL 1.16 has too was trained for fifty steps beside it: the same losses to 1e-3, the same log-probabilities to 1e-2 nats.
+and every one that TRL 1.16 has too was trained for fifty steps (on rollouts twenty) beside it: the same losses to 1e-3, the same log-probabilities to 1e-2 nats.
 
 r is a log-ratio log π − log π_ref of a completion, summed over its tokens, m the margin r(chosen) − r(rejected), n the tokens of a completion,
 NLL minus its log-probability per token.
@@ -47,6 +47,8 @@ ${table.join('\n')}
 - \`simpo\` here has no NLL term; TRL's CPO trainer adds one unless \`cpo_alpha\` is 0.
 - \`dpo\` with \`fDivergence\`: scores have the constant that makes them 0 at the reference, as in TRL; for losses of a margin it cancels.
 - \`bcoUnpaired\`: TRL 1.16 has no BCO trainer. The shift is the mean of all log-ratios so far, this step's among them, as its last one had it.
+- \`grpo\` is the paper's: TRL's trainer of that name has the loss of \`dapo\` unless told. \`drGrpo\` is TRL's without scaled rewards.
+- \`rloo\`: TRL standardises no advantages unless told; the ratio is of whole completions, and the KL is taken off the reward.
 - \`dpo\` with \`labelSmoothing\` is conservative DPO; TRL's sigmoid loss reads no label smoothing.
 - \`dpo\` with \`sync\` (TR-DPO): the reference's log-probabilities are then computed at every step; what is measured as KL is still from the original.
 

@@ -14,6 +14,7 @@ export function scoredAt(
     examples,
     slots: completions.length,
     tokens: 0,
+    longest: 1,
     logps: of('logp'),
     tokenLogps: constant(0, [1]),
     bySlot: () => constant(0, [completions.length, 1]),

@@ -8,13 +8,12 @@ import { declarationsOf } from './audit-training.ts'
 import { inFolder } from './in-folder.ts'
 import { manifestOf } from './manifest.ts'
 import { type Models, openModels } from './open-models.ts'
+import { openSource } from './open-source.ts'
 import { openRounds } from './rounds.ts'
 import { openShutdown } from './shutdown-held-out.ts'
 import { taskSupply } from './supply-tasks.ts'
 import { differsFrom } from './take-run.ts'
 import { trainingParts } from './train-into.ts'
-import { openPreferences } from './train-run.ts'
-import { openTexts } from './train-texts.ts'
 import { firstRollout, streamOf } from './training-of-round.ts'
 import type { Watch } from './watch.ts'
 
@@ -65,9 +64,7 @@ async function examplesOf(
   const { preferences } = recipe
   if (preferences.kind === 'onPolicy') return collected(recipe, preferences, models, watch, signal)
   if (preferences.kind === 'tasks') return answered(recipe, preferences, models, watch)
-  const open =
-    preferences.kind === 'texts' ? openTexts(preferences, recipe, models, watch) : openPreferences(preferences, recipe, models, watch)
-  const { examples } = await (await open).examples(steps)
+  const { examples } = await (await openSource(preferences, recipe, models, watch)).examples(steps)
   return { examples, data: { kind: 'fixed' }, round: 0 }
 }
 

@@ -14,9 +14,9 @@ import type { Stopping, Watch } from './watch.ts'
 export async function openLoop(recipe: Recipe, models: Models, watch: Watch, stopping: Stopping = {}): Promise<Loop> {
   const { preferences } = recipe
   if (preferences.kind === 'onPolicy') return openJudged(recipe, preferences, models, watch, stopping)
-  if (preferences.kind === 'texts' || !recipe.shutdown)
+  if (preferences.kind === 'texts' || preferences.kind === 'rollouts' || !recipe.shutdown)
     throw new UserError(
-      `preferences: align collects its own preferences from prompts and a judge, or measures what shutdown names, got a file of ${preferences.kind === 'file' ? 'pairs' : 'texts'}; use onPolicy({ prompts, judge }), add shutdown: { evals: FILE }, or run: innate train`,
+      `preferences: align collects its own preferences from prompts and a judge, or measures what shutdown names, got a file of ${preferences.kind === 'file' ? 'pairs' : preferences.kind}; use onPolicy({ prompts, judge }), add shutdown: { evals: FILE }, or run: innate train`,
     )
   return openGiven(recipe, preferences, models, watch, stopping.signal)
 }

@@ -1,4 +1,4 @@
-import type { Example } from '../objectives/index.ts'
+import type { Example, RolloutObjective } from '../objectives/index.ts'
 import { seedFor } from '../random/index.ts'
 import type { Recipe, TrainSettings } from '../recipe/recipe.ts'
 import { type Run, roundFolder } from '../runs/index.ts'
@@ -28,11 +28,13 @@ function batchOf({ batch, batchGrowth = 0 }: Pick<TrainSettings, 'batch' | 'batc
 
 /** What decides which examples a step of a round takes. */
 export function orderOf(
-  { preferences, train }: Recipe,
+  { preferences, train, objective }: Recipe,
   round: number,
 ): Pick<Training, 'batch' | 'epochs' | 'seed' | 'shuffle' | 'together'> {
+  // Of rollouts a batch counts completions, and an example is a group of them.
+  const group = preferences.kind === 'rollouts' ? (objective as RolloutObjective).group! : 1
   return {
-    batch: batchOf(train, round),
+    batch: batchOf(train, round) / group,
     epochs: train.epochs,
     seed: round === 0 ? train.seed : seedFor(train.seed, `order/${round}`),
     shuffle: preferences.kind === 'onPolicy' || preferences.kind === 'tasks' || preferences.shuffle,

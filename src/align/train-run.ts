@@ -29,12 +29,13 @@ import { keepInside } from './inside.ts'
 import { loadPreferences } from './load-preferences.ts'
 import { manifestOf } from './manifest.ts'
 import { goalsOf, heeding, type Models, openModels, readBy } from './open-models.ts'
+import { openSource } from './open-source.ts'
 import { withoutHeldOut } from './shutdown-held-out.ts'
 import { takeRun } from './take-run.ts'
 import { throughputOf } from './throughput.ts'
 import { orderOf, trainInto } from './train-into.ts'
 import { type ShownPrompts, shownPrompts, trainSamples } from './train-samples.ts'
-import { type HeldOutTexts, heldOutTextsSchema, openTexts } from './train-texts.ts'
+import { type HeldOutTexts, heldOutTextsSchema } from './train-texts.ts'
 import type { Watch } from './watch.ts'
 
 export interface TrainRunOptions {
@@ -97,9 +98,7 @@ export async function trainRun(given: Recipe, options: TrainRunOptions = {}): Pr
   const { checkpoint, trainee, engine } = models
   let run: Run | undefined
   try {
-    const source = await (preferences.kind === 'texts'
-      ? openTexts(preferences, recipe, models, watch)
-      : openPreferences(preferences, recipe, models, watch))
+    const source = await openSource(preferences, recipe, models, watch)
     const { data, quarantined, measure } = source
     run = await takeRun(recipe.run, await manifestOf(recipe, 'train', models, [data], command), { resume, watch })
     if (run.manifest.ended !== undefined) return await said(run, watch)

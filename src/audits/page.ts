@@ -17,9 +17,13 @@ export function auditPage(first: Audited, beside?: Audited): Page {
   const all = beside ? [first, beside] : [first]
   return {
     title: beside ? 'Two audits' : 'Audit',
-    eyebrow: all.flatMap(({ of, target }) => [basename(of), `${target.plan.length} steps`, `${target.tensors.length} trained tensors`]),
+    eyebrow: all.flatMap(({ of, target: { plan, tensors } }) => [
+      basename(of),
+      `${plan.length} steps`,
+      `${tensors.length} trained tensors`,
+    ]),
     lead: beside ? all.map(({ of, verdict }) => `${basename(of)}: ${verdict.verdict}.`).join(' ') : leadOf(first.verdict),
-    facts: beside ? all.flatMap((one) => factsOf(one, basename(one.of))) : factsOf(first),
+    facts: beside ? all.map(factOf) : factsOf(first),
     sections: [
       { name: 'Where each tensor stands', content: inColumns(all, ({ rows }) => html`${auditMap(rows)}`) },
       ...(beside ? [{ name: 'Where they differ', about: differAbout, content: differences(first, beside) }] : []),
@@ -34,15 +38,17 @@ export function auditPage(first: Audited, beside?: Audited): Page {
 
 const nameOf = ({ of, verdict }: Audited) => html`<h3>${basename(of)}: ${verdict.verdict}</h3>`
 
-function factsOf({ target, verdict }: Audited, of?: string): [string, string | number][] {
-  const named = (term: string) => (of === undefined ? term : `${of}: ${term}`)
-  return [
-    [named('found'), verdict.found],
-    [named('declared'), verdict.declared],
-    [named('not measured'), verdict.unmeasured],
-    [named('differences in'), target.precision],
-  ]
-}
+const factsOf = ({ target, verdict }: Audited): [string, string | number][] => [
+  ['found', verdict.found],
+  ['declared', verdict.declared],
+  ['not measured', verdict.unmeasured],
+  ['differences in', target.precision],
+]
+
+const factOf = ({ of, verdict: { found, declared, unmeasured } }: Audited): [string, string] => [
+  basename(of),
+  `${found} found, ${declared} declared, ${unmeasured} not measured`,
+]
 
 const inColumns = (all: readonly Audited[], shown: (one: Audited) => Html): Html =>
   all.length === 1 ? shown(all[0]!) : html`<div class="charts">${all.map((one) => html`<div>${nameOf(one)}${shown(one)}</div>`)}</div>`

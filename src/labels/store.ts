@@ -26,6 +26,7 @@ export interface StoredPair {
 /** A pair before it is in a store. */
 export type NewPair = Omit<StoredPair, 'id'> & { /** How much a label on it would tell; more comes first. */ readonly priority?: number }
 
+/** What a person can say of a pair. */
 export const choices = ['a', 'b', 'tie', 'none', 'skip'] as const
 /** The better side; equally good; no preference; or not judged. */
 export type Choice = (typeof choices)[number]

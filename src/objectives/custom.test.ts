@@ -21,7 +21,7 @@ import {
   type Value,
 } from '../graph/index.ts'
 import { type CustomLoss, lossText, traceLoss } from './custom.ts'
-import { dpo, kto, rloo, simpo } from './index.ts'
+import { dpo, drest, kto, simpo } from './index.ts'
 import { pairLosses } from './pairs.ts'
 import { points } from './points.ts'
 import { side } from './side.ts'
@@ -139,12 +139,12 @@ describe('the terms of labelled completions', () => {
 it('groups with rewards have their completions, and what others of the group got', () => {
   const group = [points.A.chosen, points.A.rejected, points.B.rejected]
   const given = { rewards: numbers([1, 0, 0]), others: numbers([0, 0.5, 0.5]) }
-  const grouped = rloo().terms(scoredAt(1, group, given))
+  const grouped = drest().terms(scoredAt(1, group, given))
   expect(value(grouped.objective)).toBeCloseTo((12 - 7.5 - 7.5) / 3, 12)
   expect(value(sum(grouped.rewarded.reward))).toBe(1)
   expect(value(grouped.kl)).toBeCloseTo((1 + 1 + 1.25 ** 2) / 6, 12)
   expect(() => grouped.completion).toThrow(
-    'loss.completion: must be a term of the objective, got rloo, which has none; groups have `rewarded`',
+    'loss.completion: must be a term of the objective, got drest, which has none; groups have `rewarded`',
   )
 })
 

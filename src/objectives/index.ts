@@ -5,15 +5,20 @@ import { apoDown } from './apo-down.ts'
 import { apoZero } from './apo-zero.ts'
 import { bco } from './bco.ts'
 import { bcoUnpaired, shifted } from './bco-unpaired.ts'
+import { cispo } from './cispo.ts'
 import { cpo } from './cpo.ts'
+import { dapo } from './dapo.ts'
 import { discopop } from './discopop.ts'
 import { distil } from './distil.ts'
 import { distillation, distillationLoss } from './distillation.ts'
 import { dpo } from './dpo.ts'
 import { dpop } from './dpop.ts'
+import { drGrpo } from './dr-grpo.ts'
 import { drest } from './drest.ts'
 import { exo } from './exo.ts'
 import { keepGaps } from './gaps.ts'
+import { grpo } from './grpo.ts'
+import { gspo } from './gspo.ts'
 import { hinge } from './hinge.ts'
 import { ipo } from './ipo.ts'
 import { kto } from './kto.ts'
@@ -27,6 +32,7 @@ import { type PairObjective, pairLosses, pairs, preferenceLoss, prefixesOf } fro
 import { rewardLoss, rewards } from './rewards.ts'
 import { rloo } from './rloo.ts'
 import { robust } from './robust.ts'
+import { type RolloutObjective, rolloutLoss } from './rollouts.ts'
 import { sft } from './sft.ts'
 import { sigmoidNorm } from './sigmoid-norm.ts'
 import { simpo } from './simpo.ts'
@@ -46,14 +52,19 @@ export {
   apoZero,
   bco,
   bcoUnpaired,
+  cispo,
   cpo,
+  dapo,
   discopop,
   distil,
   distillationLoss,
   dpo,
   dpop,
   drest,
+  drGrpo,
   exo,
+  grpo,
+  gspo,
   hinge,
   ipo,
   keepGaps,
@@ -67,9 +78,11 @@ export {
   pairLosses,
   preferenceLoss,
   prefixesOf,
+  type RolloutObjective,
   rewardLoss,
   rloo,
   robust,
+  rolloutLoss,
   sft,
   sigmoidNorm,
   simpo,
@@ -81,6 +94,7 @@ export {
 export const objectives = {
   ...{ dpo, robust, hinge, ipo, exo, nca, bco, sppo, aot, aotUnpaired, apoZero, apoDown, discopop, sigmoidNorm, dpop },
   ...{ cpo, simpo, orpo, sft, kto, bcoUnpaired, nextToken, rloo, drest, distil },
+  ...{ grpo, drGrpo, dapo, gspo, cispo },
 }
 
 /** Every kind of objective: what its examples are. */

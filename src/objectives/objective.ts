@@ -5,9 +5,9 @@ import type { Inside, LossTerms } from './terms.ts'
 
 /**
  * What an objective reads besides the examples themselves; `prefixes` is the reference's log-probability of the first tokens of each side, as
- * many as the shorter side has.
+ * many as the shorter side has; `tokens` are log-probabilities of single tokens, by completion, `referenceTokens` the reference's.
  */
-export type Need = 'policy' | 'reference' | 'length' | 'teacher' | 'tasks' | 'prefixes'
+export type Need = 'policy' | 'reference' | 'length' | 'teacher' | 'tasks' | 'prefixes' | 'tokens' | 'referenceTokens'
 
 /** What every definition of an objective says of itself. */
 export interface Described<P extends Params> {
@@ -30,6 +30,10 @@ export interface Example {
   readonly label: number
   /** Of a group: the reward of each completion. */
   readonly rewards?: readonly number[]
+  /** Of a group: what the model that sampled it gave to each token of each completion, nats. */
+  readonly sampled?: readonly (readonly number[])[]
+  /** Of a group, where the objective needs it: the reference's log-probability of each token of each completion. */
+  readonly referenceTokens?: readonly (readonly number[])[]
   /** A pair whose voter has no preference, which is not a tie: its order gives no gradient. */
   readonly gap?: boolean
   /** Of a pair, where the objective needs it: the reference's log-probability of each side's first tokens, as many as the shorter side has. */
@@ -43,10 +47,10 @@ export interface Example {
 }
 
 /** An example before the reference has scored it. */
-export type Unscored = Omit<Example, 'reference' | 'prefixes'>
+export type Unscored = Omit<Example, 'reference' | 'prefixes' | 'referenceTokens'>
 
 /** What the rows of a file can be. */
-export type FileForm = 'pairs' | 'labelled' | 'texts'
+export type FileForm = 'pairs' | 'labelled' | 'texts' | 'rollouts'
 
 /** A loss with its parameters settled, as the trainer reads it. */
 export interface Objective {
@@ -62,6 +66,8 @@ export interface Objective {
   readonly sync?: Sync
   /** What it makes of a micro-batch: its losses, and all that a custom loss can read. */
   terms(scored: Scored): LossTerms
+  /** Numbers of a micro-batch that the log shows, by name: means over its examples, each f32[]. */
+  logged?(scored: Scored): Readonly<Record<string, Value>>
   /** The mean loss of a step when policy = reference; undefined where there is no such value. */
   atStart(examples: readonly Example[]): number | undefined
 }
@@ -126,11 +132,15 @@ export interface OfStep {
   readonly carried: readonly number[]
 }
 
-/** How large a micro-batch is: examples, their completions, and tokens asked for, padding included. */
+/**
+ * How large a micro-batch is: examples, their completions, and tokens asked for, padding included; and how wide what lies by completion is, where
+ * single tokens are read.
+ */
 export interface Size {
   readonly examples: number
   readonly slots: number
   readonly tokens: number
+  readonly longest: number
 }
 
 /** What the trainer scored of a micro-batch, for a kind to make terms of. */

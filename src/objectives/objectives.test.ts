@@ -17,7 +17,6 @@ import {
   nextToken,
   objectiveFrom,
   objectives,
-  rloo,
   simpo,
 } from './index.ts'
 import type { KnownExample, LabelledObjective } from './labelled.ts'
@@ -373,7 +372,7 @@ describe('kto’s baseline', () => {
 })
 
 describe('rewards', () => {
-  const known = [rloo, drest].flatMap((make) => make.definition.known.map((group) => ({ objective: make(), ...group })))
+  const known = drest.definition.known.map((group) => ({ objective: drest(), ...group }))
   it.each(known)('$id: losses and slopes of a group', ({ objective, rewards, logps, losses, slopes }) => {
     const n = rewards.length
     const logp = input('logp', [n])
@@ -405,10 +404,10 @@ describe('rewards', () => {
 
   it('are refused where a group has fewer than two, or not one finite reward each', () => {
     const tree = { prompt: [1], completions: [[2], [3]] }
-    const check = (more: object) => () => kinds.rewards.check!([{ tree, reference: [], label: 1, ...more }], rloo())
+    const check = (more: object) => () => kinds.rewards.check!([{ tree, reference: [], label: 1, ...more }], drest())
     expect(check({ rewards: [1, 0] })).not.toThrow()
     expect(check({})).toThrow(
-      'train: rloo needs groups of at least 2 completions with a finite reward each, got 2 completions and no rewards',
+      'train: drest needs groups of at least 2 completions with a finite reward each, got 2 completions and no rewards',
     )
     for (const rewards of [[1], [1, Number.NaN], [1, 2, 3]]) expect(check({ rewards })).toThrow(UserError)
     expect(check({ rewards: [1], tree: { prompt: [1], completions: [[2]] } })).toThrow('got 1 completions')

@@ -46,5 +46,5 @@ export {
 } from './rows.ts'
 export { sampleCompletions } from './sample.ts'
 export { decoderOnnx, saveOnnx } from './save-onnx.ts'
-export { scoreTrees } from './score.ts'
+export { scoreTokens, scoreTrees } from './score.ts'
 export { openTrainee, type Trainee } from './trainee.ts'

@@ -35,6 +35,8 @@ export interface Seen extends Pick<Site, 'tokens' | 'positions' | 'text' | 'real
   readonly tap: (name: string) => Value
   /** Log-probability of each completion, f32[completions], nats. */
   readonly logps: Value
+  /** Log-probability of each token of each completion, one after the other, f32[N], nats. */
+  readonly tokenLogps: Value
   readonly params: DecoderParams<Value>
   readonly adapters?: Adapters<Value>
   /** Sums over the tokens of each tree: f32[R, T, …] → f32[trees, …]. */
@@ -47,11 +49,11 @@ export type See = (seen: Seen) => Readonly<Record<string, Value>>
 export interface OverOptions {
   /**
    * What the values belong to. `batch`: any shape, added up over batches in f64, so padding must be left out (`real` is 0 there). `tree`:
-   * f32[trees, …]; `completion`: f32[completions, …]; `token` or `last`: f32[R, T, …]; these come back in the order of what was given,
+   * f32[trees, …]; `completion`: f32[completions, …]; `said`: f32[N, …], a completion's tokens; `token` or `last`: f32[R, T, …]; these come back in the order of what was given,
    * padding gone: a token is a position of a tree, its prompt first, then of every completion all but the last; `last` is the last of these
    * alone. Default `batch`.
    */
-  readonly per?: 'batch' | 'tree' | 'completion' | 'token' | 'last'
+  readonly per?: 'batch' | 'tree' | 'completion' | 'said' | 'token' | 'last'
   /** What `input` reads, asked before every batch. */
   readonly feeds?: Feeds
   readonly onBatch?: (done: number, of: number) => void
@@ -187,8 +189,10 @@ function traceOver(policy: Policy, see: See, { per, shape, most, asked }: Tracin
       return taps.get(known!)!
     },
     get logps() {
-      const logps = tokenLogps(params, hidden, rows.wanted, rows.targets, policy.config)
-      return completionLogps(logps, rows.completion, rows.weights, shape.completions)
+      return completionLogps(this.tokenLogps, rows.completion, rows.weights, shape.completions)
+    },
+    get tokenLogps() {
+      return tokenLogps(params, hidden, rows.wanted, rows.targets, policy.config)
     },
     params,
     ...(adapters ? { adapters } : {}),
@@ -201,7 +205,7 @@ function traceOver(policy: Policy, see: See, { per, shape, most, asked }: Tracin
   }
   const found = see(Object.create(site, Object.getOwnPropertyDescriptors(seen)))
   const eachPlace = [shape.rows, shape.length]
-  const lead = { batch: [], tree: [most], completion: [shape.completions], token: eachPlace, last: eachPlace }[per]
+  const lead = { batch: [], tree: [most], completion: [shape.completions], said: [shape.wanted], token: eachPlace, last: eachPlace }[per]
   for (const [name, x] of Object.entries(found))
     demand(
       lead.every((n, axis) => x.shape[axis] === n),
@@ -227,8 +231,11 @@ function tapsInside(policy: Policy, see: See, trees: readonly Tree[], packing: P
 const askedBy = new WeakMap<See, WeakMap<DecoderConfig, ReadonlySet<string>>>()
 
 /** How many rows there will be of all trees, and where those of a batch are. */
-function rowsOf(per: 'tree' | 'completion' | 'token' | 'last', trees: readonly Tree[]) {
-  const counts = trees.map((tree) => ({ tree: 1, completion: tree.completions.length, token: treeLength(tree), last: 1 })[per])
+function rowsOf(per: 'tree' | 'completion' | 'said' | 'token' | 'last', trees: readonly Tree[]) {
+  const said = ({ completions }: Tree) => completions.reduce((sum, { length }) => sum + length, 0)
+  const counts = trees.map(
+    (tree) => ({ tree: 1, completion: tree.completions.length, said: said(tree), token: treeLength(tree), last: 1 })[per],
+  )
   let total = 0
   const starts = counts.map((count) => (total += count) - count)
   const spans = ({ trees: here, starts: places }: Batch): Span[] => {
@@ -236,7 +243,7 @@ function rowsOf(per: 'tree' | 'completion' | 'token' | 'last', trees: readonly T
     return here.map((tree, i) => {
       const count = counts[tree]!
       const { at, length } = places[i]!
-      const from = { tree: i, completion: slot, token: at, last: at + length - 1 }[per]
+      const from = { tree: i, completion: slot, said: slot, token: at, last: at + length - 1 }[per]
       slot += count
       return { from, to: starts[tree]!, count }
     })

@@ -26,6 +26,20 @@ export async function scoreTrees(
 
 const score: See = ({ logps }) => ({ logps })
 
+/**
+ * Log-probabilities of every token of every completion of every tree, in their order.
+ *
+ * units   nats
+ * throws  as scoreTrees
+ */
+export async function scoreTokens(policy: Policy, trees: readonly Tree[], onBatch?: () => void): Promise<number[][][]> {
+  const { logps } = await over(policy, trees, tokenScore, { per: 'said', ...(onBatch ? { onBatch } : {}) })
+  let next = 0
+  return trees.map(({ completions }) => completions.map(({ length }) => Array.from(logps!.data.subarray(next, (next += length)))))
+}
+
+const tokenScore: See = ({ tokenLogps }) => ({ logps: tokenLogps })
+
 /** A tree as trees of fewer completions, in their order, each no longer than a budget; one of a single completion stays as it is. */
 export function splitTree({ prompt, completions }: Tree, longest: number): Tree[] {
   const parts: { prompt: Tree['prompt']; completions: Tree['completions'][number][] }[] = []

@@ -12,6 +12,7 @@ import { goldAgainst } from './gold-against.ts'
 import { checkPriorUse, kappaOf } from './prior-use.ts'
 import type { Reading } from './reading.ts'
 import { didYouMean, recipeError } from './recipe-error.ts'
+import { checkRollouts, readsRollouts } from './rollouts-use.ts'
 import { type ParsedRecipe, type RecipeInput, recipeSchema } from './schema.ts'
 import { checkShutdown, filesOf, type ShutdownFiles } from './shutdown.ts'
 import { type OnPolicy, type Source, sourceOf } from './sources.ts'
@@ -167,6 +168,7 @@ export function recipe(input: RecipeInput): Recipe {
   checkTrainedEdit(made, parsed.data.accept)
   if (shutdown) checkShutdown(made, shutdown)
   if (made.preferences.kind === 'onPolicy') checkOnPolicy(made, made.preferences)
+  else if (readsRollouts(made)) checkRollouts(made)
   else if (made.preferences.kind !== 'tasks') checkKinds(made)
   checkPriorUse(made)
   if (made.preferences.kind === 'onPolicy' || made.shutdown) checkBounds(made)

@@ -39,6 +39,11 @@ const fromFile = z.strictObject({
   heldOut: z.number().min(0).max(0.9).default(0),
 })
 
+const fromRollouts = z.strictObject({
+  rollouts: z.string(),
+  shuffle: z.boolean().default(false),
+})
+
 const textsSchema = z.strictObject({
   file: z.string(),
   shuffle: z.boolean().default(true),
@@ -166,7 +171,7 @@ export const recipeSchema = z.strictObject({
   gap: z.strictObject({ weight: above0 }).optional(),
   kappa: z.number().min(0).default(1),
   tiltReference: z.boolean().optional(),
-  preferences: z.union([fromFile, fromPolicy]).optional(),
+  preferences: z.union([fromFile, fromRollouts, fromPolicy]).optional(),
   texts: textsSchema.optional(),
   shutdown: shutdownSchema.optional(),
   objective: z.union([value<Objective>((x) => 'needs' in x, 'an objective'), named]).optional(),

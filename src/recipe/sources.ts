@@ -5,7 +5,7 @@ import type { ParsedRecipe } from './schema.ts'
 import { withoutUndefined } from './without-undefined.ts'
 
 /** What a recipe can train on. */
-export type Source = FromFile | FromTexts | FromTasks | OnPolicy
+export type Source = FromFile | FromRollouts | FromTexts | FromTasks | OnPolicy
 
 /** Preferences from a file: pairs, or labelled completions. */
 export interface FromFile {
@@ -20,6 +20,14 @@ export interface FromFile {
   readonly columns?: Columns
   /** Share of the prompts that is not trained on, so that accuracy can be measured there. */
   readonly heldOut: number
+}
+
+/** Completions that were sampled before, with rewards, and what the model that sampled them gave to each token. */
+export interface FromRollouts {
+  readonly kind: 'rollouts'
+  readonly rollouts: string
+  /** The order of the file unless told. */
+  readonly shuffle: boolean
 }
 
 /** No preferences: texts to learn token by token. */
@@ -97,6 +105,7 @@ export function sourceOf({ preferences, texts, shutdown }: ParsedRecipe, learnsT
     throw new UserError(
       `preferences: must be an object with pairs, or an object with prompts and judge, got nothing; add it, or texts${shutdown?.tasks ? ', or objective: drest(), which learns from shutdown.tasks' : ''}`,
     )
+  if ('rollouts' in preferences) return { kind: 'rollouts', ...preferences }
   return 'pairs' in preferences ? { kind: 'file', ...withoutUndefined(named(preferences)) } : onPolicyOf(preferences)
 }
 

@@ -134,13 +134,14 @@ export async function microInputs(
   const { kind } = objective
   const examples = mine.map((index) => now[index]!)
   const share = examples.length / now.length
-  const size = { examples: examples.length, slots: sides.length, tokens: part.rows.wanted.shape[0]! }
+  const longest = reads?.own ? longestOf(treesOf(kind, now)) : shapeOf(part.rows).length
+  const size = { examples: examples.length, slots: sides.length, tokens: part.rows.wanted.shape[0]!, longest }
   const weight = now.reduce((sum, example) => sum + kind.weight(example), 0)
   return {
     ...runInputs(policy, part),
     ...(shared ? { sides: tensor(sides, [sides.length], 'i32') } : {}),
     ...fed(kind, kind.given(examples, size, asked, { now, carried }), program.graph),
-    ...(reads ? insideTensors(micro, longestOf(treesOf(kind, now)), new Set(Object.keys(program.graph.inputs))) : {}),
+    ...(reads ? insideTensors(micro, longest, new Set(Object.keys(program.graph.inputs))) : {}),
     ...(teacher && objective.needs.includes('teacher') ? { teacher: await teacher.scores(part) } : {}),
     share: tensor([share], []),
     unit: tensor([1 / (weight * share)], []),

@@ -42,7 +42,7 @@ export interface TracedStep {
   readonly taps: Taps
   readonly terms: LossTerms
   readonly loss: Value
-  /** What a custom loss names for the log. */
+  /** What the objective, or a custom loss, names for the log. */
   readonly named: Readonly<Record<string, Value>>
   /** Whether the loss is a mean of numbers of single examples. */
   readonly mean: boolean
@@ -62,7 +62,7 @@ export interface TracedStep {
  */
 export function traceStep(plan: StepPlan): TracedStep {
   const { policy, objective, examples, shape, asks = new Set<string>(), longest = shape.length } = plan
-  const size = { examples, slots: plan.slots ?? examples * objective.kind.sides!, tokens: shape.wanted }
+  const size = { examples, slots: plan.slots ?? examples * objective.kind.sides!, tokens: shape.wanted, longest }
   const rows = rowInputs(shape)
   const [share, unit] = [input('share', []), input('unit', [])]
   const given = objective.kind.inputs(size)
@@ -93,14 +93,13 @@ export function traceStep(plan: StepPlan): TracedStep {
     tokenLogps: tokens.mul(rows.weights),
     rows: R,
     length,
-    longest,
     ofSlots: ofSides(objective),
     ...size,
   }
   const inside = openInside(reading)
   const atWanted = () => takeRows(reshape(hidden, [R * length, policy.config.hiddenSize]), rows.wanted)
   const scores = once(() => logits(params, atWanted(), policy.config))
-  const terms = objective.terms({
+  const scored = {
     ...size,
     logps,
     tokenLogps: tokens,
@@ -111,8 +110,10 @@ export function traceStep(plan: StepPlan): TracedStep {
     unit,
     inputs: given,
     inside: inside.inside,
-  })
-  const { loss, terms: named } = plan.loss ? traceLoss(plan.loss, terms) : { loss: terms.objective, terms: {} }
+  }
+  const terms = objective.terms(scored)
+  const { loss, terms: ofLoss } = plan.loss ? traceLoss(plan.loss, terms) : { loss: terms.objective, terms: {} }
+  const named = { ...objective.logged?.(scored), ...ofLoss }
   const mean =
     (plan.loss === undefined && !objective.whole) ||
     isMeanOfExamples(loss, sourcesOf({ objective, given, inputs, inside, summed, tokens, rows }), unit)

@@ -63,7 +63,7 @@ export async function takeUpdate(
 /** What a loss reads, and how steps are packed for it. */
 function withReads(stepping: Stepping, plan: readonly (readonly Example[])[]): Stepping {
   const { objective, loss } = stepping
-  if (!loss && !objective.whole && !objective.needs.includes('prefixes')) return stepping
+  if (!loss && !objective.whole && !objective.needs.some((need) => need === 'prefixes' || need === 'tokens')) return stepping
   const reads = examineLoss(stepping, plan)
   if (reads.prior && plan.flat().some(({ prior }) => !prior))
     throw new UserError(

@@ -114,7 +114,7 @@ describe('rloo, on groups with rewards', () => {
     }
     const [whole, parts] = [await run(4096), await run(128)]
     expect(whole.steps.length).toBe(3)
-    expect(whole.steps.map(({ flatGroups }) => flatGroups)).toEqual([1 / 3, 1 / 3, 1 / 3])
+    expect(whole.steps.map(({ zeroVarianceGroups }) => zeroVarianceGroups)).toEqual([1 / 3, 1 / 3, 1 / 3])
     expect(whole.steps[2]!.reward).toBeCloseTo((0 + 1 + 1 + 1 + 1 + 0 + 0 + 3) / 8, 12)
     whole.steps.forEach((step, i) => {
       expect(parts.steps[i]!.loss).toBeCloseTo(step.loss, 4)

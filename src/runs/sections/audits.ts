@@ -25,7 +25,7 @@ export function auditMap(rows: readonly AuditRow[]): Html | false {
   return (
     shares.length > 0 &&
     figure({ about: 'each audit’s statistic as a share of its threshold, at most 2', rows: shares }, 'heatmap', {
-      ...{ title: 'Statistic over threshold', x: 'audit', y: 'tensor', slanted: true },
+      ...{ title: 'Statistic over threshold', x: 'audit', y: 'tensor', slanted: true, span: [0, 2] },
       about: 'Each audit’s statistic as a share of its threshold, at most 2; above 1 it is an alarm, unless it is declared.',
     })
   )

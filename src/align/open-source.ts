@@ -1,0 +1,18 @@
+import type { Recipe } from '../recipe/recipe.ts'
+import type { FromFile, FromRollouts, FromTexts } from '../recipe/sources.ts'
+import type { Models } from './open-models.ts'
+import { openRollouts } from './train-rollouts.ts'
+import { openPreferences, type TrainingSource } from './train-run.ts'
+import { openTexts } from './train-texts.ts'
+import type { Watch } from './watch.ts'
+
+/** Reads the file that a recipe trains on, whatever it holds. */
+export async function openSource(
+  from: FromFile | FromTexts | FromRollouts,
+  recipe: Recipe,
+  models: Models,
+  watch: Watch,
+): Promise<TrainingSource> {
+  if (from.kind === 'texts') return openTexts(from, recipe, models, watch)
+  return from.kind === 'rollouts' ? openRollouts(from, recipe, models, watch) : openPreferences(from, recipe, models, watch)
+}
