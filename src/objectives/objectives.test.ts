@@ -59,7 +59,8 @@ describe.each(Object.entries(objectives))('%s', (name, make) => {
     expect(objectiveFrom({ name })).toMatchObject({ name, params: defaults })
   })
 
-  it.skipIf(!('beta' in make().params))('refuses what is out of bounds, naming field and bound', () => {
+  const { beta } = make.definition.params as Params
+  it.skipIf(!(beta && 'above' in beta))('refuses what is out of bounds, naming field and bound', () => {
     for (const beta of [0, -1, Number.NaN, Number.POSITIVE_INFINITY, '0.1'])
       expect(() => objectiveFrom({ name, beta })).toThrow(
         new RegExp(`^${name}\\.beta: must be a number above 0 \\(.*\\), got .*; the default is`),

@@ -18,7 +18,7 @@ import type { DefinedMark, Described, Example, Kind, Maker, Need, Objective, Sco
 import { type Params, type Settings, settle } from './params.ts'
 import { meansOfOthers } from './rewards.ts'
 import { column, type RewardedSide, sideInputs, sideOf, sideTensors } from './side.ts'
-import { klTerms, lossTerms, slotEntropy } from './terms.ts'
+import { klTerms, lossTerms, tokenEntropy } from './terms.ts'
 
 /** Everything about a policy-gradient loss of groups of sampled completions in one object. */
 export interface RolloutDefinition<P extends Params = Params> extends Described<P> {
@@ -128,6 +128,9 @@ export function rolloutLoss<const P extends Params>(definition: RolloutDefinitio
     const params = settle(name, definition.params, given)
     const advantages = (group: RewardedGroup) => definition.advantages(group, params)
     const perCompletion = (completion: RolloutSide) => definition.perCompletion(completion, params)
+    /** Sums over each completion's tokens as a mean over the step's tokens, or over its completions of theirs. */
+    const averaged = (sums: Value, { length }: RolloutSide, { unit }: Scored) =>
+      sum(definition.over === 'tokens' ? sums : sums.div(length)).mul(unit)
     return {
       kind: rolloutKind(definition.over, advantages),
       name,
@@ -148,32 +151,26 @@ export function rolloutLoss<const P extends Params>(definition: RolloutDefinitio
             rewarded: () => completion,
             ...klTerms(
               () => completion.logRatio,
-              (x) => overCompletions(x, scored),
+              (x) => sum(x).mul(scored.unit),
             ),
-            entropy: () => overCompletions(slotEntropy(scored), scored),
+            entropy: () => averaged(scored.perSlot(tokenEntropy(scored)), completion, scored),
           },
           'rollouts have `rewarded`',
         )
       },
       logged(scored) {
         const completion = rolloutSide(scored)
-        const { there, length, tokenRatio } = completion
-        const perToken = (x: Value) => overCompletions(overTokens(x, { there }).div(length), scored)
+        const mean = (x: Value) => averaged(overTokens(x, completion), completion, scored)
         return {
-          clipShare: perToken(definition.clipped(completion, params)),
-          samplerGap: perToken(abs(tokenRatio)),
-          entropy: overCompletions(slotEntropy(scored), scored),
+          clipShare: mean(definition.clipped(completion, params)),
+          samplerGap: mean(abs(completion.tokenRatio)),
+          entropy: averaged(scored.perSlot(tokenEntropy(scored)), completion, scored),
         }
       },
       atStart: () => undefined,
     }
   }
   return Object.assign(make, { definition })
-}
-
-/** The mean over completions, whatever the objective's own mean is over. */
-function overCompletions(x: Value, { slots }: Scored): Value {
-  return sum(x).mul(1 / slots)
 }
 
 function rolloutSide(scored: Scored): RolloutSide {
