@@ -60,7 +60,15 @@ function passed(bound, looks, runs) {
   let count = 0
   for (let run = 0; run < runs; run++) {
     const { uniform } = drawsFrom(`power/${bound}/${looks}/${run}`)
-    const every = looks.every((n) => meanOf('x', Array.from({ length: n }, () => [uniform() < p ? 1 : 0]), 'share', [0, 1]).low >= bound)
+    const every = looks.every(
+      (n) =>
+        meanOf(
+          'x',
+          Array.from({ length: n }, () => [uniform() < p ? 1 : 0]),
+          'share',
+          [0, 1],
+        ).low >= bound,
+    )
     if (every) count++
   }
   return count / runs
@@ -71,7 +79,9 @@ function table({ rows, powers: told }) {
   return [
     '| rounds | guards | a good model stopped | without the correction |',
     '| --- | --- | --- | --- |',
-    ...rows.map(({ rounds, guards, corrected, uncorrected }) => `| ${rounds} | ${guards} | ${percent(corrected)} | ${percent(uncorrected)} |`),
+    ...rows.map(
+      ({ rounds, guards, corrected, uncorrected }) => `| ${rounds} | ${guards} | ${percent(corrected)} | ${percent(uncorrected)} |`,
+    ),
     '',
     '| bound | truth | looks | power line | simulated |',
     '| --- | --- | --- | --- | --- |',
