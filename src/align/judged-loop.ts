@@ -1,4 +1,5 @@
 import type { OnPolicy, Recipe } from '../recipe/recipe.ts'
+import { roundFolder } from '../runs/index.ts'
 import { collectPairs } from './collect-pairs.ts'
 import { type LabelledRounds, labelRounds } from './label-rounds.ts'
 import { lookAtRound } from './look-at-round.ts'
@@ -30,6 +31,7 @@ export async function openJudged(
         labels = await labelRounds(rounds) //              1: what prior and votes together make of every pair so far
         await trainRound(rounds, run, round, labels) //    3, 4: the loss, backwards, from the original model
       }
+      if (labels?.predictions) await run.writeRows(`${roundFolder(round)}/predictions.jsonl`, labels.predictions)
       return labels?.contribution
     },
     look: (run, round, which, contribution) => lookAtRound(rounds, run, round, which, contribution),

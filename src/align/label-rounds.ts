@@ -1,6 +1,6 @@
 import { extremes } from '../collect/extremes.ts'
 import { priorScale } from '../collect/goal-scale.ts'
-import { labelPairs } from '../collect/label.ts'
+import { labelPairs, type Prediction } from '../collect/label.ts'
 import type { Example } from '../objectives/index.ts'
 import type { ContributionRow } from '../runs/index.ts'
 import { priorParts, withReference } from './examples.ts'
@@ -11,6 +11,8 @@ export interface LabelledRounds {
   /** By the newest round's rollouts, in the order they are trained on; what earlier rounds collected comes with its first. */
   readonly examples: readonly (readonly Example[])[]
   readonly contribution?: ContributionRow
+  /** With a prior: what the posterior says of each pair, in the order of the rounds' pairs, a before b. */
+  readonly predictions?: readonly Prediction[]
 }
 
 /** Gives every pair so far its soft label, from its own votes and from what prior and all votes together predict. */
@@ -45,5 +47,5 @@ export async function labelRounds(rounds: Rounds): Promise<LabelledRounds> {
   const whole = await withReference(labelled, models, watch, recipe.objective)
   const count = Math.max(...labelled.map(({ rollout }) => rollout))
   const examples = Array.from({ length: count }, (_, k) => whole.filter((_, i) => labelled[i]!.rollout === k + 1))
-  return { examples, ...(contribution ? { contribution } : {}) }
+  return { examples, ...(contribution ? { contribution } : {}), ...(labels.predictions ? { predictions: labels.predictions } : {}) }
 }

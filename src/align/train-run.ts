@@ -74,7 +74,7 @@ export interface TrainingSource {
   readonly inside: readonly (readonly number[])[]
   work(steps: { done: number; until: number | undefined }): Promise<Work>
   /** All of them; with `steps`, only those that so many steps take need the reference's scores. */
-  examples(steps?: number): Promise<{ examples: readonly Example[]; contribution?: ContributionRow }>
+  examples(steps?: number): Promise<{ examples: readonly Example[]; contribution?: ContributionRow; predictions?: Labels['predictions'] }>
   /** Measures what is not trained on, after a step. */
   readonly measure?: NonNullable<Training['measure']>
   /** The same, once training is done. */
@@ -106,8 +106,9 @@ export async function trainRun(given: Recipe, options: TrainRunOptions = {}): Pr
     const before = (await run.readMetrics()).at(-1)?.step ?? 0
     const work = await source.work({ done: before, until: maxSteps })
     watch.needs?.({ all: estimate(checkpoint.config, recipe.train, work, await throughputOf(engine)) })
-    const { examples, contribution } = await source.examples(maxSteps)
+    const { examples, contribution, predictions } = await source.examples(maxSteps)
     if (contribution) await run.write('contribution.json', contribution)
+    if (predictions) await run.writeRows('predictions.jsonl', predictions)
     const { done, steps } = await trainInto(run, recipe, models, [examples], {
       round: 0,
       folder: 'checkpoint',
@@ -259,12 +260,12 @@ async function label(
   rows: readonly (Pair | Labelled)[],
   recipe: Recipe,
   models: Models,
-): Promise<{ labelled: Unscored[]; contribution?: ContributionRow }> {
+): Promise<{ labelled: Unscored[]; contribution?: ContributionRow; predictions?: Labels['predictions'] }> {
   const singles = rows.filter((row): row is Labelled => 'label' in row)
   if (singles.length > 0) return { labelled: singles.map((row) => ({ tree: labelledTree(row), label: row.label ? 1 : 0 })) }
   const pairs = rows.filter((row): row is Pair => 'chosen' in row)
   const voted = pairs.filter(({ gap }) => !gap)
-  const { soft, prior, contribution } = await softLabels(voted, recipe, models)
+  const { soft, prior, contribution, predictions } = await softLabels(voted, recipe, models)
   const place = new Map(voted.map((pair, i) => [pair, i]))
   // Without a weight a gap is nothing to train on; its order never gives a gradient.
   const used = recipe.gap ? pairs : voted
@@ -276,7 +277,7 @@ async function label(
       ...(prior ? priorParts(recipe, prior[i]!) : {}),
     })
   })
-  return { labelled, ...(contribution ? { contribution } : {}) }
+  return { labelled, ...(contribution ? { contribution } : {}), ...(predictions ? { predictions } : {}) }
 }
 
 async function softLabels(pairs: readonly Pair[], recipe: Recipe, models: Models): Promise<Labels> {

@@ -161,7 +161,15 @@ describe('innate train', () => {
   it('with a prior says what it and what the votes put in', async () => {
     await writeFile('prior.json', JSON.stringify({ ...trainJson, prior: { goals: ['length'], strength: 20 }, run: 'runs/p' }))
     const { rows } = await innateJson<{ contribution: { votes: number } }>('train prior.json')
-    expect(rows.at(-1)!.contribution).toMatchObject({ votes: 40, strength: 20, fighting: expect.any(Array) })
+    expect(rows.at(-1)!.contribution).toMatchObject({
+      votes: 40,
+      strength: 20,
+      fighting: expect.any(Array),
+      posterior: { method: 'laplace' },
+    })
+    const predictions = (await readFile('runs/p/predictions.jsonl', 'utf8')).trimEnd().split('\n')
+    expect(predictions).toHaveLength(40)
+    expect(JSON.parse(predictions[0]!)).toEqual({ votes: [1, 0], predicted: number, byOthers: number, label: number })
     expect(await readFile('runs/p/report.html', 'utf8')).toContain('What the prior gave, and what the data gave')
   })
 

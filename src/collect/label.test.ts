@@ -51,6 +51,18 @@ describe('soft labels', () => {
     expect((free[0] - careful[0]) / (free[1] - careful[1])).toBeCloseTo(6.5 / 2.5, 9)
   })
 
+  it('come with what the posterior says of each pair, with its own votes and without them', () => {
+    const one = [...votes(9), { a: said('a text that is long'), b: said('no'), votes: [0, 1] as const }]
+    const { predictions, soft } = labelPairs(one, 1, { prior: goalPrior({ goals: [size], strength: 5 }), scale })
+    const last = predictions!.at(-1)!
+    expect(predictions).toHaveLength(one.length)
+    expect(last).toMatchObject({ votes: [0, 1], label: soft.at(-1) })
+    // All others say that longer wins; the pair's own vote says the opposite.
+    expect(last.byOthers).toBeGreaterThan(0.9)
+    expect(last.predicted).toBeLessThan(last.byOthers)
+    expect(last.label).toBeCloseTo(last.byOthers / 2, 12)
+  })
+
   it('say that a prior fights the data when its sign is wrong, and not when it is right', () => {
     const fighting = (direction: 1 | -1) =>
       labelPairs(votes(9), 1, { prior: goalPrior({ goals: [{ ...size, direction }], strength: 20 }), scale }).contribution!.fighting

@@ -19,6 +19,14 @@ export interface Voted {
   readonly votes: readonly [forA: number, forB: number]
 }
 
+/** The probability that a pair's first side wins a vote: by the posterior of all votes, and by that of all votes on other pairs. */
+export interface Prediction {
+  readonly votes: readonly [forA: number, forB: number]
+  readonly predicted: number
+  readonly byOthers: number
+  readonly label: number
+}
+
 /** The soft label of each pair, and what prior and votes put into it. */
 export interface Labels {
   /** Probability that a is the better one. */
@@ -28,6 +36,8 @@ export interface Labels {
   /** Where asked for: how high a and b stand by the posterior. Units as above. */
   readonly standings?: readonly (readonly [a: number, b: number])[]
   readonly contribution?: ContributionRow
+  /** With a prior: what the posterior says of each pair. */
+  readonly predictions?: readonly Prediction[]
 }
 
 /**
@@ -51,6 +61,7 @@ export function labelPairs(
   return {
     soft,
     contribution: row(prior.prior, found),
+    predictions: rows.map(({ x, votes }, i) => ({ votes, predicted: posterior.predict(x), byOthers: others[i]!, label: soft[i]! })),
     prior: both((phi) => phi.reduce((sum, value, k) => sum + value * mean[k]!, 0)),
     ...(sdPenalty === undefined ? {} : { standings: both((phi) => standingOf(posterior, phi, sdPenalty)) }),
   }
