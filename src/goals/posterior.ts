@@ -46,7 +46,7 @@ export function posteriorOf(
 ): Posterior {
   const law = prior.law ?? gaussianLaw(prior.mean, diagonal(prior.variance))
   if (!isGaussian(law)) return bySampling(law, prior, pairs, seed, 'the prior has a corner or an edge')
-  if (method === 'hmc') return bySampling(law, prior, pairs, seed, 'asked for')
+  if (method === 'hmc') return bySampling(law, prior, pairs, seed, 'it was asked for')
   const found = laplacePosterior(gaussianOf(law), pairs)
   const votes = pairs.reduce((sum, { votes: [a, b] }) => sum + a + b, 0)
   if (method === 'laplace' || votes > many) return byLaplace(law, found, {})
