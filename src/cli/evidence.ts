@@ -24,7 +24,9 @@ export const evidence = command({
 
   async action({ name, publish, to, quick, second, seeds, workers }, screen, signal) {
     if (name === '') return list(screen, to)
-    const chosen = name === 'all' ? claims : [claimNamed(name)]
+    const chosen = name === 'all' ? claims.filter(({ long }) => long === undefined) : [claimNamed(name)]
+    if (name === 'all')
+      for (const { name: left, long } of claims) if (long) screen.note(`${left} is left out, it takes ${long}: innate evidence ${left}`)
     if (publish !== undefined) return publishAll(chosen, publish, { to, workers }, screen, signal)
     const found: { claim: Claim; run: ClaimRun }[] = []
     for (const claim of chosen) {

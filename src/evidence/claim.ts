@@ -51,6 +51,8 @@ export interface Claim {
   readonly n: number
   /** What `--quick` takes: fewer seeds, and not the slowest arms. */
   readonly quick: { readonly seeds: number; readonly without?: readonly string[] }
+  /** How long a whole run takes, where it trains a language model: `all` leaves it out. */
+  readonly long?: string
   /** Later changes of metric, rule or n, oldest first. */
   readonly changes: readonly string[]
   /** `import.meta.url` of the file. */
