@@ -2,6 +2,7 @@ import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import { expectClose } from '../../test/close.ts'
 import { tolerances } from '../../test/tolerances.ts'
 import { atLeast, atMost } from '../accept/index.ts'
@@ -36,7 +37,7 @@ const voter = simulatedVoter({ about: 'likes vowels', utility: (sample) => 2 * v
 
 const prompts = (n: number) => Array.from({ length: n }, (_, i) => `Once there was ${String.fromCharCode(97 + (i % 26))}${i}`)
 
-type Asked = { rollout?: number; compare?: 'all'; trainOn?: 'extremes' }
+type Asked = { rollout?: number; compare?: 'all'; trainOn?: 'extremes'; sdPenalty?: number }
 const widest: Asked = { compare: 'all', trainOn: 'extremes' }
 
 /** Two rounds on the tiny model in under a second. */
@@ -78,7 +79,13 @@ describe('align', () => {
       'tables',
       'verdict.json',
     ])
-    expect((await readdir(join(folder, 'budget/rounds/02'))).sort()).toEqual(['evaluation.json', 'model', 'pairs.jsonl', 'samples.jsonl'])
+    expect((await readdir(join(folder, 'budget/rounds/02'))).sort()).toEqual([
+      'evaluation.json',
+      'model',
+      'pairs.jsonl',
+      'predictions.jsonl',
+      'samples.jsonl',
+    ])
     const run = await openRun(join(folder, 'budget'))
     const { measures, correlations, contribution } = await run.read('rounds/02/evaluation.json', evaluationSchema)
     expect(Object.keys(measures).sort()).toEqual(
@@ -336,6 +343,28 @@ describe('align', () => {
     const { run } = await align(tiny('flipped', { prior: goalPrior(wrong), rounds: 1 }))
     const { contribution } = await (await openRun(run)).read('rounds/01/evaluation.json', evaluationSchema)
     expect(contribution!.fighting).toEqual(['vowels'])
+  })
+
+  it('has the prior in the choice of pairs, or in the reference, and says what the posterior predicts of every pair', async () => {
+    const rounds = { rounds: 1, kappa: 0 }
+    const losses = async (name: string, more: Partial<RecipeInput>, asked: Asked = widest) => {
+      const run = await openRun((await align(tiny(name, { ...rounds, ...more }, voter, asked))).run)
+      const predicted = z.object({
+        votes: z.tuple([z.number(), z.number()]),
+        predicted: z.number(),
+        byOthers: z.number(),
+        label: z.number(),
+      })
+      const predictions = await run.readRows('rounds/01/predictions.jsonl', predicted)
+      expect(predictions).toHaveLength(await pairsOf(run, 1))
+      expect(predictions.every(({ votes: [a, b], label }) => label === a / (a + b))).toBe(true)
+      return (await run.readMetrics()).map(({ loss }) => loss)
+    }
+    const plain = await losses('as-labels', {})
+    expect(plain[0]).toBeCloseTo(Math.LN2, 5)
+    // The choice is another one, so the loss is of other pairs after the first step; the tilt is there from the first.
+    expect((await losses('by-score', {}, { ...widest, sdPenalty: 1 }))[0]).toBeCloseTo(Math.LN2, 5)
+    expect(Math.abs((await losses('tilted', { tiltReference: true }))[0]! - Math.LN2)).toBeGreaterThan(1e-3)
   })
 })
 
