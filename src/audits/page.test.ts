@@ -3,8 +3,8 @@ import { type AuditRow, renderPage } from '../runs/index.ts'
 import { auditVerdict } from './index.ts'
 import { type Audited, auditPage } from './page.ts'
 
-const rowOf = (tensor: string, finding: AuditRow['finding'], statistic: number): AuditRow => ({
-  ...{ channel: 1, audit: 'shielded', tensor, finding, statistic },
+const rowOf = (tensor: string, finding: AuditRow['finding'], statistic: number, audit = 'shielded'): AuditRow => ({
+  ...{ channel: 1, audit, tensor, finding, statistic },
   ...{ null: 0, threshold: 0.5, why: 'as planted' },
 })
 const audited = (of: string, rows: readonly AuditRow[]): Audited => ({
@@ -13,8 +13,8 @@ const audited = (of: string, rows: readonly AuditRow[]): Audited => ({
   rows,
   verdict: auditVerdict(rows, ['up', 'down'], [1]),
 })
-const clean = audited('runs/clean.ts', [rowOf('up', 'clean', 0), rowOf('down', 'clean', 0)])
-const planted = audited('runs/planted.ts', [rowOf('up', 'found', 1), rowOf('down', 'clean', 0)])
+const clean = audited('runs/clean.ts', [rowOf('up', 'clean', 0), rowOf('down', 'clean', 0), rowOf('up', 'clean', 0, 'forged')])
+const planted = audited('runs/planted.ts', [rowOf('up', 'found', 1), rowOf('down', 'clean', 0), rowOf('up', 'clean', 0, 'forged')])
 const linesOf = (page: string) => page.match(/<tr><td>.*?<\/tr>/gs) ?? []
 
 it('two audits stand beside each other, and only what differs is listed as that', () => {

@@ -25,7 +25,8 @@ export async function lock(
   { name = 'lock', may = 'write to a run', waitMs = 0 }: LockOptions = {},
 ): Promise<() => Promise<void>> {
   const path = `${folder}/${name}`
-  const mine = JSON.stringify({ pid: process.pid, host: hostname(), since: new Date().toISOString(), id: randomUUID() })
+  const [since, began] = [new Date().toISOString(), beganAt(process.pid)]
+  const mine = JSON.stringify({ pid: process.pid, host: hostname(), since, ...(began === undefined ? {} : { began }), id: randomUUID() })
   const until = Date.now() + waitMs
   for (let held = await take(path, mine); held !== undefined; held = await take(path, mine)) {
     if (Date.now() >= until) throw busy(folder, path, may, held)
@@ -65,6 +66,8 @@ interface Holder {
   pid: number
   host: string
   since: string
+  /** When the process began, as its system counts it; absent where the system does not say. */
+  began?: number
 }
 
 function read(content: string): Holder | undefined {
@@ -81,20 +84,20 @@ function isAlive(content: string): boolean {
   if (holder.host !== hostname()) return true
   try {
     process.kill(holder.pid, 0)
-    // A number is given again: a process that began after the lock was taken is another one. Two seconds are the coarseness of the clocks.
-    const began = startOf(holder.pid)
-    return began === undefined || began <= Date.parse(holder.since) + 2000
+    // A number is given again: a process that began at another time is another one.
+    const began = holder.began === undefined ? undefined : beganAt(holder.pid)
+    return began === undefined || began === holder.began
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM' // it lives, under another user
   }
 }
 
-/** When a process began, in milliseconds since 1970; undefined where the system does not say it in /proc. */
-function startOf(pid: number): number | undefined {
+/** When a process began, in ticks since the system did, which no setting of a clock changes; undefined where /proc does not say it. */
+function beganAt(pid: number): number | undefined {
   try {
-    const ticks = Number(readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ')[19])
-    const boot = Number(/^btime (\d+)$/m.exec(readFileSync('/proc/stat', 'utf8'))![1])
-    return 1000 * boot + 10 * ticks // a tick is a hundredth of a second on every Linux that Node runs on
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    // The name of the program stands in brackets, and may hold any.
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19])
   } catch {
     return undefined
   }

@@ -60,9 +60,20 @@ function headline({ manifest, verdict, metrics }: ReportData): { word: string; k
   }
   const [first, last] = [metrics[0], metrics.at(-1)]
   if (!first || !last) return { word: 'Not begun', kind: 'budget', lead: 'No optimizer step has been taken in this run yet.', more: [] }
-  const lead = `${metrics.length} steps took the loss from ${number(first.loss)} to ${number(last.loss)}${whatElse(metrics, manifest)}.`
+  const lead =
+    rewarded(metrics) ??
+    `${metrics.length} steps took the loss from ${number(first.loss)} to ${number(last.loss)}${whatElse(metrics, manifest)}.`
   if (!manifest.ended) return { word: 'Unfinished', kind: 'budget', lead, more: [] }
   return { word: 'Trained', kind: 'trained', lead, more: ['Training alone gives no verdict: that takes criteria on held-out prompts.'] }
+}
+
+/** Of a policy gradient, whose loss says nothing by itself: the rewards, and what the log says of its steps. */
+function rewarded(metrics: ReportData['metrics']): string | undefined {
+  const { clipShare, kl } = metrics.at(-1)!
+  if (clipShare === undefined) return undefined
+  const mean = metrics.reduce((sum, { reward = 0 }) => sum + Number(reward), 0) / metrics.length
+  const moved = kl === undefined ? '' : `, ${number(kl)} nats a completion from the original`
+  return `${metrics.length} steps of policy gradient on completions whose mean reward is ${number(mean)}; at the last ${Math.round(100 * Number(clipShare))} % of the ratios were clipped${moved}.`
 }
 
 /** What the last step says beside its loss. */

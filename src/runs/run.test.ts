@@ -113,6 +113,10 @@ describe('the lock', () => {
     const held = JSON.stringify({ pid: other.pid, host: hostname(), since: 'now' })
     writeFileSync(join(folder, 'lock'), held)
     await expect(openRun(folder, { resume: true })).rejects.toThrow(`process ${other.pid}`)
+    // Another process has its number since: it began at another time.
+    writeFileSync(join(folder, 'lock'), JSON.stringify({ ...JSON.parse(held), began: 1 }))
+    if (existsSync('/proc/self/stat')) await (await openRun(folder, { resume: true })).close()
+    writeFileSync(join(folder, 'lock'), held)
     const gone = new Promise((resolve) => other.once('exit', resolve))
     other.kill('SIGKILL')
     await gone

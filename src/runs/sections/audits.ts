@@ -22,8 +22,9 @@ export function auditMap(rows: readonly AuditRow[]): Html | false {
     // The map has room for a name without the word that all have.
     return [exactly(`${audit} ${tensor}`, Number(share.toFixed(2)), { audit, tensor: tensor.replace('blocks.', '') })]
   })
+  // One audit is no map; its table says as much.
   return (
-    shares.length > 0 &&
+    new Set(shares.map(({ group }) => group.audit)).size > 1 &&
     figure({ about: 'each audit’s statistic as a share of its threshold, at most 2', rows: shares }, 'heatmap', {
       ...{ title: 'Statistic over threshold', x: 'audit', y: 'tensor', slanted: true, span: [0, 2] },
       about: 'Each audit’s statistic as a share of its threshold, at most 2; above 1 it is an alarm, unless it is declared.',

@@ -28,6 +28,21 @@ const curvesOf: readonly Curve[] = [
   { title: 'Reward', unit: 'per completion', about: 'of the groups trained on', lines: { reward: 'reward' } },
   { title: 'Flat groups', unit: 'share of groups', about: 'all of one reward, which pull nowhere', lines: { flatGroups: 'flat' } },
   {
+    title: 'Groups of one reward',
+    unit: 'share of groups',
+    about: 'whose rewards are all alike, which pull nowhere',
+    lines: { zeroVarianceGroups: 'alike' },
+  },
+  {
+    title: 'Spread',
+    unit: 'standard deviation',
+    about: 'of rewards, and of advantages',
+    lines: { rewardSd: 'rewards', advantageSd: 'advantages' },
+  },
+  { title: 'Clipped', unit: 'share of ratios', about: 'which the loss no longer follows', lines: { clipShare: 'clipped' } },
+  { title: 'Sampler gap', unit: 'nats a token', about: 'between what was sampled from and what is trained', lines: { samplerGap: 'gap' } },
+  { title: 'Entropy', unit: 'nats a token', about: 'how undecided the policy is', lines: { entropy: 'entropy' } },
+  {
     title: 'Gradient norm',
     unit: 'before clipping',
     about: 'Euclidean, over all trained parameters',
