@@ -1,4 +1,4 @@
-import type { Checkpoint } from '../checkpoints/index.ts'
+import { type Checkpoint, dataFile } from '../checkpoints/index.ts'
 import { hashFile } from '../files/index.ts'
 import { UserError } from '../graph/index.ts'
 import {
@@ -30,11 +30,12 @@ export interface Preferences {
  * throws  UserError when the file holds labelled completions and the objective needs pairs, and as loadPairs
  */
 export async function loadPreferences(
-  { pairs: path, boundary, maxLength, truncate, columns }: FromFile,
+  { pairs, boundary, maxLength, truncate, columns }: FromFile,
   { objective }: Recipe,
   checkpoint: Checkpoint,
   watch: Watch,
 ): Promise<Preferences> {
+  const path = await dataFile(pairs, (line) => watch.note?.(line))
   const kind = await kindOfFile(path, columns)
   if (!objective.kind.reads.includes(kind))
     throw new UserError(

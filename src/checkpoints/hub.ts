@@ -24,7 +24,8 @@ export function hubId(text: string): HubId | undefined {
 const small = ['config.json', 'generation_config.json', ...tokenizerFiles]
 const single = 'model.safetensors'
 const index = 'model.safetensors.index.json'
-const commit = z.string().regex(/^[0-9a-f]{40}$/, 'expected a commit')
+/** The name of a commit. */
+export const commit = z.string().regex(/^[0-9a-f]{40}$/, 'expected a commit')
 const weightMap = z.object({ weight_map: z.record(z.string(), z.string().regex(/^[\w.-]+\.safetensors$/, 'expected the name of a safetensors file')) }) // biome-ignore format: one line
 
 /**
@@ -71,7 +72,8 @@ export async function hubFolder(
   }
 }
 
-function isOffline(env: NodeJS.ProcessEnv): boolean {
+/** Whether the environment says that the cache alone may be used. */
+export function isOffline(env: NodeJS.ProcessEnv): boolean {
   return [env.INNATE_OFFLINE, env.HF_HUB_OFFLINE].some((flag) => flag !== undefined && !['', '0', 'false'].includes(flag.toLowerCase()))
 }
 
@@ -115,13 +117,13 @@ async function fetchInto(folder: string, id: string, name: string, sha: string, 
 }
 
 /** One line for what the Hub answers. */
-function asUserError(id: string, hubUrl: string, error: unknown): unknown {
+export function asUserError(id: string, hubUrl: string, error: unknown, what = 'a model'): unknown {
   if (error instanceof UserError) return error
   const { statusCode, message } = error as HubApiError
   const say = (rule: string, got: string, remedy: string) => new UserError(`${id}: ${rule}, got ${got}; ${remedy}`, { cause: error })
   if (statusCode === 401 || statusCode === 403)
     return say('must be readable for you', `status ${statusCode}`, `set HF_TOKEN, and accept the licence at ${hubUrl}/${id.split('@')[0]} if it asks; or is the name misspelt?`) // biome-ignore format: one line
-  if (statusCode === 404) return say(`must be a model at ${hubUrl}`, 'status 404', 'check owner, name and revision')
+  if (statusCode === 404) return say(`must be ${what} at ${hubUrl}`, 'status 404', 'check owner, name and revision')
   if (statusCode !== undefined) return say(`${hubUrl} must answer`, `status ${statusCode}`, 'try again later')
   const { code } = ((error as Error).cause ?? error) as NodeJS.ErrnoException
   return say(`${hubUrl} must be reachable`, code ?? message.split('\n')[0]!, 'check the network, or set HF_ENDPOINT')

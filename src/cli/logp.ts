@@ -1,4 +1,4 @@
-import { loadAdapters, loadCheckpoint } from '../checkpoints/index.ts'
+import { dataFile, loadAdapters, loadCheckpoint } from '../checkpoints/index.ts'
 import { openEngine } from '../engine/index.ts'
 import { openPolicy, scoreTrees } from '../policy/index.ts'
 import { loadPairs, pairTree, writeQuarantine } from '../preferences/index.ts'
@@ -28,7 +28,7 @@ export const logp = command({
 
   async action({ model, adapter, edit, pairs: file, boundary, columns: words, quarantine }, screen, signal) {
     const checkpoint = await loadCheckpoint(model, { onProgress: screen.note, edit })
-    const { examples, quarantined } = await loadPairs(file, checkpoint, {
+    const { examples, quarantined } = await loadPairs(await dataFile(file, screen.note), checkpoint, {
       boundary,
       template: await loadChatTemplate(checkpoint.folder),
       columns: columnsOf(words),

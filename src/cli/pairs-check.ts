@@ -1,4 +1,5 @@
-import { type Checkpoint, loadCheckpoint } from '../checkpoints/index.ts'
+import { basename } from 'node:path'
+import { type Checkpoint, dataFile, loadCheckpoint } from '../checkpoints/index.ts'
 import { readPromptFile } from '../collect/index.ts'
 import {
   checkPreferences,
@@ -46,7 +47,9 @@ export const pairsCheck = command({
   },
   examples: ['pairs check pairs.jsonl --model stories5m', 'pairs check pairs.jsonl --model stories5m --boundary trim --json'],
 
-  async action({ file, model, boundary, maxLength, truncate, columns: words, heldOut, sealed, quarantine = besides(file) }, screen) {
+  async action({ file: given, model, boundary, maxLength, truncate, columns: words, heldOut, sealed, quarantine: told }, screen) {
+    const file = await dataFile(given, screen.note)
+    const quarantine = told ?? besides(file === given ? given : basename(given))
     const checkpoint = await loadCheckpoint(model, { onProgress: screen.note })
     const columns = columnsOf(words)
     const template = await loadChatTemplate(checkpoint.folder)

@@ -1,3 +1,4 @@
+import { dataFile } from '../checkpoints/index.ts'
 import { convertPreferences, countReasons, readAs, writeQuarantine } from '../preferences/index.ts'
 import { columnsFlag, columnsOf } from './columns-flag.ts'
 import { command, required, text } from './command.ts'
@@ -15,7 +16,7 @@ export const pairsConvert = command({
   examples: ['pairs convert pairs.jsonl --to trl.jsonl', 'pairs convert pairs.jsonl --to trl.jsonl.gz --json'],
 
   async action({ file, to, columns, quarantine = `${to.replace(/\.jsonl(\.gz)?$/, '')}.quarantine.jsonl` }, screen, signal) {
-    const { quarantined, ...made } = await convertPreferences(file, to, {
+    const { quarantined, ...made } = await convertPreferences(await dataFile(file, screen.note), to, {
       columns: columnsOf(columns),
       onRow: () => signal.throwIfAborted(),
     })

@@ -1,7 +1,8 @@
 import { open, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { csvObjects, isCsv } from './csv.ts'
 import { jsonArrayObjects } from './json-array.ts'
-import { type JsonLine, jsonLinesOf } from './json-lines.ts'
+import { type JsonLine, jsonLinesOf, readJsonObjects } from './json-lines.ts'
 import { textBytes } from './lines.ts'
 import { parquetObjects } from './parquet.ts'
 
@@ -12,10 +13,24 @@ import { parquetObjects } from './parquet.ts'
  * throws  UserError when the file can not be read, or is none of these; a row that is no object is yielded with its fault
  */
 export async function* readObjects(file: string): AsyncGenerator<JsonLine> {
+  if (file.endsWith('.shards')) return yield* shards(file)
   if (await isParquet(file)) return yield* parquetObjects(file)
   if (isCsv(file)) return yield* csvObjects(file)
   const { first, all } = await withFirst(textBytes(file))
   yield* first === '[' ? jsonArrayObjects(all) : jsonLinesOf(file, all)
+}
+
+/** Rows of the files that a list names, beside it, one after the other; `line` counts on. */
+async function* shards(list: string): AsyncGenerator<JsonLine> {
+  let before = 0
+  for await (const { value } of readJsonObjects(list)) {
+    let last = 0
+    for await (const read of readObjects(join(dirname(list), String(value.path)))) {
+      last = read.line
+      yield { ...read, line: before + last }
+    }
+    before += last
+  }
 }
 
 async function isParquet(file: string): Promise<boolean> {
