@@ -39,7 +39,7 @@ export const misgeneralisationStories = claim({
   rule: 'With fewer than five seeds it cannot tell. Otherwise: supports where the interval is above 0 and the divergence between the systems is above the noise floor with 95 % confidence; does not support where the interval is below 0; depends where the interval is above 0 and the noise floor is as high; otherwise it cannot tell.',
   n: 5,
   quick: { seeds: 3, without: [some, decorrelated] },
-  long: 'an hour of two cores',
+  long: 'five minutes of a core',
   changes: [],
   module: import.meta.url,
   files: codeBeside(import.meta.url, 'stories', 'evaluate', '../stream'),

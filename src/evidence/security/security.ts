@@ -98,7 +98,8 @@ export const security = claim({
       .slice(1, -1)
       .map((name) => `${say(survival(table, arms, name).estimate)} with ${name}`)
       .join(', ')
-    const why = `of the toy’s breaks ${say(estimate)} survive with ${real} (${by}); share of worlds that break, toy → ${real}: ${told}${other.length > 0 ? `; the other way with ${other.map(({ arm }) => arm).join(', ')}` : ''}`
+    const more = kinds.filter(({ arm }) => armRow(table, arm, `broken, ${real}`)!.estimate > armRow(table, arm, 'broken, toy')!.estimate)
+    const why = `of the toy’s breaks ${say(estimate)} survive with ${real} (${by}); share of worlds that break, toy → ${real}: ${told}${more.length > 0 ? `; but more worlds than in the toy break with ${more.map(({ arm }) => arm).join(', ')}` : ''}${other.length > 0 ? `; the other way with ${other.map(({ arm }) => arm).join(', ')}` : ''}`
     return { verdict: other.length > 0 ? 'depends' : side, estimate, low, high, n, why }
   },
 
