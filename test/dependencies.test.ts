@@ -6,6 +6,7 @@ import { importsOf, packageOf } from './imports-of.ts'
 /** What users install, and why each is worth it. */
 const dependencies: Readonly<Record<string, string>> = {
   '@bufbuild/protobuf': 'writes ONNX files, which are protobuf',
+  '@clack/prompts': 'asks the questions of innate init on a terminal',
   '@hono/node-server': 'serves the page for labelling with Node',
   '@huggingface/gguf': 'reads the header of a GGUF file: keys, tensors and their quantisation',
   '@huggingface/hub': "fetches models from the Hub, with its cache's layout and checks",

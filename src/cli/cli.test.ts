@@ -131,7 +131,7 @@ describe('what the verbs leave', () => {
     expect(await innate('init starter')).toMatchObject({
       code: 2,
       err: expect.stringContaining(
-        'my.ts and prompts.jsonl and train.json and pairs.jsonl and rows.jsonl and liked.jsonl and disliked.jsonl and subjects.jsonl and target.jsonl and search.json and schema.json and world.json and tasks.jsonl and drest.json and grid.json already there',
+        'my.ts and prompts.jsonl and train.json and pairs.jsonl and rows.jsonl and liked.jsonl and disliked.jsonl and subjects.jsonl and target.jsonl and search.json and schema.json and world.json and tasks.jsonl and drest.json and grid.json and judge.mjs and package.json already there',
       ),
     })
   })

@@ -96,6 +96,8 @@ export interface Command {
   readonly name: string
   readonly about: string
   readonly examples: readonly string[]
+  /** Its flags as they are typed, and of those that take one of several words, which. */
+  readonly flags: Readonly<Record<string, readonly string[]>>
   help(width: number): string
   run(argv: readonly string[], streams?: ScreenOptions, signal?: AbortSignal): Promise<number>
 }
@@ -115,6 +117,9 @@ export function command<const A extends Words = Record<never, never>, const F ex
     name,
     about,
     examples,
+    flags: Object.fromEntries(
+      Object.entries(flags).map(([key, { shown }]) => [`--${kebab(key)}`, /^[\w-]+(\|[\w-]+)+$/.test(shown) ? shown.split('|') : []]),
+    ),
     help: (width) => help(definition, args, flags, width),
     async run(argv, streams = {}, signal = new AbortController().signal) {
       const values = parse(name, args, flags, argv)

@@ -36,7 +36,7 @@ export function factLines({ judges, agreement, spent }: JudgeFacts, { width, col
     )
   if (spent) {
     const { requests, promptTokens, completionTokens, money } = spent
-    const cost = money === undefined ? '' : `, ${short(money)} in the price’s currency`
+    const cost = money === undefined ? '' : `, ${Number(money.toPrecision(3))} in the price’s currency`
     lines.push('', `  ${requests} requests, ${promptTokens} tokens read and ${completionTokens} written${cost}`)
   }
   return lines

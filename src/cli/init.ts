@@ -1,20 +1,41 @@
 import { existsSync } from 'node:fs'
 import { mkdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { onDisk, writeAtomic } from '../files/index.ts'
 import { UserError } from '../graph/errors.ts'
 import { random } from '../random/index.ts'
 import { gridWorlds } from '../shutdown/index.ts'
-import { command, text } from './command.ts'
+import { askStarter } from './ask-starter.ts'
+import { command, exitCodes, oneOf, text, toggle } from './command.ts'
+import { jsonLines, prompts } from './example-prompts.ts'
+import type { Screen } from './screen.ts'
+import { type Begun, type JudgeChoice, judgeChoices, starterJudge, starterPackage, starterRecipe } from './starter.ts'
 
 /** Writes recipes and data to begin with: what the examples of `--help` name. */
 export const init = command({
   name: 'init',
-  about: 'Write a small commented recipe, my.ts, with its prompts, and train.json with its pairs, to begin with.',
+  about: 'Write a commented recipe, my.ts, its judge and a package.json that run as they are; asks three questions on a terminal.',
   args: { folder: text('where to; made if need be', { default: '.' }) },
-  examples: ['init my-model'],
+  flags: {
+    model: text('the model: a name, a folder, a .gguf file, or owner/name on the Hub'),
+    prompts: text('your prompts, .jsonl; example prompts are written without', { shown: 'FILE' }),
+    pairs: text('your pairs, .jsonl, instead: the recipe is then for train', { shown: 'FILE' }),
+    judge: oneOf('who compares two completions', judgeChoices),
+    examples: toggle('also the files that the examples of --help name'),
+  },
+  examples: ['init my-model --examples', 'init mine --model stories5m --judge people'],
 
-  async action({ folder }, screen) {
+  async action({ folder, model, prompts: asked, pairs: given, judge, examples }, screen, signal) {
+    if (asked !== undefined && given !== undefined)
+      throw new UserError(`init --pairs: must be left out where there are --prompts, got both; the recipe learns from one of them`)
+    for (const file of [asked, given])
+      if (file !== undefined && !existsSync(file)) throw new UserError(`init: ${file} must be there, got no such file; check the path`)
+    const chosen = [model, asked, given, judge].some((word) => word !== undefined)
+    const asks = !chosen && !examples && !screen.json && screen.height !== undefined && screen.source.isTTY === true
+    const begun = asks ? await askStarter() : begin({ model, prompts: asked, pairs: given, judge })
+    if (begun === undefined) return exitCodes.interrupted
+    signal.throwIfAborted()
+    if (chosen || asks) return writeStarter(folder, located(begun, folder), screen)
     const files = {
       'my.ts': await readFile(recipe, 'utf8'),
       'prompts.jsonl': jsonLines(prompts().map((prompt) => ({ prompt }))),
@@ -31,14 +52,10 @@ export const init = command({
       'tasks.jsonl': jsonLines(tasks()),
       'drest.json': `${JSON.stringify(drestRecipe, null, 2)}\n`,
       'grid.json': `${JSON.stringify(gridWorlds['E-A'], null, 2)}\n`,
+      'judge.mjs': starterJudge,
+      'package.json': starterPackage(await versionHere(), 'align'),
     }
-    const there = Object.keys(files).filter((name) => existsSync(join(folder, name)))
-    if (there.length > 0)
-      throw new UserError(
-        `init ${folder}: nothing may be overwritten, got ${there.join(' and ')} already there; name another folder, or move them`,
-      )
-    await onDisk(folder, 4096, () => mkdir(folder, { recursive: true }))
-    for (const [name, content] of Object.entries(files)) await writeAtomic(join(folder, name), content)
+    await writeAll(folder, files)
     screen.emit({
       recipe: join(folder, 'my.ts'),
       prompts: join(folder, 'prompts.jsonl'),
@@ -62,6 +79,61 @@ export const init = command({
     screen.note(`\nRead my.ts, change what you like, then: npx innate align ${join(folder, 'my.ts')}`)
   },
 })
+
+/** Writes files into a folder, all of them new. */
+async function writeAll(folder: string, files: Readonly<Record<string, string>>): Promise<void> {
+  const there = Object.keys(files).filter((name) => existsSync(join(folder, name)))
+  if (there.length > 0)
+    throw new UserError(
+      `init ${folder}: nothing may be overwritten, got ${there.join(' and ')} already there; name another folder, or move them`,
+    )
+  await onDisk(folder, 4096, () => mkdir(folder, { recursive: true }))
+  for (const [name, content] of Object.entries(files)) await writeAtomic(join(folder, name), content)
+}
+
+function begin({
+  model = 'stories5m',
+  prompts,
+  pairs,
+  judge = 'simulated',
+}: { [K in 'model' | 'prompts' | 'pairs']: string | undefined } & { judge: JudgeChoice | undefined }): Begun {
+  return { model, data: pairs !== undefined ? { pairs } : prompts !== undefined ? { prompts } : undefined, judge }
+}
+
+/** The same with the files that are there as they are called from the recipe. */
+function located({ model, data, judge }: Begun, folder: string): Begun {
+  const from = (file: string) => (existsSync(file) ? relative(folder, file) || '.' : file)
+  const there = data && ('pairs' in data ? { pairs: from(data.pairs) } : { prompts: from(data.prompts) })
+  return { model: existsSync(model) ? from(model) : model, judge, data: there }
+}
+
+/** A recipe as it was chosen, with what it needs beside it. */
+async function writeStarter(folder: string, begun: Begun, screen: Screen): Promise<number> {
+  const verb = begun.data && 'pairs' in begun.data ? 'train' : 'align'
+  const files = {
+    'my.ts': starterRecipe(begun),
+    ...(begun.data === undefined ? { 'prompts.jsonl': jsonLines(prompts().map((prompt) => ({ prompt }))) } : {}),
+    ...(begun.judge === 'command' && verb === 'align' ? { 'judge.mjs': starterJudge } : {}),
+    'package.json': starterPackage(await versionHere(), verb),
+  }
+  await writeAll(folder, files)
+  const recipe = join(folder, 'my.ts')
+  screen.emit({ recipe, files: Object.keys(files).map((name) => join(folder, name)), run: `innate ${verb} ${recipe}` })
+  screen.table(Object.keys(files).map((name) => [join(folder, name), abouts[name] ?? '']))
+  screen.note(`\nRead my.ts, change what you like, then: npx innate ${verb} ${recipe}`)
+  return exitCodes.done
+}
+
+const abouts: Readonly<Record<string, string>> = {
+  'my.ts': 'the recipe, with a comment on every step',
+  'prompts.jsonl': 'example prompts: beginnings of stories',
+  'judge.mjs': 'the judge, a program to change',
+  'package.json': 'what it needs: npm install, then npm run',
+}
+
+async function versionHere(): Promise<string> {
+  return (JSON.parse(await readFile(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version
+}
 
 /** The starter: an example that ships with the package, so that it is type-checked and loaded by tests. */
 const recipe = new URL('../../examples/my.ts', import.meta.url)
@@ -199,40 +271,4 @@ function tasks(): { family: string; prompt: string; options: { text: string; len
       ],
     })),
   )
-}
-
-function jsonLines(rows: readonly object[]): string {
-  return rows.map((row) => `${JSON.stringify(row)}\n`).join('')
-}
-
-/** Enough prompts for training, for the looks after each round, and for 256 sealed ones: beginnings of stories, every name with every scene. */
-function prompts(): string[] {
-  const names = 'Lily Tom Mia Ben Sara Max Anna Sam Lucy Tim Nora Leo Emma Jack Zoe Finn Ruby Otto Ella Hugo Ida Noah Amy Carl'.split(' ')
-  const scenes = [
-    'went to the park with a red ball.',
-    'found a small box under the bed.',
-    'wanted to bake a cake.',
-    'saw a bird with a hurt wing.',
-    'was afraid of the dark.',
-    'had a toy boat and a big pond.',
-    'lost a favourite hat in the wind.',
-    'met a frog who could talk.',
-    'wanted to help in the garden.',
-    'heard a strange noise at night.',
-    'built a tower of blocks.',
-    'had to share the last cookie.',
-    'climbed a tall tree.',
-    'got a letter from grandma.',
-    'played in the rain.',
-    'could not find the way home.',
-    'made a new friend at school.',
-    'woke up very early.',
-    'drew a picture of a cat.',
-    'went on a trip to the sea.',
-    'broke a cup by accident.',
-    'wanted to learn to swim.',
-    'had a secret place behind the house.',
-    'found a key but no door.',
-  ]
-  return scenes.flatMap((scene) => names.map((name) => `${name} ${scene}`))
 }

@@ -26,7 +26,7 @@ export const label = command({
     import: text('read a file of pairs with what was chosen, as labels of a rater of that name', { shown: 'FILE' }),
     export: text('write what people prefer as TRL’s columns: prompt, chosen, rejected, votes', { shown: 'FILE' }),
   },
-  examples: ['label pairs.jsonl --json', 'label pairs.jsonl --import pairs.jsonl --export liked-more.jsonl'],
+  examples: ['label pairs.jsonl --json', 'label pairs.jsonl --import pairs.jsonl'],
 
   async action({ what, store: place, rater: given, seed, import: from, export: to, open, port }, screen, signal) {
     const rater = given ?? nameOfUser()

@@ -9,6 +9,7 @@ export const verbs: Verbs = {
   complete: async () => (await import('./complete.ts')).complete,
   sample: async () => (await import('./sample.ts')).sample,
   logp: async () => (await import('./logp.ts')).logp,
+  'judge check': async () => (await import('./judge-check.ts')).judgeCheck,
   label: async () => (await import('./label.ts')).label,
   'pairs check': async () => (await import('./pairs-check.ts')).pairsCheck,
   'pairs convert': async () => (await import('./pairs-convert.ts')).pairsConvert,
@@ -46,5 +47,9 @@ export const verbs: Verbs = {
   'shutdown llm': async () => (await import('./shutdown-llm.ts')).shutdownLlm,
   'shutdown grid': async () => (await import('./shutdown-grid.ts')).shutdownGrid,
   evidence: async () => (await import('./evidence.ts')).evidence,
+  runs: async () => (await import('./runs.ts')).runs,
+  models: async () => (await import('./models.ts')).models,
+  doctor: async () => (await import('./doctor.ts')).doctor,
+  completion: async () => (await import('./completion.ts')).completion,
   init: async () => (await import('./init.ts')).init,
 }

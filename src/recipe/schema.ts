@@ -18,12 +18,31 @@ const value = <T>(holds: (x: Record<string, unknown>) => boolean, what: string) 
 
 const goalSchema = z.union([value<Goal>(({ measure }) => typeof measure === 'function', 'goal(…)'), z.enum(readyNames), madeGoalSchema])
 
+const endpointSchema = z.strictObject({
+  url: z.string(),
+  model: z.string().min(1),
+  keep: z.string(),
+  question: z.string().optional(),
+  keyFrom: z.string().optional(),
+  price: z.strictObject({ prompt: z.number().min(0), completion: z.number().min(0) }).optional(),
+  budget: above0.optional(),
+  atOnce: whole.max(64).optional(),
+  timeoutSeconds: above0.max(3600).optional(),
+})
+
 const judgeSchema = z.union([
   value<Judge>(({ votes }) => typeof votes === 'function', 'a judge'),
   z.strictObject({ kind: z.literal('byGoals'), weights: z.record(z.string(), z.number()) }),
   z.strictObject({ command: z.string(), keep: z.string() }),
   z.strictObject({ votes: z.string() }),
   z.strictObject({ people: z.string() }),
+  z.strictObject({ endpoint: endpointSchema }),
+  z.strictObject({
+    model: z.string().min(1),
+    by: z.enum(['logp', 'answer']).optional(),
+    keep: z.string(),
+    question: z.string().optional(),
+  }),
   z.strictObject({ goals: z.record(z.string(), z.number()) }),
 ])
 

@@ -1,4 +1,4 @@
-import { commandJudge, type Judge, people, votesFile } from '../goals/index.ts'
+import { commandJudge, endpointJudge, type Judge, modelJudge, people, votesFile } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
 import type { Columns, TalkMessage, Truncate } from '../preferences/index.ts'
 import type { ParsedRecipe } from './schema.ts'
@@ -136,6 +136,8 @@ function onPolicyOf(given: Extract<ParsedRecipe['preferences'], { prompts: unkno
 
 function judgeOf(given: Extract<ParsedRecipe['preferences'], { prompts: unknown }>['judge']): Judge | JudgeByGoals {
   if ('command' in given) return commandJudge(given.command, { keep: given.keep })
+  if ('endpoint' in given) return endpointJudge(given.endpoint)
+  if ('model' in given) return modelJudge(given)
   if ('people' in given) return people(given.people)
   if ('goals' in given) return judgeByGoals(given.goals)
   if ('kind' in given) return given

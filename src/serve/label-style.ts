@@ -34,7 +34,7 @@ button:hover { border-color: var(--ink) } button:disabled { opacity: .55; cursor
 :focus-visible { outline: 3px solid var(--act); outline-offset: 2px }
 kbd { font: 600 12.5px/1 var(--sans); padding: 1px 5px; border: 1px solid currentColor; border-radius: 4px; opacity: .9 }
 .others { display: grid; grid-template-columns: repeat(3, 1fr); gap: 12px; margin: 14px 0 }
-.more { display: flex; flex-wrap: wrap; gap: 10px 28px; align-items: end; font-size: 14px; color: var(--soft) }
+.more { display: flex; flex-wrap: wrap; gap: 10px 28px; align-items: center; font-size: 14px; color: var(--soft) }
 fieldset { margin: 0; padding: 0; border: 0; display: flex; flex-wrap: wrap; gap: 4px 16px; min-height: 44px; align-items: center } legend { float: left; margin-right: 14px; padding: 0 }
 fieldset label { display: flex; gap: 6px; align-items: center; min-height: 28px }
 .note { flex: 1 1 260px; display: flex; gap: 8px; align-items: center } textarea { flex: 1; min-height: 40px; padding: 7px 10px; border: 1px solid var(--line); border-radius: 8px; background: var(--card); resize: vertical; color: var(--ink) }

@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import axe from 'axe-core'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openStore, type Store } from '../labels/index.ts'
@@ -142,10 +142,11 @@ describe.skipIf(!browserPath)('the page for labelling, in Chromium', () => {
   it('has no serious finding of axe', async () => {
     await page.keyboard.press('u')
     await page.waitForSelector('#question:not([hidden])')
-    const { source } = createRequire(import.meta.url)('axe-core') as { source: string }
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.emulateMedia({ colorScheme })
-      const found = (await page.evaluate(`(() => { ${source}; return axe.run() })()`)) as { violations: { id: string; impact: string }[] }
+      const found = (await page.evaluate(`(() => { ${axe.source}; return axe.run() })()`)) as {
+        violations: { id: string; impact: string }[]
+      }
       expect(found.violations.filter(({ impact }) => ['serious', 'critical'].includes(impact)).map(({ id }) => id)).toEqual([])
     }
   }, 120_000)
