@@ -1,6 +1,10 @@
 import { bits } from './bits.ts'
 import type { Claim } from './claim.ts'
+import { credit } from './credit/credit.ts'
+import { gradientHacking } from './gradient-hacking/gradient-hacking.ts'
+import { hills } from './hills/hills.ts'
 import { innateReward } from './innate-reward/innate-reward.ts'
+import { leftTurn } from './left-turn/left-turn.ts'
 import { misgeneralisation } from './misgeneralisation/misgeneralisation.ts'
 import { misgeneralisationStories } from './misgeneralisation/misgeneralisation-stories.ts'
 import { security } from './security/security.ts'
@@ -8,4 +12,4 @@ import { weakPrior } from './weak-prior/weak-prior.ts'
 import { weirdness } from './weirdness/weirdness.ts'
 
 /** Every claim that is tested, by its name. */
-export const claims: readonly Claim[] = [bits, misgeneralisation, weakPrior, innateReward, weirdness, security, misgeneralisationStories]
+export const claims: readonly Claim[] = [leftTurn, misgeneralisation, hills, weirdness, gradientHacking, weakPrior, innateReward, bits, security, credit, misgeneralisationStories] // biome-ignore format: one line
