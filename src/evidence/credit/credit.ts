@@ -1,6 +1,7 @@
 import { exactly, type MeasureRow, type Table } from '../../runs/index.ts'
 import { armRow, armValues, overSeeds, slopeOf } from '../arm-values.ts'
 import { claim } from '../claim.ts'
+import { codeBeside } from '../code-beside.ts'
 import { say, sayInterval } from '../paragraph.ts'
 import { stream } from '../stream.ts'
 import { evaluationsByDistance, ways } from './distance.ts'
@@ -42,9 +43,7 @@ export const credit = claim({
   quick: { seeds: 3, without: [armOf('linear network', 100_000), armOf('tanh network', 1000)] },
   changes: [],
   module: import.meta.url,
-  files: ['./distance', './network', '../mlp'].map(
-    (name) => new URL(`${name}${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`, import.meta.url).href,
-  ),
+  files: codeBeside(import.meta.url, './distance', './network', '../mlp'),
 
   run(arm, seed) {
     const size = dimensionArms.find((each) => each.arm === arm)

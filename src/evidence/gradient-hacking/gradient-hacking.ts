@@ -1,6 +1,7 @@
 import type { MeasureRow, Table } from '../../runs/index.ts'
 import { armRow, armsIn, armValues, overSeeds, slopeOf } from '../arm-values.ts'
 import { claim } from '../claim.ts'
+import { codeBeside } from '../code-beside.ts'
 import { say, sayInterval } from '../paragraph.ts'
 import { stream } from '../stream.ts'
 import { gapLeft } from './gap.ts'
@@ -49,9 +50,7 @@ export const gradientHacking = claim({
   quick: { seeds: 3, without: [gapArm(96)] },
   changes: [],
   module: import.meta.url,
-  files: ['./hackers', './gap', '../mlp'].map(
-    (name) => new URL(`${name}${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`, import.meta.url).href,
-  ),
+  files: codeBeside(import.meta.url, './hackers', './gap', '../mlp'),
 
   run(arm, seed) {
     const rng = stream(seed, 'evidence gradient-hacking')

@@ -1,6 +1,7 @@
 import type { MeasureRow, Table } from '../../runs/index.ts'
 import { armRow, armsIn, armValues, overSeeds, slopeOf } from '../arm-values.ts'
 import { claim } from '../claim.ts'
+import { codeBeside } from '../code-beside.ts'
 import { say, sayInterval } from '../paragraph.ts'
 import { type Descent, descend } from './descend.ts'
 import { randomLandscape } from './landscape.ts'
@@ -84,9 +85,7 @@ export const hills = claim({
   quick: { seeds: 3, without: dimensionArms.filter(({ n }) => n > 64).map(({ arm }) => arm) },
   changes: [],
   module: import.meta.url,
-  files: ['./landscape', './descend'].map(
-    (name) => new URL(`${name}${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`, import.meta.url).href,
-  ),
+  files: codeBeside(import.meta.url, './landscape', './descend'),
 
   run(arm, seed) {
     const size = dimensionArms.find((one) => one.arm === arm)

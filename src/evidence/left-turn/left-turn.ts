@@ -1,6 +1,7 @@
 import { exactly, type MeasureRow, type Table } from '../../runs/index.ts'
 import { armRow, armValues, overSeeds } from '../arm-values.ts'
 import { type Control, claim } from '../claim.ts'
+import { codeBeside } from '../code-beside.ts'
 import { say, sayInterval } from '../paragraph.ts'
 import { stream } from '../stream.ts'
 import { generations, type Inheritance, jumpAt } from './generations.ts'
@@ -114,9 +115,7 @@ export const leftTurn = claim({
   quick: { seeds: 3 },
   changes: [],
   module: import.meta.url,
-  files: ['./generations', './hinton-nowlan', './hinton-nowlan-table', './meta', '../mlp'].map(
-    (name) => new URL(`${name}${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`, import.meta.url).href,
-  ),
+  files: codeBeside(import.meta.url, './generations', './hinton-nowlan', './hinton-nowlan-table', './meta', '../mlp'),
 
   run(arm, seed) {
     if (arm === learners || arm === needle) return frequencies(seed, arm === learners)
