@@ -79,9 +79,9 @@ export async function byRank(search: RankSearch): Promise<Candidate> {
   return best
 }
 
-/** The share that the rows held out still lack. */
-function missingOf({ decided: { success, explained = 1 } }: Candidate): number {
-  return 1 - Math.min(success, explained)
+/** The share that the rows held out, or the paraphrases, still lack. */
+function missingOf({ decided: { success, paraphrases = 1, explained = 1 } }: Candidate): number {
+  return 1 - Math.min(success, paraphrases, explained)
 }
 
 function joined({ up, down }: { readonly up: Float64Array; readonly down: Float64Array }): Float64Array {
