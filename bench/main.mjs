@@ -3,6 +3,7 @@ import { audits } from './audits.mjs'
 import { cases } from './cases.mjs'
 import { curvature } from './curvature.mjs'
 import { dpo } from './dpo.mjs'
+import { evidence } from './evidence.mjs'
 import { fuzz } from './fuzz.mjs'
 import { generate } from './generate.mjs'
 import { labels } from './labels.mjs'
@@ -14,7 +15,23 @@ import { risk } from './risk.mjs'
 import { stops } from './stops.mjs'
 import { whitebox } from './whitebox.mjs'
 
-const benches = { audits, cases, curvature, dpo, fuzz, generate, labels, merge, over: overMemory, planted, prior, risk, stops, whitebox }
+const benches = {
+  audits,
+  cases,
+  curvature,
+  dpo,
+  evidence,
+  fuzz,
+  generate,
+  labels,
+  merge,
+  over: overMemory,
+  planted,
+  prior,
+  risk,
+  stops,
+  whitebox,
+}
 const [name, ...words] = process.argv.slice(2)
 // --minutes 3 is --minutes=3.
 const flags = new Map(
