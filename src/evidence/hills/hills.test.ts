@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { armValues, quantileOf } from '../arm-values.ts'
+import { decideAgain } from '../publish.ts'
 import { stream } from '../stream.ts'
 import { descend } from './descend.ts'
-import { publishedEps } from './hills.ts'
+import { hills, publishedEps } from './hills.ts'
 import { type Landscape, lossAndGradient, randomLandscape } from './landscape.ts'
 
 describe('V-HILL-1: two dimensions with one wave', () => {
@@ -71,6 +73,29 @@ describe('V-HILL-4', () => {
       expect(x0).toBeGreaterThan(250)
       expect(x0).toBeLessThan(900)
       expect(largest).toBeGreaterThan(25)
+    }
+  })
+})
+
+describe('V-HILL-2: the published runs, beside those of another program', async () => {
+  const tables = (await decideAgain(hills)).map(({ table }) => table)
+
+  it.each([
+    ['n = 16, fixed', 1728, 3840],
+    ['n = 32, fixed', 1436, 1794],
+    ['n = 64, fixed', 861, 1215],
+    ['n = 128, fixed', 621, 772],
+    ['n = 256, fixed', 468, 492],
+    ['n = 16, neutral', 1827, 3809],
+    ['n = 32, neutral', 2235, 3400],
+    ['n = 64, neutral', 1943, 3099],
+    ['n = 128, neutral', 2141, 2403],
+    ['n = 256, neutral', 2140, 2288],
+  ])('%s: half of the runs stall by a step from %d to %d, give or take a tenth', (arm, from, to) => {
+    for (const table of tables) {
+      const median = quantileOf(armValues(table, arm, 'stall'), 0.5)
+      expect(median).toBeGreaterThan(0.9 * from)
+      expect(median).toBeLessThan(1.1 * to)
     }
   })
 })
