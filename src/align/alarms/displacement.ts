@@ -11,7 +11,7 @@ export const chosenFalling: AlarmRule = {
   name: 'chosen.falling',
   about: 'the log-ratio of the chosen side, nats per completion, which fell by more than a nat',
   bound: -1,
-  remedy: 'hold it up: objective dpop, apoZero or sigmoidNorm, or a mixture with sft',
+  remedy: 'hold it up: objective dpop or apoZero, or a mixture with sft; sigmoidNorm where length is what wins',
   raise(seen) {
     const found = logRatioOf(seen)
     if (!found || found.ratio.high >= chosenFalling.bound) return []
