@@ -52,6 +52,7 @@ export type Alarm = Readonly<z.infer<typeof alarmSchema>>
 
 /** The file of a training run that keeps the alarms that its steps raise. */
 export const alarmsFile = 'alarms.json'
+/** What that file holds. */
 export const alarmsSchema = z.array(alarmSchema).readonly()
 
 /** The share of votes for whatever stood first before the judge; a judge without a liking for a place gives half. */
