@@ -78,10 +78,10 @@ function definitionOf({ method, source, metric, rule, n, changes }: Claim): Html
 }
 
 function numbersOf({ rows }: Table): Html {
-  return html`<div class="scroll"><table><tr><th>arm</th><th>measure</th><th>mean</th><th>interval</th><th>n</th></tr>${rows.map(
+  return html`<details><summary>${rows.length} rows</summary><div class="scroll"><table><tr><th>arm</th><th>measure</th><th>mean</th><th>interval</th><th>n</th></tr>${rows.map(
     ({ name, group, estimate, low, high, n }) =>
       html`<tr><td>${group.arm}</td><td>${name}</td><td>${say(estimate)}</td><td>${say(low)} … ${say(high)}</td><td>${n}</td></tr>`,
-  )}</table></div>`
+  )}</table></div></details>`
 }
 
 function capital(text: string): string {

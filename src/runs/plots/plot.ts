@@ -1,5 +1,6 @@
 import { UserError } from '../../graph/errors.ts'
 import { type Html, html } from '../html.ts'
+import { rounded } from '../numbers.ts'
 import type { Table } from '../table.ts'
 import type { Axes, Drawing, PlotForm } from './drawing.ts'
 import { graph } from './graph.ts'
@@ -23,8 +24,12 @@ export type PlotName = keyof typeof plotForms
  */
 export function plot(table: Table, as: PlotName, axes: Axes): string {
   const { body, width, height, series, summary } = draw(table, as, axes)
-  const [wide, above] = [width ?? 640, series.length > 1 ? 42 : 24]
-  const keys = html`${series.length > 1 && series.map((name, i) => html`<g class="s${i % 6}"><rect class="bar" x="${10 + (i * (wide - 20)) / series.length}" y="28" width="14" height="4"/><text x="${28 + (i * (wide - 20)) / series.length}" y="34">${name}</text></g>`)}`
+  const wide = width ?? 640
+  const places = keyPlaces(series, wide)
+  const above = series.length > 1 ? 42 + 18 * places.at(-1)!.row : 24
+  const key = (name: string, i: number) =>
+    html`<g class="s${i % 6}"><rect class="bar" x="${places[i]!.x}" y="${28 + 18 * places[i]!.row}" width="14" height="4"/><text x="${places[i]!.text}" y="${34 + 18 * places[i]!.row}">${name}</text></g>`
+  const keys = html`${series.length > 1 && series.map(key)}`
   // Places in percent are of this inner frame.
   const inner = html`<svg x="10" y="${above}" width="${wide - 20}" height="${height}" ${width ? html`viewBox="0 0 ${width} ${height}"` : html`overflow="visible"`}>${body}</svg>`
   return html`<svg xmlns="http://www.w3.org/2000/svg" class="plot ${as}" viewBox="0 0 ${wide} ${above + height + 6}" role="img" aria-labelledby="title desc">
@@ -35,6 +40,24 @@ export function plot(table: Table, as: PlotName, axes: Axes): string {
 ${inner}
 </svg>
 `.html
+}
+
+/** Where the name of each curve stands: evenly in one row where all fit, else one after the other in as many rows as it takes. */
+function keyPlaces(
+  series: readonly string[],
+  wide: number,
+): readonly { readonly x: number; readonly text: number; readonly row: number }[] {
+  const needs = series.map((name) => 36 + 6.2 * name.length)
+  const each = (wide - 20) / series.length
+  if (needs.every((need) => need <= each))
+    return series.map((_, i) => ({ x: 10 + (i * (wide - 20)) / series.length, text: 28 + (i * (wide - 20)) / series.length, row: 0 }))
+  let [x, row] = [10, 0]
+  return needs.map((need) => {
+    if (x > 10 && x + need > wide) [x, row] = [10, row + 1]
+    const at = { x: rounded(x), text: rounded(x + 18), row }
+    x += need
+    return at
+  })
 }
 
 /** The same drawing inside a page that holds `plotStyle` once; the page has its caption. */
