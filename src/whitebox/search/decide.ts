@@ -83,6 +83,8 @@ export interface Candidate {
   readonly decided: Decided
 }
 
+/** Scales that are tried where an edit as it is does not do: paraphrases may ask for more, a budget for less. */
+const otherScales = [0.8, 1.25, 0.6, 1.6, 2.5, 4]
 /** How often a scale is halved in on. */
 const halvings = 5
 /** Beyond the smallest scale that was seen to do, so that rounding does not undo it. */
@@ -104,7 +106,7 @@ export async function smallestScale(
   const first = await at(1, false)
   let best = first.decided.meets ? first : undefined
   if (!best)
-    for (const scale of [0.8, 1.25, 0.6]) {
+    for (const scale of otherScales) {
       const other = await at(scale)
       if (other.decided.meets) {
         best = other
