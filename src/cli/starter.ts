@@ -1,5 +1,8 @@
 import { oneLine } from './one-line.ts'
 
+/** What a recipe is written with. */
+const door = 'innate'
+
 /** Who compares, as `innate init` can write it. */
 export const judgeChoices = ['simulated', 'command', 'people', 'model', 'endpoint'] as const
 export type JudgeChoice = (typeof judgeChoices)[number]
@@ -48,7 +51,7 @@ export function starterRecipe({ model, data, judge }: Begun): string {
   if (data && 'pairs' in data) return pairsRecipe(model, data.pairs)
   const { imports, code } = judges[judge]
   const dear = judge === 'people'
-  return `import { ${['adamw', 'atLeast', 'atMost', 'dpo', 'goal', 'goalPrior', 'goals', 'onPolicy', 'recipe', imports].toSorted().join(', ')} } from 'innate'
+  return `import { ${['adamw', 'atLeast', 'atMost', 'dpo', 'goal', 'goalPrior', 'goals', 'onPolicy', 'recipe', imports].toSorted().join(', ')} } from '${door}'
 
 // A goal is a named measure of a completion; more of it is better, or less with { direction: -1 }.
 const dialogue = goal('dialogue', ({ text }) => text.split('"').length - 1, { about: 'quotation marks' })
@@ -74,7 +77,7 @@ ${dear ? '  // Each look asks you about so many pairs.\n  look: { development: 2
 }
 
 function pairsRecipe(model: string, file: string): string {
-  return `import { adamw, dpo, pairs, recipe } from 'innate'
+  return `import { adamw, dpo, pairs, recipe } from '${door}'
 
 export default recipe({
   model: ${oneLine(model)}, // a name, a folder, a .gguf file, or owner/name on the Hugging Face Hub
