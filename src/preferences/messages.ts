@@ -1,6 +1,7 @@
 import { kindOf, listIn, type RawRow, Unreadable, whole, written } from './columns.ts'
 import type { TalkMessage } from './row.ts'
 
+/** Who may say a turn. */
 export const roles = ['system', 'developer', 'user', 'assistant', 'tool'] as const
 /** Who speaks, by the names that other formats use. */
 const speakers: Readonly<Record<string, (typeof roles)[number]>> = {
