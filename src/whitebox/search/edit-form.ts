@@ -25,3 +25,10 @@ export function norm(...arrays: readonly Float64Array[]): number {
   for (const array of arrays) for (let i = 0; i < array.length; i++) square += array[i]! * array[i]!
   return Math.sqrt(square)
 }
+
+/** Two edits' changes as one number: |cos| over all sites of both. */
+export function agreement(a: Changes, b: Changes): number {
+  let dot = 0
+  for (const [name, x] of Object.entries(a)) if (b[name]) for (let i = 0; i < x.length; i++) dot += x[i]! * b[name]![i]!
+  return Math.abs(dot) / (norm(...Object.values(a)) * norm(...Object.values(b)))
+}

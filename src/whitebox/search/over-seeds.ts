@@ -1,4 +1,5 @@
-import { agreement, type FoundEdit } from './search.ts'
+import { agreement } from './edit-form.ts'
+import type { FoundEdit } from './search.ts'
 
 /** What searches that differ in their seed alone came to. */
 export interface OverSeeds {

@@ -6,8 +6,8 @@ import { type Model, openModel, openPolicy, sampleCompletions } from '../../poli
 import { random } from '../../random/index.ts'
 import type { Experiment } from '../../runs/index.ts'
 import { perToken } from './decide.ts'
-import { norm, product } from './edit-form.ts'
-import { agreement, predicted, searchEdit } from './search.ts'
+import { agreement, norm, product } from './edit-form.ts'
+import { predicted, searchEdit } from './search.ts'
 import { searched } from './searched.ts'
 
 export interface PlantedOptions {

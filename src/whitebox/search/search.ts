@@ -291,10 +291,3 @@ function told(
     edit: (name, extra = {}) => makeEdit({ name, for: editTarget(model.config, model.hash), acts, tensors, ...extra }),
   }
 }
-
-/** Two edits' changes as one number: |cos| over all sites of both. */
-export function agreement(a: Changes, b: Changes): number {
-  let dot = 0
-  for (const [name, x] of Object.entries(a)) if (b[name]) for (let i = 0; i < x.length; i++) dot += x[i]! * b[name]![i]!
-  return Math.abs(dot) / (norm(...Object.values(a)) * norm(...Object.values(b)))
-}
