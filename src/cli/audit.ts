@@ -28,10 +28,7 @@ export const audit = command({
     ...reportFlag,
     ...inspectFlag,
   },
-  examples: [
-    'audit train.json --steps 1 --set train.batch=2 --report audit.html --inspect audit.eval',
-    'audit mine.ts --beside plain.ts --report audits.html',
-  ],
+  examples: ['audit train.json --steps 1 --set train.batch=2 --report audit.html --inspect audit.eval'],
 
   async action({ of, beside, report, inspect, ...flags }, screen, signal) {
     if (beside !== undefined && report === undefined)

@@ -261,10 +261,6 @@ function checkGroups(examples: readonly Example[], { name }: Objective): void {
         `train: ${name} needs the sampler's log-probability of every token, got ${sampled.map(({ length }) => length).join(', ')} for completions of ${tree.completions.map(({ length }) => length).join(', ')} tokens`,
       )
   }
-  if (examples.every(({ rewards = [] }) => rewards.every((reward) => reward === rewards[0])))
-    throw new UserError(
-      `train: ${name} needs rewards that differ within a group, got ${examples.length} groups whose rewards are all alike, which move nothing; give a reward that tells completions of one prompt apart`,
-    )
 }
 
 function byToken(

@@ -32,7 +32,7 @@ it('rows of a prompt, so many of them, are a group; the same prompt twice is two
 })
 
 it('where a row of a group has no log-probabilities, the group has none', async () => {
-  const [group] = await loaded([row(1), row(1, { logps: undefined })])
+  const [group] = await loaded([row(1), row(1, { logps: undefined, reward: 0 })])
   expect(group).not.toHaveProperty('sampled')
 })
 
@@ -51,6 +51,7 @@ const wrong: [string, readonly unknown[], string][] = [
     [row(1, { completion_ids: [1, 2, 3, 4, 5, 6, 7, 8, 9], logps: undefined }), row(1)],
     ':1: must be at most 9 tokens long, got 10',
   ],
+  ['rewards all alike', [row(1), row(1), row(2), row(2)], 'rewards must differ within a group, got 2 whose rewards are all alike'],
   [
     'a group that is short',
     [row(1), row(1), row(2)],

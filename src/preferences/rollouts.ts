@@ -24,7 +24,7 @@ type Row = z.infer<typeof rowSchema> & { readonly line: number }
  * Reads kept rollouts: rows of one prompt that come one after the other, so many of them a group. A row that cannot be read ends the reading, since
  * leaving it out would change what all others of its group are held against.
  *
- * throws  UserError with the line
+ * throws  UserError with the line, and where no group has two rewards that differ
  */
 export async function loadRollouts(
   file: string,
@@ -43,6 +43,10 @@ export async function loadRollouts(
   const short = groups.find((rows) => rows.length !== group)
   if (groups.length === 0) throw new UserError(`${file}: must have rollouts, got no row; write prompt_ids, completion_ids and reward`)
   if (short) throw shortGroup(file, short, groups, group)
+  if (groups.every((rows) => rows.every(({ reward }) => reward === rows[0]!.reward)))
+    throw new UserError(
+      `${file}: rewards must differ within a group, got ${groups.length} whose rewards are all alike, which move nothing; give a reward that tells completions of one prompt apart`,
+    )
   return groups.map((rows) => ({
     tree: { prompt: rows[0]!.prompt_ids, completions: rows.map(({ completion_ids }) => completion_ids) },
     rewards: rows.map(({ reward }) => reward),
