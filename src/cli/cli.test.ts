@@ -118,10 +118,10 @@ describe('what the verbs leave', () => {
     const recipe = await loadRecipe('starter/my.ts')
     expect(recipe).toMatchObject({ model: 'stories5m', rounds: 3, preferences: { prompts: resolve('starter/prompts.jsonl') } })
     expect(recipe.prior!.goals.map(({ name }) => name)).toEqual(['dialogue', 'complete', 'fluent'])
-    // What examples of --help name is there.
+    // What examples of --help name is there, but for what they write.
     const named = (await Promise.all(commands.map(async ([, { examples }]) => examples)))
       .flat()
-      .flatMap((example) => example.match(/\b\w+\.(ts|json|jsonl)\b/g) ?? [])
+      .flatMap((example) => example.replace(/--to \S+/g, '').match(/\b\w+\.(ts|json|jsonl)\b/g) ?? [])
     for (const file of new Set(named)) expect(existsSync(`starter/${file}`), file).toBe(true)
     expect(await loadRecipe('starter/train.json')).toMatchObject({ preferences: { pairs: resolve('starter/pairs.jsonl') } })
     expect(await loadRecipe('starter/drest.json')).toMatchObject({ preferences: { kind: 'tasks', file: resolve('starter/tasks.jsonl') } })
