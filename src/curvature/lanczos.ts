@@ -2,7 +2,7 @@ import { EigenvalueDecomposition, Matrix } from 'ml-matrix'
 import { UserError } from '../graph/index.ts'
 import type { Operator } from './operator.ts'
 import type { Eigenpair } from './power.ts'
-import { addScaled, dot, norm, randomDirection, scaled, type Vector } from './vector.ts'
+import { addScaled, dot, norm, randomDirection, scaleBy, scaled, type Vector } from './vector.ts'
 
 export interface LanczosOptions {
   /** How many products; no more than the size are taken. Default 30. */
@@ -33,7 +33,7 @@ export interface Ritz {
  */
 export async function lanczos(of: Operator, { steps = 30, seed = 0, start }: LanczosOptions = {}): Promise<Ritz> {
   const first = start ? scaled(1 / norm(start), start) : randomDirection(of.size, seed, 'lanczos')
-  if (first.some(Number.isNaN)) throw new UserError('lanczos: start must be a direction, got a vector of zeros; give another')
+  if (Number.isNaN(first[0])) throw new UserError('lanczos: start must be a direction, got a vector of zeros; give another')
   const basis: Vector[] = [first]
   const alpha: number[] = []
   const beta: number[] = []
@@ -47,7 +47,7 @@ export async function lanczos(of: Operator, { steps = 30, seed = 0, start }: Lan
     const scale = Math.max(...alpha.map(Math.abs), ...beta)
     if (last <= 1e-13 * scale || i + 1 === Math.min(steps, of.size)) break
     beta.push(last)
-    basis.push(scaled(1 / last, product))
+    basis.push(scaleBy(1 / last, product))
   }
   return ritz(alpha, beta, last, basis)
 }

@@ -38,6 +38,13 @@ export interface OperatorRules {
   readonly block?: (parts: readonly Part[]) => Operator
 }
 
+/** Whether every number is finite: 0 times one that is not is not 0. */
+function allFinite(v: Vector): boolean {
+  let sum = 0
+  for (let i = 0; i < v.length; i++) sum += 0 * v[i]!
+  return sum === 0
+}
+
 /** The operator that multiplies so; it must be symmetric, which is not checked. */
 export function operator(size: number, rules: OperatorRules): Operator {
   const { name = 'operator', parts = [{ name: 'all', start: 0, shape: [size] }] } = rules
@@ -48,8 +55,8 @@ export function operator(size: number, rules: OperatorRules): Operator {
     async apply(v) {
       if (v.length !== size) throw new UserError(`${name}: a vector must have ${size} numbers, got ${v.length}; lay it out by its parts`)
       const product = await rules.apply(v)
+      if (allFinite(product)) return product
       const wrong = product.findIndex((x) => !Number.isFinite(x))
-      if (wrong < 0) return product
       throw new UserError(`${name}: a product must be finite, got ${product[wrong]} ${placeIn(parts, wrong)}; look there first`)
     },
     block(names) {

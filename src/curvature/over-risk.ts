@@ -1,6 +1,7 @@
-import { UserError } from '../graph/index.ts'
+import { type Tensor, UserError } from '../graph/index.ts'
 import type { Batch, Tree } from '../policy/index.ts'
 import { type ByParameter, batchesOf, type Risk, type RiskValue, treesOf, weightOf } from './risk.ts'
+import { type Room, roomOf } from './room.ts'
 import { type Quantity, runBatch } from './run-batch.ts'
 
 /**
@@ -13,6 +14,16 @@ export async function overRisk(
   quantity: Quantity,
   room: (name: string, size: number) => Float64Array = (_, size) => new Float64Array(size),
 ): Promise<RiskValue & { readonly sums: ByParameter }> {
+  const kept = roomOf(risk.policy)
+  return kept.turn(() => inTurn(risk, quantity, room, kept))
+}
+
+async function inTurn(
+  risk: Risk,
+  quantity: Quantity,
+  room: (name: string, size: number) => Float64Array,
+  kept: Room,
+): Promise<RiskValue & { readonly sums: ByParameter }> {
   const trees = treesOf(risk)
   const batches = batchesOf(risk, trees)
   if (risk.passes !== 'checked') await passesAgree(risk, trees, batches[0]!)
@@ -21,15 +32,20 @@ export async function overRisk(
   let total = 0
   let marks: readonly string[] = []
   for (const batch of batches) {
-    const { losses, outputs, marks: found } = await runBatch(risk, batch, trees, quantity)
+    const { losses, outputs, marks: found } = await runBatch(risk, batch, trees, quantity, kept.output)
     marks = found
     for (const loss of losses) total += weight * loss
     for (const [name, { shape, data }] of Object.entries(outputs)) {
       const sum = (sums[name] ??= { dtype: 'f32', shape, data: room(name, data.length) })
-      for (let i = 0; i < data.length; i++) sum.data[i]! += weight * data[i]!
+      addWeighted(sum.data, weight, data)
     }
   }
   return { risk: total, trees: trees.length, reduce: risk.reduce, marks, sums }
+}
+
+/** A loop of its own, which is compiled for arrays of these kinds alone. */
+function addWeighted(to: Float64Array, weight: number, data: Tensor['data']): void {
+  for (let i = 0; i < data.length; i++) to[i]! += weight * data[i]!
 }
 
 /**

@@ -1,7 +1,9 @@
-import { input, type Tensor, tensor, type Value } from '../graph/index.ts'
+import type { Resident } from '../engine/index.ts'
+import { input, tensor, type Value } from '../graph/index.ts'
 import { laidOut, numbersOf, type Operator, operator, type Part } from './operator.ts'
 import { checked, overRisk } from './over-risk.ts'
 import { type ByParameter, type Risk, trained } from './risk.ts'
+import { roomOf } from './room.ts'
 import type { Quantity } from './run-batch.ts'
 import type { TracedRisk } from './trace-risk.ts'
 import type { Vector } from './vector.ts'
@@ -47,12 +49,11 @@ async function productOf(
 ): Promise<Vector> {
   const result = new Float64Array(v.length)
   const byName = new Map(parts.map((part) => [part.name, part]))
-  const fed = Object.fromEntries(parts.map((part) => [directionOf(part.name), directionTensor(part, v)]))
   await overRisk(
     risk,
     {
       name,
-      feeds: feeds ? async (batch, inputs) => ({ ...fed, ...(await feeds(batch, inputs)) }) : fed,
+      feeds: async (batch, inputs) => ({ ...(await directionsFed(risk, parts, v)), ...(await feeds?.(batch, inputs)) }),
       make(traced) {
         const directions = directionsOf(traced.wrt)
         const { outputs, inputs } = of(traced, directions)
@@ -72,9 +73,12 @@ function directionsOf(wrt: Readonly<Record<string, Value>>): Record<string, Valu
   return Object.fromEntries(Object.entries(wrt).map(([name, { shape }]) => [name, input(directionOf(name), shape)]))
 }
 
-/** The engine computes in f32. */
-function directionTensor(part: Part, v: Vector): Tensor {
-  return tensor(Float32Array.from(numbersOf(v, part)), part.shape)
+/** A direction by parameter, in f32 as the engine computes. */
+async function directionsFed({ policy }: Risk, parts: readonly Part[], v: Vector): Promise<Record<string, Resident>> {
+  const { fed } = roomOf(policy)
+  const made: Record<string, Resident> = {}
+  for (const part of parts) made[directionOf(part.name)] = await fed(directionOf(part.name), part.shape, numbersOf(v, part))
+  return made
 }
 
 function directionOf(name: string): string {

@@ -1,4 +1,5 @@
-import { ancestors, type Graph, graph, type Tensor, UserError, type Value } from '../graph/index.ts'
+import type { Resident } from '../engine/index.ts'
+import { ancestors, type Graph, graph, type Shape, type Tensor, UserError, type Value } from '../graph/index.ts'
 import type { Batch, Tree } from '../policy/index.ts'
 import { type Risk, trained } from './risk.ts'
 import { riskInputs, sizeOfBatch, type TracedRisk, traceRisk } from './trace-risk.ts'
@@ -12,8 +13,8 @@ export interface Quantity {
     readonly inputs?: Readonly<Record<string, Value>>
   }
   readonly feeds?:
-    | Readonly<Record<string, Tensor>>
-    | ((batch: Batch, inputs: readonly string[]) => Promise<Readonly<Record<string, Tensor>>>)
+    | Readonly<Record<string, Tensor | Resident>>
+    | ((batch: Batch, inputs: readonly string[]) => Promise<Readonly<Record<string, Tensor | Resident>>>)
 }
 
 /** What a batch gave. */
@@ -25,7 +26,7 @@ export interface BatchResult {
 }
 
 /**
- * Computes a quantity of one batch.
+ * Computes a quantity of one batch, into where `into` says, or new memory.
  *
  * throws  UserError for a gradient mark between losses and parameters that was not allowed, and as traceRisk
  */
@@ -34,6 +35,7 @@ export async function runBatch(
   batch: Batch,
   trees: readonly Tree[],
   { name, make, feeds = {} }: Quantity,
+  into?: (name: string, shape: Shape) => Tensor,
 ): Promise<BatchResult> {
   const size = sizeOfBatch(batch)
   const trace = () => {
@@ -49,10 +51,11 @@ export async function runBatch(
     throw new UserError(
       `risk: no gradient mark may lie between the loss and the parameters, got ${marks.join('; ')}; what is measured there is no derivative of the loss: say marks: 'allow' to measure it all the same`,
     )
-  const { [LOSSES]: losses, ...outputs } = await program.run({
-    ...riskInputs(risk, batch, trees),
-    ...(typeof feeds === 'function' ? await feeds(batch, Object.keys(program.graph.inputs)) : feeds),
-  })
+  const fed = typeof feeds === 'function' ? await feeds(batch, Object.keys(program.graph.inputs)) : feeds
+  const own = Object.entries(program.graph.outputs).filter(([output]) => output !== LOSSES)
+  const places = into ? Object.fromEntries(own.map(([output, { shape }]) => [output, into(output, shape)])) : {}
+  const { [LOSSES]: losses, ...returned } = await program.run({ ...riskInputs(risk, batch, trees), ...fed }, places)
+  const outputs = { ...places, ...returned }
   return {
     losses: [...losses!.data],
     outputs: Object.fromEntries(Object.entries(outputs).map(([name, value]) => [name.slice(3), value])),

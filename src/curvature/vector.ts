@@ -5,9 +5,17 @@ export type Vector = Float64Array
 
 /** Σ aᵢbᵢ. */
 export function dot(a: Vector, b: Vector): number {
-  let total = 0
-  for (let i = 0; i < a.length; i++) total += a[i]! * b[i]!
-  return total
+  // Four sums at once: one alone waits for each addition.
+  let [p, q, r, s] = [0, 0, 0, 0]
+  const even = a.length - (a.length % 4)
+  for (let i = 0; i < even; i += 4) {
+    p += a[i]! * b[i]!
+    q += a[i + 1]! * b[i + 1]!
+    r += a[i + 2]! * b[i + 2]!
+    s += a[i + 3]! * b[i + 3]!
+  }
+  for (let i = even; i < a.length; i++) p += a[i]! * b[i]!
+  return p + q + (r + s)
 }
 
 /** √Σ aᵢ². */
@@ -23,7 +31,15 @@ export function addScaled(a: Vector, s: number, b: Vector): Vector {
 
 /** s·a, anew. */
 export function scaled(s: number, a: Vector): Vector {
-  return a.map((x) => s * x)
+  const made = new Float64Array(a.length)
+  for (let i = 0; i < a.length; i++) made[i] = s * a[i]!
+  return made
+}
+
+/** a ← s·a, in place. */
+export function scaleBy(s: number, a: Vector): Vector {
+  for (let i = 0; i < a.length; i++) a[i]! *= s
+  return a
 }
 
 /** A direction drawn uniformly: normal numbers, brought to length 1. */
