@@ -66,6 +66,12 @@ function rootOf(moment: Float64Array, n: number, damping: Damping): readonly Flo
   let trace = 0
   for (let i = 0; i < n; i++) trace += moment[i * n + i]!
   const damped = Matrix.from1DArray(n, n, moment)
+  // A product's two halves are added up in different orders where it is large.
+  for (let i = 0; i < n; i++)
+    for (let j = 0; j < i; j++) {
+      const middle = (moment[i * n + j]! + moment[j * n + i]!) / 2
+      damped.set(i, j, middle).set(j, i, middle)
+    }
   for (let i = 0; i < n; i++) damped.set(i, i, damped.get(i, i) + (damping * trace) / n || 1)
   const root = new CholeskyDecomposition(damped).lowerTriangularMatrix
   return Array.from({ length: n }, (_, i) => Float64Array.from(root.getRow(i)))
