@@ -17,6 +17,25 @@ from trl_dpo import logps, pairs
 SEED = llama_tiny.SEED
 ROWS, BATCH, EPOCHS = 16, 8, 25
 OPTIMIZER = dict(name="adamw", lr=5e-4, beta1=0.9, beta2=0.999, eps=1e-8, weightDecay=0)
+# What every trainer is told: plain AdamW at one rate on the processor, with every step's numbers kept.
+SETTINGS = dict(
+    learning_rate=OPTIMIZER["lr"],
+    lr_scheduler_type="constant",
+    optim="adamw_torch",
+    adam_beta1=OPTIMIZER["beta1"],
+    adam_beta2=OPTIMIZER["beta2"],
+    adam_epsilon=OPTIMIZER["eps"],
+    weight_decay=OPTIMIZER["weightDecay"],
+    max_grad_norm=1.0,
+    gradient_checkpointing=False,
+    bf16=False,
+    use_cpu=True,
+    logging_steps=1,
+    save_strategy="no",
+    report_to="none",
+    disable_tqdm=True,
+    seed=llama_tiny.SEED,
+)
 
 # What a recipe says, and what TRL is told; where a run is compared over fewer steps, how many.
 RUNS = [
@@ -128,25 +147,10 @@ def run(trainer, told, rows):
             args=config(
                 **{"beta": 0.1, **told},
                 output_dir=scratch,
-                learning_rate=OPTIMIZER["lr"],
-                lr_scheduler_type="constant",
-                optim="adamw_torch",
-                adam_beta1=OPTIMIZER["beta1"],
-                adam_beta2=OPTIMIZER["beta2"],
-                adam_epsilon=OPTIMIZER["eps"],
-                weight_decay=OPTIMIZER["weightDecay"],
-                max_grad_norm=1.0,
+                **SETTINGS,
                 per_device_train_batch_size=BATCH,
                 num_train_epochs=EPOCHS,
                 train_sampling_strategy="sequential",
-                gradient_checkpointing=False,
-                bf16=False,
-                use_cpu=True,
-                logging_steps=1,
-                save_strategy="no",
-                report_to="none",
-                disable_tqdm=True,
-                seed=llama_tiny.SEED,
             ),
         )
         made.remove_callback(PrinterCallback)

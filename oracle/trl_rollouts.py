@@ -10,7 +10,7 @@ from trl import GRPOConfig, GRPOTrainer, RLOOConfig, RLOOTrainer
 
 import llama_tiny
 from tiny import build, tokenizer, write
-from trl_losses import OPTIMIZER
+from trl_losses import OPTIMIZER, SETTINGS
 
 SEED = 31
 STEPS, PROMPTS, GROUP, LONGEST = 20, 2, 4, 12
@@ -120,22 +120,7 @@ def run(name, told, rows):
                 per_device_train_batch_size=size,
                 max_steps=STEPS,
                 output_dir=scratch,
-                learning_rate=OPTIMIZER["lr"],
-                lr_scheduler_type="constant",
-                optim="adamw_torch",
-                adam_beta1=OPTIMIZER["beta1"],
-                adam_beta2=OPTIMIZER["beta2"],
-                adam_epsilon=OPTIMIZER["eps"],
-                weight_decay=OPTIMIZER["weightDecay"],
-                max_grad_norm=1.0,
-                gradient_checkpointing=False,
-                bf16=False,
-                use_cpu=True,
-                logging_steps=1,
-                save_strategy="no",
-                report_to="none",
-                disable_tqdm=True,
-                seed=llama_tiny.SEED,
+                **SETTINGS,
             ),
         )
         made.remove_callback(PrinterCallback)

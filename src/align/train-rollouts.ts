@@ -27,7 +27,7 @@ export async function openRollouts(
   const objective = recipe.objective as RolloutObjective
   const groups = await loadRollouts(file, { group: objective.group!, ...checkpoint.config })
   const rows = groups.length * objective.group!
-  watch.note?.(`${file}: ${rows} completions in ${groups.length} groups`)
+  watch.note?.(`${file}: ${rows} completions in ${groups.length} ${groups.length === 1 ? 'group' : 'groups'}`)
   const unscored = groups.map((group) => ({ ...group, label: 1 }))
   const prompts = groups.map(({ tree }) => tree.prompt)
   return {

@@ -43,15 +43,7 @@ export const rewards: Kind = {
   reads: [],
   perToken: false,
   fewest: 1,
-  check(examples, { name }) {
-    for (const { tree, rewards } of examples) {
-      const count = tree.completions.length
-      if (count < 2 || rewards?.length !== count || !rewards.every(Number.isFinite))
-        throw new UserError(
-          `train: ${name} needs groups of at least 2 completions with a finite reward each, got ${count} completions and ${rewards ? `rewards ${rewards.join(', ')}` : 'no rewards'}; sample more of each prompt`,
-        )
-    }
-  },
+  check: checkRewards,
   weight: ({ tree }) => tree.completions.length,
   inputs: ({ slots }) => ({ ...sideInputs(slots), rewards: input('rewards', [slots]), others: input('others', [slots]) }),
   given: (examples) => ({
@@ -70,6 +62,21 @@ export const rewards: Kind = {
     })
   },
   toJSON: () => 'rewards',
+}
+
+/**
+ * Makes sure that every group has completions to be held against each other.
+ *
+ * throws  UserError for a group of one, and for rewards that are not finite or not one for each completion
+ */
+export function checkRewards(examples: readonly Example[], { name }: Objective): void {
+  for (const { tree, rewards } of examples) {
+    const count = tree.completions.length
+    if (count < 2 || rewards?.length !== count || !rewards.every(Number.isFinite))
+      throw new UserError(
+        `train: ${name} needs groups of at least 2 completions with a finite reward each, got ${count} completions and ${rewards ? `rewards ${rewards.join(', ')}` : 'no rewards'}; sample more of each prompt`,
+      )
+  }
 }
 
 /** Of each number of a group, the mean of the others. */

@@ -16,8 +16,8 @@ import {
 import { average, present } from './averages.ts'
 import type { DefinedMark, Described, Example, Kind, Maker, Need, Objective, Scored } from './objective.ts'
 import { type Params, type Settings, settle } from './params.ts'
-import { meansOfOthers } from './rewards.ts'
-import { column, type RewardedSide, sideInputs, sideOf, sideTensors } from './side.ts'
+import { checkRewards, meansOfOthers } from './rewards.ts'
+import { column, once, type RewardedSide, sideInputs, sideOf, sideTensors } from './side.ts'
 import { klTerms, lossTerms, tokenEntropy } from './terms.ts'
 
 /** Everything about a policy-gradient loss of groups of sampled completions in one object. */
@@ -249,18 +249,13 @@ function groupOf({ rewards = [], sampled, reference }: Example): RewardedGroup {
   return { rewards, reference, ...(sampled ? { sampled: sampled.map((logps) => logps.reduce((sum, x) => sum + x, 0)) } : {}) }
 }
 
-function checkGroups(examples: readonly Example[], { name }: Objective): void {
-  for (const { tree, rewards, sampled } of examples) {
-    const count = tree.completions.length
-    if (count < 2 || rewards?.length !== count || !rewards.every(Number.isFinite))
-      throw new UserError(
-        `train: ${name} needs groups of at least 2 completions with a finite reward each, got ${count} completions and ${rewards ? `rewards ${rewards.join(', ')}` : 'no rewards'}; sample more of each prompt`,
-      )
+function checkGroups(examples: readonly Example[], objective: Objective): void {
+  checkRewards(examples, objective)
+  for (const { tree, sampled } of examples)
     if (sampled?.some((logps, k) => logps.length !== tree.completions[k]?.length))
       throw new UserError(
-        `train: ${name} needs the sampler's log-probability of every token, got ${sampled.map(({ length }) => length).join(', ')} for completions of ${tree.completions.map(({ length }) => length).join(', ')} tokens`,
+        `train: ${objective.name} needs the sampler's log-probability of every token, got ${sampled.map(({ length }) => length).join(', ')} for completions of ${tree.completions.map(({ length }) => length).join(', ')} tokens`,
       )
-  }
 }
 
 function byToken(
@@ -283,9 +278,4 @@ function deviation(numbers: readonly number[]): number | undefined {
 
 function tokensIn(completions: readonly (readonly number[])[]): number {
   return completions.reduce((sum, { length }) => sum + length, 0)
-}
-
-function once(make: () => Value): () => Value {
-  let made: Value | undefined
-  return () => (made ??= make())
 }

@@ -185,7 +185,8 @@ function ownSaying({ tokenLogps, logits }: Scored): Value {
   return tokenLogps.sub(reshape(collision, tokenLogps.shape))
 }
 
-function once(make: () => Value): () => Value {
+/** A value that is made when it is first read. */
+export function once(make: () => Value): () => Value {
   let made: Value | undefined
   return () => (made ??= make())
 }
