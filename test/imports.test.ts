@@ -8,7 +8,7 @@ import { importsOf, packageOf } from './imports-of.ts'
  * recipes, which import every room, are files of src itself; the command line comes after them.
  */
 const order = [
-  'graph', 'random', 'files', 'engine', 'text', 'models', 'checkpoints', 'policy', 'preferences', 'labels', 'goals', 'objectives', 'runs', 'curvature', 'train', 'accept', 'audits', 'shutdown', 'recipe', 'collect', 'align', 'whitebox', 'evidence', 'serve', '', 'cli',
+  'graph', 'random', 'files', 'engine', 'text', 'models', 'checkpoints', 'policy', 'preferences', 'labels', 'goals', 'rewards', 'objectives', 'runs', 'curvature', 'train', 'accept', 'audits', 'shutdown', 'recipe', 'collect', 'align', 'whitebox', 'evidence', 'serve', '', 'cli',
 ] // biome-ignore format: one line
 
 /** Packages that one folder alone may know. */

@@ -1,0 +1,1 @@
+export type { Reward, RewardRow, Scored } from './reward.ts'
