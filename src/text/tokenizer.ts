@@ -6,6 +6,7 @@ import { readJson } from '../files/json.ts'
 import { UserError } from '../graph/errors.ts'
 import { mendSteps } from './tokenizer-cuts.ts'
 import { bytePieces, lackOf, mendTokenizerJson } from './tokenizer-steps.ts'
+import { wordIds } from './word-ids.ts'
 
 /** Strings to integers and back. */
 export interface Tokenizer {
@@ -70,7 +71,7 @@ export async function loadTokenizer(folder: string, { rows }: { readonly rows?: 
     const whole = { normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, ...json }
     const port = new HuggingFaceTokenizer({ ...whole, pre_tokenizer: whole.pre_tokenizer ?? byWords(json.model) }, config)
     mendSteps(port, whole)
-    return wrap(file, port, rows, bytePieces(whole))
+    return wrap(file, port, { rows, bytes: bytePieces(whole), quick: wordIds(port, whole) })
   } catch (cause) {
     throw new UserError(`${file}: must be a tokenizer that @huggingface/tokenizers reads, got "${(cause as Error).message}"; ${remedy}`, {
       cause,
@@ -102,7 +103,13 @@ function checkRows(folder: string, { model, added_tokens: added }: z.infer<typeo
     )
 }
 
-function wrap(file: string, inner: HuggingFaceTokenizer, rows = Number.POSITIVE_INFINITY, bytes?: readonly number[]): Tokenizer {
+interface Wrapping {
+  readonly rows: number | undefined
+  readonly bytes: readonly number[] | undefined
+  readonly quick: ((text: string) => number[]) | undefined
+}
+
+function wrap(file: string, inner: HuggingFaceTokenizer, { rows = Number.POSITIVE_INFINITY, bytes, quick }: Wrapping): Tokenizer {
   const { model } = inner as unknown as { model: { fuse_unk: boolean; tokens_to_ids: ReadonlyMap<string, number> } }
   // Pieces that are unknown stay apart, so that each is known by its text.
   if (bytes) model.fuse_unk = false
@@ -115,6 +122,7 @@ function wrap(file: string, inner: HuggingFaceTokenizer, rows = Number.POSITIVE_
   }
   const idsOf = (text: string, special: boolean): number[] =>
     attempt('put a text into tokens', () => {
+      if (quick && !special) return quick(text)
       const { ids, tokens } = inner.encode(text, { add_special_tokens: special })
       if (!bytes) return ids
       const known = (piece: string) => model.tokens_to_ids.has(piece)
