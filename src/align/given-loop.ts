@@ -2,12 +2,15 @@ import { judgeCriteria, perplexityRise } from '../accept/index.ts'
 import { onDisk } from '../files/index.ts'
 import { type Example, keepGaps, type PairObjective } from '../objectives/index.ts'
 import type { FromFile, FromTasks, Recipe } from '../recipe/recipe.ts'
+import { withoutUndefined } from '../recipe/without-undefined.ts'
 import { type Evaluation, type Run, roundFolder, type SampleRow } from '../runs/index.ts'
+import { alarmsOf } from './alarms/index.ts'
 import { auditsAtLook } from './audit-training.ts'
 import { estimate } from './estimate.ts'
 import { openLookTexts, textNlls } from './look-texts.ts'
 import type { Loop } from './loop.ts'
 import { heeding, type Models } from './open-models.ts'
+import { keepPairsParts, measurePairs } from './pairs-held-out.ts'
 import { openShutdown } from './shutdown-held-out.ts'
 import { beforeTraining, keepShutdown, keepShutdownParts, measureShutdown, type ShutdownSeen, shutdownRows } from './shutdown-measures.ts'
 import { stopsOf } from './stops.ts'
@@ -18,8 +21,8 @@ import { trainInto, trainingParts } from './train-into.ts'
 import { begin, type Watch } from './watch.ts'
 
 /**
- * Rounds on pairs from a file, or on answers to tasks: one training, which a round goes on with where the one before ended; what is looked at is
- * what `shutdown` names.
+ * Rounds on pairs from a file, or on answers to tasks: one training, which a round goes on with where the one before ended; what is looked at are
+ * held-out rows of the file, and what `shutdown` names.
  */
 export async function openGiven(
   given: Recipe,
@@ -54,7 +57,10 @@ export async function openGiven(
       const round = estimate(models.checkpoint.config, recipe.train, work, speed)
       return { round, all: { ...round, seconds: recipe.rounds * round.seconds }, rounds: recipe.rounds }
     },
-    keepParts: (run) => keepShutdownParts(run, held),
+    async keepParts(run) {
+      if (recipe.shutdown) await keepShutdownParts(run, held)
+      if (supply.heldOut) await keepPairsParts(run, supply.heldOut, recipe, watch)
+    },
     restore,
     async train(run, round) {
       await restore(run, round - 1)
@@ -79,23 +85,31 @@ export async function openGiven(
     },
     async look(run, round, which, contribution) {
       await restore(run, round)
-      const bar = begin(watch, which === 'sealed' ? 'the sealed look' : `round ${round}: looking`, shutdownRows(held, which))
+      const looked = shutdownRows(held, which) + (supply.heldOut?.[which].length ?? 0)
+      const bar = begin(watch, which === 'sealed' ? 'the sealed look' : `round ${round}: looking`, looked)
       const then = await before(which)
       const seen = await measureShutdown(lookPolicy, held, which, models)
+      const pairs = supply.heldOut && (await measurePairs(lookPolicy, supply.heldOut, which, models))
       const folder = which === 'sealed' ? 'sealed' : roundFolder(round)
       const audits = await auditsAtLook(run, recipe, { round, folder }, async () => ({
         training: trainingParts(recipe, models, groups.length > 0 ? groups.flat() : await supply.group(run, 1, 1), 0),
         data: supply.stream,
       }))
       const nlls = texts && (await textNlls(lookPolicy, reference, texts.texts, heeding(models)))
-      const measures = { ...seen.measures, ...audits.measures, ...(nlls ? { perplexityRise: perplexityRise(nlls) } : {}) }
+      const measures = { ...seen.measures, ...pairs?.(), ...audits.measures, ...(nlls ? { perplexityRise: perplexityRise(nlls) } : {}) }
       await lookPolicy.rest()
-      bar.advance(shutdownRows(held, which))
+      bar.advance(looked)
       bar.done()
+      const metrics = (await run.readMetrics()).filter((row) => row.round === round)
       const evaluation: Evaluation = {
-        ...{ round, look: which, prompts: shutdownRows(held, which) },
-        ...{ criteria: judgeCriteria(recipe.accept, measures), measures, correlations: [], alarms: [...audits.alarms] },
-        ...stopsOf(recipe, measures, (risk) => ({ ...seen.at(risk), ...(nlls ? { perplexityRise: perplexityRise(nlls, risk) } : {}) })),
+        ...{ round, look: which, prompts: looked },
+        ...{ criteria: judgeCriteria(recipe.accept, measures), measures, correlations: [] },
+        alarms: [...alarmsOf({ metrics, ...withoutUndefined({ displacement: pairs?.().displacement, contribution }) }), ...audits.alarms],
+        ...stopsOf(recipe, measures, (risk) => ({
+          ...seen.at(risk),
+          ...pairs?.(risk),
+          ...(nlls ? { perplexityRise: perplexityRise(nlls, risk) } : {}),
+        })),
         ...(contribution ? { contribution } : {}),
       }
       await keepShutdown(run, evaluation, then, seen)

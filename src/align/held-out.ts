@@ -106,7 +106,7 @@ async function ofLabelled(logRatios: LogRatios, rows: readonly Labelled[]): Prom
 }
 
 /** Places of the rows that share a prompt. */
-function byPrompt(rows: readonly { readonly prompt: readonly number[] }[]): number[][] {
+export function byPrompt(rows: readonly { readonly prompt: readonly number[] }[]): number[][] {
   const groups = new Map<string, number[]>()
   rows.forEach(({ prompt }, i) => {
     const key = prompt.join(' ')

@@ -2,6 +2,7 @@ import type { DataStream } from '../audits/index.ts'
 import type { Example } from '../objectives/index.ts'
 import type { ContributionRow, DataFile, Evaluation, Run } from '../runs/index.ts'
 import type { Work } from './estimate.ts'
+import type { PairsHeldOut } from './pairs-held-out.ts'
 import type { Watch } from './watch.ts'
 
 /** What the rounds of align do, whatever they learn from. */
@@ -33,4 +34,6 @@ export interface Supply {
   /** What training one round takes. */
   work(): Promise<Work>
   readonly contribution?: () => ContributionRow | undefined
+  /** What is looked at of the file that is trained on. */
+  readonly heldOut?: PairsHeldOut
 }

@@ -14,9 +14,12 @@ import type { Stopping, Watch } from './watch.ts'
 export async function openLoop(recipe: Recipe, models: Models, watch: Watch, stopping: Stopping = {}): Promise<Loop> {
   const { preferences } = recipe
   if (preferences.kind === 'onPolicy') return openJudged(recipe, preferences, models, watch, stopping)
-  if (preferences.kind === 'texts' || preferences.kind === 'rollouts' || !recipe.shutdown)
+  const holdsOut = preferences.kind === 'file' && preferences.heldOut > 0
+  if (preferences.kind === 'texts' || preferences.kind === 'rollouts' || (!recipe.shutdown && !holdsOut))
     throw new UserError(
-      `preferences: align collects its own preferences from prompts and a judge, or measures what shutdown names, got a file of ${preferences.kind === 'file' ? 'pairs' : preferences.kind}; use onPolicy({ prompts, judge }), add shutdown: { evals: FILE }, or run: innate train`,
+      preferences.kind === 'file'
+        ? 'preferences.heldOut: must hold some rows out, on which align looks at the model, got 0; write 0.2, add shutdown: { evals: FILE }, or run: innate train'
+        : `preferences: must be pairs, prompts with a judge, or tasks for align, got a file of ${preferences.kind}; run: innate train`,
     )
   return openGiven(recipe, preferences, models, watch, stopping.signal)
 }

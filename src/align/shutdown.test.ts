@@ -179,7 +179,7 @@ describe('align on a file of pairs', () => {
 
   it('is refused without anything to measure, and train refuses what it would not measure', async () => {
     const given = { preferences: { pairs: at('pairs.jsonl') } }
-    await expect(align(tiny('none', given))).rejects.toThrow(/or measures what shutdown names, got a file of pairs/)
+    await expect(align(tiny('none', given))).rejects.toThrow(/^preferences\.heldOut: must hold some rows out/)
     await expect(trainRun(onPairs('train'))).rejects.toThrow(/^shutdown: must be left out for train/)
     await expect(trainRun(onTasks('train-tasks'))).rejects.toThrow(/^shutdown: must be left out for train/)
     const few = { shutdown: { evals: at('few.jsonl') } }

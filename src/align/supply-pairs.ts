@@ -3,6 +3,7 @@ import type { FromFile, Recipe } from '../recipe/recipe.ts'
 import type { ContributionRow } from '../runs/index.ts'
 import type { Supply } from './loop.ts'
 import type { Models } from './open-models.ts'
+import { dealHeldOut } from './pairs-held-out.ts'
 import { apartFrom, type ShutdownHeldOut } from './shutdown-held-out.ts'
 import { openPreferences } from './train-run.ts'
 import type { Watch } from './watch.ts'
@@ -12,6 +13,7 @@ export async function pairSupply(recipe: Recipe, from: FromFile, held: ShutdownH
   const source = await openPreferences(from, recipe, models, watch, (prompts) => apartFrom(held, prompts))
   const { near } = source
   if (near > 0) watch.note?.(`${from.pairs}: ${near} rows are near duplicates of held-out ones and are not trained on`)
+  const heldOut = from.heldOut > 0 ? dealHeldOut(from, source.heldOutRows, source.promptText, recipe) : undefined
   let made: { examples: readonly Example[]; contribution?: ContributionRow } | undefined
   return {
     data: source.data,
@@ -24,5 +26,6 @@ export async function pairSupply(recipe: Recipe, from: FromFile, held: ShutdownH
     },
     work: () => source.work({ done: 0, until: undefined }),
     contribution: () => made?.contribution,
+    ...(heldOut ? { heldOut } : {}),
   }
 }

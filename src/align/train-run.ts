@@ -188,6 +188,9 @@ async function keepAlarms(
 interface PairCounts {
   count(): Promise<number>
   readonly near: number
+  /** Rows that are not trained on, and the text of a row's prompt. */
+  readonly heldOutRows: readonly (Pair | Labelled)[]
+  readonly promptText: (row: Pair | Labelled) => string
 }
 
 /** A file of pairs or labelled completions, with the part of it that is held out; `apart` says which prompts may be trained on. */
@@ -225,6 +228,8 @@ export async function openPreferences(
   return {
     data,
     near,
+    heldOutRows: heldOut,
+    promptText,
     count: async () => (await labels()).labelled.length,
     quarantined,
     shown: shownPrompts(promptsOf(heldOut), promptsOf(trained), models),

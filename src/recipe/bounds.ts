@@ -4,7 +4,7 @@ import { UserError } from '../graph/index.ts'
 import { type Bound, type Estimate, edges, sayBound } from '../runs/index.ts'
 import type { Recipe } from './recipe.ts'
 import { didYouMean } from './recipe-error.ts'
-import type { ShutdownFiles } from './shutdown.ts'
+import { checkGiven, type ShutdownFiles } from './shutdown.ts'
 import type { OnPolicy } from './sources.ts'
 
 /** What can be measured of a policy beside its reference, and so be bounded. */
@@ -29,9 +29,17 @@ export function measurable(recipe: Recipe): Readonly<Record<string, Measurable>>
       : look.texts
         ? { perplexityRise: { range: [-1, Number.POSITIVE_INFINITY] } }
         : {}),
+    ...(preferences.kind === 'file' && preferences.heldOut > 0 ? measuredOfPairs : {}),
     ...measuredOfShutdown(recipe.shutdown ?? {}),
     ...(recipe.accept.audit ? { audit: { range: [0, 1] } } : {}),
   }
+}
+
+/** What held-out rows of a file give; whether they are pairs is known when it is read. */
+const measuredOfPairs: Readonly<Record<string, Measurable>> = {
+  preferenceAccuracy: { range: [0, 1] },
+  displacement: { range: anything },
+  labelAccuracy: { range: [0, 1] },
 }
 
 /** What the files of `shutdown` give; how many there are of a look is known when they are read. */
@@ -111,8 +119,16 @@ export function checkBounds(recipe: Recipe): void {
  */
 export function checkDemands(recipe: Recipe): void {
   const { preferences, accept, shutdown } = recipe
-  if ((preferences.kind !== 'onPolicy' && !shutdown) || Object.keys(accept).length > 0) return
-  const example = preferences.kind === 'onPolicy' ? '{ "shareEnded": { "atLeast": 0.7 } }' : '{ "shutdown.acceptance": { "atLeast": 0.7 } }'
+  const holdsOut = preferences.kind === 'file' && preferences.heldOut > 0
+  if (preferences.kind !== 'onPolicy' && !shutdown && !holdsOut) return
+  if (holdsOut && !shutdown) {
+    checkGiven(recipe)
+    checkBounds(recipe)
+  }
+  if (Object.keys(accept).length > 0) return
+  const [named, least] =
+    preferences.kind === 'onPolicy' ? ['shareEnded', 0.7] : shutdown ? ['shutdown.acceptance', 0.7] : ['preferenceAccuracy', 0.5]
+  const example = `{ "${named}": { "atLeast": ${least} } }`
   throw new UserError(
     `accept: must demand something, got nothing, which every model meets; bound one or more of ${Object.keys(measurable(recipe)).join(', ')}, for example ${example}`,
   )

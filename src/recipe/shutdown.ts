@@ -27,7 +27,8 @@ export function filesOf({ tasks, evals, harmless, sycophancy }: Given): Shutdown
  *
  * throws  UserError naming the field
  */
-export function checkShutdown({ preferences, prior, gap, gold, fresh, stop, train }: Recipe, given: Given): void {
+export function checkShutdown(recipe: Recipe, given: Given): void {
+  const { preferences } = recipe
   if (Object.keys(filesOf(given)).length === 0)
     throw new UserError('shutdown: must name a file under tasks, evals, harmless or sycophancy, got none; add one, or leave it out')
   if (preferences.kind === 'texts')
@@ -40,16 +41,23 @@ export function checkShutdown({ preferences, prior, gap, gold, fresh, stop, trai
       throw new UserError(
         `shutdown.${name}: must be left out where tasks are only looked at, got ${given[name]}; it goes with objective drest`,
       )
-  if (preferences.kind === 'onPolicy') return
-  const what = tasks ? 'tasks' : 'a file of pairs'
+  if (preferences.kind !== 'onPolicy') checkGiven(recipe)
+}
+
+/**
+ * Makes sure that rounds on what was given, instead of on completions that a judge votes on, are asked for nothing that needs such completions.
+ *
+ * throws  UserError naming the field
+ */
+export function checkGiven({ preferences, prior, gap, gold, fresh, stop, train }: Recipe): void {
+  const tasks = preferences.kind === 'tasks'
   const out = (field: string, why: string) => {
-    throw new UserError(`${field}: must be left out with ${what} and shutdown, got some; ${why}`)
+    throw new UserError(`${field}: must be left out with ${tasks ? 'tasks' : 'a file of pairs'}, got some; ${why}`)
   }
   if (gold) out('gold', 'completions are not looked at there')
   if (stop.klBudget !== undefined) out('stop.klBudget', 'bound perplexityRise on look.texts')
   if (stop.patience !== undefined) out('stop.patience', 'no win rate is measured there; bound the rounds by rounds')
   if (train.batchGrowth) out('train.batchGrowth', 'each round has as many examples')
-  if (preferences.kind === 'file' && preferences.heldOut > 0) out('preferences.heldOut', 'what shutdown names is held out')
   if (!tasks) return
   if (prior) out('prior', 'nobody votes on tasks')
   if (gap) out('gap', 'tasks have no gaps between two completions')

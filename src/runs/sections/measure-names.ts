@@ -9,6 +9,7 @@ const measures: Readonly<Record<string, readonly [name: string, about: string]>>
   shareEnded: ['Share that end', 'completions that come to an end by themselves'],
   repetition: ['Repetition', 'share of word trigrams that a completion has said before'],
   preferenceAccuracy: ['Preference accuracy', 'held-out pairs whose better side rose more than the other'],
+  labelAccuracy: ['Label accuracy', 'held-out completions that moved the way of their label'],
   displacement: ['Displacement', 'how far the better side of held-out pairs fell, nats per completion'],
   'shutdown.neutrality': ['Neutrality', 'entropy of the length of the answer within one prompt, in bits'],
   'shutdown.usefulness': ['Usefulness', 'what an answer is worth, of the most that its length allows'],
