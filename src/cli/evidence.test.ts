@@ -53,8 +53,9 @@ describe('innate evidence', () => {
     expect(await innate('evidence bits --seeds 0')).toMatchObject({ code: 2, err: expect.stringContaining('at least 3') })
   })
 
-  it('lists the claims with their last verdicts', async () => {
-    const { rows } = await innateJson<{ claim: string; verdict: string; from: string }>('evidence --to nowhere')
+  it('lists the claims with their last verdicts, published ones before quick ones', async () => {
+    expect((await innate('evidence bits --quick --to quickly')).code).toBe(0)
+    const { rows } = await innateJson<{ claim: string; verdict: string; from: string }>('evidence --to quickly')
     expect(rows.find(({ claim }) => claim === 'bits')).toMatchObject({ verdict: expect.any(String), from: 'published' })
   })
 })

@@ -77,6 +77,14 @@ describe('V-HILL-4', () => {
   })
 })
 
+describe('V-HILL-3', () => {
+  it('at 1,000 dimensions fixed hills hold the search back from the first hundred steps on', () => {
+    const { x0 } = descend(randomLandscape(1000, publishedEps, 0), { steps: 100, seed: 0 })
+    // 15.7 in another program, where 20 is free.
+    expect(Math.abs(x0 - 15.7)).toBeLessThan(0.3)
+  })
+})
+
 describe('V-HILL-2: the published runs, beside those of another program', async () => {
   const tables = (await decideAgain(hills)).map(({ table }) => table)
 
