@@ -162,11 +162,13 @@ function located(asked: Recipe, folder: string): Recipe {
 function locatedSource(preferences: Recipe['preferences'], find: (path: string) => string): Recipe['preferences'] {
   if (preferences.kind === 'file') return { ...preferences, pairs: find(preferences.pairs) }
   if (preferences.kind === 'rollouts') return { ...preferences, rollouts: find(preferences.rollouts) }
-  if (preferences.kind !== 'onPolicy') return { ...preferences, file: find(preferences.file) }
-  const { prompts, judge } = preferences
+  if (preferences.kind === 'texts' || preferences.kind === 'tasks') return { ...preferences, file: find(preferences.file) }
+  const prompts = typeof preferences.prompts === 'string' ? find(preferences.prompts) : preferences.prompts
+  if (preferences.kind === 'rewarded') return { ...preferences, prompts }
+  const { judge } = preferences
   return {
     ...preferences,
-    prompts: typeof prompts === 'string' ? find(prompts) : prompts,
+    prompts,
     // A file of votes or labels is known by its path.
     judge: judge.kind === 'votes' ? votesFile(find(judge.name)) : judge.kind === 'people' ? people(find(judge.name)) : judge,
   }

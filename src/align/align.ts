@@ -7,6 +7,7 @@ import type { Recipe } from '../recipe/recipe.ts'
 import { type Evaluation, evaluationSchema, type Run, roundFolder, type Verdict, verdictSchema, writeReport } from '../runs/index.ts'
 import { keepInside } from './inside.ts'
 import { pruneRounds } from './keep-rounds.ts'
+import type { Loop } from './loop.ts'
 import { manifestOf } from './manifest.ts'
 import { openLoop } from './open-loop.ts'
 import { openModels } from './open-models.ts'
@@ -42,8 +43,9 @@ export async function align(recipe: Recipe, options: AlignOptions = {}): Promise
   checkDemands(recipe)
   const models = await openModels(recipe, watch, { signal })
   let run: Run | undefined
+  let loop: Loop | undefined
   try {
-    const loop = await openLoop(recipe, models, watch, { ...(signal ? { signal } : {}), ...(options.wait ? { wait: true } : {}) })
+    loop = await openLoop(recipe, models, watch, { ...(signal ? { signal } : {}), ...(options.wait ? { wait: true } : {}) })
     run = await takeRun(recipe.run, await manifestOf(recipe, 'align', models, loop.data, command), { resume, watch })
     if (run.has('verdict.json')) watch.note?.('this run has ended; its verdict is said again, and nothing is left to go on with')
     else watch.needs?.(await loop.needs())
@@ -70,6 +72,7 @@ export async function align(recipe: Recipe, options: AlignOptions = {}): Promise
     }
   } finally {
     await run?.close()
+    await loop?.close?.()
     if (recipe.preferences.kind === 'onPolicy' && recipe.preferences.judge.kind !== 'byGoals') await recipe.preferences.judge.close?.()
     await models.engine.close()
   }

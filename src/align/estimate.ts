@@ -99,6 +99,31 @@ export function alignWork(
   return { round, all }
 }
 
+/** What align has to do in its first round, and in all rounds with the sealed look, on rewards, when every completion takes what it may. */
+export function rewardedWork(
+  { look, rounds, train }: Recipe,
+  { sampling, group, asked }: { readonly sampling: { maxTokens?: number }; readonly group: number; readonly asked: number },
+  { train: prompts }: Pick<PromptParts, 'train'>,
+  { contextLength }: DecoderConfig,
+): { round: Work; all: Work } {
+  const before = prompts.reduce((sum, { ids }) => sum + ids.length, 0) / prompts.length
+  const after = Math.min(sampling.maxTokens ?? contextLength, contextLength - before)
+  const length = before + group * after
+  const groups = { positions: asked * length, wanted: asked * group * after }
+  const times = ({ positions, wanted }: Work['scored'], n: number) => ({ positions: n * positions, wanted: n * wanted })
+  const lookAt = (n: number) => {
+    const scored = Math.min(look.scored ?? n, n)
+    return { positions: 2 * scored * (before + look.perPrompt * after), wanted: 2 * scored * look.perPrompt * after }
+  }
+  const work = (rounds: number, looked: number, sealed: number): Work => ({
+    length,
+    sampled: (rounds * asked * group + (looked * look.development + sealed * look.sealed + look.development) * look.perPrompt) * after,
+    scored: add(add(times(groups, rounds), times(lookAt(look.development), looked)), times(lookAt(look.sealed), sealed)),
+    trained: times(groups, rounds * train.epochs),
+  })
+  return { round: work(1, 1, 0), all: work(rounds, rounds, 2) }
+}
+
 /** What training on a file has to do, the reference's scoring included: from the step after `done` to step `until`, or to the last. */
 export function trainWork(
   { epochs, batch }: TrainSettings,

@@ -44,6 +44,8 @@ export interface Look {
   readonly policy: Policy
   readonly reference: Reference
   readonly judge: Judge
+  /** Where completions are rewarded: scores those of both sides, before the judge, who then knows the scores, is asked. */
+  readonly score?: (after: Look['before']) => Promise<void>
   readonly order: OnPolicy['order']
   /** Goals of the prior and, last, the gold measure where there is one, on the scale of the reference's samples. */
   readonly goalScale: GoalScale | undefined
@@ -88,6 +90,7 @@ export async function look(
   })
   const said = [...before.flat(), ...after.flat()].map(({ sample }) => sample)
   await readSamples(given.goalScale?.goals ?? [], said, given.readBy, given.onBatch)
+  await given.score?.(after)
   const grouped = <T>(flat: readonly T[]) => prompts.map((_, i) => flat.slice(i * perPrompt, (i + 1) * perPrompt))
   const beside = before.flatMap((group) => group.slice(0, perPrompt))
   const answers =
@@ -130,9 +133,7 @@ export async function look(
     shareEnded: shareEnded(column(after, ({ ended }) => ended), risk), // biome-ignore format: one line
     repetition: meanOf('repetition', column(after, repetition), 'share', [0, 1], risk),
     ...(pairs ? heldOutPairs(pairs, risk) : {}),
-    ...(judge.utility
-      ? { utility: meanDifference('utility', column(after, judge.utility), column(before, judge.utility), 'log-odds', undefined, risk) }
-      : {}),
+    ...(judge.utility ? utilityRise(judge, after, before, risk) : {}),
     ...rises(standings, given.gold?.name, risk),
     ...(gold ? { gold: meanDifference('gold', gold.after, gold.before, 'sd', gold.range, risk) } : {}),
     ...(gold && answers ? { rewardGap: rewardGap(votesOf(answers), gold.after, gold.before, risk) } : {}),
@@ -262,7 +263,14 @@ function correlations(
   const both = ({ after: now, before: then }: Standing) => now.map((values, i) => [...values, ...then[i]!])
   const { utility } = judge
   const others = [...standings].filter(([name]) => name !== gold.name)
-  const hidden = utility ? [['the judge’s utility', { after: column(after, utility), before: column(before, utility) }] as const] : []
+  const hidden = utility
+    ? [
+        [
+          judge.kind === 'reward' ? 'the reward' : 'the judge’s utility',
+          { after: column(after, utility), before: column(before, utility) },
+        ] as const,
+      ]
+    : []
   return [...others, ...hidden].map(([name, standing]) => ({ of: gold.name, with: name, ...correlation(name, both(mine), both(standing)) }))
 }
 
@@ -276,6 +284,12 @@ function column<T>(all: Look['before'], of: (sample: SampledText['sample']) => T
 
 function total<T>(items: readonly T[], of: (item: T) => number): number {
   return items.reduce((sum, item) => sum + of(item), 0)
+}
+
+/** How much what a simulated voter or a reward is pleased by rose. */
+function utilityRise({ kind, utility }: Judge, after: Look['before'], before: Look['before'], risk?: number): Record<string, Estimate> {
+  const [name, unit] = kind === 'reward' ? (['reward', 'reward'] as const) : (['utility', 'log-odds'] as const)
+  return { [name]: meanDifference(name, column(after, utility!), column(before, utility!), unit, undefined, risk) }
 }
 
 /** The share of completions, of both sides, that ran into the limit of their length. */

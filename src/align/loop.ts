@@ -19,6 +19,8 @@ export interface Loop {
   /** Trains a round and keeps its model. */
   train(run: Run, round: number): Promise<ContributionRow | undefined>
   look(run: Run, round: number, which: Evaluation['look'], contribution?: ContributionRow): Promise<Evaluation>
+  /** Ends what it holds open, such as a reward. */
+  close?(): Promise<void>
 }
 
 /** What a round trains on, in groups that are trained on one after the other. */

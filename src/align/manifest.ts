@@ -6,6 +6,7 @@ import { isTensor, leaves, UserError } from '../graph/index.ts'
 import { lossText } from '../objectives/index.ts'
 import { goldAgainst } from '../recipe/gold-against.ts'
 import type { Recipe } from '../recipe/recipe.ts'
+import type { RewardSource } from '../recipe/rewarded.ts'
 import type { DataFile, NewManifest } from '../runs/index.ts'
 import { tracedHash } from '../train/index.ts'
 import type { Models } from './open-models.ts'
@@ -25,7 +26,7 @@ export async function manifestOf(
   return {
     kind,
     command,
-    recipe: plain(recipe) as NewManifest['recipe'],
+    recipe: plain({ ...recipe, preferences: saidOf(preferences) }) as NewManifest['recipe'],
     ...(loss ? { loss: { ...lossText(loss), traced: tracedHash(trainee.policy, objective, loss) } } : {}),
     objective: { name: objective.name, kind: objective.kind.name, params: plain(objective.params) as NewManifest['objective']['params'] },
     ...(judge && judge.kind !== 'byGoals'
@@ -34,6 +35,7 @@ export async function manifestOf(
     ...(judge?.kind === 'byGoals'
       ? { judge: { name: 'goals', kind: 'goals' as const, about: Object.keys(judge.weights).join(', ') } }
       : {}),
+    ...(preferences.kind === 'rewarded' ? { judge: rewardAbout(preferences.reward) } : {}),
     goals: (prior?.goals ?? []).map(({ name, about, direction }) => ({ name, about, direction })),
     ...(gold ? { gold: { name: gold.name, about: gold.about, ...(judge ? { checks: goldAgainst(gold, prior, judge) } : {}) } } : {}),
     model: { name: checkpoint.name, sha256: checkpoint.hash, parameters, trained: trainee.trained },
@@ -43,6 +45,20 @@ export async function manifestOf(
     seeds: { recipe: seed, train: train.seed },
     versions: await versions(),
   }
+}
+
+/** A reward that is a value of TypeScript is known by its name and its function, whatever it holds besides. */
+function saidOf(preferences: Recipe['preferences']): unknown {
+  if (preferences.kind !== 'rewarded' || !('score' in preferences.reward)) return preferences
+  const { name, score } = preferences.reward
+  return { ...preferences, reward: { name, score } }
+}
+
+/** A reward in the place of a judge. */
+function rewardAbout(reward: RewardSource): NonNullable<NewManifest['judge']> {
+  const name = 'goals' in reward ? 'goals' : 'command' in reward ? reward.command : reward.name
+  const about = 'goals' in reward ? Object.entries(reward.goals).map(([goal, weight]) => `${weight}·${goal}`).join(' + ') : name // biome-ignore format: one line
+  return { name, kind: 'reward', about: `the reward ${about}` }
 }
 
 /** The program of a command judge, hashed: each word of the command that is a file. */

@@ -3,14 +3,17 @@ import { readSafetensors } from '../checkpoints/index.ts'
 import { UserError } from '../graph/index.ts'
 import { type Example, keepGaps, type PairObjective } from '../objectives/index.ts'
 import type { FromTasks, OnPolicy, Recipe } from '../recipe/recipe.ts'
+import type { FromReward } from '../recipe/rewarded.ts'
 import { openRun, roundFolder } from '../runs/index.ts'
 import { declarationsOf } from './audit-training.ts'
 import { inFolder } from './in-folder.ts'
 import { manifestOf } from './manifest.ts'
 import { type Models, openModels } from './open-models.ts'
+import { openRewardedParts } from './open-rewarded.ts'
 import { openSource } from './open-source.ts'
 import { openRounds } from './rounds.ts'
 import { openShutdown } from './shutdown-held-out.ts'
+import { freshRollout } from './supply-rollouts.ts'
 import { taskSupply } from './supply-tasks.ts'
 import { differsFrom } from './take-run.ts'
 import { trainingParts } from './train-into.ts'
@@ -64,6 +67,7 @@ async function examplesOf(
   const { preferences } = recipe
   if (preferences.kind === 'onPolicy') return collected(recipe, preferences, models, watch, signal)
   if (preferences.kind === 'tasks') return answered(recipe, preferences, models, watch)
+  if (preferences.kind === 'rewarded') return rewardedRollout(recipe, preferences, models, signal)
   const { examples } = await (await openSource(preferences, recipe, models, watch)).examples(steps)
   return { examples, data: { kind: 'fixed' }, round: 0 }
 }
@@ -79,6 +83,17 @@ async function answered(recipe: Recipe, preferences: FromTasks, models: Models, 
   const held = await openShutdown(recipe, models, watch)
   const supply = await taskSupply(recipe, preferences, held, models, watch)
   return { examples: await inFolder(recipe, models, (run) => supply.group(run, 1, 1)), data: supply.stream, round: 0 }
+}
+
+/** The first rollout, and further ones by the policy as it then is. */
+async function rewardedRollout(recipe: Recipe, preferences: FromReward, models: Models, signal: AbortSignal | undefined) {
+  const rewarded = await openRewardedParts(recipe, preferences, models, {}, signal ? { signal } : {})
+  const draw = (seed: number) => inFolder(recipe, models, (run) => freshRollout({ ...rewarded }, run, seed))
+  return {
+    examples: await draw(recipe.seed),
+    data: { kind: 'adaptive' as const, draw, eosIds: models.checkpoint.eosIds },
+    round: 0,
+  }
 }
 
 /** Puts the newest parameters of a run in the place of those it began with. */

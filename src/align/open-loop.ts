@@ -4,6 +4,7 @@ import { openGiven } from './given-loop.ts'
 import { openJudged } from './judged-loop.ts'
 import type { Loop } from './loop.ts'
 import type { Models } from './open-models.ts'
+import { openRewarded } from './rewarded-loop.ts'
 import type { Stopping, Watch } from './watch.ts'
 
 /**
@@ -14,6 +15,7 @@ import type { Stopping, Watch } from './watch.ts'
 export async function openLoop(recipe: Recipe, models: Models, watch: Watch, stopping: Stopping = {}): Promise<Loop> {
   const { preferences } = recipe
   if (preferences.kind === 'onPolicy') return openJudged(recipe, preferences, models, watch, stopping)
+  if (preferences.kind === 'rewarded') return openRewarded(recipe, preferences, models, watch, stopping)
   const holdsOut = preferences.kind === 'file' && preferences.heldOut > 0
   if (preferences.kind === 'texts' || preferences.kind === 'rollouts' || (!recipe.shutdown && !holdsOut))
     throw new UserError(

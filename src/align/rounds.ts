@@ -192,7 +192,11 @@ export function asking({ signal, watch, wait }: Rounds, label: string): Pick<Ask
   return { progress: (total) => begin(watch, label, total), ...(signal ? { signal } : {}), ...(wait ? { wait } : {}) }
 }
 
-async function promptData({ prompts }: OnPolicy, { read, nearDuplicates, train, development, sealed }: PromptParts): Promise<DataFile> {
+/** What a manifest says of the prompts. */
+export async function promptData(
+  { prompts }: Pick<OnPolicy, 'prompts'>,
+  { read, nearDuplicates, train, development, sealed }: PromptParts,
+): Promise<DataFile> {
   const used = train.length + development.length + sealed.length
   const [path, sha256] =
     typeof prompts === 'string' ? [prompts, await hashFile(prompts)] : ['in the recipe', hashText(JSON.stringify(prompts))]

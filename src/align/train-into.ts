@@ -1,7 +1,7 @@
 import type { Example, RolloutObjective } from '../objectives/index.ts'
 import { seedFor } from '../random/index.ts'
 import type { Recipe, TrainSettings } from '../recipe/recipe.ts'
-import { type Run, roundFolder } from '../runs/index.ts'
+import { type Metrics, type Run, roundFolder } from '../runs/index.ts'
 import { type Trained, type Training, train } from '../train/index.ts'
 import { auditTraining, keepAudits } from './audit-training.ts'
 import type { Models } from './open-models.ts'
@@ -19,6 +19,9 @@ export interface TrainingInto {
   /** Rounds are parts of one training, which goes on where the one before ended. */
   readonly goesOn?: boolean
   readonly measure?: Training['measure']
+  readonly draw?: Training['draw']
+  /** Hears each step before it is kept. */
+  readonly onStep?: (metrics: Metrics) => void
 }
 
 /** Pairs a step in a round. */
@@ -32,12 +35,13 @@ export function orderOf(
   round: number,
 ): Pick<Training, 'batch' | 'epochs' | 'seed' | 'shuffle' | 'together'> {
   // Of rollouts a batch counts completions, and an example is a group of them.
-  const group = preferences.kind === 'rollouts' ? (objective as RolloutObjective).group! : 1
+  const rewarded = preferences.kind === 'rewarded'
+  const group = rewarded || preferences.kind === 'rollouts' ? (objective as RolloutObjective).group! : 1
   return {
     batch: batchOf(train, round) / group,
     epochs: train.epochs,
     seed: round === 0 ? train.seed : seedFor(train.seed, `order/${round}`),
-    shuffle: preferences.kind === 'onPolicy' || preferences.kind === 'tasks' || preferences.shuffle,
+    shuffle: !rewarded && (preferences.kind === 'onPolicy' || preferences.kind === 'tasks' || preferences.shuffle),
     together: preferences.kind === 'onPolicy',
   }
 }
@@ -67,12 +71,13 @@ export async function trainInto(
   recipe: Recipe,
   { trainee, reference }: Models,
   [examples = [], ...later]: readonly (readonly Example[])[],
-  { round, folder, watch, signal, maxSteps, toCome, goesOn, measure }: TrainingInto,
+  { round, folder, watch, signal, maxSteps, toCome, goesOn, measure, draw, onStep }: TrainingInto,
 ): Promise<Trained> {
   const parts = {
     ...trainingParts(recipe, { trainee, reference }, examples, goesOn ? 0 : round),
     later,
     ...(toCome ? { toCome } : {}),
+    ...(draw ? { draw } : {}),
     round,
   }
   const audit = await auditTraining(recipe, parts, watch)
@@ -90,6 +95,7 @@ export async function trainInto(
       bar = begin(watch, round === 0 ? 'training' : `round ${round}: training`, steps, step)
     },
     async onStep(metrics, at) {
+      onStep?.(metrics)
       await run.appendMetrics(metrics)
       watch.step?.(metrics, at)
       bar!.advance(1, `loss ${metrics.loss.toFixed(3)}`)

@@ -92,6 +92,8 @@ export async function trainRun(given: Recipe, options: TrainRunOptions = {}): Pr
   const { preferences } = recipe
   if (preferences.kind === 'onPolicy')
     throw new UserError('preferences: train needs a file of pairs, got prompts and a judge; use { pairs: FILE }, or run: innate align')
+  if (preferences.kind === 'rewarded')
+    throw new UserError('reward: must be left out for train, which samples nothing, got one; run: innate align')
   if (preferences.kind === 'tasks' || recipe.shutdown)
     throw new UserError('shutdown: must be left out for train, which measures nothing of it, got some; run: innate align')
   const models = await openModels(recipe, watch, { signal })

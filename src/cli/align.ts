@@ -24,7 +24,15 @@ export const align = command({
     const again = [path, ...changeWords({ ...changes, run: undefined })].join(' ')
     const { recipe, command } = await recipeFor('align', path, changes)
     let folder = ''
-    const keep = (watch: Watch): Watch => ({ ...watch, run: (at) => watch.run?.((folder = at)) })
+    const keep = (watch: Watch): Watch => ({
+      ...watch,
+      run: (at) => watch.run?.((folder = at)),
+      step(metrics, at) {
+        // Of rewards every step is told; with a judge the rounds are.
+        if (recipe.preferences.kind === 'rewarded') screen.emit(metrics)
+        watch.step?.(metrics, at)
+      },
+    })
     let result: Aligned
     try {
       result = await keepingRun('align', again, { screen, watch: watchOn(screen), signal }, (watch) =>
@@ -71,5 +79,5 @@ function sayMissing({ store, missing, asked }: LabelsMissing, at: { folder: stri
 }
 
 function maxTokensOf({ preferences }: Recipe): number | undefined {
-  return preferences.kind === 'onPolicy' ? preferences.sampling.maxTokens : undefined
+  return preferences.kind === 'onPolicy' || preferences.kind === 'rewarded' ? preferences.sampling.maxTokens : undefined
 }

@@ -43,10 +43,12 @@ export async function askJudge(judge: Judge, pairs: readonly JudgedPair[], how: 
     askings[pair]!.push({ first, votes: first === 'a' ? [one, other] : [other, one] })
   })
   const mean = (all: readonly Asking[], side: 0 | 1) => all.reduce((sum, asking) => sum + asking.votes[side], 0) / all.length
-  // People were asked beforehand, in places that their store knows; a file of votes does not know them.
+  // People were asked beforehand, in places that their store knows; a file of votes does not know them, and a reward sees no places.
   const known = judge.askings ? await judge.askings(pairs) : askings
   return askings.map((all, i) =>
-    all.length === 0 ? tie : { votes: [mean(all, 0), mean(all, 1)], askings: judge.kind === 'votes' ? [] : known[i]! },
+    all.length === 0
+      ? tie
+      : { votes: [mean(all, 0), mean(all, 1)], askings: judge.kind === 'votes' || judge.kind === 'reward' ? [] : known[i]! },
   )
 }
 

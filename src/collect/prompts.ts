@@ -28,7 +28,11 @@ export interface PromptParts {
  *
  * throws  UserError when there are too few for the looks, or one is longer than the context leaves room for
  */
-export async function dealPrompts({ look, seed }: Recipe, { prompts }: OnPolicy, checkpoint: Checkpoint): Promise<PromptParts> {
+export async function dealPrompts(
+  { look, seed }: Recipe,
+  { prompts }: Pick<OnPolicy, 'prompts'>,
+  checkpoint: Checkpoint,
+): Promise<PromptParts> {
   const where = typeof prompts === 'string' ? prompts : 'preferences.prompts'
   const all = typeof prompts === 'string' ? await readPromptFile(prompts, checkpoint) : await inlinePrompts(prompts, checkpoint)
   if (typeof prompts !== 'string')

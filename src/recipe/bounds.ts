@@ -4,6 +4,7 @@ import { UserError } from '../graph/index.ts'
 import { type Bound, type Estimate, edges, sayBound } from '../runs/index.ts'
 import type { Recipe } from './recipe.ts'
 import { didYouMean } from './recipe-error.ts'
+import { type FromReward, samples } from './rewarded.ts'
 import { checkGiven, type ShutdownFiles } from './shutdown.ts'
 import type { OnPolicy } from './sources.ts'
 
@@ -24,7 +25,7 @@ const above0 = [0, Number.POSITIVE_INFINITY] as const
 export function measurable(recipe: Recipe): Readonly<Record<string, Measurable>> {
   const { preferences, look } = recipe
   return {
-    ...(preferences.kind === 'onPolicy'
+    ...(preferences.kind === 'onPolicy' || preferences.kind === 'rewarded'
       ? measuredOnPolicy(recipe, preferences)
       : look.texts
         ? { perplexityRise: { range: [-1, Number.POSITIVE_INFINITY] } }
@@ -54,9 +55,12 @@ function measuredOfShutdown({ tasks, evals, harmless, sycophancy }: ShutdownFile
   }
 }
 
-function measuredOnPolicy({ prior, gold, look }: Recipe, { judge, sampling }: OnPolicy): Readonly<Record<string, Measurable>> {
+function measuredOnPolicy({ prior, gold, look }: Recipe, source: OnPolicy | FromReward): Readonly<Record<string, Measurable>> {
+  const { sampling } = source
+  const rewarded = source.kind === 'rewarded'
+  const judge = rewarded ? { kind: 'reward' as const } : source.judge
   const all = <T>(prompts: number, perPrompt: number, one: T) => Array.from({ length: prompts }, () => Array<T>(perPrompt).fill(one))
-  const utility = judge.kind !== 'byGoals' && judge.utility !== undefined
+  const utility = 'utility' in judge && judge.utility !== undefined
   const scored = { range: above0, guarded: Math.min(look.scored ?? look.sealed, look.sealed) }
   const rise = ({ range }: Goal) => ({ range: anything, ...(range ? {} : { guarded: look.sealed }) })
   return {
@@ -74,8 +78,9 @@ function measuredOnPolicy({ prior, gold, look }: Recipe, { judge, sampling }: On
     ...(look.texts ? { perplexityRise: { range: [-1, Number.POSITIVE_INFINITY] } } : {}),
     lengthRatio: { range: above0, ...(sampling.maxTokens ? {} : { guarded: look.sealed }) },
     repetition: { range: [0, 1] },
-    ...(judge.kind === 'votes' ? {} : { preferenceAccuracy: { range: [0, 1] }, displacement: { ...scored, range: anything } }),
+    ...(judge.kind === 'votes' || rewarded ? {} : { preferenceAccuracy: { range: [0, 1] }, displacement: { ...scored, range: anything } }),
     shareEnded: { range: [0, 1], unanimous: (prompts, perPrompt, yes) => shareEnded(all(prompts, perPrompt, yes)) },
+    ...(rewarded ? { reward: { range: anything, guarded: look.sealed } } : {}),
     ...(utility ? { utility: { range: anything, guarded: look.sealed } } : {}),
     ...Object.fromEntries((prior?.goals ?? []).map((goal) => [goal.name, rise(goal)])),
     ...(gold ? { gold: rise(gold) } : {}),
@@ -120,14 +125,14 @@ export function checkBounds(recipe: Recipe): void {
 export function checkDemands(recipe: Recipe): void {
   const { preferences, accept, shutdown } = recipe
   const holdsOut = preferences.kind === 'file' && preferences.heldOut > 0
-  if (preferences.kind !== 'onPolicy' && !shutdown && !holdsOut) return
+  const sampled = samples(recipe)
+  if (!sampled && !shutdown && !holdsOut) return
   if (holdsOut && !shutdown) {
     checkGiven(recipe)
     checkBounds(recipe)
   }
   if (Object.keys(accept).length > 0) return
-  const [named, least] =
-    preferences.kind === 'onPolicy' ? ['shareEnded', 0.7] : shutdown ? ['shutdown.acceptance', 0.7] : ['preferenceAccuracy', 0.5]
+  const [named, least] = sampled ? ['shareEnded', 0.7] : shutdown ? ['shutdown.acceptance', 0.7] : ['preferenceAccuracy', 0.5]
   const example = `{ "${named}": { "atLeast": ${least} } }`
   throw new UserError(
     `accept: must demand something, got nothing, which every model meets; bound one or more of ${Object.keys(measurable(recipe)).join(', ')}, for example ${example}`,

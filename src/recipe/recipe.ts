@@ -12,6 +12,7 @@ import { goldAgainst } from './gold-against.ts'
 import { checkPriorUse, kappaOf } from './prior-use.ts'
 import type { Reading } from './reading.ts'
 import { didYouMean, recipeError } from './recipe-error.ts'
+import { checkJudged, checkRewarded, samples } from './rewarded.ts'
 import { checkRollouts, readsRollouts } from './rollouts-use.ts'
 import { type ParsedRecipe, type RecipeInput, recipeSchema } from './schema.ts'
 import { checkShutdown, filesOf, type ShutdownFiles } from './shutdown.ts'
@@ -122,10 +123,12 @@ export function recipe(input: RecipeInput): Recipe {
   if (typeof input === 'object' && input !== null && checked in input) return input as unknown as Recipe
   const parsed = recipeSchema.safeParse(withCleanAudit(input))
   if (!parsed.success) throw recipeError(input, parsed.error)
+  checkJudged(input, parsed.data)
   const {
     prior,
     gap,
     preferences: _,
+    reward: __,
     texts,
     shutdown,
     objective,
@@ -152,7 +155,7 @@ export function recipe(input: RecipeInput): Recipe {
     kappa: kappaOf(input, kappa),
     ...(tiltReference ? { tiltReference } : {}),
     ...(gap ? { gap } : {}),
-    preferences: sourceOf(parsed.data, learned.needs.includes('tasks')),
+    preferences: sourceOf(parsed.data, learned, input),
     ...(shutdown ? { shutdown: filesOf(shutdown) } : {}),
     objective: learned,
     ...(loss ? { loss } : {}),
@@ -168,10 +171,11 @@ export function recipe(input: RecipeInput): Recipe {
   checkTrainedEdit(made, parsed.data.accept)
   if (shutdown) checkShutdown(made, shutdown)
   if (made.preferences.kind === 'onPolicy') checkOnPolicy(made, made.preferences)
+  else if (made.preferences.kind === 'rewarded') checkRewarded(made, made.preferences)
   else if (readsRollouts(made)) checkRollouts(made)
   else if (made.preferences.kind !== 'tasks') checkKinds(made)
   checkPriorUse(made)
-  if (made.preferences.kind === 'onPolicy' || made.shutdown) checkBounds(made)
+  if (samples(made) || made.shutdown) checkBounds(made)
   return Object.defineProperty(made, checked, { value: input })
 }
 
@@ -187,7 +191,7 @@ function checkTrainedEdit({ train: { edit, lora }, objective, preferences }: Rec
   if (objective.sync && lora)
     throw new UserError('objective.sync: must go with a full training, got train.edit; part of a product of factors is not a product of parts: leave one of them out') // biome-ignore format: one line
   if (edit.controlKl === undefined) return
-  if (preferences.kind !== 'onPolicy')
+  if (!samples({ preferences }))
     throw new UserError('train.edit.controlKl: must be left out where no completions are drawn, got a budget; leave it out, or give preferences over prompts') // biome-ignore format: one line
   if (accept.forwardKl)
     throw new UserError('accept.forwardKl: must be left out with train.edit.controlKl, which is that bound, got both; leave one of them out') // biome-ignore format: one line

@@ -1,6 +1,7 @@
 import { UserError } from '../graph/index.ts'
-import { type Objective, objectives, type RolloutObjective } from '../objectives/index.ts'
+import type { RolloutObjective } from '../objectives/index.ts'
 import type { Recipe } from './recipe.ts'
+import { policyGradients } from './rewarded.ts'
 
 /** Whether a recipe has rollouts, or an objective that needs them. */
 export function readsRollouts({ preferences, objective }: Pick<Recipe, 'preferences' | 'objective'>): boolean {
@@ -30,10 +31,4 @@ export function checkRollouts(given: Recipe): void {
     throw new UserError(
       `train.batch: must be a multiple of objective.group ${group}, since a step takes whole groups of completions, got ${train.batch}; say ${Math.ceil(train.batch / group) * group}`,
     )
-}
-
-function policyGradients(): string[] {
-  return Object.values(objectives)
-    .map((make) => (make as () => Objective)())
-    .flatMap(({ name, kind }) => (kind.reads.includes('rollouts') ? [name] : []))
 }

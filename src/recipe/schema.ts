@@ -4,6 +4,7 @@ import type { Goal, GoalPrior, Judge } from '../goals/index.ts'
 import type { CustomLoss, Objective } from '../objectives/index.ts'
 import type { Edit, Feeds } from '../policy/index.ts'
 import { columnNames, roles, truncations } from '../preferences/index.ts'
+import type { Reward } from '../rewards/index.ts'
 import { type Bound, boundSchema } from '../runs/index.ts'
 import type { Optimizer } from '../train/index.ts'
 import { madeGoalSchema, readyNames } from './goal-schema.ts'
@@ -30,7 +31,8 @@ const endpointSchema = z.strictObject({
   timeoutSeconds: above0.max(3600).optional(),
 })
 
-const judgeSchema = z.union([
+/** Whoever compares two completions. */
+export const judgeSchema = z.union([
   value<Judge>(({ votes }) => typeof votes === 'function', 'a judge'),
   z.strictObject({ kind: z.literal('byGoals'), weights: z.record(z.string(), z.number()) }),
   z.strictObject({ command: z.string(), keep: z.string() }),
@@ -44,6 +46,12 @@ const judgeSchema = z.union([
     question: z.string().optional(),
   }),
   z.strictObject({ goals: z.record(z.string(), z.number()) }),
+])
+
+const rewardSchema = z.union([
+  value<Reward>(({ score }) => typeof score === 'function', 'a reward'),
+  z.strictObject({ goals: z.record(z.string(), z.number()) }),
+  z.strictObject({ command: z.string().trim().min(1), timeoutSeconds: above0.max(86_400).optional(), tries: whole.max(10).optional() }),
 ])
 
 const columns = z.partialRecord(z.enum(columnNames), z.string().min(1)).optional()
@@ -83,7 +91,7 @@ const fromPolicy = z.strictObject({
   sdPenalty: z.number().min(0).optional(),
   promptsPerRound: whole.default(192),
   rollout: whole.optional(),
-  judge: judgeSchema,
+  judge: judgeSchema.optional(),
   order: z.enum(['half', 'both']).default('half'),
   maxTokens: whole.optional(),
   temperature: above0.default(1),
@@ -191,6 +199,7 @@ export const recipeSchema = z.strictObject({
   kappa: z.number().min(0).default(1),
   tiltReference: z.boolean().optional(),
   preferences: z.union([fromFile, fromRollouts, fromPolicy]).optional(),
+  reward: rewardSchema.optional(),
   texts: textsSchema.optional(),
   shutdown: shutdownSchema.optional(),
   objective: z.union([value<Objective>((x) => 'needs' in x, 'an objective'), named]).optional(),

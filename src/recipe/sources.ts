@@ -1,11 +1,13 @@
 import { commandJudge, endpointJudge, type Judge, modelJudge, people, votesFile } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
+import type { Objective } from '../objectives/index.ts'
 import type { Columns, TalkMessage, Truncate } from '../preferences/index.ts'
-import type { ParsedRecipe } from './schema.ts'
+import { type FromReward, type RewardSource, rewardedOf } from './rewarded.ts'
+import type { ParsedRecipe, RecipeInput } from './schema.ts'
 import { withoutUndefined } from './without-undefined.ts'
 
 /** What a recipe can train on. */
-export type Source = FromFile | FromRollouts | FromTexts | FromTasks | OnPolicy
+export type Source = FromFile | FromRollouts | FromTexts | FromTasks | OnPolicy | FromReward
 
 /** Preferences from a file: pairs, or labelled completions. */
 export interface FromFile {
@@ -96,7 +98,18 @@ export function judgeByGoals(weights: Readonly<Record<string, number>>): JudgeBy
  *
  * throws  UserError when it names nothing, or two things
  */
-export function sourceOf({ preferences, texts, shutdown }: ParsedRecipe, learnsTasks: boolean): Source {
+export function sourceOf(
+  { preferences, texts, shutdown, reward, train: { batch } }: ParsedRecipe,
+  objective: Objective,
+  written: Pick<RecipeInput, 'preferences'>,
+): Source {
+  const learnsTasks = objective.needs.includes('tasks')
+  if (reward && (!preferences || !('prompts' in preferences)))
+    throw new UserError(
+      `preferences: must have prompts that the policy completes for its reward, got ${preferences ? `a file of ${'rollouts' in preferences ? 'rollouts' : 'pairs'}` : 'none'}; name a file under preferences.prompts`,
+    )
+  if (reward && preferences && 'prompts' in preferences)
+    return rewardedOf(withoutUndefined(reward) as RewardSource, written, preferences, objective, batch)
   if (preferences && texts)
     throw new UserError('texts: must be left out where there are preferences, got both; train on the texts first, in a recipe of their own')
   if (learnsTasks) return tasksOf(shutdown, preferences ? 'preferences' : texts ? 'texts' : undefined)
@@ -131,10 +144,10 @@ function onPolicyOf(given: Extract<ParsedRecipe['preferences'], { prompts: unkno
     ...(sdPenalty === undefined ? {} : { sdPenalty }),
     ...(rollout ? { rollout } : {}),
   }
-  return { kind: 'onPolicy', ...asked, judge: judgeOf(judge), order, sampling: withoutUndefined(sampling) }
+  return { kind: 'onPolicy', ...asked, judge: judgeOf(judge!), order, sampling: withoutUndefined(sampling) }
 }
 
-function judgeOf(given: Extract<ParsedRecipe['preferences'], { prompts: unknown }>['judge']): Judge | JudgeByGoals {
+function judgeOf(given: NonNullable<Extract<ParsedRecipe['preferences'], { prompts: unknown }>['judge']>): Judge | JudgeByGoals {
   if ('command' in given) return commandJudge(given.command, { keep: given.keep })
   if ('endpoint' in given) return endpointJudge(given.endpoint)
   if ('model' in given) return modelJudge(given)

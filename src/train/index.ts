@@ -1,5 +1,6 @@
 export { adamw } from './adamw.ts'
 export { type Clip, clipFrom } from './clip.ts'
+export type { Drawn } from './drawn.ts'
 export { lion } from './lion.ts'
 export { defineOptimizer, type Optimizer, traceUpdate, type WholeStep } from './optimizer.ts'
 export { optimizerFrom, optimizers } from './optimizers.ts'

@@ -1,6 +1,7 @@
 import { UserError } from '../graph/index.ts'
 import type { Example, Objective } from '../objectives/index.ts'
 import { batches } from '../preferences/index.ts'
+import type { Drawn } from './drawn.ts'
 
 /** What the steps of a run are cut from. */
 export interface Planned {
@@ -8,6 +9,8 @@ export interface Planned {
   readonly examples: readonly Example[]
   /** Further examples: each group is trained on after those before it, and may have been sampled from what came of them. */
   readonly later?: readonly (readonly Example[])[]
+  /** Groups that are drawn when training comes to them. */
+  readonly draw?: Drawn
   /** How many examples each group will have that is not there yet; the schedule counts their steps. */
   readonly toCome?: readonly number[]
   /** Examples a step. */
@@ -26,15 +29,23 @@ export interface Planned {
  * throws  UserError when a batch or all examples are fewer than that, or the objective cannot be trained on them
  */
 export function planSteps(planned: Planned): { plan: readonly (readonly Example[])[]; steps: number } {
-  const { objective, examples, later = [], toCome = [], batch, epochs, seed, shuffle = true, together } = planned
+  const { objective, examples, later = [], draw, toCome = [], batch } = planned
   const { fewest, check } = objective.kind
   if (batch < fewest) throw new UserError(`train.batch: must be ${fewest} or more for ${objective.name}, got ${batch}; give a larger batch`)
   for (const group of [examples, ...later]) check?.(group, objective)
+  const plan = [examples, ...later].flatMap((group, k) => cutGroup(planned, group, k))
+  return { plan, steps: plan.length + stepsToCome([...(draw?.counts ?? []), ...toCome], planned) }
+}
+
+/** The steps of all epochs of one group, which is the k-th of a training, counting from 0. */
+export function cutGroup(
+  { objective, batch, epochs, seed, shuffle = true, together }: Planned,
+  group: readonly Example[],
+  k: number,
+): (readonly Example[])[] {
   const by = together ? ({ tree }: Example) => tree.prompt.join() : undefined
-  const cut = (group: readonly Example[], epoch: number) =>
-    joined(batches(group, batch, { seed, epoch, shuffle, ...(by ? { by } : {}) }), fewest)
-  const plan = [examples, ...later].flatMap((group, k) => Array.from({ length: epochs }, (_, e) => cut(group, k * epochs + e)).flat())
-  return { plan, steps: plan.length + stepsToCome(toCome, planned) }
+  const cut = (epoch: number) => joined(batches(group, batch, { seed, epoch, shuffle, ...(by ? { by } : {}) }), objective.kind.fewest)
+  return Array.from({ length: epochs }, (_, e) => cut(k * epochs + e)).flat()
 }
 
 function joined<T>(steps: T[][], fewest: number): T[][] {

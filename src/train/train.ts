@@ -5,6 +5,7 @@ import type { Policy, Tree } from '../policy/index.ts'
 import type { Metrics } from '../runs/index.ts'
 import { backward, type Measured } from './backward.ts'
 import { type Clip, clipFrom } from './clip.ts'
+import { openSteps } from './drawn.ts'
 import { findNotFinite } from './not-finite.ts'
 import type { Optimizer } from './optimizer.ts'
 import { type Planned, planSteps } from './plan.ts'
@@ -85,6 +86,7 @@ export async function train(training: Training): Promise<Trained> {
   checkWarmup(training.schedule, steps)
   const { stepping, close } = openStepping(training, plan)
   const { following } = stepping
+  const course = openSteps(training, plan, stepping)
   await following?.ready
   const state = await openTrainState(policy, optimizer, clipFrom(training.clip))
   const save = async (step: number) => state.save(checkpoint!.file, step, await following?.saved())
@@ -97,9 +99,12 @@ export async function train(training: Training): Promise<Trained> {
     }
     await training.onStart?.({ step, steps })
     let savedAt = Date.now()
-    while (step < Math.min(plan.length, maxSteps ?? plan.length)) {
+    while (step < Math.min(course.count, maxSteps ?? course.count)) {
+      const now = await course.at(step).catch(async (cause) => {
+        if (checkpoint && step > 0) await save(step)
+        throw cause
+      })
       const started = performance.now()
-      const now = plan[step]!
       step++
       const measured = await backward(stepping, state, now, step)
       if (step === 1 && !policy.edits) checkStart(objective, now, measured)
@@ -120,7 +125,7 @@ export async function train(training: Training): Promise<Trained> {
         { round: training.round ?? 0, step, ...measured.metrics, loss: measured.loss, gradNorm, lr, tokensPerSecond, ...more },
         { steps },
       )
-      const stopping = signal?.aborted || step === plan.length || step === maxSteps
+      const stopping = signal?.aborted || step === course.count || step === maxSteps
       if (checkpoint && (stopping || Date.now() - savedAt > checkpoint.everySeconds * 1000)) {
         await save(step)
         savedAt = Date.now()

@@ -41,7 +41,7 @@ export interface Spent {
 }
 
 /** The kinds of judges, as a run's manifest names them. */
-export const judgeKinds = ['simulated', 'goals', 'votes', 'command', 'people', 'model', 'endpoint'] as const
+export const judgeKinds = ['simulated', 'goals', 'votes', 'command', 'people', 'model', 'endpoint', 'reward'] as const
 export type JudgeKind = (typeof judgeKinds)[number]
 
 /** Whoever casts votes between two completions of one prompt. */
