@@ -75,12 +75,14 @@ export async function loadCheckpoint(
     readonly edit?: string | readonly string[] | undefined
     /** A directional ablation becomes its identity in weights where that is exact, as for a file that holds weights alone. */
     readonly identities?: boolean
+    /** Weights of so many bytes as f32 are read only when they are asked for. Default 128 MiB. */
+    readonly lazyFrom?: number
   } = {},
 ): Promise<Checkpoint> {
   const adaptedFrom = options.fresh === undefined && !Object.hasOwn(models, nameOrFolder) ? await peftBase(nameOrFolder) : undefined
   if (adaptedFrom !== undefined) return merged(nameOrFolder, adaptedFrom, options)
   const known = Object.hasOwn(models, nameOrFolder) ? models[nameOrFolder] : undefined
-  const gguf = !known && nameOrFolder.endsWith('.gguf') ? await unpackGguf(nameOrFolder) : undefined
+  const gguf = !known && nameOrFolder.endsWith('.gguf') ? await unpackGguf(nameOrFolder, options.lazyFrom) : undefined
   const folder =
     gguf?.folder ?? (known ? await known.folder(options.onProgress ?? (() => {})) : await existingFolder(nameOrFolder, options.onProgress))
   if (!gguf) await finishMoves(folder)
@@ -91,7 +93,8 @@ export async function loadCheckpoint(
   // Side by side: one waits for the disk. What is wrong with the weights is said first.
   const reading = loadTokenizer(folder, { rows: told.vocabSize })
   reading.catch(() => {})
-  const { config, params, hash } = options.fresh === undefined ? await readWeights(folder, told, gguf) : freshWeights(told, options.fresh)
+  const { config, params, hash } =
+    options.fresh === undefined ? await readWeights(folder, told, gguf, options.lazyFrom) : freshWeights(told, options.fresh)
   const tokenizer = await reading
   const { kept, base } = gguf || options.fresh !== undefined ? {} : await keptEdits(folder, config)
   const loaded = {
@@ -140,8 +143,8 @@ interface Weights {
 }
 
 /** Reads model.safetensors, or the shards that model.safetensors.index.json lists, into the nested parameters. */
-async function readWeights(folder: string, told: DecoderConfig, gguf?: UnpackedGguf): Promise<Weights> {
-  const { where, found, hash } = gguf ? { where: gguf.file, found: gguf.tensors, hash: gguf.hash } : await readShards(folder)
+async function readWeights(folder: string, told: DecoderConfig, gguf?: UnpackedGguf, lazyFrom?: number): Promise<Weights> {
+  const { where, found, hash } = gguf ? { where: gguf.file, found: gguf.tensors, hash: gguf.hash } : await readShards(folder, lazyFrom)
   const take = (name: string) => {
     const tensor = found.get(name)
     found.delete(name)
@@ -200,7 +203,9 @@ function freshWeights(config: DecoderConfig, seed: number): Weights {
 }
 
 function sameNumbers(a: Tensor, b: Tensor): boolean {
-  return sameShape(a.shape, b.shape) && a.data.every((x, i) => Object.is(x, b.data[i]))
+  if (!sameShape(a.shape, b.shape)) return false
+  const [mine, others] = [a.data, b.data]
+  return mine.every((x, i) => Object.is(x, others[i]))
 }
 
 /**

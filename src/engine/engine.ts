@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
+import { dirname } from 'node:path'
 import { Worker } from 'node:worker_threads'
+import { checkState, placeOf } from '../files/lazy-tensor.ts'
 import { demand, type Graph, sameShape, show, sizeOf, type Tensor, type Type, UserError } from '../graph/index.ts'
 import { toOnnx } from './lower.ts'
-import type { Numbers } from './onnx-builder.ts'
+import type { Files, Numbers } from './onnx-builder.ts'
 import type { Blocks, Request } from './protocol.ts'
 import type { Resident } from './resident.ts'
 import { sharedWriter } from './shared-writer.ts'
@@ -105,21 +107,21 @@ export function openEngine({ threads = Number(process.env.INNATE_THREADS) || ava
     })
   }
 
-  async function compile(graph: Graph, { profile, held, pack = true }: CompileOptions = {}): Promise<Program> {
-    const kept = Object.entries(graph.inputs).filter(([key]) => held?.[key])
+  async function compile(graph: Graph, { profile, held: wanted, pack = true }: CompileOptions = {}): Promise<Program> {
+    const { held, folder, files } = heldOf(wanted)
+    const kept = Object.entries(graph.inputs).filter(([key]) => held[key])
     for (const [key, type] of kept)
-      demand(
-        sameShape(held![key]!.shape, type.shape),
-        () => `compile: input ${key} must be ${show(type)}, got ${show(held![key]!)} to hold`,
-      )
-    const slotOf = new Map(kept.map(([key, { attrs }]) => [attrs.name as string, held![key]!.slot]))
-    const { bytes, nodes, numbers, held: places } = toOnnx(graph, { held: new Set(slotOf.keys()) })
+      demand(sameShape(held[key]!.shape, type.shape), () => `compile: input ${key} must be ${show(type)}, got ${show(held[key]!)} to hold`)
+    const slotOf = new Map(kept.map(([key, { attrs }]) => [attrs.name as string, held[key]!.slot]))
+    const filed = new Map(kept.flatMap(([key, { attrs }]) => (files.has(key) ? [[attrs.name as string, files.get(key)!] as const] : [])))
+    const { bytes, nodes, numbers, held: places } = toOnnx(graph, { held: new Set(slotOf.keys()), files: filed })
     const key = createHash('sha256')
       .update(bytes)
-      .update(`${profile ?? ''} ${held ? numberOf(held) : ''} ${pack}`)
+      .update(`${profile ?? ''} ${wanted ? numberOf(wanted) : ''} ${pack}`)
       .digest('hex')
     const slots = Object.fromEntries(Object.entries(places).map(([place, names]) => [place, names.map((name) => slotOf.get(name)!)]))
-    const session = sessions.get(key) ?? openSession(key, { bytes, held: slots, pack, ...(profile ? { profile } : {}) })
+    const about = { bytes, held: slots, pack, ...(folder ? { folder } : {}), ...(profile ? { profile } : {}) }
+    const session = sessions.get(key) ?? openSession(key, about)
     session.users++
     await session.ready
     let open = true
@@ -138,7 +140,7 @@ export function openEngine({ threads = Number(process.env.INNATE_THREADS) || ava
     }
   }
 
-  function openSession(key: string, about: Pick<Request & { kind: 'session' }, 'bytes' | 'held' | 'pack' | 'profile'>): Session {
+  function openSession(key: string, about: Pick<Request & { kind: 'session' }, 'bytes' | 'held' | 'folder' | 'pack' | 'profile'>): Session {
     const id = ++made
     const ready = ask<void>({ kind: 'session', id, threads, ...about }).catch((error) => {
       sessions.delete(key)
@@ -205,14 +207,16 @@ export function openEngine({ threads = Number(process.env.INNATE_THREADS) || ava
   return {
     compile,
     compileUpdate,
-    async allocate(type) {
-      const size = sizeOf(type.shape)
+    async allocate({ dtype, shape }) {
+      const size = sizeOf(shape)
       const offset = await ask<number>({ kind: 'allocate', bytes: size * 4 })
-      return { ...type, slot: { offset, size, dtype: type.dtype } }
+      return { dtype, shape, slot: { offset, size, dtype } }
     },
     release: ({ slot }) => ask({ kind: 'release', offset: slot.offset }),
     async write(resident, tensor) {
       demand(sameShape(resident.shape, tensor.shape), () => `write: ${show(resident)} expected, got ${show(tensor)}`)
+      const file = placeOf(tensor)
+      if (file) return ask({ kind: 'load', slot: resident.slot, file })
       await send(resident.slot, tensor.data as Float32Array | Int32Array)
     },
     read: async ({ slot, dtype, shape }) => ({ dtype, shape, data: await ask<Float32Array>({ kind: 'read', slot }) }),
@@ -232,6 +236,19 @@ function numberOf(held: object): number {
   const number = numbersOfHeld.get(held) ?? ++lastHeld
   numbersOfHeld.set(held, number)
   return number
+}
+
+/**
+ * What a session holds. It maps either all of it or nothing: where some of it lies in files, it holds what is in the first one's folder, and
+ * reads the rest in every run.
+ */
+function heldOf(held: CompileOptions['held'] = {}): { held: Readonly<Record<string, Resident>>; folder?: string; files: Files } {
+  const filed = Object.entries(held).flatMap(([key, { slot }]) => (slot.file ? [[key, slot.file] as const] : []))
+  if (filed.length === 0) return { held, files: new Map() }
+  const folder = dirname(filed[0]![1].file)
+  const files = new Map(filed.filter(([, { file }]) => dirname(file) === folder))
+  for (const [file, state] of new Map([...files.values()].map(({ file, state }) => [file, state]))) checkState(file, state)
+  return { held: Object.fromEntries(Object.entries(held).filter(([key]) => files.has(key))), folder, files }
 }
 
 /** A session in the engine's thread, and how many programs run on it. */

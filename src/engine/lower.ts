@@ -2,7 +2,7 @@ import { toBinary } from '@bufbuild/protobuf'
 import { ancestors, demand, type Graph, simplify, type Value } from '../graph/index.ts'
 import { type Fusion, fusionOf } from './fuse.ts'
 import { movesNothing } from './match.ts'
-import { INT32, type Open, onnxBuilder, type Written } from './onnx-builder.ts'
+import { type Files, INT32, type Open, onnxBuilder, type Written } from './onnx-builder.ts'
 import { ModelProto } from './onnx-proto.ts'
 
 /** An ONNX model's bytes, and what is written of it. */
@@ -16,22 +16,30 @@ export interface OnnxModel extends Omit<Written, 'model'> {
  *
  * The running form uses ONNX Runtime's fused kernels where the graph has a composite that one exists for (see fusionOf); only ONNX
  * Runtime loads it. The portable form has standard ONNX operators alone and computes the same. Inputs named in `held` are constants of
- * the running form, whose numbers are given when it is loaded: ONNX Runtime then packs them for its products once, not in every run.
+ * the running form, whose numbers are given when it is loaded: ONNX Runtime then packs them for its products once, not in every run. Those of `files` it maps from there.
  *
  * source  ONNX IR version 10, opset 21; com.microsoft 1
  */
-export function toOnnx(graph: Graph, { portable = false, held }: { portable?: boolean; held?: ReadonlySet<string> } = {}): OnnxModel {
-  const { model, ...more } = lowered(graph, { portable, ...(held ? { held } : {}) })
-  return { bytes: toBinary(ModelProto, model), ...more }
+export function toOnnx(
+  graph: Graph,
+  { portable = false, ...more }: { portable?: boolean; held?: ReadonlySet<string>; files?: Files } = {},
+): OnnxModel {
+  const { model, ...rest } = lowered(graph, { portable, ...more })
+  return { bytes: toBinary(ModelProto, model), ...rest }
 }
 
 /** The form with sizes left open is portable, and its inputs of i32 are int64 in the file, as others have them. */
 export function lowered(
   written: Graph,
-  { portable = false, held = new Set(), open }: { readonly portable?: boolean; readonly held?: ReadonlySet<string>; readonly open?: Open },
+  {
+    portable = false,
+    held = new Set(),
+    files = new Map(),
+    open,
+  }: { readonly portable?: boolean; readonly held?: ReadonlySet<string>; readonly files?: Files; readonly open?: Open },
 ): Written {
   const graph = simplify(written)
-  const builder = onnxBuilder(graph, portable, open?.held ?? held, open)
+  const builder = onnxBuilder(graph, portable, { held: open?.held ?? held, files }, open)
   const names = new Map<Value, string>()
   const order = ancestors(Object.values(graph.outputs))
   // Backwards first: what only a fusion's inside needs is not written.

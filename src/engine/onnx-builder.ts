@@ -1,5 +1,7 @@
+import { basename } from 'node:path'
 import { create, type Message } from '@bufbuild/protobuf'
-import { type Graph, type Lowering, type Shape, sameShape, type Tensor, type Value } from '../graph/index.ts'
+import type { FilePlace } from '../files/lazy-tensor.ts'
+import { type Graph, type Lowering, type Shape, sameShape, sizeOf, type Tensor, type Value } from '../graph/index.ts'
 import { ModelProto } from './onnx-proto.ts'
 import { STOP } from './protocol.ts'
 import { inSizes, type Sizes } from './sizes.ts'
@@ -20,6 +22,9 @@ export interface Written {
   /** What the file holds of its inputs: which inputs, one below another, lie at each place that it names as external data. */
   readonly held: Readonly<Record<string, readonly string[]>>
 }
+
+/** Where held inputs lie in files. */
+export type Files = ReadonlyMap<string, FilePlace>
 
 /** What the portable form of a graph leaves open. */
 export interface Open {
@@ -42,7 +47,12 @@ export interface Builder extends Lowering {
 }
 
 /** Collects the nodes of one model, equal ones once, and writes it. */
-export function onnxBuilder(graph: Graph, portable: boolean, held: ReadonlySet<string>, open: Open | undefined) {
+export function onnxBuilder(
+  graph: Graph,
+  portable: boolean,
+  { held, files }: { readonly held: ReadonlySet<string>; readonly files: Files },
+  open: Open | undefined,
+) {
   const nodes: { opType: string; inputs: readonly string[]; outputs: string[]; attrs: Readonly<Record<string, unknown>> }[] = []
   const initializers: { name: string; dims: readonly number[]; dataType: number; rawData: Uint8Array }[] = []
   const known = new Map<string, string[]>()
@@ -138,6 +148,8 @@ export function onnxBuilder(graph: Graph, portable: boolean, held: ReadonlySet<s
       return name
     },
     joined(parts) {
+      // ONNX Runtime maps either all of its constants or none, and joins these when it loads them.
+      if (parts.some((part) => files.has(part))) return nodeWith('Concat', parts, 1, { axis: 0 })[0]!
       const name = parts.join('+')
       places.set(name, parts)
       return name
@@ -197,6 +209,7 @@ export function onnxBuilder(graph: Graph, portable: boolean, held: ReadonlySet<s
               placed(
                 name,
                 parts.map((part) => inputs.find(({ attrs }) => attrs.name === part)!),
+                files.get(name),
               ),
             ),
           ],
@@ -210,18 +223,24 @@ export function onnxBuilder(graph: Graph, portable: boolean, held: ReadonlySet<s
           })),
         },
       } as never)
-      return { model, nodes: counts, numbers, held: Object.fromEntries(external) }
+      return { model, nodes: counts, numbers, held: Object.fromEntries(external.filter(([name]) => !files.has(name))) }
     },
   }
   return builder
 }
 
 /** Inputs one below another, as a constant whose numbers lie outside of the file. */
-function placed(name: string, parts: readonly Value[]) {
+function placed(name: string, parts: readonly Value[], file: FilePlace | undefined) {
   const rows = parts.reduce((sum, { shape }) => sum + (shape[0] ?? 1), 0)
   const { dtype, shape } = parts[0]!
   const dims = parts.length === 1 ? shape : shape.with(0, rows)
-  const externalData = [{ key: 'location', value: name }]
+  const externalData = file
+    ? [
+        { key: 'location', value: basename(file.file) },
+        { key: 'offset', value: String(file.at) },
+        { key: 'length', value: String(4 * sizeOf(dims)) },
+      ]
+    : [{ key: 'location', value: name }]
   return { name, dims: dims.map(BigInt), dataType: dtype === 'i32' ? INT32 : FLOAT, externalData, dataLocation: 1 }
 }
 

@@ -1,3 +1,4 @@
+import type { FilePlace } from '../files/lazy-tensor.ts'
 import type { DType, Shape } from '../graph/index.ts'
 
 /** Where an array lies in the engine's memory: offset in bytes, size in numbers. */
@@ -5,6 +6,8 @@ export interface Slot {
   readonly offset: number
   readonly size: number
   readonly dtype: DType
+  /** Where its numbers lie instead, which are never written to: in a file, and in the memory of whoever maps it. */
+  readonly file?: FilePlace
 }
 
 /** What the main thread asks of the engine's thread. */
@@ -12,6 +15,7 @@ export type Request =
   | { readonly kind: 'allocate'; readonly bytes: number }
   | { readonly kind: 'release'; readonly offset: number }
   | { readonly kind: 'write'; readonly slot: Slot; readonly data: Float32Array | Int32Array }
+  | { readonly kind: 'load'; readonly slot: Slot; readonly file: FilePlace }
   | { readonly kind: 'read'; readonly slot: Slot }
   | { readonly kind: 'copy'; readonly from: Slot; readonly to: Slot; readonly blocks: readonly Blocks[] }
   | { readonly kind: 'pick'; readonly from: Slot; readonly to: Slot; readonly rows: readonly number[]; readonly outer: number }
@@ -20,8 +24,10 @@ export type Request =
       readonly id: number
       readonly bytes: Uint8Array
       readonly threads: number
-      /** What lies at each place that the bytes name as external data, one array below another. */
+      /** What lies at each place that the bytes name as external data, one array below another; what is mapped from a file is not among it. */
       readonly held: Readonly<Record<string, readonly Slot[]>>
+      /** Files that the bytes name are in this folder. */
+      readonly folder?: string
       readonly pack: boolean
       readonly profile?: string
     }

@@ -1,4 +1,5 @@
-import { isTensor, mapNested, type Nested, type Shape, sizeOf, type Tensor, type Type } from '../graph/index.ts'
+import { isLazy, placeOf, readTensor } from '../files/lazy-tensor.ts'
+import { isTensor, leaves, mapNested, type Nested, type Shape, sizeOf, type Tensor, type Type } from '../graph/index.ts'
 import type { Engine } from './engine.ts'
 import type { Slot } from './protocol.ts'
 
@@ -10,6 +11,11 @@ export interface Resident extends Type {
 /** Tells residents from the plain objects that hold them. */
 export function isResident(x: unknown): x is Resident {
   return typeof x === 'object' && x !== null && 'slot' in x
+}
+
+/** Whether it lies in a file that is mapped, and is never written to: programs hold it (see CompileOptions). */
+export function isMapped({ slot }: Resident): boolean {
+  return slot.file !== undefined
 }
 
 /** Part of a resident: `shape` numbers from `start`. */
@@ -24,19 +30,38 @@ export function sharedTensor({ dtype, shape }: Type): Tensor {
   return { dtype, shape, data: dtype === 'i32' ? new Int32Array(buffer) : new Float32Array(buffer) }
 }
 
-/** Puts a whole nested object of tensors into the engine's memory. */
-export async function place(engine: Engine, tensors: Nested<Tensor>): Promise<Nested<Resident>> {
-  const jobs: Promise<unknown>[] = []
+/**
+ * Puts a whole nested object of tensors into the engine's memory, once, and no tensor twice on the way. Where they take `mapped` bytes or more
+ * (1 GiB unless told), what lies in files stays there: each session maps it, and its memory is the machine's, not the engine's.
+ */
+export async function place(engine: Engine, tensors: Nested<Tensor>, mapped = 2 ** 30): Promise<Nested<Resident>> {
+  const all = leaves(tensors, isTensor).map(([, tensor]) => tensor)
+  const bytes = all.reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0)
   const slots = new Map<Tensor, Resident>()
-  mapNested(tensors, isTensor, (tensor) => {
-    jobs.push(
-      engine.allocate(tensor).then(({ slot }) => {
-        const resident = { dtype: tensor.dtype, shape: tensor.shape, slot }
-        slots.set(tensor, resident)
-        return engine.write(resident, tensor)
-      }),
-    )
-  })
+  const jobs: Promise<unknown>[] = []
+  const largest = Math.max(0, ...all.map((tensor) => (isLazy(tensor) && !placeOf(tensor) ? sizeOf(tensor.shape) : 0)))
+  const buffer = new SharedArrayBuffer(4 * largest)
+  for (const tensor of all) {
+    const file = placeOf(tensor)
+    const { dtype, shape } = tensor
+    if (slots.has(tensor)) continue
+    if (file && bytes >= mapped) {
+      slots.set(tensor, { dtype, shape, slot: { offset: NOWHERE, size: sizeOf(shape), dtype, file } })
+      continue
+    }
+    const made = await engine.allocate(tensor)
+    slots.set(tensor, made)
+    if (!isLazy(tensor)) jobs.push(engine.write(made, tensor))
+    else if (file) await engine.write(made, tensor)
+    else {
+      const data = new Float32Array(buffer, 0, sizeOf(shape))
+      readTensor(tensor, data)
+      await engine.write(made, { dtype, shape, data })
+    }
+  }
   await Promise.all(jobs)
   return mapNested<Tensor, Resident>(tensors, isTensor, (tensor) => slots.get(tensor)!)
 }
+
+/** An offset that nothing in the engine's memory has. */
+const NOWHERE = -1

@@ -1,5 +1,6 @@
 import { parentPort } from 'node:worker_threads'
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
+import { readPlace } from '../files/lazy-tensor.ts'
 import { sizeOf } from '../graph/index.ts'
 import { openMemory } from './memory.ts'
 import { type Request, type Slot, STOP } from './protocol.ts'
@@ -15,9 +16,10 @@ const actions: { readonly [K in Request['kind']]: (request: Extract<Request, { k
   allocate: ({ bytes }) => allocate(bytes),
   release: ({ offset }) => release(offset),
   write: ({ slot, data }) => view(slot).set(data as never),
-  read: ({ slot }) => view(slot).slice(),
+  load: ({ slot, file }) => readPlace(file, view(slot) as Float32Array),
+  read: ({ slot }) => (slot.file ? numbersOf(slot) : view(slot).slice()),
   copy({ from, to, blocks }) {
-    const [source, target] = [view(from), view(to)]
+    const [source, target] = [numbersOf(from), view(to)]
     for (const { length, fromStart, toStart, outer, inner } of blocks) {
       for (let o = 0; o < outer.count; o++) {
         for (let i = 0; i < inner.count; i++) {
@@ -40,7 +42,7 @@ const actions: { readonly [K in Request['kind']]: (request: Extract<Request, { k
       })
     }
   },
-  async session({ id, bytes, threads, held, pack, profile }) {
+  async session({ id, bytes, threads, held, folder, pack, profile }) {
     sessions.set(
       id,
       await InferenceSession.create(bytes, {
@@ -54,7 +56,11 @@ const actions: { readonly [K in Request['kind']]: (request: Extract<Request, { k
         logSeverityLevel: 4, // what it would log is in the error it throws
         extra: {
           // Hidden keys leave e^−100 and less in a softmax; with denormal numbers it runs at a fifth of its speed.
-          session: { set_denormal_as_zero: '1', ...(pack ? {} : { disable_prepacking: '1' }) },
+          session: {
+            set_denormal_as_zero: '1',
+            ...(pack ? {} : { disable_prepacking: '1' }),
+            ...(folder === undefined ? {} : { model_external_initializers_file_folder_path: folder }),
+          },
           // Which transposes go into a product is decided in fuse.ts.
           optimization: { disable_specified_optimizers: 'MatmulTransposeFusion' },
         },
@@ -82,7 +88,7 @@ const actions: { readonly [K in Request['kind']]: (request: Extract<Request, { k
     const fed: Record<string, OrtTensor> = Object.fromEntries(
       feeds.map(({ name, slot, data, shape, dtype }) => [
         name,
-        new OrtTensor(names[dtype], (data ? unshared(data) : view(slot!)) as never, shape),
+        new OrtTensor(names[dtype], (data ? unshared(data) : numbersOf(slot!)) as never, shape),
       ]),
     )
     for (const [name, data] of Object.entries(numbers))
@@ -106,6 +112,7 @@ const told: { readonly [K in Request['kind']]: string } = {
   allocate: 'allocate memory',
   release: 'release memory',
   write: 'write an array',
+  load: 'read an array from its file',
   read: 'read an array',
   copy: 'copy blocks',
   pick: 'pick rows',
@@ -121,6 +128,14 @@ const arrays = { f32: Float32Array, i32: Int32Array } as const
 
 function view({ offset, size, dtype }: Slot): Float32Array | Int32Array {
   return dtype === 'i32' ? new Int32Array(memory.buffer, offset, size) : new Float32Array(memory.buffer, offset, size)
+}
+
+/** The numbers of a slot to be read; those of a file are a copy. */
+function numbersOf(slot: Slot): Float32Array | Int32Array {
+  if (!slot.file) return view(slot)
+  const numbers = new Float32Array(slot.size)
+  readPlace(slot.file, numbers)
+  return numbers
 }
 
 /** ONNX Runtime's binding takes no shared memory. */
@@ -140,9 +155,8 @@ function scratch(key: string, dtype: keyof typeof arrays, size: number): Float32
 
 /** The bytes of arrays, one after another. */
 function joined(slots: readonly Slot[]): Uint8Array {
-  const [first] = slots
-  if (slots.length === 1) return new Uint8Array(memory.buffer, first!.offset, first!.size * 4)
-  return Buffer.concat(slots.map(({ offset, size }) => new Uint8Array(memory.buffer, offset, size * 4)))
+  const bytes = slots.map(numbersOf).map(({ buffer, byteOffset, byteLength }) => new Uint8Array(buffer, byteOffset, byteLength))
+  return bytes.length === 1 ? bytes[0]! : Buffer.concat(bytes)
 }
 
 let queue = Promise.resolve()

@@ -56,7 +56,8 @@ export function sameShape(a: Shape, b: Shape): boolean {
 
 /** Tells tensors from the plain objects that hold them. */
 export function isTensor(x: unknown): x is Tensor {
-  return typeof x === 'object' && x !== null && 'data' in x && ArrayBuffer.isView(x.data)
+  // Its numbers may be read only when they are asked for, so they are not looked at.
+  return typeof x === 'object' && x !== null && 'data' in x && 'shape' in x && 'dtype' in x
 }
 
 /** The leaves of a nested object with their dotted names, in the order they were written. */

@@ -1,3 +1,4 @@
+import { isLazy, lazyTensor } from '../files/lazy-tensor.ts'
 import { type Shape, sizeOf, type Tensor, tensor } from '../graph/tensor.ts'
 import { type DecoderConfig, familyOf } from './config.ts'
 import type { Family, Packed } from './families/family.ts'
@@ -40,10 +41,13 @@ export function fileTensors(config: DecoderConfig): FileTensor[] {
 }
 
 /** The parameters in a stored tensor, in the order of its parts. One that is stored as it is stays the same tensor. */
-export function unpack({ parts, transposed, runs }: FileTensor, whole: Tensor): Tensor[] {
+export function unpack(stored: FileTensor, whole: Tensor): Tensor[] {
+  const { parts, transposed, runs } = stored
+  if (parts.length === 1 && !transposed) return [whole]
+  if (isLazy(whole)) return parts.map(({ shape }, i) => lazyTensor(shape, (into) => into.set(unpack(stored, { ...whole })[i]!.data)))
   const { data } = transposed ? turned(whole) : whole
   const width = sizeOf(parts[0]!.shape.slice(1))
-  if (parts.length === 1) return [transposed ? { ...whole, shape: parts[0]!.shape, data } : whole]
+  if (parts.length === 1) return [{ ...whole, shape: parts[0]!.shape, data }]
   const out = parts.map(({ shape }) => new Float32Array(sizeOf(shape)))
   eachRun(parts, runs, width, (part, to, from, length) => {
     out[part]!.set((data as Float32Array).subarray(from, from + length), to)

@@ -1,4 +1,4 @@
-import { isResident, type Resident } from '../engine/index.ts'
+import { isMapped, isResident, type Resident } from '../engine/index.ts'
 import { graph, mapNested, sizeOf } from '../graph/index.ts'
 import { adaptedWeight } from '../models/adapters.ts'
 import { byPath, type DecoderParams } from '../models/params.ts'
@@ -12,19 +12,20 @@ export interface Frozen extends Policy {
 
 /**
  * The policy as it is now: adapters are merged into the weights, and its programs hold all weights as constants, in the form that `rows` rows
- * are multiplied with. It costs the memory of the weights once more, and does not see what is written to them later. Of a fixed policy it is
+ * are multiplied with. It costs the memory of those weights once more that are not mapped, and does not see what is written to them later. Of a fixed policy it is
  * kept from one call to the next, in one form at a time; that of several rows also serves one.
  *
  * Edits act in it as in the policy, and what is kept of a fixed one serves all that differ in edits alone.
  *
- * limits  a policy of more than `most` bytes, 1 GiB unless told, stays as it is
+ * limits  a policy of more than `most` bytes, 256 MiB unless told, stays as it is
  */
-export async function freeze(policy: Policy, rows: number, most = 2 ** 30): Promise<Frozen> {
+export async function freeze(policy: Policy, rows: number, most = 2 ** 28): Promise<Frozen> {
   if (policy.unedited) {
     const { close, ...frozen } = await freeze(policy.unedited, rows, most)
     return { ...underEditsOf(policy, frozen), close }
   }
-  const bytes = Object.values(policy.given).reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0)
+  const copied = Object.entries(policy.given).filter(([name, resident]) => !isMapped(resident) || policy.adapters?.layers[name.slice(7)])
+  const bytes = copied.reduce((sum, [, { shape }]) => sum + 4 * sizeOf(shape), 0)
   if (bytes > most) return { ...policy, close: async () => {} }
   const hold = rows > 1 ? 'packed' : 'plain'
   if (!policy.fixed) return frozen(policy, hold)

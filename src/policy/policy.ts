@@ -1,5 +1,5 @@
 import type { Checkpoint } from '../checkpoints/checkpoint.ts'
-import { type Engine, type Program, place, type Resident } from '../engine/index.ts'
+import { type Engine, isMapped, type Program, place, type Resident } from '../engine/index.ts'
 import { type Graph, input, type Shape, type Tensor, type Value } from '../graph/index.ts'
 import type { Adapter, Adapters } from '../models/adapters.ts'
 import type { DecoderConfig } from '../models/config.ts'
@@ -33,14 +33,14 @@ export interface Policy {
 /** The most programs kept at a time; the one that was not asked for the longest is closed. Those that differ in sizes alone share memory. */
 const MOST_PROGRAMS = 48
 
-/** Puts a checkpoint's parameters (and adapters) into the engine; the edits that it lists act in whatever is computed with them. */
+/** Puts a checkpoint's parameters (and adapters) into the engine; the edits that it lists act in whatever is computed with them. See `place` for `mapped`. */
 export async function openPolicy(
   engine: Engine,
   { config, params, edits = [] }: Pick<Checkpoint, 'config' | 'params' | 'edits'>,
   adapters?: Adapters<Tensor>,
-  options: Pick<PolicyOptions, 'fixed'> = {},
+  { mapped, ...options }: Pick<PolicyOptions, 'fixed'> & { readonly mapped?: number } = {},
 ): Promise<Policy> {
-  const resident = (await place(engine, params)) as DecoderParams<Resident>
+  const resident = (await place(engine, params, mapped)) as DecoderParams<Resident>
   return underFiles(policyOf(engine, config, resident, adapters && (await placeAdapters(engine, adapters)), options), edits)
 }
 
@@ -65,6 +65,13 @@ export function policyOf(
   { fixed = false, hold }: PolicyOptions = {},
 ): Policy {
   const given = { ...named(params), ...Object.fromEntries(adapterLeaves(adapters)) }
+  const mapped = Object.fromEntries(Object.entries(given).filter(([, resident]) => isMapped(resident)))
+  // What is mapped is not packed: that would be a copy.
+  const held = hold
+    ? { held: given, pack: hold === 'packed' && Object.keys(mapped).length === 0 }
+    : Object.keys(mapped).length > 0
+      ? { held: mapped, pack: false }
+      : {}
   const programs = new Map<string, Promise<Program>>()
   const noted = recompilationNote()
   return {
@@ -77,7 +84,7 @@ export function policyOf(
       const functions = of.map((one) => (one ? identityOf(one) : 0)).join()
       const key = `${name} ${functions}`
       if (of.length > 0 && !programs.has(key)) noted(name, functions)
-      const known = programs.get(key) ?? engine.compile(make(), hold ? { held: given, pack: hold === 'packed' } : {})
+      const known = programs.get(key) ?? engine.compile(make(), held)
       programs.delete(key)
       programs.set(key, known)
       const [[oldest, idle]] = [...programs] as [[string, Promise<Program>]]
@@ -99,6 +106,8 @@ export function policyOf(
 /** The same compiled programs with other parameters of the same shapes, which are in the engine already; without edits and adapters. */
 export function withParams({ unedited, ...policy }: Policy, params: DecoderParams<Resident>): Policy {
   const { edits: _, adapters: __, ...plain } = unedited ?? policy
+  // Programs hold what is mapped, so others would not be seen.
+  if (Object.values(policy.given).some(isMapped)) return policyOf(policy.engine, policy.config, params)
   return { ...plain, params, given: named(params) }
 }
 

@@ -1,6 +1,8 @@
 import { createHash, type Hash } from 'node:crypto'
+import { checkState, fileState, lazyTensor, readBytes } from '../../files/lazy-tensor.ts'
 import { UserError } from '../../graph/errors.ts'
 import { sizeOf, type Tensor } from '../../graph/tensor.ts'
+import { LEAST_LAZY } from '../read-shards.ts'
 import { type Architecture, architectures, type Keys, nameOf } from './architectures.ts'
 import type { GgufTensor } from './header.ts'
 import { keysOf } from './keys.ts'
@@ -23,10 +25,11 @@ const remedy = 'choose another conversion of the model'
 
 /**
  * Reads a GGUF file, or all parts of one that is split, tensor by tensor: at no time is more of it in memory than its f32 weights and one chunk.
+ * The matrices of a large one are read, and made f32, when they are asked for.
  *
  * throws  UserError for a header that lies, an architecture, a type, a key or a tokenizer that is not known, and tensors missing or unknown
  */
-export async function readGguf(file: string): Promise<GgufModel> {
+export async function readGguf(file: string, lazyFrom = LEAST_LAZY): Promise<GgufModel> {
   const parts = await openParts(file)
   try {
     const { metadata } = parts[0]!.header
@@ -39,7 +42,8 @@ export async function readGguf(file: string): Promise<GgufModel> {
     const hash = createHash('sha256')
     const { keys, settings } = keysOf(file, name as string, metadata)
     checkBlocks(file, keys, parts)
-    const tensors = await readTensors(parts, architecture, name as string, keys, settings, hash)
+    const bytes = parts.flatMap(({ header }) => header.tensors).reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0)
+    const tensors = await readTensors(parts, architecture, { name: name as string, lazy: bytes >= lazyFrom }, keys, settings, hash)
     const { tokenizer, ...files } = readGgufTokenizer(file, metadata)
     const embed = tensors.get(`${architecture.outer.token_embd}.weight`)
     const config = {
@@ -70,7 +74,7 @@ function checkBlocks(file: string, keys: Keys, parts: readonly Part[]) {
 async function readTensors(
   parts: readonly Part[],
   architecture: Architecture,
-  name: string,
+  { name, lazy }: { readonly name: string; readonly lazy: boolean },
   keys: Keys,
   settings: Map<string, Tensor>,
   hash: Hash,
@@ -100,6 +104,13 @@ async function readTensors(
       while (at < to) await read(Math.min(chunkBytes, to - at))
     }
     for (const { tensor, known } of named[i]!) {
+      if (lazy && known !== 'setting' && tensor.shape.length > 1) {
+        tensors.set(
+          known.name,
+          dequantizedLater(file, tensor, (numbers) => architecture.layout?.(known.part, numbers, keys) ?? numbers),
+        )
+        continue
+      }
       await skipTo(tensor.from)
       const numbers = await dequantize(tensor, chunk, read)
       if (known === 'setting') settings.set(tensor.name, numbers)
@@ -108,6 +119,25 @@ async function readTensors(
     await skipTo((await handle.stat()).size)
   }
   return tensors
+}
+
+/** A tensor whose blocks are read, and made f32, when its numbers are asked for. */
+function dequantizedLater(file: string, { type, shape, from }: GgufTensor, layout: (numbers: Tensor) => Tensor): Tensor {
+  const { weights, bytes, dequantize } = ggmlTypes[type]!
+  const state = fileState(file)
+  const final = layout({ dtype: 'f32', shape, data: new Float32Array() }).shape
+  return lazyTensor(final, (into) => {
+    checkState(file, state)
+    const blocks = into.length / weights
+    const chunk = new Uint8Array(Math.min(Math.floor(chunkBytes / bytes), blocks) * bytes)
+    for (let done = 0; done < blocks; ) {
+      const some = Math.min(chunk.length / bytes, blocks - done)
+      readBytes(file, from + done * bytes, chunk.subarray(0, some * bytes))
+      dequantize(chunk, some, into, done * weights)
+      done += some
+    }
+    layout({ dtype: 'f32', shape, data: into })
+  })
 }
 
 async function dequantize({ type, shape }: GgufTensor, chunk: Uint8Array, read: (bytes: number) => Promise<void>): Promise<Tensor> {

@@ -15,8 +15,8 @@ export interface UnpackedGguf {
 }
 
 /** Reads a GGUF file, and writes what is not weights where a model folder's files are looked for. */
-export async function unpackGguf(file: string): Promise<UnpackedGguf> {
-  const { files, tensors, hash } = await readGguf(file)
+export async function unpackGguf(file: string, lazyFrom?: number): Promise<UnpackedGguf> {
+  const { files, tensors, hash } = await readGguf(file, lazyFrom)
   const folder = join(cacheFolder(), 'gguf', hash.slice(0, 32))
   await writeFolder(folder, async (temporary) => {
     for (const [name, json] of Object.entries(files)) await writeFile(join(temporary, name), JSON.stringify(json))
