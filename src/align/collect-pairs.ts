@@ -73,7 +73,8 @@ async function samplePairs(rounds: Rounds, run: Run, round: number, rollout: num
     },
   })
   bar.done()
-  if (ofReference) await reference.remember(groups.map(treeOf), groups.flat().map(logpOf))
+  // What was sampled from rounded weights has their log-probabilities.
+  if (ofReference && (sampling.weights ?? 'f32') === 'f32') await reference.remember(groups.map(treeOf), groups.flat().map(logpOf))
   const rows = pairUp(groups, compare)
   await run.writeRows(file, rows)
   return rows

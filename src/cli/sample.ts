@@ -1,7 +1,8 @@
 import { loadAdapters, loadCheckpoint } from '../checkpoints/index.ts'
 import { readPromptFile } from '../collect/index.ts'
 import { openEngine } from '../engine/index.ts'
-import { openPolicy, sampleCompletions } from '../policy/index.ts'
+import type { Completion, SampledWeights } from '../models/index.ts'
+import { openPolicy, type Policy, sampleCompletions, scoreTokens } from '../policy/index.ts'
 import { command, integer, text } from './command.ts'
 import { editFlag } from './edit-flag.ts'
 import { constraintOf, generationFlags, samplingOf } from './generation-flags.ts'
@@ -25,6 +26,7 @@ export const sample = command({
     'sample --model stories5m --prompts prompts.jsonl --max-tokens 8 --temperature 0 --json',
     'sample --model stories5m --max-tokens 8 --min-p 0.1 --repetition-penalty 1.2 --stop e',
     'sample --model stories5m --json-schema schema.json --max-tokens 64',
+    'sample --model stories5m --max-tokens 8 --weights int8 --json',
   ],
 
   async action({ model, adapter, edit, prompts: file, perPrompt, batch, jsonSchema, ...flags }, screen, signal) {
@@ -53,15 +55,38 @@ export const sample = command({
         },
       )
       bar.done()
+      const own = flags.weights === 'f32' ? undefined : await scoredBy(policy, prompts, groups)
       groups.forEach((group, i) => {
         const { text: prompt } = prompts[i]!
-        for (const { ids, logps, ended, text: completion = '', stop } of group) {
-          screen.emit({ prompt, completion, ids, logps, ended, ...(stop === undefined ? {} : { stop }) })
+        for (const [k, { ids, logps, ended, text: completion = '', stop }] of group.entries()) {
+          const unrounded = own && { modelLogps: own[i]![k]! }
+          screen.emit({ prompt, completion, ids, logps, ...unrounded, ended, ...(stop === undefined ? {} : { stop }) })
           screen.line(`${screen.colour.dim(printable(prompt))}${printable(completion)}${ended ? '' : screen.colour.dim(' …')}\n`)
         }
       })
+      if (own) screen.note(gapNote(flags.weights, groups.flat(), own.flat()))
     } finally {
       await engine.close()
     }
   },
 })
+
+/** Log-probabilities of each token of each completion under the model's weights as they are. */
+async function scoredBy(
+  policy: Policy,
+  prompts: readonly { readonly ids: readonly number[] }[],
+  groups: readonly (readonly Completion[])[],
+) {
+  return scoreTokens(
+    policy,
+    groups.map((group, i) => ({ prompt: prompts[i]!.ids, completions: group.map(({ ids }) => ids) })),
+  )
+}
+
+/** How far what was sampled from is from the model. */
+function gapNote(weights: SampledWeights, completions: readonly Completion[], own: readonly (readonly number[])[]): string {
+  const gaps = completions.flatMap(({ logps }, i) => logps.map((logp, t) => Math.abs(logp - own[i]![t]!)))
+  if (gaps.length === 0) return `${weights}: no token was said`
+  const [mean, most] = [gaps.reduce((a, b) => a + b) / gaps.length, gaps.reduce((a, b) => Math.max(a, b))]
+  return `${weights}: log-probabilities of its ${gaps.length} tokens are ${mean.toFixed(4)} nats from the model's own on average, ${most.toFixed(4)} at most`
+}

@@ -5,6 +5,7 @@ import { dirname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { checkState, placeOf } from '../files/lazy-tensor.ts'
 import { demand, type Graph, sameShape, show, sizeOf, type Tensor, type Type, UserError } from '../graph/index.ts'
+import type { Bits } from './blocks.ts'
 import { toOnnx } from './lower.ts'
 import type { Files, Numbers } from './onnx-builder.ts'
 import type { Blocks, Request } from './protocol.ts'
@@ -50,6 +51,8 @@ export interface CompileOptions {
   readonly held?: Readonly<Record<string, Resident>>
   /** Whether what is held is packed for products, which makes those of two rows and more faster and those of one slower. Default true. */
   readonly pack?: boolean
+  /** What is held and multiplied by is rounded to blocks of so many bits, and rows to 8 bits as they are multiplied. Default: neither. */
+  readonly bits?: Bits
 }
 
 export interface Engine {
@@ -107,19 +110,30 @@ export function openEngine({ threads = Number(process.env.INNATE_THREADS) || ava
     })
   }
 
-  async function compile(graph: Graph, { profile, held: wanted, pack = true }: CompileOptions = {}): Promise<Program> {
-    const { held, folder, files } = heldOf(wanted)
+  async function compile(graph: Graph, { profile, held: wanted, pack = true, bits }: CompileOptions = {}): Promise<Program> {
+    // What is rounded is a copy, so nothing of it is mapped.
+    const { held, folder, files }: ReturnType<typeof heldOf> = bits ? { held: wanted ?? {}, files: new Map() } : heldOf(wanted)
     const kept = Object.entries(graph.inputs).filter(([key]) => held[key])
     for (const [key, type] of kept)
       demand(sameShape(held[key]!.shape, type.shape), () => `compile: input ${key} must be ${show(type)}, got ${show(held[key]!)} to hold`)
     const slotOf = new Map(kept.map(([key, { attrs }]) => [attrs.name as string, held[key]!.slot]))
     const filed = new Map(kept.flatMap(([key, { attrs }]) => (files.has(key) ? [[attrs.name as string, files.get(key)!] as const] : [])))
-    const { bytes, nodes, numbers, held: places } = toOnnx(graph, { held: new Set(slotOf.keys()), files: filed })
+    const {
+      bytes,
+      nodes,
+      numbers,
+      held: places,
+    } = toOnnx(graph, {
+      held: { names: new Set(slotOf.keys()), ...(bits ? { bits } : {}) },
+      files: filed,
+    })
     const key = createHash('sha256')
       .update(bytes)
       .update(`${profile ?? ''} ${wanted ? numberOf(wanted) : ''} ${pack}`)
       .digest('hex')
-    const slots = Object.fromEntries(Object.entries(places).map(([place, names]) => [place, names.map((name) => slotOf.get(name)!)]))
+    const slots = Object.fromEntries(
+      Object.entries(places).map(([place, { parts, ...how }]) => [place, { slots: parts.map((name) => slotOf.get(name)!), ...how }]),
+    )
     const about = { bytes, held: slots, pack, ...(folder ? { folder } : {}), ...(profile ? { profile } : {}) }
     const session = sessions.get(key) ?? openSession(key, about)
     session.users++

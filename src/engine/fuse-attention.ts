@@ -1,8 +1,8 @@
 import type { Value } from '../graph/index.ts'
-import type { Fusion } from './fuse.ts'
+import { type Fusion, inBlocks } from './fuse.ts'
 import { rotated } from './fuse-rotation.ts'
 import { bare, flat } from './match.ts'
-import type { Builder } from './onnx-builder.ts'
+import type { Builder, Held } from './onnx-builder.ts'
 
 /**
  * Attention of one new token a row to a cache, all results of one node: it reads a row no further than its length, and writes the new key
@@ -13,7 +13,7 @@ import type { Builder } from './onnx-builder.ts'
  *
  * source  ONNX Runtime contrib operator GroupQueryAttention
  */
-export function cachedAttention(value: Value, held: ReadonlySet<string>): Fusion | undefined {
+export function cachedAttention(value: Value, held: Held): Fusion | undefined {
   if (value.op.name !== 'composite' || value.attrs.name !== 'cachedAttention') return undefined
   const { result, scale, cap, window } = value.attrs as { result: string; scale: number; cap?: number; window?: number }
   const { q, k, v, keys, values, lengths } = value.inputs as Record<string, Value>
@@ -65,7 +65,7 @@ function tableOf(value: Value, index: Value): Value | undefined {
 }
 
 /** x · [w₁; w₂; …]ᵀ (+ [b₁; b₂; …]) for several x · wᵀ (+ b) of one x, all of whose weights are constants. */
-function packedProduct(parts: readonly Value[], held: ReadonlySet<string>) {
+function packedProduct(parts: readonly Value[], held: Held) {
   const products = parts.map((part) => productOf(part, held))
   const [first] = products
   const alike = first && products.every((one) => one && one.x === first.x && (one.bias === undefined) === (first.bias === undefined))
@@ -76,14 +76,18 @@ function packedProduct(parts: readonly Value[], held: ReadonlySet<string>) {
   return {
     x,
     lower(g: Builder, name: string, rows: number) {
-      const y = g.node('FusedMatMul', [g.reshape(name, [rows, 1, x.shape.at(-1)!]), g.joined(weights)], { transB: 1 })
+      const width = x.shape.at(-1)!
+      const given = g.reshape(name, [rows, 1, width])
+      const y = inBlocks(held, width)
+        ? g.blockProduct(given, weights, held.bits!)
+        : g.node('FusedMatMul', [given, g.joined(weights)], { transB: 1 })
       return first.bias === undefined ? y : g.node('Add', [y, g.joined(biases as string[])])
     },
   }
 }
 
-function productOf(value: Value, held: ReadonlySet<string>): { x: Value; weight: string; bias?: string } | undefined {
-  const constant = ({ op, attrs }: Value) => (op.name === 'input' && held.has(String(attrs.name)) ? String(attrs.name) : undefined)
+function productOf(value: Value, held: Held): { x: Value; weight: string; bias?: string } | undefined {
+  const constant = ({ op, attrs }: Value) => (op.name === 'input' && held.names.has(String(attrs.name)) ? String(attrs.name) : undefined)
   const whole = flat(value)
   const bias = whole.op.name === 'add' ? constant(whole.inputs.b!) : undefined
   const product = bias === undefined ? whole : flat(whole.inputs.a!)

@@ -1,7 +1,8 @@
 import type { Lowering, Value } from '../graph/index.ts'
+import { BLOCK } from './blocks.ts'
 import { cachedAttention } from './fuse-attention.ts'
 import { rotation } from './fuse-rotation.ts'
-import type { Builder } from './onnx-builder.ts'
+import type { Builder, Held } from './onnx-builder.ts'
 
 /** A composite that ONNX Runtime has one kernel for: which values it needs and how it is written. */
 export interface Fusion {
@@ -19,9 +20,10 @@ export interface Fusion {
  * source  ONNX Runtime contrib operators (com.microsoft): QuickGelu with alpha 1 is SiLU; FusedMatMul; RotaryEmbedding takes angles from
  *         a table; GroupQueryAttention. SimplifiedLayerNormalization is RMSNorm and returns the inverse root mean square that the gradient needs
  */
-export function fusionOf(value: Value, users: ReadonlyMap<Value, number>, held: ReadonlySet<string>): Fusion | undefined {
+export function fusionOf(value: Value, users: ReadonlyMap<Value, number>, held: Held): Fusion | undefined {
   return (
     cachedAttention(value, held) ??
+    blockProduct(value, held) ??
     silu(value) ??
     siluSlope(value) ??
     weightedNorm(value, users) ??
@@ -67,8 +69,22 @@ function siluSlope(value: Value): Fusion | undefined {
   }
 }
 
+/** x · wᵀ with a constant w that is rounded to blocks. */
+function blockProduct(value: Value, held: Held): Fusion | undefined {
+  const { a, b } = value.op.name === 'matmul' ? value.inputs : {}
+  const weight = b?.op.name === 'transpose' ? b.inputs.x! : undefined
+  const constant = weight?.op.name === 'input' && weight.shape.length === 2 && held.names.has(String(weight.attrs.name))
+  if (!a || !constant || !inBlocks(held, weight.shape[1]!)) return undefined
+  return { needs: [a], lower: (g, [x]) => g.blockProduct(x!, [String(weight.attrs.name)], held.bits!) }
+}
+
+/** Whether constants of so many columns are rounded to blocks. */
+export function inBlocks({ bits }: Held, columns: number): boolean {
+  return bits !== undefined && columns % BLOCK === 0
+}
+
 /** c · (x · w), (c · x) · w and x · wᵀ. */
-function product(value: Value, users: ReadonlyMap<Value, number>, held: ReadonlySet<string>): Fusion | undefined {
+function product(value: Value, users: ReadonlyMap<Value, number>, { names: held }: Held): Fusion | undefined {
   const factor = scaled(value)
   const outer = factor && users.get(factor.x) === 1 ? factor : undefined
   const inner = outer?.x ?? value

@@ -1,4 +1,4 @@
-export { type Engine, openEngine, type Program, type Update } from './engine.ts'
+export { type CompileOptions, type Engine, openEngine, type Program, type Update } from './engine.ts'
 export { type OnnxModel, toOnnx } from './lower.ts'
 export { MOST_PROTOBUF_BYTES, type OnnxFile, openOnnx } from './open-onnx.ts'
 export type { Blocks, Stride } from './protocol.ts'

@@ -2,7 +2,7 @@ import { toBinary } from '@bufbuild/protobuf'
 import { ancestors, demand, type Graph, simplify, type Value } from '../graph/index.ts'
 import { type Fusion, fusionOf } from './fuse.ts'
 import { movesNothing } from './match.ts'
-import { type Files, INT32, type Open, onnxBuilder, type Written } from './onnx-builder.ts'
+import { type Files, type Held, INT32, type Open, onnxBuilder, type Written } from './onnx-builder.ts'
 import { ModelProto } from './onnx-proto.ts'
 
 /** An ONNX model's bytes, and what is written of it. */
@@ -20,10 +20,7 @@ export interface OnnxModel extends Omit<Written, 'model'> {
  *
  * source  ONNX IR version 10, opset 21; com.microsoft 1
  */
-export function toOnnx(
-  graph: Graph,
-  { portable = false, ...more }: { portable?: boolean; held?: ReadonlySet<string>; files?: Files } = {},
-): OnnxModel {
+export function toOnnx(graph: Graph, { portable = false, ...more }: { portable?: boolean; held?: Held; files?: Files } = {}): OnnxModel {
   const { model, ...rest } = lowered(graph, { portable, ...more })
   return { bytes: toBinary(ModelProto, model), ...rest }
 }
@@ -33,13 +30,13 @@ export function lowered(
   written: Graph,
   {
     portable = false,
-    held = new Set(),
+    held = { names: new Set<string>() },
     files = new Map(),
     open,
-  }: { readonly portable?: boolean; readonly held?: ReadonlySet<string>; readonly files?: Files; readonly open?: Open },
+  }: { readonly portable?: boolean; readonly held?: Held; readonly files?: Files; readonly open?: Open },
 ): Written {
   const graph = simplify(written)
-  const builder = onnxBuilder(graph, portable, { held: open?.held ?? held, files }, open)
+  const builder = onnxBuilder(graph, portable, { held: open?.held ?? held.names, files }, open)
   const names = new Map<Value, string>()
   const order = ancestors(Object.values(graph.outputs))
   // Backwards first: what only a fusion's inside needs is not written.

@@ -2,6 +2,7 @@ import { basename } from 'node:path'
 import { create, type Message } from '@bufbuild/protobuf'
 import type { FilePlace } from '../files/lazy-tensor.ts'
 import { type Graph, type Lowering, type Shape, sameShape, sizeOf, type Tensor, type Value } from '../graph/index.ts'
+import { type Bits, BLOCK } from './blocks.ts'
 import { ModelProto } from './onnx-proto.ts'
 import { STOP } from './protocol.ts'
 import { inSizes, type Sizes } from './sizes.ts'
@@ -9,6 +10,7 @@ import { inSizes, type Sizes } from './sizes.ts'
 export const FLOAT = 1
 export const INT32 = 6
 const INT64 = 7
+const UINT8 = 2
 
 /** Inputs that belong to a program, not to a run. */
 export type Numbers = Readonly<Record<string, BigInt64Array | Float32Array>>
@@ -19,8 +21,26 @@ export interface Written {
   readonly nodes: Readonly<Record<string, number>>
   /** In the running form, numbers that are inputs too: axes, shapes and constants. So graphs that differ in sizes alone are one file. */
   readonly numbers: Numbers
-  /** What the file holds of its inputs: which inputs, one below another, lie at each place that it names as external data. */
-  readonly held: Readonly<Record<string, readonly string[]>>
+  /** What the file holds of its inputs, at each place that it names as external data. */
+  readonly held: Readonly<Record<string, Place>>
+}
+
+/** Inputs that lie one below another at a place, as they are or rounded to blocks. */
+export interface Place {
+  readonly parts: readonly string[]
+  readonly rounded?: Rounded
+}
+
+/** Which half of a matrix in blocks it is. */
+export interface Rounded {
+  readonly bits: Bits
+  readonly half: 'values' | 'scales'
+}
+
+/** Inputs that are constants of the file; with `bits`, those that rows are multiplied by are rounded to blocks. */
+export interface Held {
+  readonly names: ReadonlySet<string>
+  readonly bits?: Bits
 }
 
 /** Where held inputs lie in files. */
@@ -44,6 +64,8 @@ export interface Builder extends Lowering {
   shaped(name: string, shape: Shape): string
   /** Held inputs, one below another. */
   joined(inputs: readonly string[]): string
+  /** x · [w₁; w₂; …]ᵀ for held matrices rounded to blocks. */
+  blockProduct(x: string, weights: readonly string[], bits: Bits): string
 }
 
 /** Collects the nodes of one model, equal ones once, and writes it. */
@@ -63,8 +85,8 @@ export function onnxBuilder(
   const numbers: Record<string, BigInt64Array | Float32Array> = {}
   const shapes = new Map<string, Shape>()
   const reshapedFrom = new Map<string, string>()
-  const places = new Map<string, readonly string[]>()
-  if (!open) for (const name of held) places.set(name, [name])
+  const places = new Map<string, Place>()
+  if (!open) for (const name of held) places.set(name, { parts: [name] })
 
   const nodeWith = (opType: string, inputs: readonly string[], outputs: number, attrs: Readonly<Record<string, unknown>>) => {
     const key = `${opType}|${inputs.join(',')}|${JSON.stringify(attrs)}`
@@ -151,8 +173,19 @@ export function onnxBuilder(
       // ONNX Runtime maps either all of its constants or none, and joins these when it loads them.
       if (parts.some((part) => files.has(part))) return nodeWith('Concat', parts, 1, { axis: 0 })[0]!
       const name = parts.join('+')
-      places.set(name, parts)
+      places.set(name, { parts })
       return name
+    },
+    blockProduct(x, weights, bits) {
+      const [values, scales] = (['values', 'scales'] as const).map((half) => {
+        const name = `${weights.join('+')}.int${bits}.${half}`
+        places.set(name, { parts: weights, rounded: { bits, half } })
+        return name
+      }) as [string, string]
+      const shapes = weights.map((weight) => inputs.find(({ attrs }) => attrs.name === weight)!.shape)
+      const [K, N] = [shapes[0]![1]!, shapes.reduce((rows, [n]) => rows + n!, 0)]
+      // Level 4 rounds what is multiplied to 8 bits too and adds up whole numbers; the exact level runs at a fifth of its speed.
+      return builder.node('MatMulNBits', [x, values, scales], { K, N, bits, block_size: BLOCK, accuracy_level: 4 })
     },
     rename(name, to) {
       if (name === undefined || finalNames.has(name) || taken.has(to) || !produced.has(name)) return
@@ -205,11 +238,11 @@ export function onnxBuilder(
           ],
           initializer: [
             ...initializers.map((x) => ({ name: x.name, dims: x.dims.map(BigInt), dataType: x.dataType, rawData: x.rawData })),
-            ...external.map(([name, parts]) =>
+            ...external.map(([name, { parts, rounded }]) =>
               placed(
                 name,
                 parts.map((part) => inputs.find(({ attrs }) => attrs.name === part)!),
-                files.get(name),
+                { file: files.get(name), rounded },
               ),
             ),
           ],
@@ -230,7 +263,11 @@ export function onnxBuilder(
 }
 
 /** Inputs one below another, as a constant whose numbers lie outside of the file. */
-function placed(name: string, parts: readonly Value[], file: FilePlace | undefined) {
+function placed(
+  name: string,
+  parts: readonly Value[],
+  { file, rounded }: { readonly file: FilePlace | undefined; readonly rounded: Rounded | undefined },
+) {
   const rows = parts.reduce((sum, { shape }) => sum + (shape[0] ?? 1), 0)
   const { dtype, shape } = parts[0]!
   const dims = parts.length === 1 ? shape : shape.with(0, rows)
@@ -241,11 +278,17 @@ function placed(name: string, parts: readonly Value[], file: FilePlace | undefin
         { key: 'length', value: String(4 * sizeOf(dims)) },
       ]
     : [{ key: 'location', value: name }]
+  if (rounded) {
+    const { bits, half } = rounded
+    const blocks = shape[1]! / BLOCK
+    const [size, dataType] = half === 'values' ? [[rows, blocks, (BLOCK * bits) / 8], UINT8] : [[rows, blocks], FLOAT]
+    return { name, dims: size.map(BigInt), dataType, externalData, dataLocation: 1 }
+  }
   return { name, dims: dims.map(BigInt), dataType: dtype === 'i32' ? INT32 : FLOAT, externalData, dataLocation: 1 }
 }
 
 /** Node types of ONNX Runtime's own domain that fusions use. */
-const microsoft = new Set(['QuickGelu', 'FusedMatMul', 'RotaryEmbedding', 'GroupQueryAttention'])
+const microsoft = new Set(['QuickGelu', 'FusedMatMul', 'RotaryEmbedding', 'GroupQueryAttention', 'MatMulNBits'])
 
 const anyFloats = { value: { case: 'tensorType', value: { elemType: FLOAT } } }
 

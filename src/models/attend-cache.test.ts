@@ -93,7 +93,7 @@ describe('where the weights are constants', () => {
       lengths,
     } as Record<string, Tensor>
     const names = Object.keys(inputs).filter((name) => /^[wb][.]/.test(name))
-    const { nodes: written } = toOnnx(traced, { held: new Set(names) })
+    const { nodes: written } = toOnnx(traced, { held: { names: new Set(names) } })
     for (const [name, count] of Object.entries({ ...nodes, GroupQueryAttention: 1, RotaryEmbedding: 0, Transpose: 0 }))
       expect(written[name] ?? 0, name).toBe(count)
     const held = Object.fromEntries(

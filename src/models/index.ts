@@ -7,5 +7,5 @@ export { completionLogps, logits, type TokenScores, tokenLogps, tokenScores } fr
 export { adaptedNorms, freshAdapters, type Lora, linearLayers, mergeAdapters, unmergeAdapters } from './lora.ts'
 export { rmsNorm } from './norm.ts'
 export { type DecoderBlock, type DecoderParams, decoderParams } from './params.ts'
-export type { Completion, Sampling } from './sampling.ts'
+export { type Completion, type SampledWeights, type Sampling, sampledWeights } from './sampling.ts'
 export { tensorName } from './tensor-names.ts'

@@ -28,6 +28,11 @@ export interface Sampling {
   /** Completions written side by side. Default 64. */
   readonly batch?: number
   /**
+   * What new tokens are multiplied by: the weights, or the weights rounded to blocks of 8 or 4 bits, which are quicker to read and another
+   * model, near to this one; log-probabilities are those of what was sampled from. Prompts are read as ever. Default f32.
+   */
+  readonly weights?: SampledWeights
+  /**
    * Called with every token as it is chosen. With a tokenizer `piece` is the text that became certain with it: whole characters, and
    * nothing in which a stop string may yet begin; the pieces of a completion together are its text.
    */
@@ -35,6 +40,10 @@ export interface Sampling {
   /** Called as completions are finished, in the order they end. */
   readonly onCompletion?: (prompt: number, index: number, completion: Completion) => void
 }
+
+/** The forms of weights that can be sampled from. */
+export const sampledWeights = ['f32', 'int8', 'int4'] as const
+export type SampledWeights = (typeof sampledWeights)[number]
 
 /** What a policy said after a prompt. */
 export interface Completion {
@@ -102,7 +111,9 @@ export function checkSampling(sampling: Sampling) {
   must('repetitionPenalty', (x) => Number.isFinite(x) && x > 0, 'a number above 0', '1 is no penalty')
   must('batch', counts, whole, '64 is the default')
   must('seed', Number.isInteger, 'a whole number', 'any will do')
-  const { stop = [], tokenizer } = sampling
+  const { stop = [], tokenizer, weights = 'f32' } = sampling
+  if (!sampledWeights.includes(weights))
+    throw new UserError(`sample: weights must be one of ${sampledWeights.join(', ')}, got ${JSON.stringify(weights)}; leave it out for f32`)
   if (stop.includes('')) throw new UserError('sample: stop strings must have a character, got ""; leave it out')
   if (stop.length > 0 && !tokenizer) throw new UserError('sample: stop strings need a tokenizer, got none; give the one of the model')
 }

@@ -1,6 +1,7 @@
 import { type Blocks, part, type Resident } from '../engine/index.ts'
 import { concat, constant, graph, input, reshape, sizeOf, type Tensor, takeRows, tensor, type Value } from '../graph/index.ts'
 import { logits } from '../models/head.ts'
+import type { SampledWeights } from '../models/sampling.ts'
 import { fedTo } from './edit.ts'
 import { forward } from './forward.ts'
 import { freeze } from './freeze.ts'
@@ -24,6 +25,8 @@ export interface CacheNeeds {
   readonly longest: number
   /** What tokens are sampled at; with `logits`, those are returned. */
   readonly temperature: number | 'logits'
+  /** What steps multiply by. Default: the weights as they are. */
+  readonly weights?: SampledWeights
 }
 
 /** `rows` rows of `width` columns each. */
@@ -40,7 +43,7 @@ const SIZES = [1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256]
  * Keys and values [kvHeads, capacity, headDim] of `size` rows, for every layer: a row's tokens fill its columns from the first on, and a step
  * writes the next one in place and reads no column that is not in use.
  */
-export function openCache(policy: Policy, { rows, longest, temperature }: CacheNeeds) {
+export function openCache(policy: Policy, { rows, longest, temperature, weights = 'f32' }: CacheNeeds) {
   const { engine, config } = policy
   const { layers, kvHeads, headDim, vocabSize } = config
   let size = SIZES.find((n) => n >= rows) ?? rows
@@ -155,7 +158,7 @@ export function openCache(policy: Policy, { rows, longest, temperature }: CacheN
     async step(): Promise<NextTokens> {
       await arrange(Math.max(...active().map((w) => w.length)))
       const [B, S] = [size, capacity]
-      const writer = await (frozen ??= freeze(policy, B))
+      const writer = await (frozen ??= freeze(policy, B, { weights }))
       const program = await writer.program(`step ${B} ${S} ${temperature}`, () => {
         const given = { tokens: input('tokens', [B, 1], 'i32'), lengths: input('lengths', [B], 'i32') }
         const past = Array.from({ length: layers }, (_, l) => ({

@@ -8,7 +8,7 @@ import { graph, input, type Tensor, tensor } from '../graph/index.ts'
 import { freeze } from './freeze.ts'
 import { openPolicy, type Policy } from './policy.ts'
 import { sampleCompletions } from './sample.ts'
-import { scoreTrees } from './score.ts'
+import { scoreTokens, scoreTrees } from './score.ts'
 
 const engine = openEngine({ threads: 2 })
 afterAll(() => engine.close())
@@ -62,7 +62,7 @@ describe('what is written to a policy’s parameters between two calls', () => {
 
 it('a policy that is too large to be kept twice stays as it is, and its own when it is closed', async () => {
   const policy = await openPolicy(engine, model, await loadAdapters('fixtures/peft-lora', model.config))
-  const same = await freeze(policy, 2, 1000)
+  const same = await freeze(policy, 2, { most: 1000 })
   expect([same.adapters, same.given]).toEqual([policy.adapters, policy.given])
   await same.close()
   expect((await say(policy, 2)).flat()).toHaveLength(4)
@@ -84,4 +84,35 @@ it('a fixed policy is kept in one form at a time, and what is in use is closed w
   await one.close()
   await expect(program.run({})).rejects.toThrow('internal: engine could not run a graph')
   expect((await freeze(policy, 1)).given).toBe(several.given)
+})
+
+describe('what is sampled from rounded weights', () => {
+  const mean = (x: readonly number[]) => x.reduce((a, b) => a + b, 0) / x.length
+  const gapOf = async (policy: Policy, weights: 'f32' | 'int8' | 'int4', perPrompt: number) => {
+    const groups = await sampleCompletions(policy, prompts, { seed: 4, eosIds: [], maxTokens: 24, perPrompt, weights })
+    const trees = groups.map((group, i) => ({ prompt: prompts[i]!, completions: group.map(({ ids }) => ids) }))
+    const own = (await scoreTokens(policy, trees)).flat(2)
+    const said = groups.flat().flatMap(({ logps }) => logps)
+    return mean(said.map((logp, i) => Math.abs(logp - own[i]!)))
+  }
+
+  it('is near to the model, nearer with more bits, and not the model; the next call without them is the model again', async () => {
+    const policy = await openPolicy(engine, model, undefined, { fixed: true })
+    for (const perPrompt of [1, 3]) {
+      const [eight, four, none] = [
+        await gapOf(policy, 'int8', perPrompt),
+        await gapOf(policy, 'int4', perPrompt),
+        await gapOf(policy, 'f32', perPrompt),
+      ]
+      expect(none).toBeLessThan(1e-4)
+      expect(eight).toBeGreaterThan(none)
+      expect(four).toBeGreaterThan(eight)
+      expect(four).toBeLessThan(0.5)
+    }
+  })
+
+  it('must be asked for by a name that there is', async () => {
+    const asked = sampleCompletions(await openPolicy(engine, model), prompts, { seed: 0, eosIds: [], weights: 'int2' as never })
+    await expect(asked).rejects.toThrow('sample: weights must be one of f32, int8, int4, got "int2"; leave it out for f32')
+  })
 })

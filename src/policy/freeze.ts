@@ -2,8 +2,9 @@ import { isMapped, isResident, type Resident } from '../engine/index.ts'
 import { graph, mapNested, sizeOf } from '../graph/index.ts'
 import { adaptedWeight } from '../models/adapters.ts'
 import { byPath, type DecoderParams } from '../models/params.ts'
+import type { SampledWeights } from '../models/sampling.ts'
 import { underEditsOf } from './edit.ts'
-import { type Policy, policyInputs, policyOf } from './policy.ts'
+import { type Hold, type Policy, policyInputs, policyOf } from './policy.ts'
 
 /** A policy as it was at one time, for many small steps. */
 export interface Frozen extends Policy {
@@ -17,33 +18,41 @@ export interface Frozen extends Policy {
  *
  * Edits act in it as in the policy, and what is kept of a fixed one serves all that differ in edits alone.
  *
- * limits  a policy of more than `most` bytes, 256 MiB unless told, stays as it is
+ * With `weights` its products round what they multiply by to blocks; it is then another model, near to the policy.
+ *
+ * limits  a policy of more than `most` bytes whose weights are not rounded, 256 MiB unless told, stays as it is
  */
-export async function freeze(policy: Policy, rows: number, most = 2 ** 28): Promise<Frozen> {
+export async function freeze(policy: Policy, rows: number, { most = 2 ** 28, weights = 'f32' }: Freezing = {}): Promise<Frozen> {
   if (policy.unedited) {
-    const { close, ...frozen } = await freeze(policy.unedited, rows, most)
+    const { close, ...frozen } = await freeze(policy.unedited, rows, { most, weights })
     return { ...underEditsOf(policy, frozen), close }
   }
   const copied = Object.entries(policy.given).filter(([name, resident]) => !isMapped(resident) || policy.adapters?.layers[name.slice(7)])
   const bytes = copied.reduce((sum, [, { shape }]) => sum + 4 * sizeOf(shape), 0)
-  if (bytes > most) return { ...policy, close: async () => {} }
-  const hold = rows > 1 ? 'packed' : 'plain'
+  if (bytes > most && weights === 'f32') return { ...policy, close: async () => {} }
+  const hold = weights !== 'f32' ? weights : rows > 1 ? 'packed' : 'plain'
   if (!policy.fixed) return frozen(policy, hold)
   const before = kept.get(policy)
-  const one = before && (before.hold === hold || before.hold === 'packed') ? before : keep(policy, hold)
+  const one = before && (before.hold === hold || (weights === 'f32' && before.hold === 'packed')) ? before : keep(policy, hold)
   if (before && before !== one) await before.leave()
   return one.enter()
 }
 
+/** How weights are held, and how many bytes of them at most. */
+interface Freezing {
+  readonly most?: number
+  readonly weights?: SampledWeights
+}
+
 /** What is kept of a fixed policy, until it is left and nobody is in it. */
 interface Kept {
-  readonly hold: 'packed' | 'plain'
+  readonly hold: Hold
   enter(): Promise<Frozen>
   leave(): Promise<void>
 }
 const kept = new WeakMap<Policy, Kept>()
 
-function keep(policy: Policy, hold: Kept['hold']): Kept {
+function keep(policy: Policy, hold: Hold): Kept {
   const made = frozen(policy, hold)
   let users = 1
   const leave = async () => {
@@ -61,7 +70,7 @@ function keep(policy: Policy, hold: Kept['hold']): Kept {
   return one
 }
 
-async function frozen(policy: Policy, hold: 'packed' | 'plain'): Promise<Frozen> {
+async function frozen(policy: Policy, hold: Hold): Promise<Frozen> {
   const { engine, config } = policy
   const merged = await mergedWeights(policy)
   const params = mapNested(policy.params, isResident, (leaf, path) => merged[path] ?? leaf) as DecoderParams<Resident>

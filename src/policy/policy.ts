@@ -1,5 +1,5 @@
 import type { Checkpoint } from '../checkpoints/checkpoint.ts'
-import { type Engine, isMapped, type Program, place, type Resident } from '../engine/index.ts'
+import { type CompileOptions, type Engine, isMapped, type Program, place, type Resident } from '../engine/index.ts'
 import { type Graph, input, type Shape, type Tensor, type Value } from '../graph/index.ts'
 import type { Adapter, Adapters } from '../models/adapters.ts'
 import type { DecoderConfig } from '../models/config.ts'
@@ -48,8 +48,11 @@ export interface PolicyOptions {
   /** See Policy. */
   readonly fixed?: boolean
   /** Its programs keep parameters and adapters as they are when first run, and do not see what is written to them later (see CompileOptions). */
-  readonly hold?: 'packed' | 'plain'
+  readonly hold?: Hold
 }
+
+/** In which form weights are held: packed for products of several rows, as they are, or rounded to blocks. */
+export type Hold = 'packed' | 'plain' | 'int8' | 'int4'
 
 /** Puts adapters into the engine. */
 export async function placeAdapters(engine: Engine, { masks: _, layers, ...how }: Adapters<Tensor>): Promise<Adapters<Resident>> {
@@ -66,9 +69,8 @@ export function policyOf(
 ): Policy {
   const given = { ...named(params), ...Object.fromEntries(adapterLeaves(adapters)) }
   const mapped = Object.fromEntries(Object.entries(given).filter(([, resident]) => isMapped(resident)))
-  // What is mapped is not packed: that would be a copy.
   const held = hold
-    ? { held: given, pack: hold === 'packed' && Object.keys(mapped).length === 0 }
+    ? { held: given, ...heldAs(hold, Object.keys(mapped).length > 0) }
     : Object.keys(mapped).length > 0
       ? { held: mapped, pack: false }
       : {}
@@ -101,6 +103,13 @@ export function policyOf(
     },
     given,
   }
+}
+
+function heldAs(hold: Hold, mapped: boolean): Pick<CompileOptions, 'pack' | 'bits'> {
+  // Blocks are packed whatever the number of rows: their product is made for it.
+  if (hold === 'int8' || hold === 'int4') return { bits: hold === 'int8' ? 8 : 4 }
+  // What is mapped is not packed: that would be a copy.
+  return { pack: hold === 'packed' && !mapped }
 }
 
 /** The same compiled programs with other parameters of the same shapes, which are in the engine already; without edits and adapters. */

@@ -40,6 +40,7 @@ export async function sampleCompletions(policy: Policy, prompts: readonly (reado
     rows: Math.min(Math.max(batch, perPrompt), prompts.length * perPrompt),
     longest: prompts.reduce((most, ids) => Math.max(most, ids.length + mostOf(ids)), 0),
     temperature,
+    ...(options.weights ? { weights: options.weights } : {}),
   })
   const results: Completion[][] = prompts.map(() => [])
   // Rows of like length lie side by side, so that little of the cache is read in vain.

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { type Declarable, declarable } from '../audits/declaration.ts'
 import type { Goal, GoalPrior, Judge } from '../goals/index.ts'
+import { sampledWeights } from '../models/index.ts'
 import type { CustomLoss, Objective } from '../objectives/index.ts'
 import type { Edit, Feeds } from '../policy/index.ts'
 import { columnNames, roles, truncations } from '../preferences/index.ts'
@@ -97,6 +98,7 @@ const fromPolicy = z.strictObject({
   temperature: above0.default(1),
   topK: whole.optional(),
   topP: above0.max(1).optional(),
+  weights: z.enum(sampledWeights).optional(),
 })
 
 const shutdownSchema = z.strictObject({

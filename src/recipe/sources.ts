@@ -1,5 +1,6 @@
 import { commandJudge, endpointJudge, type Judge, modelJudge, people, votesFile } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
+import type { Sampling } from '../models/index.ts'
 import type { Objective } from '../objectives/index.ts'
 import type { Columns, TalkMessage, Truncate } from '../preferences/index.ts'
 import { type FromReward, type RewardSource, rewardedOf } from './rewarded.ts'
@@ -79,7 +80,7 @@ export interface OnPolicy {
   readonly judge: Judge | JudgeByGoals
   /** Whether each side stands first before the judge in half of the pairs, or every pair is asked in both orders. */
   readonly order: 'half' | 'both'
-  readonly sampling: { readonly maxTokens?: number; readonly temperature: number; readonly topK?: number; readonly topP?: number }
+  readonly sampling: Pick<Sampling, 'maxTokens' | 'topK' | 'topP' | 'weights'> & { readonly temperature: number }
 }
 
 /** The stated goals as the judge, with weights in log-odds per standard deviation. */
