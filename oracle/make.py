@@ -28,6 +28,7 @@ MAKERS = {  # fixture: module, then what make() takes besides the folder
     "trl-ipo": ("trl_dpo", "ipo"),
     "trl-losses": ("trl_losses",),
     "trl-rollouts": ("trl_rollouts",),
+    "trl-reward": ("trl_reward",),
     "peft-lora": ("peft_lora",),
     "text": ("text",),
     "tokenizer-steps": ("tokenizer_steps",),

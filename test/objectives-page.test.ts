@@ -32,7 +32,7 @@ A loss that a policy is trained by, as \`objective\` of a recipe: \`{ "name": "d
 parameters stand in [recipe.md](recipe.md#2-preferences-and-objective). \`mixture\` is a weighted sum of those of pairs. Each has values that can be checked by hand,
 and every one that TRL 1.16 has too was trained for fifty steps (on rollouts twenty) beside it: the same losses to 1e-3, the same log-probabilities to 1e-2 nats.
 
-r is a log-ratio log π − log π_ref of a completion, summed over its tokens, m the margin r(chosen) − r(rejected), n the tokens of a completion,
+r is a log-ratio log π − log π_ref of a completion, summed over its tokens (of \`rewardModel\` a score), m the margin r(chosen) − r(rejected), n the tokens of a completion,
 NLL minus its log-probability per token.
 
 ${row(['objective', 'trained on', 'loss', 'what it is', 'source'])}

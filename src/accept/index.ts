@@ -1,5 +1,6 @@
 export { type Agreement, agreement, type SaidOf } from './agreement.ts'
 export { boundedMean } from './bounded-mean.ts'
+export { type Calibration, calibrationOf, type Predicted, type ReliabilityBin } from './calibration.ts'
 export { correlation, ranks } from './correlation.ts'
 export { atLeast, atMost, between, judgeCriteria } from './criteria.ts'
 export { checkGold, type GoldCheck, type Twin, twinAbove } from './gold-twin.ts'

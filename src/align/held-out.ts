@@ -77,7 +77,7 @@ export async function logRatioMeasures(logRatios: LogRatios, rows: readonly (Pai
 }
 
 /** The same pair with the side that has more votes as the chosen one. */
-function byVotes(pair: Pair): Pair {
+export function byVotes(pair: Pair): Pair {
   const { chosen, rejected, votes } = pair
   return votes[0] > votes[1]
     ? pair

@@ -13,7 +13,11 @@ import type { Stopping, Watch } from './watch.ts'
  * throws  UserError for a file without anything that align could measure, and for what is wrong with the files
  */
 export async function openLoop(recipe: Recipe, models: Models, watch: Watch, stopping: Stopping = {}): Promise<Loop> {
-  const { preferences } = recipe
+  const { preferences, objective } = recipe
+  if (objective.kind.scores)
+    throw new UserError(
+      `objective.name: must be an objective of a policy for align, got ${objective.name}, which trains what scores completions; run: innate train`,
+    )
   if (preferences.kind === 'onPolicy') return openJudged(recipe, preferences, models, watch, stopping)
   if (preferences.kind === 'rewarded') return openRewarded(recipe, preferences, models, watch, stopping)
   const holdsOut = preferences.kind === 'file' && preferences.heldOut > 0

@@ -6,6 +6,7 @@ import { edited, openPolicy, openTrainee, type Policy, type Trainee, underEditsO
 import { openReference, type Reference } from '../policy/reference.ts'
 import { seedFor } from '../random/index.ts'
 import type { Recipe } from '../recipe/recipe.ts'
+import { withHead } from '../rewards/index.ts'
 import type { Watch } from './watch.ts'
 
 /** The models a run works with, in one engine. */
@@ -32,7 +33,11 @@ export async function openModels(
   { checkpoint, signal }: { checkpoint?: Checkpoint; signal?: AbortSignal | undefined } = {},
 ): Promise<Models> {
   const fresh = recipe.fresh ? { fresh: seedFor(recipe.seed, 'fresh') } : {}
-  const loaded = checkpoint ?? (await loadCheckpoint(recipe.model, { onProgress: (line) => watch.note?.(line), ...fresh }))
+  const scores = recipe.objective.kind.scores
+  const given =
+    checkpoint ??
+    (await loadCheckpoint(recipe.model, { onProgress: (line) => watch.note?.(line), ...fresh, as: scores ? 'either' : 'policy' }))
+  const loaded = scores ? await withHead(given) : given
   const engine = openEngine()
   const { edit } = recipe
   const files = edit && 'files' in edit ? await readEdits(edit.files, loaded.config) : []

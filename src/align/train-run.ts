@@ -1,13 +1,13 @@
 import { z } from 'zod'
-import { type Labels, labelPairs } from '../collect/label.ts'
-import { sampleOf } from '../collect/sample-texts.ts'
+import type { Labels } from '../collect/label.ts'
 import { onDisk } from '../files/index.ts'
-import { checkGoals, goalScale, readSamples } from '../goals/index.ts'
+import { checkGoals } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
-import { type Example, keepGaps, type PairObjective, type Unscored } from '../objectives/index.ts'
-import { type Labelled, labelledTree, type Pair, pairTree, type Quarantined, splitByPrompt } from '../preferences/index.ts'
+import { type Example, keepGaps, type PairObjective } from '../objectives/index.ts'
+import { type Labelled, type Pair, type Quarantined, splitByPrompt } from '../preferences/index.ts'
 import type { FromFile, Recipe } from '../recipe/recipe.ts'
 import { withoutUndefined } from '../recipe/without-undefined.ts'
+import type { KeptPosterior } from '../rewards/index.ts'
 import {
   type Alarm,
   alarmsFile,
@@ -23,17 +23,19 @@ import { checkWarmup, planSteps, type Trained, type Training } from '../train/in
 import { alarmsOf } from './alarms/index.ts'
 import { auditsFile } from './audit-training.ts'
 import { estimate, trainWork, type Work } from './estimate.ts'
-import { priorParts, withReference } from './examples.ts'
+import { withReference } from './examples.ts'
 import { type HeldOut, type HeldOutLabelled, heldOutLabelledSchema, heldOutSchema, measureHeldOut } from './held-out.ts'
 import { keepInside } from './inside.ts'
+import { labelRows } from './label-rows.ts'
 import { loadPreferences } from './load-preferences.ts'
 import { manifestOf } from './manifest.ts'
-import { goalsOf, heeding, type Models, openModels, readBy } from './open-models.ts'
+import { goalsOf, type Models, openModels, readBy } from './open-models.ts'
 import { openSource } from './open-source.ts'
 import { withoutHeldOut } from './shutdown-held-out.ts'
 import { takeRun } from './take-run.ts'
 import { throughputOf } from './throughput.ts'
 import { orderOf, trainInto } from './train-into.ts'
+import { type HeldOutRewards, heldOutRewardsSchema, keepPosterior, keepReliability, measureRewards, readToEnd } from './train-reward.ts'
 import { type ShownPrompts, shownPrompts, trainSamples } from './train-samples.ts'
 import { type HeldOutTexts, heldOutTextsSchema } from './train-texts.ts'
 import type { Watch } from './watch.ts'
@@ -53,7 +55,7 @@ export interface TrainedRun extends Trained {
   readonly run: string
   /** The trained model, once every step was taken. */
   readonly model?: string
-  readonly heldOut?: HeldOut | HeldOutLabelled | HeldOutTexts
+  readonly heldOut?: HeldOut | HeldOutLabelled | HeldOutTexts | HeldOutRewards
   /** Rows of the file that could not be used, by reason; each is in quarantine.jsonl. */
   readonly quarantined: Readonly<Record<string, number>>
   /** Pairs without a preference, where there are some. */
@@ -77,8 +79,10 @@ export interface TrainingSource {
   examples(steps?: number): Promise<{ examples: readonly Example[]; contribution?: ContributionRow; predictions?: Labels['predictions'] }>
   /** Measures what is not trained on, after a step. */
   readonly measure?: NonNullable<Training['measure']>
+  /** Writes what goes beside the model's weights. */
+  readonly beside?: (model: string, examples: readonly Example[]) => Promise<void>
   /** The same, once training is done. */
-  heldOut(): Promise<HeldOut | HeldOutLabelled | HeldOutTexts | undefined>
+  heldOut(): Promise<TrainedRun['heldOut'] | undefined>
 }
 
 /**
@@ -131,10 +135,14 @@ export async function trainRun(given: Recipe, options: TrainRunOptions = {}): Pr
     if (done < steps) return found
     const model = await run.path('model')
     await onDisk(model, 4 * trainee.trained, () => trainee.save(model))
+    await source.beside?.(model, examples)
     const measured = await source.heldOut()
     if (measured) await run.write('held-out.json', measured)
+    if (measured && 'reliability' in measured) await keepReliability(run, measured)
     await keepAlarms(run, contribution, measured)
-    const samples = await trainSamples(models, source.shown, recipe.seed, { watch, ...(signal ? { signal } : {}) })
+    const samples = recipe.objective.kind.scores
+      ? []
+      : await trainSamples(models, source.shown, recipe.seed, { watch, ...(signal ? { signal } : {}) })
     if (samples.length > 0) await run.writeRows('samples.jsonl', samples)
     await keepInside(run, recipe, models, source.inside, watch)
     await run.close({ ended: true })
@@ -151,7 +159,9 @@ async function said(run: Run, watch: Watch): Promise<TrainedRun> {
   watch.note?.(`this run has ended (${run.manifest.ended}); nothing is left to go on with`)
   const steps = (await run.readMetrics()).at(-1)?.step ?? 0
   const heldOut = run.has('held-out.json')
-    ? { heldOut: await run.read('held-out.json', z.union([heldOutSchema, heldOutTextsSchema, heldOutLabelledSchema])) }
+    ? {
+        heldOut: await run.read('held-out.json', z.union([heldOutRewardsSchema, heldOutSchema, heldOutTextsSchema, heldOutLabelledSchema])),
+      }
     : {}
   const contribution = run.has('contribution.json') ? { contribution: await run.read('contribution.json', contributionSchema) } : {}
   const { quarantined } = run.manifest.data[0] ?? { quarantined: {} }
@@ -175,11 +185,7 @@ async function alarmsIn(run: Run): Promise<Pick<TrainedRun, 'alarms'>> {
 }
 
 /** Keeps the alarms that a training's steps, its prior and its held-out pairs raise. */
-async function keepAlarms(
-  run: Run,
-  contribution: ContributionRow | undefined,
-  measured: HeldOut | HeldOutLabelled | HeldOutTexts | undefined,
-) {
+async function keepAlarms(run: Run, contribution: ContributionRow | undefined, measured: TrainedRun['heldOut'] | undefined) {
   const chosen = measured && 'chosenLogRatio' in measured ? measured.chosenLogRatio : undefined
   const displacement = chosen && { ...chosen, estimate: 0 - chosen.estimate, low: 0 - chosen.high, high: 0 - chosen.low }
   const raised = alarmsOf({ metrics: await run.readMetrics(), ...withoutUndefined({ contribution, displacement }) })
@@ -203,7 +209,9 @@ export async function openPreferences(
   watch: Watch,
   apart?: (prompts: readonly string[]) => readonly boolean[],
 ): Promise<TrainingSource & PairCounts> {
-  const loaded = await loadPreferences(from, recipe, models.checkpoint, watch)
+  const scores = recipe.objective.kind.scores === true
+  const read = await loadPreferences(from, recipe, models.checkpoint, watch)
+  const loaded = scores ? { ...read, rows: read.rows.map((row) => readToEnd(row, models)) } : read
   const { quarantined } = loaded
   await checkGoals(goalsOf(recipe), readBy(models))
   const promptText = (row: Pair | Labelled) => row.text?.prompt ?? models.checkpoint.tokenizer.decode(row.prompt)
@@ -224,8 +232,9 @@ export async function openPreferences(
     )
   if (trained.length === 0)
     throw new UserError(`preferences.heldOut: must leave pairs to train on, got ${from.heldOut} of ${rows.length} rows; lower it`)
-  let made: ReturnType<typeof label> | undefined
-  const labels = () => (made ??= label(trained, recipe, models))
+  let made: ReturnType<typeof labelRows> | undefined
+  let posterior: KeptPosterior | undefined
+  const labels = () => (made ??= labelRows(trained, recipe, models))
   const promptsOf = (part: typeof rows) => part.map(({ prompt }) => prompt)
   return {
     data,
@@ -249,56 +258,23 @@ export async function openPreferences(
       const unscored = labelled.map((example) => ({ ...example, reference: [] }))
       const order = { objective: recipe.objective, examples: unscored, ...orderOf(recipe, 0) }
       checkWarmup(recipe.train.schedule, planSteps(order).steps)
+      if (scores) return { examples: unscored, ...rest }
       const { plan } = planSteps({ ...order, epochs: 1 })
       return { examples: await withReference(unscored, models, watch, recipe.objective, plan.slice(0, steps)), ...rest }
     },
+    ...(scores
+      ? {
+          async beside(model, examples) {
+            posterior = await keepPosterior(model, models, examples, watch)
+          },
+        }
+      : {}),
     async heldOut() {
       if (from.heldOut === 0) return undefined
-      const measured = await measureHeldOut(models, heldOut)
+      const measured = posterior ? await measureRewards(models, posterior, heldOut) : await measureHeldOut(models, heldOut)
       if (!('tooFew' in measured)) return measured
       watch.note?.(`a held-out figure needs ${measured.tooFew}; raise preferences.heldOut`)
       return undefined
     },
   }
-}
-
-/** What an objective trains on: its own of each pair with its soft label, or labelled completions as they are. */
-async function label(
-  rows: readonly (Pair | Labelled)[],
-  recipe: Recipe,
-  models: Models,
-): Promise<{ labelled: Unscored[]; contribution?: ContributionRow; predictions?: Labels['predictions'] }> {
-  const singles = rows.filter((row): row is Labelled => 'label' in row)
-  if (singles.length > 0) return { labelled: singles.map((row) => ({ tree: labelledTree(row), label: row.label ? 1 : 0 })) }
-  const pairs = rows.filter((row): row is Pair => 'chosen' in row)
-  const voted = pairs.filter(({ gap }) => !gap)
-  const { soft, prior, contribution, predictions } = await softLabels(voted, recipe, models)
-  const place = new Map(voted.map((pair, i) => [pair, i]))
-  // Without a weight a gap is nothing to train on; its order never gives a gradient.
-  const used = recipe.gap ? pairs : voted
-  const labelled = used.flatMap((pair) => {
-    const i = place.get(pair)
-    if (i === undefined) return [{ tree: pairTree(pair), label: 0.5, gap: true }]
-    return recipe.objective.kind.ofPair!({
-      ...{ tree: pairTree(pair), label: soft[i]! },
-      ...(prior ? priorParts(recipe, prior[i]!) : {}),
-    })
-  })
-  return { labelled, ...(contribution ? { contribution } : {}), ...(predictions ? { predictions } : {}) }
-}
-
-async function softLabels(pairs: readonly Pair[], recipe: Recipe, models: Models): Promise<Labels> {
-  const { tokenizer, eosIds } = models.checkpoint
-  const voted = pairs.map((pair) => {
-    const prompt = { ids: pair.prompt, text: pair.text?.prompt ?? tokenizer.decode(pair.prompt) }
-    const side = (ids: readonly number[]) => sampleOf(tokenizer, prompt, { ids: [...ids], ended: eosIds.includes(ids.at(-1)!) })
-    return { a: side(pair.chosen), b: side(pair.rejected), votes: pair.votes }
-  })
-  if (!recipe.prior) return labelPairs(voted, recipe.kappa)
-  const sides = voted.flatMap(({ a, b }) => [a, b])
-  await readSamples(recipe.prior.goals, sides, readBy(models), heeding(models))
-  return labelPairs(voted, recipe.kappa, {
-    prior: recipe.prior,
-    scale: goalScale(recipe.prior.goals, sides),
-  })
 }

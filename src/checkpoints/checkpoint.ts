@@ -14,6 +14,7 @@ import { mergeAdapters } from '../models/lora.ts'
 import { type DecoderParams, decoderParams } from '../models/params.ts'
 import { type FileTensor, fileTensors, pack, unpack } from '../models/tensor-names.ts'
 import { loadTokenizer, type Tokenizer, tokenizerFiles } from '../text/tokenizer.ts'
+import { checkScore, checkUse } from './check-use.ts'
 import type { EditFile } from './edit-file.ts'
 import { dropOtherEdits, finishMoves, keptEdits, listEdits } from './edit-log.ts'
 import { type Generation, readGeneration } from './generation.ts'
@@ -77,6 +78,8 @@ export async function loadCheckpoint(
     readonly identities?: boolean
     /** Weights of so many bytes as f32 are read only when they are asked for. Default 128 MiB. */
     readonly lazyFrom?: number
+    /** What it must be: a policy, which says the next token (the default), a reward model, which scores texts, or either. */
+    readonly as?: 'policy' | 'reward' | 'either'
   } = {},
 ): Promise<Checkpoint> {
   const adaptedFrom = options.fresh === undefined && !Object.hasOwn(models, nameOrFolder) ? await peftBase(nameOrFolder) : undefined
@@ -89,6 +92,7 @@ export async function loadCheckpoint(
   const configFile = join(folder, 'config.json')
   const json = await readJson(configFile, anyObject, remedy)
   const told = readConfig(configFile, json)
+  checkUse(nameOrFolder, told, options.as ?? 'policy')
   const generation = await readGeneration(folder, configFile, json)
   // Side by side: one waits for the disk. What is wrong with the weights is said first.
   const reading = loadTokenizer(folder, { rows: told.vocabSize })
@@ -171,6 +175,7 @@ async function readWeights(folder: string, told: DecoderConfig, gguf?: UnpackedG
     for (const [i, { path }] of stored.parts.entries()) given.set(path, parts[i]!)
   }
   const params = decoderParams(config, (path) => given.get(path)!)
+  checkScore(where, params.score)
   for (const [name, tensor] of found) {
     // Rotary tables are computed, and older checkpoints of tied models store the embedding twice.
     if (name.endsWith('.rotary_emb.inv_freq') || ignored?.test(name)) continue
@@ -247,7 +252,8 @@ export async function writeCompanions(
   const { model_type, architectures, ...shape } = writeConfig(config)
   const [before, generation] = await Promise.all(['config.json', 'generation_config.json'].map((name) => textOf(join(source, name))))
   const { rope_parameters: _, dtype: __, ...kept } = await jsonOf(join(source, 'config.json'))
-  const told = { model_type, architectures, ...kept, ...shape, torch_dtype: dtypes[dtype], eos_token_id: eos }
+  const named = config.reward ? { architectures } : {}
+  const told = { model_type, architectures, ...kept, ...named, ...shape, torch_dtype: dtypes[dtype], eos_token_id: eos }
   await writeConfigFile(join(folder, 'config.json'), told, before)
   const how = { ...(await jsonOf(join(source, 'generation_config.json'))), eos_token_id: eos }
   await writeConfigFile(join(folder, 'generation_config.json'), how, generation)

@@ -1,18 +1,22 @@
 import { dataFile, loadAdapters, loadCheckpoint } from '../checkpoints/index.ts'
 import { openEngine } from '../engine/index.ts'
+import { UserError } from '../graph/index.ts'
 import { openPolicy, scoreTrees } from '../policy/index.ts'
 import { loadPairs, pairTree, writeQuarantine } from '../preferences/index.ts'
 import { loadChatTemplate } from '../text/index.ts'
 import { columnsFlag, columnsOf } from './columns-flag.ts'
 import { command, oneOf, text } from './command.ts'
 import { editFlag } from './edit-flag.ts'
+import { scorePairs } from './score-pairs.ts'
 
 /** Prints what a model thinks of both sides of every pair, and of all of them. */
 export const logp = command({
   name: 'logp',
-  about: 'Print the log-probability of both completions of every pair, in nats, summed over their tokens.',
+  about:
+    'Print the log-probability of both completions of every pair, in nats, summed over their tokens; or a reward model’s score of them.',
   flags: {
     model: text('model by name or folder', { default: 'stories5m', shown: 'M' }),
+    reward: text('folder of a reward model, whose scores are printed instead', { shown: 'FOLDER' }),
     adapter: text('folder of an adapter for the model, as PEFT or train saves it', { shown: 'FOLDER' }),
     ...editFlag,
     pairs: text('file of pairs in any form that pairs check reads', { default: 'pairs.jsonl', shown: 'FILE' }),
@@ -26,7 +30,12 @@ export const logp = command({
     'logp --model stories5m --pairs pairs.jsonl --json',
   ],
 
-  async action({ model, adapter, edit, pairs: file, boundary, columns: words, quarantine }, screen, signal) {
+  async action({ model, reward, adapter, edit, pairs: file, boundary, columns: words, quarantine }, screen, signal) {
+    if (reward !== undefined) {
+      const strange = Object.entries({ '--adapter': adapter, '--edit': edit }).find(([, given]) => given)
+      if (strange) throw new UserError(`${strange[0]}: must be left out with --reward, got ${strange[1]}; a reward model is its own folder`)
+      return scorePairs({ reward, file, boundary, words, quarantine }, screen, signal)
+    }
     const checkpoint = await loadCheckpoint(model, { onProgress: screen.note, edit })
     const { examples, quarantined } = await loadPairs(await dataFile(file, screen.note), checkpoint, {
       boundary,

@@ -74,6 +74,16 @@ function rowsOf({ run, heldOut }: TrainedRun, model: string): string[][] {
       ['after', `${interval(heldOut.bitsPerByte, 3)} bits a byte`],
       ...places,
     ]
+  if ('ece' in heldOut) {
+    const { pairs, accuracy, ece, eceIfCalibrated, rewardMargin, marginSd } = heldOut
+    return [
+      [`on ${pairs} held-out pairs${leftOut(heldOut)}`, 'with 95 % intervals over prompts'],
+      ['accuracy', interval(accuracy, 3)],
+      ['calibration error', `${interval(ece, 3)}; ${eceIfCalibrated.toFixed(3)} if calibrated`],
+      ['margin', `${interval(rewardMargin, 3)} log-odds, doubt ± ${marginSd.toFixed(3)}`],
+      ...places,
+    ]
+  }
   if ('completions' in heldOut) {
     const { completions, wanted, labelAccuracy, wantedLogRatio, unwantedLogRatio } = heldOut
     return [

@@ -56,6 +56,9 @@ export interface DecoderConfig {
   readonly scoreCap?: number
   /** The same for logits. */
   readonly logitCap?: number
+
+  /** Scores texts where others say the next token: a head of one row reads the last token that is no padding. */
+  readonly reward?: { readonly padId?: number }
 }
 
 export type LinearLayer = 'q' | 'k' | 'v' | 'o' | 'gate' | 'up' | 'down'
@@ -93,13 +96,33 @@ export function readConfig(where: string, json: unknown): DecoderConfig {
   const { model_type: type, quantization_config: quantized } = parse(where, json, general, remedy)
   must(Object.hasOwn(families, type), `model_type must be one of ${Object.keys(families).join(', ')}`, type)
   must(quantized == null, 'weights must not be quantised', quantized)
-  return families[type]!.read({ parse: (schema) => parse(where, json, schema, remedy), must })
+  const config = families[type]!.read({ parse: (schema) => parse(where, json, schema, remedy), must })
+  const { architectures, id2label, pad_token_id: padId } = parse(where, json, classifier, remedy)
+  if (!architectures?.some((name) => name.endsWith('ForSequenceClassification'))) return config
+  const labels = Object.keys(id2label ?? { 0: '', 1: '' }).length
+  must(labels === 1, 'a reward model must have one label', labels)
+  return { ...config, reward: padId == null ? {} : { padId } }
 }
+
+const classifier = z.looseObject({
+  architectures: z.array(z.string()).nullish(),
+  id2label: z.record(z.string(), z.string()).nullish(),
+  pad_token_id: z.int().nonnegative().nullish(),
+})
 
 /** The config as Hugging Face writes it, in the spelling that transformers 4 and 5 both read: the inverse of readConfig. */
 export function writeConfig(config: DecoderConfig): Record<string, unknown> {
   const family = familyOf(config)
-  return { architectures: [family.architecture], model_type: config.family, ...family.write(config), torch_dtype: 'float32' }
+  const shape = { model_type: config.family, ...family.write(config), torch_dtype: 'float32' }
+  if (!config.reward) return { architectures: [family.architecture], ...shape }
+  const { padId } = config.reward
+  const labels = { id2label: { 0: 'reward' }, label2id: { reward: 0 } }
+  return { architectures: [classifierOf(family)], ...shape, ...labels, ...(padId === undefined ? {} : { pad_token_id: padId }) }
+}
+
+/** The class of a family in transformers that scores texts. */
+function classifierOf({ architecture, classifier }: Family): string {
+  return classifier ?? architecture.replace(/(ForCausalLM|LMHeadModel)$/, 'ForSequenceClassification')
 }
 
 export function familyOf({ family }: DecoderConfig): Family {

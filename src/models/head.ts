@@ -1,4 +1,17 @@
-import { addRows, constant, linear, logSumExp, matmul, reshape, sizeOf, sum, takeRows, transpose, type Value } from '../graph/index.ts'
+import {
+  addRows,
+  constant,
+  demand,
+  linear,
+  logSumExp,
+  matmul,
+  reshape,
+  sizeOf,
+  sum,
+  takeRows,
+  transpose,
+  type Value,
+} from '../graph/index.ts'
 import { capped } from './capped.ts'
 import type { DecoderConfig } from './config.ts'
 import type { DecoderParams } from './params.ts'
@@ -21,6 +34,12 @@ export interface TokenScores {
   readonly all: Value
 }
 
+/** The rows that logits are made with. throws ShapeError for a reward model, which has none */
+function headOf({ head, embed, score }: DecoderParams<Value>): Value {
+  demand(!score, () => 'logits: must be of a policy, got a reward model, which scores texts and says no token')
+  return head ?? embed
+}
+
 /** The logits that tokenLogps is of. */
 export function tokenScores(
   params: DecoderParams<Value>,
@@ -29,15 +48,25 @@ export function tokenScores(
   targets: Value,
   { logitCap }: DecoderConfig,
 ): TokenScores {
-  const head = params.head ?? params.embed
+  const head = headOf(params)
   const at = takeRows(reshape(hidden, [sizeOf(hidden.shape.slice(0, -1)), hidden.shape.at(-1)!]), wanted)
   const said = capped(sum(at.mul(takeRows(head, targets)), [-1]), logitCap)
   return { said, all: capped(matmul(at, transpose(head)), logitCap) }
 }
 
+/**
+ * What the head of a reward model makes of wanted positions.
+ *
+ * shape   hidden f32[R, T, d], wanted i32[N] flat positions → f32[N]
+ */
+export function rewardsAt({ score }: DecoderParams<Value>, hidden: Value, wanted: Value): Value {
+  const at = takeRows(reshape(hidden, [sizeOf(hidden.shape.slice(0, -1)), hidden.shape.at(-1)!]), wanted)
+  return reshape(matmul(at, transpose(score!)), wanted.shape)
+}
+
 /** Logits over the whole vocabulary. shape hidden f32[…, d] → f32[…, V] */
 export function logits(params: DecoderParams<Value>, hidden: Value, { logitCap }: DecoderConfig): Value {
-  return capped(linear(hidden, params.head ?? params.embed), logitCap)
+  return capped(linear(hidden, headOf(params)), logitCap)
 }
 
 /**

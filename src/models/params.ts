@@ -11,6 +11,8 @@ export type DecoderParams<T> = {
   readonly normBias?: T
   /** Absent when the head is the embedding. */
   readonly head?: T
+  /** The head of a reward model, in the place of any other: one row. */
+  readonly score?: T
 }
 
 /** Norms and biases are there where the config has them. */
@@ -87,7 +89,8 @@ export function decoderParams<T>(config: DecoderConfig, make: (path: string, sha
     blocks: Array.from({ length: config.layers }, (_, i) => block(i)),
     norm: make('norm', [d]),
     ...(norm === 'layer' ? { normBias: make('normBias', [d]) } : {}),
-    ...(config.tied ? {} : { head: make('head', [V, d]) }),
+    ...(config.tied || config.reward ? {} : { head: make('head', [V, d]) }),
+    ...(config.reward ? { score: make('score', [1, d]) } : {}),
   }
 }
 

@@ -104,6 +104,7 @@ function namesByPath(family: Family): Map<string, { name: string; packed?: Packe
         typeof where === 'string' ? [[where, { name }] as const] : where.paths.map((path) => [path, { name, packed: where }] as const),
       ),
     )
+    names.set('score', { name: 'score.weight' })
     known.set(family, names)
   }
   return names

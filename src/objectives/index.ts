@@ -29,10 +29,12 @@ import { nextToken } from './next-token.ts'
 import type { Objective } from './objective.ts'
 import { orpo } from './orpo.ts'
 import { type PairObjective, pairLosses, pairs, preferenceLoss, prefixesOf } from './pairs.ts'
+import { rewardModel } from './reward-model.ts'
 import { rewardLoss, rewards } from './rewards.ts'
 import { rloo } from './rloo.ts'
 import { robust } from './robust.ts'
 import { type RolloutObjective, rolloutLoss } from './rollouts.ts'
+import { scoredPairs } from './scored-pairs.ts'
 import { sft } from './sft.ts'
 import { sigmoidNorm } from './sigmoid-norm.ts'
 import { simpo } from './simpo.ts'
@@ -80,6 +82,7 @@ export {
   prefixesOf,
   type RolloutObjective,
   rewardLoss,
+  rewardModel,
   rloo,
   robust,
   rolloutLoss,
@@ -95,10 +98,11 @@ export const objectives = {
   ...{ dpo, robust, hinge, ipo, exo, nca, bco, sppo, aot, aotUnpaired, apoZero, apoDown, discopop, sigmoidNorm, dpop },
   ...{ cpo, simpo, orpo, sft, kto, bcoUnpaired, nextToken, rloo, drest, distil },
   ...{ grpo, drGrpo, dapo, gspo, cispo },
+  ...{ rewardModel },
 }
 
 /** Every kind of objective: what its examples are. */
-export const kinds = { pairs, labelled, shifted, tokens, rewards, distillation }
+export const kinds = { pairs, labelled, shifted, tokens, rewards, distillation, scoredPairs }
 
 /**
  * An objective from how a recipe writes it: `{ name: 'dpo', beta: 0.1 }`, or `{ name: 'mixture', of: [{ objective: { … }, weight: 0.8 }, …] }`.

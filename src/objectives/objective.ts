@@ -95,6 +95,8 @@ export interface Kind {
   readonly ofPair?: (pair: Unscored) => readonly Unscored[]
   /** Whether losses are of single tokens: then every example keeps its own, where others share what they have in common. */
   readonly perToken: boolean
+  /** What scores completions is trained, not what says them: policies get a head for it, and the input `ends` says where each completion ends. */
+  readonly scores?: true
   /** Whether every example is computed by itself, and its tokens lie in their order. */
   readonly alone?: boolean
   /** The fewest examples that a step can be of. */
@@ -145,7 +147,7 @@ export interface Size {
 
 /** What the trainer scored of a micro-batch, for a kind to make terms of. */
 export interface Scored extends Size {
-  /** log π of each completion, example by example. shape f32[slots], nats */
+  /** log π of each completion, example by example; of a reward model its score. shape f32[slots], nats */
   readonly logps: Value
   /** log π of each token asked for. shape f32[tokens], nats */
   readonly tokenLogps: Value

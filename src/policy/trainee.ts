@@ -38,21 +38,29 @@ export async function openTrainee(
   const { engine, config } = reference
   if (lora) {
     const start = freshAdapters(config, { ...lora, seed }, checkpoint.params)
-    const policy = policyOf(engine, config, reference.params, await placeAdapters(engine, start))
-    const write = async (from: Adapters<Tensor>) => {
+    const { score } = checkpoint.params
+    const own = score && { score: await engine.allocate(score) }
+    const policy = policyOf(engine, config, { ...reference.params, ...own }, await placeAdapters(engine, start))
+    const write = async (from: Adapters<Tensor>, head = score) => {
       for (const [name, part] of adapterLeaves(from)) await engine.write(policy.given[name]!, part)
+      if (own) await engine.write(own.score, head!)
     }
+    await write(start)
     return {
       policy,
-      trained: adapterLeaves(start).reduce((n, [, { data }]) => n + data.length, 0),
+      trained: adapterLeaves(start).reduce((n, [, { data }]) => n + data.length, score?.data.length ?? 0),
       reset: () => write(start),
       async save(folder) {
         const adapters = (await readAdapters(policy))!
-        await saveCheckpoint(folder, checkpoint, mergeAdapters(checkpoint.params, adapters))
+        const merged = mergeAdapters(checkpoint.params, adapters)
+        await saveCheckpoint(folder, checkpoint, own ? { ...merged, score: await engine.read(own.score) } : merged)
+        // An adapter alone is no reward model: its head is in the folder's weights.
+        if (own) return
         if (edit) await writeEdit(join(folder, editName), editOf(adapters, checkpoint))
         else await saveAdapters(join(folder, 'adapter'), adapters, { name: checkpoint.name, config })
       },
       async load(folder) {
+        if (own) throw new Error('internal: a reward model with adapters must be trained from its start')
         await write(edit ? adaptersOf(await readEdit(join(folder, editName))) : await loadAdapters(join(folder, 'adapter'), config))
       },
     }
@@ -75,7 +83,7 @@ export async function openTrainee(
     reset,
     save: async (folder) => saveCheckpoint(folder, checkpoint, await readParams(policy)),
     async load(folder) {
-      const { params: saved } = await loadCheckpoint(folder)
+      const { params: saved } = await loadCheckpoint(folder, { as: 'either' })
       for (const [path, tensor] of leaves(saved, isTensor)) await engine.write(given[`params.${path}`]!, tensor)
     },
   }

@@ -248,7 +248,7 @@ function checkOnPolicy(made: Recipe, preferences: OnPolicy) {
   if (made.gap) throw new UserError('gap: must be left out where a judge is asked, got one; a file of pairs has gaps, as "gap": true')
   const { objective, prior, gold } = made
   const { prior: _, ...withoutGoals } = made
-  if (objective.kind.sides !== 2)
+  if (objective.kind.sides !== 2 || objective.kind.scores)
     throw new UserError(
       `objective.name: must be an objective of pairs for preferences from votes, got ${objective.name}; choose from ${pairObjectives().join(', ')}`,
     )
@@ -299,6 +299,6 @@ function trainOf({ optimizer, schedule, seed, lora, edit, batchGrowth, ...rest }
 function pairObjectives(): string[] {
   return Object.values(objectives)
     .map((make) => (make as () => Objective)())
-    .flatMap(({ name, kind }) => (kind.sides === 2 ? [name] : []))
+    .flatMap(({ name, kind }) => (kind.sides === 2 && !kind.scores ? [name] : []))
     .concat('mixture')
 }

@@ -10,6 +10,7 @@ import { type Example, type Objective, objectiveFrom, objectives, type Unscored 
 import { openPolicy, openTrainee } from '../policy/index.ts'
 import { openReference } from '../policy/reference.ts'
 import { loadPairs, pairTree } from '../preferences/index.ts'
+import { withHead } from '../rewards/index.ts'
 import { sgd } from './sgd.ts'
 import { train } from './train.ts'
 
@@ -25,6 +26,9 @@ const small = pairs.map(pairTree).map(({ prompt, completions }) => ({
 const config = { ...checkpoint.config, layers: 1, hiddenSize: 8, heads: 1, kvHeads: 1, headDim: 8, intermediateSize: 8 }
 const one = { ...checkpoint, config, params: freshParams(config, 1) }
 const reference = await openPolicy(engine, one)
+/** The same with the head of a reward model, for objectives that train one. */
+const scorer = await withHead(one)
+const scorerPolicy = await openPolicy(engine, scorer)
 
 /** So many rows of what an objective is trained on. */
 function rowsFor({ kind }: Objective, rows: number): Unscored[] {
@@ -42,7 +46,8 @@ const adapters: Record<string, Omit<Lora, 'seed'> | undefined> = {
 }
 
 describe.each(Object.entries(adapters))('%s', async (_, lora) => {
-  const trainee = await openTrainee(reference, one, { ...(lora ? { lora } : {}), seed: 0 })
+  const how = { ...(lora ? { lora } : {}), seed: 0 }
+  const [speaking, scoring] = [await openTrainee(reference, one, how), await openTrainee(scorerPolicy, scorer, how)]
 
   // With adapters one of each way to be fed is enough.
   const others = Object.keys(objectives).filter(
@@ -52,6 +57,7 @@ describe.each(Object.entries(adapters))('%s', async (_, lora) => {
     '%s trains on 1, 7, 8 and 9 rows, from an empty cache and a full one, or says before the first step why not',
     async (name) => {
       const objective = objectiveFrom({ name })
+      const trainee = objective.kind.scores ? scoring : speaking
       for (const rows of [1, 7, 8, 9]) {
         const folder = await mkdtemp(join(tmpdir(), 'innate-cache-'))
         const losses: number[][] = []

@@ -12,7 +12,7 @@ import {
   takeRows,
   type Value,
 } from '../graph/index.ts'
-import { completionLogps, logits, tokenLogps } from '../models/index.ts'
+import { completionLogps, logits, rewardsAt, tokenLogps } from '../models/index.ts'
 import { type CustomLoss, isMeanOfExamples, type LossTerms, type Objective, type Of, type Taps, traceLoss } from '../objectives/index.ts'
 import { forward, type Policy, type RowShape, rowInputs } from '../policy/index.ts'
 import { maskInputs } from './dropout.ts'
@@ -74,7 +74,9 @@ export function traceStep(plan: StepPlan): TracedStep {
     look: (name, x) => taps.set(name, x),
     asks: (name) => asks.has(name),
   })
-  const tokens = tokenLogps(params, hidden, rows.wanted, rows.targets, policy.config)
+  const tokens = params.score
+    ? rewardsAt(params, hidden, rows.wanted)
+    : tokenLogps(params, hidden, rows.wanted, rows.targets, policy.config)
   const sides = plan.shared ? { sides: input('sides', [size.slots], 'i32') } : undefined
   const summed: Value[] = []
   const perSlot = (ofTokens: Value) => {
@@ -83,7 +85,7 @@ export function traceStep(plan: StepPlan): TracedStep {
     summed.push(made)
     return made
   }
-  const logps = perSlot(tokens)
+  const logps = perSlot(given.ends ? tokens.mul(given.ends) : tokens)
   const teacher = objective.needs.includes('teacher') ? { teacher: input('teacher', [shape.wanted, policy.config.vocabSize]) } : undefined
   const { rows: R, length } = shape
   const reading = {
@@ -180,9 +182,10 @@ function byName(masks: Readonly<Record<string, Value>>): Record<string, Value> {
   return Object.fromEntries(Object.values(masks).map((mask) => [mask.attrs.name as string, mask]))
 }
 
-/** Of the inputs of a policy's graphs, those that are trained: with adapters only they, else every parameter. */
-export function trainableInputs<T>(policy: Policy, inputs: Readonly<Record<string, T>>): Record<string, T> {
-  return Object.fromEntries(Object.entries(inputs).filter(([name]) => name.startsWith(policy.adapters ? 'lora.' : 'params.')))
+/** Of the inputs of a policy's graphs, those that are trained: with adapters only they and the head of a reward model, else every parameter. */
+export function trainableInputs<T>({ adapters }: Policy, inputs: Readonly<Record<string, T>>): Record<string, T> {
+  const trained = (name: string) => (adapters ? name.startsWith('lora.') || name === 'params.score' : name.startsWith('params.'))
+  return Object.fromEntries(Object.entries(inputs).filter(([name]) => trained(name)))
 }
 
 /** The same step, asking instead which of its taps hold a number that is not finite: 0 where all are, NaN where not. */

@@ -6,6 +6,8 @@ import { readRope, ropeFields, writeRope } from './rope.ts'
 export interface Family {
   /** The model's class in transformers. */
   readonly architecture: string
+  /** The same of a model that scores texts, where it is not named after it. */
+  readonly classifier?: string
   read(ask: ConfigQuestions): DecoderConfig
   /** The inverse of `read`. */
   write(config: DecoderConfig): Record<string, unknown>

@@ -19,6 +19,7 @@ const fields = z.looseObject({
  */
 export const gemma3: Family = {
   architecture: 'Gemma3ForCausalLM',
+  classifier: 'Gemma3TextForSequenceClassification',
   read(ask) {
     const hf = ask.parse(fields)
     const { full_attention: full, sliding_attention: local } = hf.rope_parameters ?? {}

@@ -7,7 +7,7 @@ const some = z.exactOptional(z.string())
 /** A table with how it is drawn, as a file of a run's folder `tables/` holds it for the report. */
 export const shownSchema = z.object({
   /** Which section of the report shows it; with the other tables when left out. */
-  section: z.exactOptional(z.enum(['inside', 'shutdown'])),
+  section: z.exactOptional(z.enum(['inside', 'shutdown', 'reward'])),
   table: tableSchema,
   as: z.enum(Object.keys(plotForms) as [PlotName, ...PlotName[]]),
   axes: z.strictObject({

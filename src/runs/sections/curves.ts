@@ -26,6 +26,12 @@ const curvesOf: readonly Curve[] = [
   { title: 'KL from the original', unit: 'nats per completion', about: 'on the training pairs', lines: { kl: 'KL' } },
   { title: 'Accuracy', unit: 'share of pairs', about: 'ranked as they were voted', lines: { accuracy: 'accuracy' } },
   { title: 'Reward', unit: 'per completion', about: 'of the groups trained on', lines: { reward: 'reward' } },
+  {
+    title: 'Scores',
+    unit: 'log-odds',
+    about: 'of both sides of the pairs trained on, and how far they lie apart',
+    lines: { chosenReward: 'chosen', rejectedReward: 'rejected', rewardMargin: 'margin' },
+  },
   { title: 'Flat groups', unit: 'share of groups', about: 'all of one reward, which pull nowhere', lines: { flatGroups: 'flat' } },
   {
     title: 'Groups of one reward',

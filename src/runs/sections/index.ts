@@ -8,6 +8,7 @@ import { judge } from './judge.ts'
 import { loss } from './loss.ts'
 import { prior } from './prior.ts'
 import { reproduce } from './reproduce.ts'
+import { reward } from './reward.ts'
 import { rounds } from './rounds.ts'
 import { samples } from './samples.ts'
 import type { Section } from './section.ts'
@@ -21,6 +22,7 @@ export const sections: readonly Section[] = [
   criteria,
   samples,
   prior,
+  reward,
   curves,
   judge,
   shutdown,

@@ -1,0 +1,64 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { readSafetensors, writeSafetensors } from '../checkpoints/index.ts'
+import { sameShape, show, type Tensor, tensor, UserError } from '../graph/index.ts'
+import type { HeadPosterior } from './head-posterior.ts'
+
+/** The doubt of a reward model about its head, beside its weights; transformers does not read it. */
+export const posteriorFile = 'posterior.safetensors'
+
+/** What a folder keeps: the posterior of the head, and the mean feature of what was compared, against which doubt is told. */
+export interface KeptPosterior extends HeadPosterior {
+  readonly center: Float64Array
+}
+
+/** Writes it into the folder of a reward model. throws UserError when the disk refuses */
+export async function writePosterior(
+  folder: string,
+  { mean, center, prior, directions, variances, effective }: KeptPosterior,
+): Promise<void> {
+  const f32 = (data: Float64Array, shape: readonly number[]) => tensor(Float32Array.from(data), shape)
+  const width = mean.length
+  await writeSafetensors(join(folder, posteriorFile), [
+    ['mean', f32(mean, [width])],
+    ['center', f32(center, [width])],
+    ['prior', f32(Float64Array.of(prior), [1])],
+    ['effective', f32(Float64Array.of(effective), [1])],
+    ['directions', f32(directions, [variances.length, width])],
+    ['variances', f32(variances, [variances.length])],
+  ])
+}
+
+/**
+ * Reads it, where a folder has one.
+ *
+ * throws  UserError when it is not one of a head as wide, or of another head
+ */
+export async function readPosterior(folder: string, head: Tensor): Promise<KeptPosterior | undefined> {
+  const file = join(folder, posteriorFile)
+  if (!existsSync(file)) return undefined
+  const found = await readSafetensors(file)
+  const width = head.data.length
+  const read = (name: string, shape: readonly number[]) => {
+    const one = found.get(name)
+    if (one && one.dtype === 'f32' && sameShape(one.shape, shape)) return Float64Array.from(one.data)
+    throw new UserError(
+      `${file}: ${name} must be ${show({ dtype: 'f32', shape })}, got ${one ? show(one) : 'nothing'}; delete the file to score without doubt`,
+    )
+  }
+  const count = found.get('variances')?.data.length ?? 0
+  const mean = read('mean', [width])
+  const other = mean.findIndex((x, i) => x !== head.data[i])
+  if (other >= 0)
+    throw new UserError(
+      `${file}: must be of the head beside it, got ${mean[other]} for ${head.data[other]} at place ${other}; delete the file to score without doubt`,
+    )
+  return {
+    mean,
+    center: read('center', [width]),
+    prior: read('prior', [1])[0]!,
+    effective: read('effective', [1])[0]!,
+    directions: read('directions', [count, width]),
+    variances: read('variances', [count]),
+  }
+}
