@@ -14,26 +14,19 @@ export function bestOfSample(scores: readonly number[], n: number, value: readon
     throw new UserError(`best of n: n must be a whole number from 1 to the ${length} completions there are, got ${n}; sample more`)
   if (value.length !== length)
     throw new UserError(`best of n: every score must have its value, got ${value.length} for ${length}; give as many of both`)
-  const order = scores.map((_, i) => i).sort((a, b) => scores[a]! - scores[b]!)
+  const order = scores.map((_, i) => i).sort((a, b) => scores[b]! - scores[a]!)
   let sum = 0
-  // The weight of a whole tie is the sum of its places' weights, so each member has their mean.
-  for (let from = 0; from < length; ) {
-    let [to, weight, total] = [from, 0, 0]
-    for (; to < length && scores[order[to]!] === scores[order[from]!]; to++) {
-      weight += placeWeight(to + 1, n, length)
+  // C(i − 1, n − 1) / C(N, n): how often the i-th lowest is the highest of n. The weight of a tie is shared by its members.
+  let weight = n / length
+  for (let from = 0, i = length; from < length && weight > 0; ) {
+    let [to, tied, total] = [from, 0, 0]
+    for (; to < length && scores[order[to]!] === scores[order[from]!]; to++, i--) {
+      tied += weight
       total += value[order[to]!]!
+      weight *= (i - n) / Math.max(1, i - 1)
     }
-    sum += (weight * total) / (to - from)
+    sum += (tied * total) / (to - from)
     from = to
   }
   return sum
-}
-
-/** C(i − 1, n − 1) / C(N, n): how often the i-th lowest is the highest of n. */
-function placeWeight(i: number, n: number, total: number): number {
-  if (i < n) return 0
-  // n/N · Π (i − k)/(N − k), k = 1 … n − 1
-  let weight = n / total
-  for (let k = 1; k < n; k++) weight *= (i - k) / (total - k)
-  return weight
 }
