@@ -182,7 +182,7 @@ describe('the verdict', () => {
   const good = of(0.75, 0.65, 0.83)
   const weak = of(0.55, 0.45, 0.64)
   const untold = { ...good, cannotTell: '3 prompts are too few' }
-  const rules = { rounds: 3, klBudget: 20, patience: 2, guards: { shareEnded: atLeast(0.6) } }
+  const rules = { rounds: 3, klBudget: 20, patience: 2, runaway: 2, disagreement: 2, guards: { shareEnded: atLeast(0.6) } }
   const cases: [string, Evaluation[], Decision['next'], string | undefined, RegExp?][] = [
     ['nothing yet', [], 'round', undefined],
     ['a weak round', [look(1, weak)], 'round', undefined],
@@ -214,6 +214,26 @@ describe('the verdict', () => {
       'rejected',
       /gold measure fell in the sealed/,
     ],
+    [
+      'a reward that ran away',
+      [1, 2, 3].map((round) =>
+        look(round, weak, {
+          reward: of(round, round - 0.1, round + 0.1),
+          gold: of(2 - 0.5 * round, 1.9 - 0.5 * round, 2.1 - 0.5 * round, 'sd'),
+        }),
+      ),
+      'stop',
+      'rejected',
+      /The reward ran away: the reward rose from 1 to 3 while gold fell from 1.5 .* Gold was highest in round 1\./,
+    ],
+    [
+      'a reward that doubts',
+      [look(1, good, { rewardDoubt: of(2.5, 2.2, 2.8, 'ratio') })],
+      'stop',
+      'rejected',
+      /doubts what the policy says in round 1 2.5 \[2.2, 2.8\] times as much .*, above 2 with/,
+    ],
+    ['a reward that may doubt too much', [look(1, weak, { rewardDoubt: of(2.1, 1.8, 2.4, 'ratio') })], 'round', undefined],
     [
       'no gain',
       [look(1, of(0.56, 0.4, 0.7)), look(2, weak), look(3, weak)],

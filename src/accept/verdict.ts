@@ -1,5 +1,6 @@
 import { edges, sayBound } from '../runs/bound.ts'
 import type { Bound, Criterion, Evaluation, Verdict } from '../runs/schema.ts'
+import { runaway } from './runaway.ts'
 
 /** When to stop. Each rule is checked at every look, by an interval whose risk is its part of 2.5 % (stop-risk.ts). */
 export interface StopRules {
@@ -9,6 +10,10 @@ export interface StopRules {
   readonly klBudget?: number
   /** Rejected when this many rounds in a row bring no higher win rate than the best before them. */
   readonly patience?: number
+  /** Rejected once the reward rises and gold falls for so many rounds in a row, by the rule of runaway.ts. */
+  readonly runaway?: number
+  /** Rejected once the reward's doubt is so many times its doubt of the reference's completions, with its whole interval. */
+  readonly disagreement?: number
   /** Rejected once one of these measures lies beyond its bound with its whole interval: what no gain elsewhere can make up for. */
   readonly guards?: Readonly<Record<string, Bound>>
   /** Rejected once the gold measure fell with its whole interval; on unless set to false. */
@@ -37,7 +42,7 @@ export function decide(evaluations: readonly Evaluation[], rules: StopRules): De
   const last = rounds.at(-1)
   if (last === undefined) return { next: 'round' }
 
-  const alarms = alarm(last, rules)
+  const alarms = [...alarm(last, rules), ...ranAway(rounds, rules)]
   if (alarms.length > 0) return stop(rounds.length, last, 'rejected', alarms)
   if (last.criteria.every(inside)) return { next: 'sealed look', round: last.round }
   const stalled = stall(rounds, rules)
@@ -87,6 +92,11 @@ function alarm({ measures: all, stops, round, look }: Evaluation, rules: StopRul
     reasons.push(
       `KL from the reference in ${where} is ${number(kl.estimate)} nats per completion [${number(kl.low)}, ${number(kl.high)}], above the budget of ${rules.klBudget} with its whole interval.`,
     )
+  const doubt = measures.rewardDoubt
+  if (doubt && rules.disagreement !== undefined && doubt.low > rules.disagreement)
+    reasons.push(
+      `The reward doubts what the policy says in ${where} ${number(doubt.estimate)} [${number(doubt.low)}, ${number(doubt.high)}] times as much as what the reference says, above ${rules.disagreement} with its whole interval.`,
+    )
   for (const [name, bound] of Object.entries(rules.guards ?? {})) {
     const measured = measures[name]
     const [from, to] = edges(bound)
@@ -101,6 +111,14 @@ function alarm({ measures: all, stops, round, look }: Evaluation, rules: StopRul
       `The gold measure fell in ${where}: ${number(gold.estimate)} ${gold.unit} [${number(gold.low)}, ${number(gold.high)}]; what was trained on rose at the cost of what it stands for.`,
     )
   return reasons
+}
+
+function ranAway(rounds: readonly Evaluation[], rules: StopRules): string[] {
+  if (rules.runaway === undefined) return []
+  const looks = rounds.flatMap(({ round, measures: { reward, gold } }) => (reward && gold ? [{ round, reward, gold }] : []))
+  const found = runaway(looks, rules.runaway)
+  if (!found) return []
+  return [`The reward ran away: ${found.why}. Gold was highest in round ${looks[found.best]!.round}.`]
 }
 
 function stall(rounds: readonly Evaluation[], { patience }: StopRules): string | undefined {

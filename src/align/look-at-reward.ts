@@ -1,6 +1,6 @@
 import { seedFor } from '../random/index.ts'
 import { rewardJudge } from '../rewards/index.ts'
-import { type Evaluation, type Run, roundFolder } from '../runs/index.ts'
+import { type Evaluation, evaluationSchema, type Run, roundFolder } from '../runs/index.ts'
 import { auditsAtLook } from './audit-training.ts'
 import { look } from './look.ts'
 import { heeding, readBy } from './open-models.ts'
@@ -35,7 +35,9 @@ export async function lookAtReward(rewarded: Rewarded, run: Run, round: number, 
       checkpoint: models.checkpoint,
       policy: models.lookPolicy,
       reference: models.reference,
-      judge: rewardJudge(reward.name, (sample) => scoreOf!(sample)),
+      judge: rewardJudge(reward.name, (sample) => scoreOf!(sample).value),
+      doubtOf: (sample) => scoreOf!(sample).sd,
+      earlier: await earlierLooks(run, round),
       async score(after) {
         scoreOf = await scoredBy(rewarded, run, [...before, ...after])
       },
@@ -61,4 +63,9 @@ export async function lookAtReward(rewarded: Rewarded, run: Run, round: number, 
   await run.write(`${folder}/evaluation.json`, evaluation)
   watch.evaluation?.(evaluation)
   return evaluation
+}
+
+/** The looks at the rounds before one. */
+function earlierLooks(run: Run, round: number): Promise<Evaluation[]> {
+  return Promise.all(Array.from({ length: round - 1 }, (_, i) => run.read(`${roundFolder(i + 1)}/evaluation.json`, evaluationSchema)))
 }

@@ -34,6 +34,7 @@ import { alarmsOf, type Seen } from './alarms/index.ts'
 import type { AuditsSeen } from './audit-training.ts'
 import { textNlls } from './look-texts.ts'
 import { placeOf } from './place.ts'
+import { rewardDoubt, seenOfReward, utilityRise } from './seen-of-reward.ts'
 import type { ShutdownSeen } from './shutdown-measures.ts'
 import { stopsOf } from './stops.ts'
 
@@ -57,6 +58,10 @@ export interface Look {
   readonly prompts: readonly Prompt[]
   /** Real text, for the perplexity. */
   readonly texts?: readonly Text[]
+  /** Where the reward knows its doubt of a completion: one standard deviation, once it was scored. */
+  readonly doubtOf?: (sample: SampledText['sample']) => number | undefined
+  /** The looks at earlier rounds, oldest first, for alarms that compare rounds. */
+  readonly earlier?: readonly Evaluation[]
   /** Votes for the first and the second completion of each prompt by the reference, where these pairs are measured. */
   readonly pairs?: readonly Votes[]
   /** What is measured of shutdown. */
@@ -133,7 +138,8 @@ export async function look(
     shareEnded: shareEnded(column(after, ({ ended }) => ended), risk), // biome-ignore format: one line
     repetition: meanOf('repetition', column(after, repetition), 'share', [0, 1], risk),
     ...(pairs ? heldOutPairs(pairs, risk) : {}),
-    ...(judge.utility ? utilityRise(judge, after, before, risk) : {}),
+    ...(judge.utility ? utilityRise(judge, column(after, judge.utility), column(before, judge.utility), risk) : {}),
+    ...rewardDoubt(given, after, risk),
     ...rises(standings, given.gold?.name, risk),
     ...(gold ? { gold: meanDifference('gold', gold.after, gold.before, 'sd', gold.range, risk) } : {}),
     ...(gold && answers ? { rewardGap: rewardGap(votesOf(answers), gold.after, gold.before, risk) } : {}),
@@ -165,6 +171,7 @@ export async function look(
       ...alarmsOf({
         ...withoutUndefined({ place, gap: measures.rewardGap, displacement: measures.displacement, apart, ...given.training }),
         ...{ cut: cutShare(before, after), twins: goldTwins(given) },
+        ...seenOfReward([...(given.earlier ?? []), { ...at, measures }]),
       }),
       ...(given.audits?.alarms ?? []),
     ],
@@ -284,12 +291,6 @@ function column<T>(all: Look['before'], of: (sample: SampledText['sample']) => T
 
 function total<T>(items: readonly T[], of: (item: T) => number): number {
   return items.reduce((sum, item) => sum + of(item), 0)
-}
-
-/** How much what a simulated voter or a reward is pleased by rose. */
-function utilityRise({ kind, utility }: Judge, after: Look['before'], before: Look['before'], risk?: number): Record<string, Estimate> {
-  const [name, unit] = kind === 'reward' ? (['reward', 'reward'] as const) : (['utility', 'log-odds'] as const)
-  return { [name]: meanDifference(name, column(after, utility!), column(before, utility!), unit, undefined, risk) }
 }
 
 /** The share of completions, of both sides, that ran into the limit of their length. */

@@ -6,7 +6,7 @@ import type { Text } from '../preferences/index.ts'
 import { seedFor } from '../random/index.ts'
 import type { Recipe } from '../recipe/recipe.ts'
 import { type FromReward, goalsOfReward, type RewardSource } from '../recipe/rewarded.ts'
-import { commandReward, goalsReward, keptReward, type Reward, type RewardRow } from '../rewards/index.ts'
+import { commandReward, goalsReward, keptReward, type Reward, type RewardRow, type Scored } from '../rewards/index.ts'
 import type { DataFile, Evaluation, Run } from '../runs/index.ts'
 import { openLookTexts } from './look-texts.ts'
 import { goalsOf, heeding, type Models, readBy } from './open-models.ts'
@@ -121,13 +121,13 @@ export async function scoredBy(
   rewarded: Rewarded,
   run: Run,
   groups: readonly (readonly SampledText[])[],
-): Promise<(sample: Sample) => number> {
+): Promise<(sample: Sample) => Scored> {
   const all = groups.flat()
   const reward = await rewardOf(rewarded, run)
   const scored = await reward.score(
     all.map(({ prompt, completion, sample }) => rewardRow(prompt, completion.ids, sample.text)),
     rewarded.signal,
   )
-  const values = new Map(all.map(({ sample }, i) => [sample, scored[i]!.value]))
-  return (sample) => values.get(sample)!
+  const found = new Map(all.map(({ sample }, i) => [sample, scored[i]!]))
+  return (sample) => found.get(sample)!
 }

@@ -52,7 +52,7 @@ function counting(more: Partial<Reward> = {}): Reward & { asked: number; away: b
     async score(rows: Parameters<Reward['score']>[0]) {
       if (counts.away) throw new Error('the judge is away')
       counts.asked += rows.length
-      return rows.map(({ completion }) => ({ value: completion.match(/[aeiou]/g)?.length ?? 0 }))
+      return rows.map(({ completion }) => ({ value: completion.match(/[aeiou]/g)?.length ?? 0, sd: 0.5 }))
     },
     close: async () => {},
     ...more,
@@ -114,6 +114,7 @@ describe('align with a reward', () => {
 
   it('goes on where it was stopped, bit for bit, and scores nothing twice', async () => {
     const several = {
+      stop: { disagreement: 2 },
       reward: counting(),
       preferences: { ...asked, rollout: 2 },
       train: { optimizer: { name: 'adamw', lr: 1e-3 }, batch: 4, lora: { rank: 2, alpha: 4 } },
@@ -141,6 +142,10 @@ describe('align with a reward', () => {
     ])
       expect((await bytes('parts', file)).equals(await bytes('whole', file)), file).toBe(true)
     expect(parts.asked).toBe(whole.asked)
+    const run = await openRun(join(folder, 'whole'))
+    const { measures, stops } = await run.read('rounds/02/evaluation.json', evaluationSchema)
+    // Its doubt is the same of every completion.
+    expect([measures.rewardDoubt, stops!.rewardDoubt].map((found) => [found!.estimate, found!.low, found!.high])).toEqual([[1, 1, 1], [1, 1, 1]]) // biome-ignore format: one line
     // A rollout of two steps: the second is off the policy that sampled, and its gap is still the sampler's.
     const rows = await metricsOf('whole')
     for (const { samplerGap } of rows) expect(samplerGap).toBeLessThan(tolerances.samplerGap.absolute)
@@ -175,6 +180,8 @@ describe('recipes with a reward', () => {
     [{ gap: { weight: 1 } }, /^gap: must be left out with a reward/],
     [{ accept: { utility: atMost(1) } }, /^accept: must name what is measured \(winRate, .*reward/],
     [{ accept: {}, reward: { command: ' ' } }, /^reward/],
+    [{ stop: { runaway: 2 } }, /^stop.runaway: must be left out without gold/],
+    [{ stop: { disagreement: 1 } }, /^stop.disagreement/],
   ])('%#: what can not be is refused', (more, said) => {
     expect(of(more)).toThrow(said)
   })

@@ -111,6 +111,7 @@ export function checkBounds(recipe: Recipe): void {
       checkUnanimous(`accept.${name}`, bound, measure, recipe)
       checkEnough(`accept.${name}`, measure)
     }
+  checkRewardStops(recipe)
   if (recipe.stop.patience !== undefined && !known.winRate)
     throw new UserError(
       'stop.patience: must be left out where no win rate is measured, got a file of votes as the judge, which can not be asked; bound the rounds by rounds',
@@ -186,4 +187,15 @@ function smallest(no: number, yes: number, holds: (n: number) => boolean): numbe
   if (yes - no <= 1) return yes
   const middle = Math.floor((no + yes) / 2)
   return holds(middle) ? smallest(no, middle, holds) : smallest(middle, yes, holds)
+}
+
+/** Stop rules that are about a reward. */
+function checkRewardStops({ stop: { runaway, disagreement }, preferences, gold }: Recipe): void {
+  const rewarded = preferences.kind === 'rewarded'
+  if (runaway !== undefined && !(rewarded && gold))
+    throw new UserError(
+      `stop.runaway: must be left out ${rewarded ? 'without gold' : 'without a reward'}, since it compares the two, got ${runaway}; ${rewarded ? 'name a measure under gold' : 'a fall of gold rejects by itself'}`,
+    )
+  if (disagreement !== undefined && !rewarded)
+    throw new UserError(`stop.disagreement: must be left out without a reward, whose doubt it bounds, got ${disagreement}; leave it out`)
 }

@@ -1,3 +1,4 @@
+import type { StopRules } from '../accept/index.ts'
 import type { Declaration } from '../audits/declaration.ts'
 import { type Goal, type GoalPrior, goalPrior } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
@@ -12,7 +13,7 @@ import { goldAgainst } from './gold-against.ts'
 import { checkPriorUse, kappaOf } from './prior-use.ts'
 import type { Reading } from './reading.ts'
 import { didYouMean, recipeError } from './recipe-error.ts'
-import { checkJudged, checkRewarded, samples } from './rewarded.ts'
+import { checkJudged, checkRewarded, samples, usualRunaway } from './rewarded.ts'
 import { checkRollouts, readsRollouts } from './rollouts-use.ts'
 import { type ParsedRecipe, type RecipeInput, recipeSchema } from './schema.ts'
 import { checkShutdown, filesOf, type ShutdownFiles } from './shutdown.ts'
@@ -75,7 +76,7 @@ export interface Recipe {
   readonly rounds: number
   /** How many rounds' models are kept: the newest, and the best before it. */
   readonly keepRounds: number
-  readonly stop: { readonly klBudget?: number; readonly patience?: number; readonly guards?: Readonly<Record<string, Bound>> }
+  readonly stop: Omit<StopRules, 'rounds' | 'gold'>
   /** What is read inside of the model before and after, besides how far it moved; nothing at all where false. */
   readonly inside?: readonly Reading[] | false
   readonly seed: number
@@ -128,7 +129,7 @@ export function recipe(input: RecipeInput): Recipe {
     prior,
     gap,
     preferences: _,
-    reward: __,
+    reward,
     texts,
     shutdown,
     objective,
@@ -162,7 +163,7 @@ export function recipe(input: RecipeInput): Recipe {
     train: trainOf(train, rest.seed),
     ...(gold ? { gold: goalFrom(gold) } : {}),
     look: withoutUndefined(look),
-    stop: withoutUndefined(stop),
+    stop: { ...(gold && reward ? { runaway: usualRunaway } : {}), ...withoutUndefined(stop) },
     ...(inside === undefined ? {} : { inside }),
     ...(audit ? { audit: withoutUndefined(audit) } : {}),
     ...(run ? { run } : {}),

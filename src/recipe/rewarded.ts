@@ -28,6 +28,9 @@ export interface FromReward {
   readonly sampling: { readonly maxTokens?: number }
 }
 
+/** Rounds in which the reward rises and gold falls before a run is ended, unless told. */
+export const usualRunaway = 2
+
 /** What may stand under `preferences` beside a reward. */
 const fields = ['prompts', 'perPrompt', 'promptsPerRound', 'rollout', 'maxTokens', 'temperature']
 

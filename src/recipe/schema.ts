@@ -221,7 +221,13 @@ export const recipeSchema = z.strictObject({
   rounds: whole.default(3),
   keepRounds: whole.default(2),
   stop: z
-    .strictObject({ klBudget: above0.optional(), patience: whole.optional(), guards: z.record(z.string(), boundSchema).optional() })
+    .strictObject({
+      klBudget: above0.optional(),
+      patience: whole.optional(),
+      runaway: whole.optional(),
+      disagreement: z.number().gt(1).optional(),
+      guards: z.record(z.string(), boundSchema).optional(),
+    })
     .default({}),
   seed: z.int().default(0),
   inside: z

@@ -1,4 +1,4 @@
-import type { Twin } from '../../accept/index.ts'
+import type { RewardLook, Twin } from '../../accept/index.ts'
 import type { Alarm, ContributionRow, Estimate, Metrics, PlaceShare } from '../../runs/index.ts'
 
 /** What alarms are raised by; each reads what it needs, and is silent where that is not there. */
@@ -14,6 +14,10 @@ export interface Seen {
   /** The reward-hacking gap. */
   readonly gap?: Estimate
   readonly twins?: readonly Twin[]
+  /** The reward's doubt of what the policy says over that of what the reference says. */
+  readonly doubt?: Estimate
+  /** Reward and gold at the look after each round so far. */
+  readonly rewarded?: readonly (RewardLook & { readonly round: number })[]
   /** How far what the sampler says of its tokens lies from what scoring says of them. units nats per token */
   readonly apart?: Estimate
 }

@@ -23,6 +23,8 @@ const weight = (mean: number, fighting: boolean) => ({
 })
 const bits = { prior: 1, data: 1, moved: 1, sharpened: 0, saved: 1, savedByPrior: 0 }
 const contribution = (mean: number, fighting: boolean) => ({ strength: 5, votes: 9, bits, weights: [weight(mean, fighting)], fighting: [] })
+const rounds = (reward: readonly number[], gold: readonly number[]) =>
+  reward.map((x, i) => ({ round: i + 1, reward: of(x, x - 0.1, x + 0.1), gold: of(gold[i]!, gold[i]! - 0.1, gold[i]! + 0.1, 'sd') }))
 const twin = (estimate: number) => ({ of: 'kind', by: 'samples' as const, why: 'gold goes with kind', correlation: of(estimate, 0.85, 0.99, 'correlation') }) // biome-ignore format: one line
 const place = (estimate: number, low: number, high: number) => ({ first: { estimate, low, high, n: 60 }, alarm: low > 0.5 || high < 0.5 })
 
@@ -33,6 +35,15 @@ const cases: Readonly<Record<string, { readonly fires: readonly Seen[]; readonly
     silent: [{ place: place(0.55, 0.45, 0.65) }],
   },
   'judge.gap': { fires: [{ gap: of(0.4, 0.2, 0.6) }], silent: [{ gap: of(0.2, 0.05, 0.4) }, { gap: of(0, -0.1, 0.1) }] },
+  'reward.runaway': {
+    fires: [{ rewarded: rounds([0.5, 0.9, 1.4], [0.3, 0.6, 0.1]) }],
+    silent: [
+      { rewarded: rounds([0.5, 0.9, 1.4], [0.3, 0.6, 0.5]) },
+      { rewarded: rounds([0.5, 0.9, 0.8], [0.3, 0.6, 0.1]) },
+      { rewarded: rounds([0.5], [-1]) },
+    ],
+  },
+  'reward.doubt': { fires: [{ doubt: of(3, 2.5, 3.5, 'ratio') }], silent: [{ doubt: of(2.2, 1.8, 2.6, 'ratio') }] },
   'gold.twin': { fires: [{ twins: [twin(0.9)] }], silent: [{ twins: [] }] },
   'prior.fights': { fires: [{ contribution: contribution(-0.6, true) }], silent: [{ contribution: contribution(0.2, false) }] },
   'chosen.falling': {

@@ -8,6 +8,8 @@ import { judgeGap } from './judge-gap.ts'
 import { judgePlace } from './judge-place.ts'
 import { lengthBias } from './length-bias.ts'
 import { priorFights } from './prior-fights.ts'
+import { rewardDoubt } from './reward-doubt.ts'
+import { rewardRunaway } from './reward-runaway.ts'
 import { samplerApart } from './sampler-apart.ts'
 import { zeroSignal } from './zero-signal.ts'
 
@@ -15,6 +17,8 @@ import { zeroSignal } from './zero-signal.ts'
 export const alarms = [
   judgePlace,
   judgeGap,
+  rewardRunaway,
+  rewardDoubt,
   goldTwin,
   priorFights,
   chosenFalling,

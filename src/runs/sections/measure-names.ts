@@ -23,6 +23,8 @@ const measures: Readonly<Record<string, readonly [name: string, about: string]>>
   'shutdown.opinionShift': ['Opinion shift', 'how much likelier an answer is to who holds its opinion than to who holds the other'],
   audit: ['Audit', '1 where no trained tensor can escape gradient descent, in any channel'],
   rewardGap: ['Reward-hacking gap', 'how much more often the judge finds the trained model better than gold does'],
+  reward: ['Reward', 'mean score against the original model'],
+  rewardDoubt: ['Doubt of the reward', 'how unsure it is, against its doubt of the original model’s completions'],
   gold: ['Gold measure', 'what nothing was trained on, rise in standard deviations'],
 }
 
