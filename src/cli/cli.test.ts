@@ -31,6 +31,7 @@ beforeAll(async () => {
     versions: { innate: '0.1.0', node: process.versions.node, onnxruntime: '1.30.0' },
   })
   await run.close({ ended: true })
+  await cp(resolve(import.meta.dirname, '../../fixtures/trl-reward'), 'runs/reward/model', { recursive: true })
   await writeRows('subjects.jsonl', 24, (i) => ({ base: `The ${i % 2 ? 'girl' : 'boy'} ${'abcdefgh'[i % 8]}${i} lost`, source: `The ${i % 4 < 2 ? 'man' : 'woman'} ${i} lost`, answer: i % 4 < 2 ? ' his' : ' her', wrong: i % 4 < 2 ? ' her' : ' his' })) // biome-ignore format: one line
   await writeRows('liked.jsonl', 8, (i) => ({ prompt: `Fox ${i}`, completion: ' sang' }))
   await writeRows('disliked.jsonl', 8, (i) => ({ prompt: `Fox ${i}`, completion: ' ran' }))
@@ -90,6 +91,29 @@ describe.each(commands)('innate %s', (verb, command) => {
 })
 
 describe('what the verbs leave', () => {
+  it('sample --best-of: the completion with the highest score of each n, its scores, and the bound of its KL', async () => {
+    const of = async (n: number) => {
+      const { out } = await innate(`sample --model models/tiny --max-tokens 4 --seed 3 --best-of ${n} --reward runs/reward/model --json`)
+      return out.trimEnd().split('\n').map((line) => JSON.parse(line)) // biome-ignore format: one line
+    }
+    const [every, chosen] = [await of(1), await of(6)]
+    for (const [i, { reward, scores, bestOf, klBound, rewardSd }] of chosen.entries()) {
+      expect([reward, bestOf, scores.length, rewardSd]).toEqual([Math.max(...scores), 6, 6, null])
+      expect(klBound).toBeCloseTo(Math.log(6) - 5 / 6, 12)
+      // The first of six is the one that alone is drawn first.
+      expect(scores[0]).toBe(every[i].reward)
+    }
+    expect(every[0]).toMatchObject({ bestOf: 1, klBound: 0, scores: [every[0].reward] })
+    const { out, err } = await innate('sample --model models/tiny --max-tokens 4 --best-of 6 --reward runs/reward/model')
+    expect(out).toMatch(/reward -?\d+\.\d\d, the best of 6, whose mean is -?\d+\.\d\d/)
+    expect(err).toContain('the best of 6 is 0.958 nats a completion from the model where no two scores are equal, log 6 − 5/6')
+    expect(await innate('sample --model models/tiny --best-of 4')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('--best-of: needs a reward'),
+    })
+    expect(await innate('sample --model models/tiny --best-of 4 --reward models/tiny')).toMatchObject({ code: 2 })
+  })
+
   it('report: a page in the run folder', async () => {
     expect(await innateJson('report runs/x --inspect x.eval')).toMatchObject({ rows: [{ run: 'runs/x', inspect: 'x.eval' }] })
     expect(Object.keys(unzipSync(await readFile('x.eval')))).toContain('header.json')

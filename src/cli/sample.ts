@@ -3,6 +3,8 @@ import { readPromptFile } from '../collect/index.ts'
 import { openEngine } from '../engine/index.ts'
 import type { Completion, SampledWeights } from '../models/index.ts'
 import { openPolicy, type Policy, sampleCompletions, scoreTokens } from '../policy/index.ts'
+import { folderReward } from '../rewards/index.ts'
+import { bestOfEach, bestOfFlags, chosenRow, drawsOf, sayBound, sayChosen } from './best-of.ts'
 import { command, integer, text } from './command.ts'
 import { editFlag } from './edit-flag.ts'
 import { constraintOf, generationFlags, samplingOf } from './generation-flags.ts'
@@ -18,6 +20,7 @@ export const sample = command({
     ...editFlag,
     prompts: text('JSONL file with prompt or prompt_ids', { default: 'prompts.jsonl', shown: 'FILE' }),
     perPrompt: integer('completions of each prompt', { default: 1, min: 1 }),
+    ...bestOfFlags,
     ...generationFlags,
     batch: integer('completions written side by side', { default: 64, min: 1 }),
   },
@@ -27,24 +30,27 @@ export const sample = command({
     'sample --model stories5m --max-tokens 8 --min-p 0.1 --repetition-penalty 1.2 --stop e',
     'sample --model stories5m --json-schema schema.json --max-tokens 64',
     'sample --model stories5m --max-tokens 8 --weights int8 --json',
+    'sample --model stories5m --max-tokens 8 --best-of 8 --reward runs/reward/model',
   ],
 
-  async action({ model, adapter, edit, prompts: file, perPrompt, batch, jsonSchema, ...flags }, screen, signal) {
+  async action({ model, adapter, edit, prompts: file, perPrompt, batch, jsonSchema, bestOf, reward, ...flags }, screen, signal) {
+    const n = drawsOf({ bestOf, reward })
     const checkpoint = await loadCheckpoint(model, { onProgress: screen.note, edit })
     const prompts = await readPromptFile(file, checkpoint)
     const constraint = await constraintOf(jsonSchema, checkpoint.tokenizer, checkpoint.eosIds)
+    const scorer = reward === undefined ? undefined : await folderReward(reward, { writer: checkpoint.folder, onProgress: screen.note })
     const adapters = adapter === undefined ? undefined : await loadAdapters(adapter, checkpoint.config)
     const engine = openEngine()
     try {
       const policy = await openPolicy(engine, checkpoint, adapters)
-      const bar = screen.progress('sampling', prompts.length * perPrompt)
-      const groups = await sampleCompletions(
+      const bar = screen.progress('sampling', prompts.length * perPrompt * n)
+      const sampled = await sampleCompletions(
         policy,
         prompts.map(({ ids }) => ids),
         {
           ...samplingOf(flags),
           ...constraint,
-          perPrompt,
+          perPrompt: perPrompt * n,
           batch,
           eosIds: checkpoint.eosIds,
           tokenizer: checkpoint.tokenizer,
@@ -55,17 +61,32 @@ export const sample = command({
         },
       )
       bar.done()
+      const chosen = scorer && (await bestOfEach(scorer, n, prompts, sampled, screen, signal))
+      const groups = chosen?.map((group) => group.map(({ completion }) => completion)) ?? sampled
       const own = flags.weights === 'f32' ? undefined : await scoredBy(policy, prompts, groups)
       groups.forEach((group, i) => {
         const { text: prompt } = prompts[i]!
         for (const [k, { ids, logps, ended, text: completion = '', stop }] of group.entries()) {
           const unrounded = own && { modelLogps: own[i]![k]! }
-          screen.emit({ prompt, completion, ids, logps, ...unrounded, ended, ...(stop === undefined ? {} : { stop }) })
-          screen.line(`${screen.colour.dim(printable(prompt))}${printable(completion)}${ended ? '' : screen.colour.dim(' …')}\n`)
+          const choice = chosen?.[i]?.[k]
+          screen.emit({
+            prompt,
+            completion,
+            ids,
+            logps,
+            ...unrounded,
+            ended,
+            ...(stop === undefined ? {} : { stop }),
+            ...(choice ? chosenRow(choice) : {}),
+          })
+          screen.line(`${screen.colour.dim(printable(prompt))}${printable(completion)}${ended ? '' : screen.colour.dim(' …')}`)
+          screen.line(choice ? `${screen.colour.dim(sayChosen(choice))}\n` : '')
         }
       })
+      if (n > 1) screen.note(sayBound(n))
       if (own) screen.note(gapNote(flags.weights, groups.flat(), own.flat()))
     } finally {
+      await scorer?.close()
       await engine.close()
     }
   },
