@@ -5,6 +5,7 @@ import { curvature } from './curvature.mjs'
 import { dpo } from './dpo.mjs'
 import { evidence } from './evidence.mjs'
 import { fuzz } from './fuzz.mjs'
+import { gaming } from './gaming.mjs'
 import { generate } from './generate.mjs'
 import { labels } from './labels.mjs'
 import { merge } from './merge.mjs'
@@ -22,6 +23,7 @@ const benches = {
   dpo,
   evidence,
   fuzz,
+  gaming,
   generate,
   labels,
   merge,

@@ -1,7 +1,5 @@
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { runExperiment } from '../dist/runs/index.js'
 import { choice } from './prior/choice.mjs'
+import { armsTable, runInFolder } from './run-in-folder.mjs'
 
 /** The three ways of a prior into training beside votes alone, on npm start's recipe with few votes. */
 export const prior = {
@@ -10,28 +8,10 @@ export const prior = {
 
   async measure(say, flags) {
     if (flags.has('--choice')) return { choice: await choice(Number(flags.get('--seeds') ?? 40), say) }
-    const module = pathToFileURL(join(import.meta.dirname, 'prior/votes-needed.mjs')).href
-    const { default: experiment } = await import(module)
-    const seeds = Array.from({ length: Number(flags.get('--seeds') ?? experiment.seeds.length) }, (_, i) => i + 1)
-    const began = performance.now()
-    return runExperiment({ ...experiment, seeds }, module, {
-      folder: flags.get('--folder') ?? `.innate/votes-needed-${seeds.length}`,
-      ...(flags.has('--workers') ? { workers: Number(flags.get('--workers')) } : {}),
-      progress: (done, total) => say(`${done} of ${total} runs, ${Math.round((performance.now() - began) / 1000)} s`),
-    })
+    return runInFolder(new URL('prior/votes-needed.mjs', import.meta.url).href, 'votes-needed', flags, say)
   },
 
-  table({ verdict, why, table, choice }) {
-    if (choice) return choiceTable(choice)
-    const names = [...new Set(table.rows.map(({ name }) => name))]
-    const arms = [...new Set(table.rows.map(({ group }) => group.arm))]
-    const cell = (arm, name) => table.rows.find((row) => row.name === name && row.group.arm === arm).estimate.toFixed(2)
-    return [
-      `${'mean over seeds'.padEnd(22)}${names.map((name) => name.padStart(22)).join('')}`,
-      ...arms.map((arm) => `${arm.padEnd(22)}${names.map((name) => cell(arm, name).padStart(22)).join('')}`),
-      `${verdict}: ${why}`,
-    ].join('\n')
-  },
+  table: (result) => (result.choice ? choiceTable(result.choice) : armsTable(result)),
 }
 
 function choiceTable(rows) {
