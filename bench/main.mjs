@@ -10,6 +10,7 @@ import { generate } from './generate.mjs'
 import { labels } from './labels.mjs'
 import { merge } from './merge.mjs'
 import { overMemory } from './over.mjs'
+import { pairs } from './pairs.mjs'
 import { planted } from './planted.mjs'
 import { prior } from './prior.mjs'
 import { risk } from './risk.mjs'
@@ -28,6 +29,7 @@ const benches = {
   labels,
   merge,
   over: overMemory,
+  pairs,
   planted,
   prior,
   risk,

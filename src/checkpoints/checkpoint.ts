@@ -128,7 +128,7 @@ async function merged(folder: string, base: string, options: NonNullable<Paramet
 }
 
 /** The folder itself, or the model's in a run's folder, or that of a model of the Hub; `models/tinny` is a slip and no owner of that name where there is a folder `models`. */
-async function existingFolder(path: string, onProgress?: (line: string) => void): Promise<string> {
+export async function existingFolder(path: string, onProgress?: (line: string) => void): Promise<string> {
   const isFolder = async (name: string) => (await stat(name).catch(() => undefined))?.isDirectory() === true
   if (await isFolder(path)) return modelFolder(path)
   const id = hubId(path)

@@ -1,5 +1,8 @@
 import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { userInfo } from 'node:os'
+import { basename } from 'node:path'
+import { dataFile, datasetId } from '../checkpoints/index.ts'
 import { judgeFacts } from '../collect/judge-facts.ts'
 import { writeAtomic } from '../files/index.ts'
 import { spokenIn } from '../goals/index.ts'
@@ -16,7 +19,7 @@ import type { Screen } from './screen.ts'
 export const label = command({
   name: 'label',
   about: 'Compare completions yourself: two beside each other, one key each; kept in one file that a recipe takes as its judge.',
-  args: { what: text('a store (.db), a file of pairs (.jsonl), or a recipe whose judge is people') },
+  args: { what: text('a store (.db), a file of pairs in any form of docs/data.md, or a recipe whose judge is people') },
   flags: {
     store: text('where labels are kept; FILE.labels.db for a file of pairs', { shown: 'FILE' }),
     rater: text('your name among the raters; the name you are logged in with', { shown: 'NAME' }),
@@ -30,7 +33,7 @@ export const label = command({
 
   async action({ what, store: place, rater: given, seed, import: from, export: to, open, port }, screen, signal) {
     const rater = given ?? nameOfUser()
-    const { file, pairs } = await storeOf(what, place)
+    const { file, pairs } = await storeOf(what, place, screen.note)
     const store = openStore(file)
     try {
       const again = [what, ...(place === undefined ? [] : ['--store', place])].join(' ')
@@ -49,14 +52,21 @@ export const label = command({
 })
 
 /** The store that words on a command line mean, and the file of pairs that it is filled from. */
-export async function storeOf(what: string, place?: string): Promise<{ file: string; pairs?: string }> {
+export async function storeOf(
+  what: string,
+  place?: string,
+  say: (line: string) => void = () => {},
+): Promise<{ file: string; pairs?: string }> {
   if (/\.(db|sqlite3?)$/.test(what)) {
     if (!existsSync(what))
       throw new UserError(`${what}: a store of labels must be there, got no such file; give a file of pairs to begin one`)
     return { file: what }
   }
-  if (!existsSync(what)) throw new UserError(`${what}: must be a store, a file of pairs or a recipe, got no such file; check the path`)
-  if (/\.jsonl(\.gz)?$/.test(what)) return { file: place ?? `${what.replace(/\.jsonl(\.gz)?$/, '')}.labels.db`, pairs: what }
+  const ofHub = !existsSync(what) && !/\.[cm]?[jt]s$/.test(what) && datasetId(what) !== undefined
+  const data = ofHub ? await dataFile(what, say) : what
+  if (!existsSync(data)) throw new UserError(`${what}: must be a store, a file of pairs or a recipe, got no such file; check the path`)
+  if (ofHub || (await holdsRows(what)))
+    return { file: place ?? `${ofHub ? basename(what) : what.replace(ofRows, '')}.labels.db`, pairs: data }
   const { preferences } = await loadRecipe(what)
   const judge = preferences.kind === 'onPolicy' ? preferences.judge : undefined
   if (judge?.kind !== 'people')
@@ -64,6 +74,20 @@ export async function storeOf(what: string, place?: string): Promise<{ file: str
       `${what}: a recipe to label for must have people as its judge, got ${judge ? judge.kind : 'none'}; write judge: people('labels.db')`,
     )
   return { file: place ?? judge.name }
+}
+
+const ofRows = /\.(jsonl|ndjson|json|csv|tsv|parquet)(\.gz)?$/
+
+/** Whether a file holds rows and is no recipe: a recipe in JSON is one object that says what model. */
+async function holdsRows(file: string): Promise<boolean> {
+  if (!ofRows.test(file)) return false
+  if (!file.endsWith('.json')) return true
+  try {
+    const whole = JSON.parse(await readFile(file, 'utf8')) as object
+    return Array.isArray(whole) || !('model' in whole)
+  } catch {
+    return true
+  }
 }
 
 function nameOfUser(): string {

@@ -1,3 +1,4 @@
+export { parsed, readUnparsed, sizeOf, type Unread } from './batches.ts'
 export { beside, namingBeside } from './beside.ts'
 export { cacheFolder } from './cache-folder.ts'
 export { hashFile, hashText } from './hash.ts'
@@ -18,4 +19,5 @@ export {
 export { linesOf } from './lines.ts'
 export { type LockOptions, lock } from './lock.ts'
 export { readObjects } from './objects.ts'
+export { openSpill, type Spill } from './spill.ts'
 export { onDisk, writeAtomic, writeFolder } from './write.ts'

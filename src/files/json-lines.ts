@@ -106,7 +106,8 @@ function kindOf(value: unknown): string {
 /** A document larger than this is not read to say what it is. */
 const largestDocument = 2 ** 28
 
-async function refuseDocument(file: string): Promise<void> {
+/** Refuses a file that holds one JSON document instead of lines, by what it is. throws UserError */
+export async function refuseDocument(file: string): Promise<void> {
   const { isFile, size } = await stat(file).then((found) => ({ isFile: found.isFile(), size: found.size }))
   if (!isFile || size > largestDocument) return
   const chunks: Buffer[] = []

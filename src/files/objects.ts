@@ -33,7 +33,8 @@ async function* shards(list: string): AsyncGenerator<JsonLine> {
   }
 }
 
-async function isParquet(file: string): Promise<boolean> {
+/** Whether a file is Parquet, by its first bytes. */
+export async function isParquet(file: string): Promise<boolean> {
   const found = await stat(file).catch(() => undefined)
   if (!found?.isFile()) return false
   const handle = await open(file)
@@ -46,7 +47,7 @@ async function isParquet(file: string): Promise<boolean> {
 }
 
 /** A stream with the first character that is neither blank nor a byte-order mark. */
-async function withFirst(chunks: AsyncGenerator<Buffer>): Promise<{ first: string; all: AsyncGenerator<Buffer> }> {
+export async function withFirst(chunks: AsyncGenerator<Buffer>): Promise<{ first: string; all: AsyncGenerator<Buffer> }> {
   const read: Buffer[] = []
   let first = ''
   while (first === '') {

@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { readJsonLines } from '../files/index.ts'
+import { readObjects } from '../files/index.ts'
 import { UserError } from '../graph/errors.ts'
+import { type Columns, type ReadRow, readVotes, rowOf, type TalkMessage } from '../preferences/index.ts'
 import type { Label, NewPair, Said, StoredPair, Turn } from './store.ts'
 import { type Tally, tally } from './tally.ts'
 
@@ -12,23 +13,22 @@ export interface FilePair extends NewPair {
 const turns = z.array(z.object({ role: z.string(), content: z.string() })).min(1)
 const said = z.union([z.string(), turns], { error: 'must be a text, or a list of messages with role and content' })
 const votes = z.tuple([z.number().min(0), z.number().min(0)], { error: 'must be two numbers ≥ 0' }).optional()
-const preferred = z.object({ prompt: said.optional(), chosen: said, rejected: said, votes })
 const open = z.object({ prompt: said, a: said, b: said, votes })
 
 /**
- * Reads pairs from JSON lines: TRL's columns (`prompt`, `chosen`, `rejected`, as text or messages, the prompt explicit or what both sides begin
- * with), or `prompt`, `a`, `b` where nothing was chosen. Of TRL's, the chosen side is a and has the vote; of the other, votes are where they stand.
+ * Reads pairs from a file in any form of docs/data.md that has two sides, or of `prompt`, `a`, `b` where nothing was chosen. A chosen side is a
+ * and has the vote; of the other form, votes are where they stand.
  *
  * Rows that cannot be read are set aside, each with its line and why.
  *
  * throws  UserError for a file that cannot be read, or without a row that can be used
  */
-export async function readPairFile(file: string): Promise<{ pairs: FilePair[]; aside: string[] }> {
+export async function readPairFile(file: string, columns?: Columns): Promise<{ pairs: FilePair[]; aside: string[] }> {
   const pairs: FilePair[] = []
   const aside: string[] = []
-  for await (const read of readJsonLines(file)) {
+  for await (const read of readObjects(file)) {
     const where = `${file}:${read.line}`
-    const found = 'fault' in read ? `${where}: ${read.fault}: ${read.detail}` : pairOf(where, read.value, file)
+    const found = 'value' in read && isOpen(read.value) ? openPair(where, read.value, file) : pairOf(where, rowOf(read, columns), file)
     if (typeof found === 'string') aside.push(found)
     else pairs.push(found)
   }
@@ -39,28 +39,41 @@ export async function readPairFile(file: string): Promise<{ pairs: FilePair[]; a
   return { pairs, aside }
 }
 
-/** A row as a pair, or why it is none. */
-function pairOf(where: string, value: object, source: string): FilePair | string {
-  const chosen = 'chosen' in value || 'rejected' in value
-  const parsed = (chosen ? preferred : open).safeParse(value)
-  if (!parsed.success) {
-    const { path, message } = parsed.error.issues[0]!
-    return `${where}: ${path.join('.') || 'a row'} ${message.startsWith('must') ? message : `must be there (${message})`}, got ${shown(path.reduce<unknown>((x, key) => (x as Record<PropertyKey, unknown> | undefined)?.[key], value))}; give prompt, chosen and rejected, or prompt, a and b`
-  }
-  const { data } = parsed
-  if ('a' in data) return { prompt: data.prompt, a: data.a, b: data.b, source, ...(data.votes ? { votes: data.votes } : {}) }
-  const { prompt, chosen: a, rejected: b, votes = [1, 0] } = data
-  if (prompt !== undefined) return { prompt, a, b, source, votes }
-  if (typeof a === 'string' || typeof b === 'string') return `${where}: prompt must be there where the sides are text, got nothing; add it`
-  const shared = sharedTurns(a, b)
-  if (shared === 0 || shared === a.length || shared === b.length)
-    return `${where}: chosen and rejected must begin with the same messages and then differ, got other talks; add prompt`
-  return { prompt: a.slice(0, shared), a: a.slice(shared), b: b.slice(shared), source, votes }
+function isOpen(row: object): boolean {
+  return ('a' in row || 'b' in row) && !('chosen' in row || 'rejected' in row)
 }
 
-function sharedTurns(a: readonly Turn[], b: readonly Turn[]): number {
-  const differs = a.findIndex(({ role, content }, i) => b[i]?.role !== role || b[i].content !== content)
-  return differs < 0 ? a.length : differs
+/** A row of which nothing was chosen as a pair, or why it is none. */
+function openPair(where: string, value: object, source: string): FilePair | string {
+  const parsed = open.safeParse(value)
+  if (parsed.success) {
+    const { prompt, a, b, votes } = parsed.data
+    return { prompt, a, b, source, ...(votes ? { votes } : {}) }
+  }
+  const { path, message } = parsed.error.issues[0]!
+  const got = shown(path.reduce<unknown>((x, key) => (x as Record<PropertyKey, unknown> | undefined)?.[key], value))
+  return `${where}: ${path.join('.') || 'a row'} ${message.startsWith('must') ? message : `must be there (${message})`}, got ${got}; give prompt, a and b`
+}
+
+/** A row of preferences as a pair, or why it is none. */
+function pairOf(where: string, read: ReadRow, source: string): FilePair | string {
+  if ('bad' in read) return `${where}: ${read.bad.detail}; give prompt, chosen and rejected, or prompt, a and b`
+  const { row } = read
+  if (row.form !== 'pairText' && row.form !== 'pairTalk')
+    return `${where}: a row must have two completions as text or messages, got ${row.form === 'pairIds' ? 'token ids' : 'one or none'}; give prompt, chosen and rejected, or prompt, a and b`
+  const found = readVotes(row)
+  if ('detail' in found) return `${where}: ${found.detail}; mend the row`
+  const votes = found.gap ? {} : { votes: found.votes ?? ([1, 0] as const) }
+  // A dialogue in text is shown as it stands.
+  if (row.form === 'pairText' || row.plain) {
+    const { prompt, chosen, rejected } = row.form === 'pairText' ? row : row.plain!
+    return { prompt, a: chosen, b: rejected, source, ...votes }
+  }
+  return { prompt: turnsOf(row.prompt), a: turnsOf(row.chosen), b: turnsOf(row.rejected), source, ...votes }
+}
+
+function turnsOf(messages: readonly TalkMessage[]): Turn[] {
+  return messages.map(({ role, content }) => ({ role, content }))
 }
 
 function shown(value: unknown): string {

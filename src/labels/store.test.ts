@@ -203,7 +203,7 @@ describe('TRL’s columns', () => {
       { prompt: [user], chosen: [good], rejected: [bad] },
     ]
     const { pairs, aside } = await readPairFile(file(rows[0], { chosen: [user, good], rejected: [user, bad] }, { prompt: 'x' }))
-    expect(aside).toEqual([expect.stringMatching(/:3: prompt|:3: a must be/)])
+    expect(aside).toEqual([expect.stringMatching(/:3: chosen and rejected, or completion: missing beside prompt/)])
     const store = opened()
     const ids = await store.add(pairs)
     await store.label(ids.map((pair) => ({ pair, rater: 'ann', choice: 'a' }) as const))
@@ -230,8 +230,12 @@ describe('TRL’s columns', () => {
     ['no rows', [], /must hold pairs, got no row/],
     ['a missing side', [{ prompt: 'x', chosen: 'y' }], /:1: rejected must be a text, or a list of messages.*got nothing/],
     ['a number', [{ prompt: 'x', a: 1, b: 'y' }], /:1: a must be a text.*got 1/],
-    ['no prompt', [{ chosen: 'x', rejected: 'y' }], /:1: prompt must be there/],
-    ['talks that share nothing', [{ chosen: [turn('user', 'x')], rejected: [turn('user', 'y')] }], /must begin with the same messages/],
+    ['no prompt', [{ chosen: 'x', rejected: 'y' }], /:1: prompt: missing, and chosen and rejected must then begin alike/],
+    [
+      'talks that share nothing',
+      [{ chosen: [turn('user', 'x')], rejected: [turn('user', 'y')] }],
+      /must then begin alike, got nothing that they share/,
+    ],
   ])('with %s are refused', async (_, rows, message) => {
     await expect(readPairFile(file(...rows))).rejects.toThrow(message)
   })

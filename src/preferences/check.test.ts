@@ -7,8 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { fakeVocabulary } from '../../test/fake-vocabulary.ts'
 import { loadCheckpoint } from '../checkpoints/checkpoint.ts'
 import { cacheFolder } from '../files/cache-folder.ts'
-import { checkPreferences } from './check.ts'
-import { loadLabelled, loadPairs } from './load.ts'
+import { type Checking, checkFile } from './check.ts'
 import { renderCheck } from './render-check.ts'
 
 let folder = ''
@@ -23,6 +22,12 @@ async function file(...rows: unknown[]): Promise<string> {
   return path
 }
 
+async function checked(path: string, vocabulary: Parameters<typeof checkFile>[1], options: Partial<Checking> = {}) {
+  const { check, prompts } = await checkFile(path, vocabulary, { kind: 'pairs', ...options })
+  prompts.close()
+  return check
+}
+
 const pair = (prompt: string, chosen: string, rejected: string, votes?: [number, number]) => ({
   prompt,
   chosen,
@@ -30,7 +35,7 @@ const pair = (prompt: string, chosen: string, rejected: string, votes?: [number,
   ...(votes && { votes }),
 })
 
-describe('checkPreferences', () => {
+describe('checkFile', () => {
   const vocabulary = fakeVocabulary(['bc'])
 
   it('counts a file written by hand', async () => {
@@ -43,8 +48,7 @@ describe('checkPreferences', () => {
       { prompt_ids: [5], chosen_ids: [6], rejected_ids: [7, 2] },
       pair('a', 'x', 'x'),
     )
-    const loaded = await loadPairs(path, vocabulary)
-    const check = checkPreferences(loaded, vocabulary)
+    const check = await checked(path, vocabulary)
     expect(check).toMatchObject({
       kind: 'pairs',
       rows: 7,
@@ -76,13 +80,13 @@ describe('checkPreferences', () => {
         ],
       },
     })
-    const trimmed = checkPreferences(await loadPairs(path, vocabulary, { boundary: 'trim' }), vocabulary)
+    const trimmed = await checked(path, vocabulary, { boundary: 'trim' })
     expect(trimmed.boundary).toEqual({ prefix: 4, trimmed: 1, setAside: 0 })
   })
 
   it('counts unpaired rows', async () => {
     const path = await file({ prompt: 'a', completion: 'x', label: true }, { prompt: 'b', completion: 'yy', label: false })
-    const check = checkPreferences(await loadLabelled(path, vocabulary), vocabulary)
+    const check = await checked(path, vocabulary, { kind: 'labelled' })
     expect(check).toMatchObject({ kind: 'unpaired', votes: { chosen: 1, rejected: 1 }, lengths: { completion: { min: 2, max: 3 } } })
     expect(check).not.toHaveProperty('chosenLonger')
     expect(renderCheck(check).join('\n')).toContain('1 wanted, 1 unwanted')
@@ -98,7 +102,7 @@ describe('renderCheck', () => {
       { prompt: 'a', nothing: 'here' },
       pair('a', 'x'.repeat(4001), 'y'),
     )
-    const lines = renderCheck({ ...checkPreferences(await loadPairs(path, vocabulary), vocabulary), file: 'rows.jsonl' })
+    const lines = renderCheck({ ...(await checked(path, vocabulary)), file: 'rows.jsonl' })
     expect(lines.filter((line) => line.length > 80)).toEqual([])
     expect(lines.join('')).not.toMatch(/\p{Cc}/u)
     expect(lines.join('\n')).toMatchInlineSnapshot(`
@@ -145,7 +149,7 @@ describe('hh-harmless on stories15m', () => {
       .toString()
       .split('\n')
       .slice(0, 300)
-    const check = checkPreferences(await loadPairs(await file(...head.map((line) => JSON.parse(line))), checkpoint), checkpoint)
+    const check = await checked(await file(...head.map((line) => JSON.parse(line))), checkpoint)
     expect(check).toMatchObject({
       rows: 300,
       usable: 223,

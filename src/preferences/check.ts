@@ -1,19 +1,13 @@
-import { frameOf } from '../text/beginning.ts'
-import type { Loaded } from './load.ts'
-import { nearDuplicates } from './near-duplicates.ts'
+import { type Digest, type Digests, digestsIn } from './digest.ts'
+import { digestFile, type VocabularyInFolder } from './digest-file.ts'
+import { type HashTable, hashOf, hashTable } from './hashes.ts'
+import { type LengthCounts, type Lengths, lengthCounts } from './lengths.ts'
+import { nothingUsable } from './load.ts'
+import { type NearStore, openNearStore } from './near-store.ts'
 import type { Labelled, Pair } from './pair.ts'
-import type { Reason } from './quarantine.ts'
-import type { Vocabulary } from './tokenise.ts'
-
-/** Smallest, middle and largest of some lengths, in tokens. */
-export interface Lengths {
-  readonly min: number
-  readonly p50: number
-  readonly p90: number
-  readonly p99: number
-  readonly max: number
-  readonly mean: number
-}
+import { type Quarantined, type Reason, reasons } from './quarantine.ts'
+import type { Columns } from './read.ts'
+import type { Tokenising, Vocabulary } from './tokenise.ts'
 
 /** One token as the model meets it: its visible piece, its id, and whether a log-probability is asked for it. */
 export interface TokenTruth {
@@ -62,129 +56,193 @@ export interface Check {
   readonly example: Readonly<Record<string, readonly TokenTruth[]>>
 }
 
-/** Counts what a loaded file holds: rows set aside, lengths, boundary, end tokens, duplicates, votes, and the first row as token truth. */
-export function checkPreferences(loaded: Loaded<Pair> | Loaded<Labelled>, { tokenizer, eosIds }: Vocabulary): Check {
-  const examples: readonly (Pair | Labelled)[] = loaded.examples
-  const parts = examples.map(sidesOf)
-  const pairs = examples.filter(isPair)
-  const sideNames = Object.keys(parts[0]!)
-  const sides = parts.flatMap((part) => Object.values(part))
-  const { file, rows, dialects, verbatim, trimmed } = loaded
-  const piece = (id: number | undefined) => (id === undefined ? '' : tokenizer.pieces([id]).join(''))
+export interface Checking extends Tokenising {
+  readonly kind: 'pairs' | 'labelled'
+  readonly columns?: Columns | undefined
+  /** Called with every row that is set aside. */
+  readonly onAside?: (row: Quarantined) => void
+  /** Called with how much of the file, unpacked, was read since. units bytes, about */
+  readonly onRead?: (size: number) => void
+}
+
+/** What a file holds, and its distinct prompts, which are closed by whoever asked for them. */
+export interface Checked {
+  readonly check: Check
+  readonly prompts: NearStore
+  /** Of each distinct prompt, its place among them. */
+  readonly places: HashTable
+}
+
+/**
+ * Counts what a file holds: rows set aside, lengths, boundary, end tokens, duplicates, votes, and the first row as token truth. The file is read once, and
+ * of each row some numbers are kept.
+ *
+ * throws  UserError when the file can not be read or no row in it is usable
+ * limits  rows are told apart by hashes of 53 bits
+ */
+export async function checkFile(
+  file: string,
+  vocabulary: VocabularyInFolder,
+  { kind, onAside, onRead, ...options }: Checking,
+): Promise<Checked> {
+  const count = counting()
+  for await (const part of digestFile(file, vocabulary, { ...options, wanted: kind, shingles: true })) {
+    count.add(part)
+    for (const row of part.aside) onAside?.(row)
+    onRead?.(part.size)
+  }
+  return { check: count.check(file, kind, vocabulary), prompts: count.prompts, places: count.places }
+}
+
+interface Totals {
+  usable: number
+  verbatim: number
+  trimmed: number
+  truncated: number
+  cutTokens: number
+  endTokens: number
+  ended: number
+  begins: number
+  ends: number
+  doubled: number
+  votesA: number
+  votesB: number
+  ties: number
+  gaps: number
+  longer: number
+  repeated: number
+  prompts: number
+  swapped: number
+}
+
+function counting() {
+  const totals: Totals = {
+    ...{ usable: 0, verbatim: 0, trimmed: 0, truncated: 0, cutTokens: 0, endTokens: 0, ended: 0, begins: 0, ends: 0, doubled: 0 },
+    ...{ votesA: 0, votesB: 0, ties: 0, gaps: 0, longer: 0, repeated: 0, prompts: 0, swapped: 0 },
+  }
+  const lengths = { prompt: lengthCounts(), a: lengthCounts(), b: lengthCounts(), whole: lengthCounts() }
+  const [rowsMet, winners, places] = [hashTable(), hashTable(), hashTable()]
+  const prompts = openNearStore()
+  const dialects: Record<string, number> = {}
+  const aside = new Map<Reason, { rows: number; line: number; detail: string }>()
+  let first: Pair | Labelled | undefined
+  let rows = 0
+
   return {
-    file,
-    kind: pairs.length > 0 ? 'pairs' : 'unpaired',
-    rows,
-    dialects,
-    usable: examples.length,
-    verbatim,
-    truncated: loaded.truncated,
-    quarantined: firstOfEach(loaded),
-    lengths: {
-      prompt: lengthsOf(examples.map(({ prompt }) => prompt.length)),
-      ...Object.fromEntries(sideNames.map((name) => [name, lengthsOf(parts.map((part) => part[name]!.length))])),
-      whole: lengthsOf(examples.map(({ prompt }, i) => prompt.length + Math.max(...Object.values(parts[i]!).map((side) => side.length)))),
+    prompts,
+    places,
+    add(part: Digests) {
+      rows += part.read
+      first ??= part.first
+      for (const [name, count] of Object.entries(part.dialects)) dialects[name] = (dialects[name] ?? 0) + count
+      for (const { reason, line, detail } of part.aside) {
+        const known = aside.get(reason)
+        if (known) known.rows++
+        else aside.set(reason, { rows: 1, line, detail })
+      }
+      let at = 0
+      let row = 0
+      for (const digest of digestsIn(part)) {
+        countRow(totals, digest)
+        countLengths(lengths, digest)
+        totals.repeated += met(rowsMet, hashOf(digest.promptHash, digest.aHash, digest.bHash))
+        totals.swapped += contradicts(winners, digest)
+        const [form, count] = [part.forms[2 * row]!, part.forms[2 * row + 1]!]
+        if (places.get(digest.promptHash) === undefined) {
+          places.set(digest.promptHash, prompts.size)
+          prompts.add({ form, shingles: part.shingles.subarray(at, at + count) })
+        } else totals.prompts++
+        at += count
+        row++
+      }
     },
-    boundary: { prefix: examples.length - verbatim - trimmed, trimmed, setAside: loaded.counts['not a token prefix'] ?? 0 },
-    end: {
-      id: eosIds[0],
-      piece: piece(eosIds[0]),
-      added: loaded.endTokens,
-      there: sides.filter((side) => eosIds.includes(side.at(-1)!)).length - loaded.endTokens,
+    check(file: string, kind: Checking['kind'], { tokenizer, eosIds }: Vocabulary): Check {
+      const quarantined = reasons.flatMap((reason) => (aside.has(reason) ? [{ reason, ...aside.get(reason)! }] : []))
+      if (!first) throw nothingUsable(file, kind, rows, quarantined)
+      const setAside = aside.get('not a token prefix')?.rows ?? 0
+      const piece = (id: number | undefined) => (id === undefined ? '' : tokenizer.pieces([id]).join(''))
+      const { usable, verbatim, trimmed, endTokens } = totals
+      return {
+        ...{ file, kind: kind === 'pairs' ? 'pairs' : 'unpaired', rows, dialects, usable, verbatim },
+        truncated: { rows: totals.truncated, tokens: totals.cutTokens },
+        quarantined,
+        lengths: lengthsOf(lengths, kind),
+        boundary: { prefix: usable - verbatim - trimmed, trimmed, setAside },
+        end: { id: eosIds[0], piece: piece(eosIds[0]), added: endTokens, there: totals.ended - endTokens },
+        doubled: { begins: totals.begins, ends: totals.ends, ids: totals.doubled },
+        duplicates: { rows: totals.repeated, prompts: totals.prompts, swapped: totals.swapped, nearPrompts: nearPrompts(prompts) },
+        votes: { chosen: totals.votesA, rejected: totals.votesB },
+        ...(kind === 'pairs' && { ties: totals.ties, gaps: totals.gaps, chosenLonger: totals.longer / usable }),
+        example: truthOf(first, tokenizer),
+      }
     },
-    doubled: { begins: loaded.begins, ends: loaded.ends, ids: examples.filter((row) => isDoubled(row, tokenizer, eosIds)).length },
-    duplicates: {
-      rows: repeats(examples.map(({ prompt }, i) => JSON.stringify([prompt, parts[i]]))),
-      prompts: repeats(examples.map(({ prompt }) => prompt.join(' '))),
-      swapped: contradictions(examples),
-      nearPrompts: nearRepeats(
-        examples.map(({ prompt }) => prompt),
-        tokenizer,
-      ),
-    },
-    votes: votesOf(examples),
-    ...(pairs.length > 0 && {
-      ties: pairs.filter(({ votes: [a, b], gap }) => a === b && !gap).length,
-      gaps: pairs.filter(({ gap }) => gap).length,
-      chosenLonger: mean(pairs.map(({ chosen, rejected }) => (Math.sign(chosen.length - rejected.length) + 1) / 2)),
-    }),
-    example: truthOf(examples[0]!, tokenizer),
   }
 }
 
-/** Ids that begin as the tokenizer begins, twice over, or a completion with more than one end. Of texts none does. */
-function isDoubled(example: Pair | Labelled, tokenizer: Vocabulary['tokenizer'], eosIds: readonly number[]): boolean {
-  const { begin } = frameOf(tokenizer)
-  const twice = begin.length > 0 && [...begin, ...begin].every((id, i) => example.prompt[i] === id)
-  return twice || Object.values(sidesOf(example)).some((ids) => ids.filter((id) => eosIds.includes(id)).length > 1)
+function countRow(totals: Totals, digest: Digest) {
+  const { gap, votesA, votesB, a, b } = digest
+  totals.usable++
+  totals.verbatim += digest.verbatim
+  totals.trimmed += digest.trimmed > 0 ? 1 : 0
+  totals.truncated += digest.cutTokens > 0 ? 1 : 0
+  totals.cutTokens += digest.cutTokens
+  totals.endTokens += digest.endTokens
+  totals.ended += digest.ended
+  totals.begins += digest.begins
+  totals.ends += digest.ends
+  totals.doubled += digest.doubled
+  totals.votesA += votesA
+  totals.votesB += votesB
+  totals.ties += votesA === votesB && gap === 0 ? 1 : 0
+  totals.gaps += gap
+  totals.longer += (Math.sign(a - b) + 1) / 2
 }
 
-function isPair(example: Pair | Labelled): example is Pair {
-  return 'chosen' in example
+type AllLengths = Readonly<Record<'prompt' | 'a' | 'b' | 'whole', LengthCounts>>
+
+function countLengths(lengths: AllLengths, { prompt, a, b }: Digest) {
+  lengths.prompt.add(prompt)
+  lengths.a.add(a)
+  if (b >= 0) lengths.b.add(b)
+  lengths.whole.add(prompt + Math.max(a, b))
 }
 
-function sidesOf(example: Pair | Labelled): Record<string, readonly number[]> {
-  return isPair(example) ? { chosen: example.chosen, rejected: example.rejected } : { completion: example.completion }
+function lengthsOf({ prompt, a, b, whole }: AllLengths, kind: Checking['kind']): Record<string, Lengths> {
+  const sides = kind === 'pairs' ? { chosen: a.lengths(), rejected: b.lengths() } : { completion: a.lengths() }
+  return { prompt: prompt.lengths(), ...sides, whole: whole.lengths() }
 }
 
-function votesOf(examples: readonly (Pair | Labelled)[]): Check['votes'] {
-  const each = examples.map((example) => (isPair(example) ? example.votes : example.label ? [1, 0] : [0, 1]))
-  return { chosen: sum(each.map(([a]) => a!)), rejected: sum(each.map(([, b]) => b!)) }
+/** 1 where it was there before. */
+function met(table: HashTable, hash: number): 0 | 1 {
+  if (table.get(hash) !== undefined) return 1
+  table.set(hash, 1)
+  return 0
+}
+
+/** Of equal sides after equal prompts, in any order: 1 where another one wins than did before, or has been contradicted. Ties and gaps are for neither. */
+function contradicts(winners: HashTable, { promptHash, aHash, bHash, b, votesA, votesB }: Digest): 0 | 1 {
+  if (votesA === votesB) return 0
+  const [low, high] = aHash < bHash ? [aHash, bHash] : [bHash, aHash]
+  const key = b < 0 ? hashOf(promptHash, aHash) : hashOf(promptHash, low, high)
+  const wins = b < 0 ? (votesA > votesB ? 1 : 2) : (votesA > votesB ? aHash : bHash) === low ? 1 : 2
+  const all = (winners.get(key) ?? 0) | wins
+  winners.set(key, all)
+  return all === 3 ? 1 : 0
+}
+
+/** How many prompts are near duplicates of an earlier one. */
+function nearPrompts(prompts: NearStore): number {
+  const groups = prompts.groups([[0, prompts.size]])
+  let firsts = 0
+  for (let i = 0; i < prompts.size; i++) if (groups.of(i) === i) firsts++
+  return prompts.size - firsts
 }
 
 function truthOf(example: Pair | Labelled, tokenizer: Vocabulary['tokenizer']): Check['example'] {
   const truth = (ids: readonly number[], trained: boolean) => tokenizer.pieces(ids).map((piece, i) => ({ piece, id: ids[i]!, trained }))
-  const sides = Object.entries(sidesOf(example)).map(([name, ids]) => [name, truth(ids, true)] as const)
-  return { prompt: truth(example.prompt, false), ...Object.fromEntries(sides) }
-}
-
-function lengthsOf(lengths: readonly number[]): Lengths {
-  const sorted = [...lengths].sort((a, b) => a - b)
-  // The smallest length that at least this share of the rows does not exceed.
-  const quantile = (share: number) => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)]!
-  return { min: sorted[0]!, p50: quantile(0.5), p90: quantile(0.9), p99: quantile(0.99), max: sorted.at(-1)!, mean: mean(lengths) }
-}
-
-function repeats(keys: readonly string[]): number {
-  return keys.length - new Set(keys).size
-}
-
-function nearRepeats(prompts: readonly (readonly number[])[], tokenizer: Vocabulary['tokenizer']): number {
-  const distinct = [...new Map(prompts.map((ids) => [ids.join(' '), ids])).values()]
-  return distinct.length - nearDuplicates(distinct.map((ids) => tokenizer.decode(ids))).length
-}
-
-/** Of equal sides after equal prompts, in any order: how often another one wins than did before. Ties and gaps are for neither. */
-function contradictions(examples: readonly (Pair | Labelled)[]): number {
-  const seen = new Map<string, Set<string>>()
-  return examples.filter((example) => {
-    const winner = winnerOf(example)
-    if (winner === undefined) return false
-    const sides = Object.values(sidesOf(example)).map((side) => side.join(' '))
-    const key = [example.prompt.join(' '), ...sides.toSorted()].join('|')
-    const winners = seen.get(key) ?? new Set()
-    seen.set(key, winners.add(winner))
-    return winners.size > 1
-  }).length
-}
-
-function winnerOf(example: Pair | Labelled): string | undefined {
-  if (!isPair(example)) return String(example.label)
-  const [a, b] = example.votes
-  return a === b ? undefined : (a > b ? example.chosen : example.rejected).join(' ')
-}
-
-function firstOfEach({ counts, quarantined }: Loaded<Pair | Labelled>): Check['quarantined'] {
-  return (Object.entries(counts) as [Reason, number][]).map(([reason, rows]) => {
-    const { line, detail } = quarantined.find((row) => row.reason === reason)!
-    return { reason, rows, line, detail }
-  })
-}
-
-function sum(numbers: readonly number[]): number {
-  return numbers.reduce((total, n) => total + n, 0)
-}
-
-function mean(numbers: readonly number[]): number {
-  return sum(numbers) / numbers.length
+  const sides = 'chosen' in example ? { chosen: example.chosen, rejected: example.rejected } : { completion: example.completion }
+  return {
+    prompt: truth(example.prompt, false),
+    ...Object.fromEntries(Object.entries(sides).map(([name, ids]) => [name, truth(ids, true)])),
+  }
 }

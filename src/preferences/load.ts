@@ -1,9 +1,9 @@
 import { UserError } from '../graph/errors.ts'
+import { kindName, otherKind } from './kind-name.ts'
 import type { Labelled, Pair } from './pair.ts'
 import { countReasons, type Quarantined, type Reason } from './quarantine.ts'
 import { type Columns, readRows } from './read.ts'
-import { kindOfRow, type PreferenceRow, type Row, type RowKind } from './row.ts'
-import type { Refused } from './talk-tokens.ts'
+import { kindOfRow, type PreferenceRow } from './row.ts'
 import { type Tokenising, tokenise, type Vocabulary } from './tokenise.ts'
 
 /** A file of preferences in tokens, with everything that was done on the way and every row that was set aside. */
@@ -64,15 +64,6 @@ export async function kindOfFile(file: string, columns?: Columns): Promise<'pair
   return 'pairs'
 }
 
-/** One row of each kind, as errors name it. */
-export const kindName: Readonly<Record<RowKind, string>> = { pairs: 'a pair', labelled: 'an unpaired row', texts: 'a text' }
-
-function otherKind(row: Row, wanted: RowKind): Refused {
-  const remedy = kindOfRow(row) === 'texts' ? '; name the file under texts' : ''
-  const what = row.form === 'talk' ? 'a talk' : row.form === 'completion' ? 'a completion without a label' : kindName[kindOfRow(row)]
-  return { reason: 'wrong shape', detail: `this must be ${kindName[wanted]}, got ${what}${remedy}` }
-}
-
 async function load<T extends Pair | Labelled>(
   file: string,
   vocabulary: Vocabulary,
@@ -114,17 +105,22 @@ async function load<T extends Pair | Labelled>(
     truncated.tokens += done.cutTokens
   }
   const counts = countReasons(quarantined)
-  if (examples.length === 0)
-    throw new UserError(
-      `${file}: at least one ${kindName[wanted].replace(/^an? /, '')} must be usable, got none of ${rows} rows${whyNot(counts, quarantined)}`,
-    )
+  const firsts = Object.entries(counts).map(([reason, n]) => ({ ...quarantined.find((row) => row.reason === reason)!, rows: n }))
+  if (examples.length === 0) throw nothingUsable(file, wanted, rows, firsts)
   return { file, rows, dialects, examples, quarantined, counts, verbatim, trimmed, endTokens, begins, ends, truncated }
 }
 
-function whyNot(counts: Partial<Record<Reason, number>>, quarantined: readonly Quarantined[]): string {
-  const first = quarantined[0]
-  if (!first) return '; is this the right file?'
-  const said = Object.entries(counts).map(([reason, n]) => `${n} ${reason}`)
-  const remedy = counts['not a token prefix'] ? "mend them, or set boundary to 'trim'" : 'mend the rows'
-  return ` (${said.join(', ')}); ${remedy}; the first is line ${first.line}: ${first.detail}`
+/** The error for a file in which no row can be used, with how many there are for each reason and the first of them. */
+export function nothingUsable(
+  file: string,
+  wanted: 'pairs' | 'labelled',
+  rows: number,
+  aside: readonly { readonly reason: Reason; readonly rows: number; readonly line: number; readonly detail: string }[],
+): UserError {
+  const must = `${file}: at least one ${kindName[wanted].replace(/^an? /, '')} must be usable, got none of ${rows} rows`
+  if (aside.length === 0) return new UserError(`${must}; is this the right file?`)
+  const said = aside.map(({ reason, rows }) => `${rows} ${reason}`)
+  const remedy = aside.some(({ reason }) => reason === 'not a token prefix') ? "mend them, or set boundary to 'trim'" : 'mend the rows'
+  const { line, detail } = aside.reduce((a, b) => (b.line < a.line ? b : a))
+  return new UserError(`${must} (${said.join(', ')}); ${remedy}; the first is line ${line}: ${detail}`)
 }

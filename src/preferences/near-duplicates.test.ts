@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { nearDuplicates } from './near-duplicates.ts'
+import { openNearStore, shingled } from './near-store.ts'
 
 const sentence = 'the little fox went down to the river and drank there until the sun was low'
 
@@ -15,6 +16,7 @@ describe('near duplicates', () => {
     ['no letters at all', ['?!', '?!', '…', '🙂'], 3],
   ])('%s', (_, texts, groups) => {
     expect(nearDuplicates(texts)).toHaveLength(groups)
+    expect(inStore(texts)).toHaveLength(groups)
   })
 
   it('are linked by a chain', () => {
@@ -35,11 +37,22 @@ describe('near duplicates', () => {
       fc.property(fc.array(changed, { minLength: 1, maxLength: 12 }), (drawn) => {
         const texts = drawn.flat().map((words) => words.join(' '))
         expect(nearDuplicates(texts)).toEqual(byAllPairs(texts))
+        expect(inStore(texts)).toEqual(byAllPairs(texts))
       }),
       { numRuns: 300 },
     )
   })
 })
+
+/** What a store finds of them, put into it after others that are not asked for. */
+function inStore(texts: readonly string[]): number[][] {
+  const store = openNearStore()
+  for (const text of [...texts, 'others', ...texts]) store.add(shingled(text))
+  const groups = store.groups([[texts.length + 1, 2 * texts.length + 1]]).list()
+  store.close()
+  const own = groups.map((group) => group.map((i) => i - texts.length - 1)).filter(([i]) => i! >= 0)
+  return own
+}
 
 /** The definition word for word, with every text against every other. */
 function byAllPairs(texts: readonly string[]): number[][] {

@@ -1,7 +1,7 @@
 /** Two texts are near duplicates when their shingles have at least this Jaccard similarity. */
-const similar = 0.8
+export const similar = 0.8
 /** Words of a shingle; a text with fewer words has none. */
-const shingleWords = 5
+export const shingleWords = 5
 
 /**
  * Puts texts into groups of near duplicates, so that parts of a data set need not overlap. Two texts are near duplicates when they are equal
@@ -81,7 +81,7 @@ function regrouped(before: Map<number, number[]>, groupOf: (member: number) => n
 }
 
 /** |a ∩ b| / |a ∪ b| of two sets of numbers in ascending order. */
-function jaccard(a: Int32Array, b: Int32Array): number {
+export function jaccard(a: Int32Array | Uint32Array, b: Int32Array | Uint32Array): number {
   let both = 0
   for (let i = 0, j = 0; i < a.length && j < b.length; ) {
     const difference = a[i]! - b[j]!
@@ -92,17 +92,18 @@ function jaccard(a: Int32Array, b: Int32Array): number {
   return both / (a.length + b.length - both)
 }
 
-/** Runs of letters, with the marks upon them, and digits. */
 /** A text after NFKC, in lower case, with letters and digits alone; itself where it has none. */
 export function plainForm(text: string): string {
   return formOf(wordsOf(text), text)
 }
 
-function formOf(words: readonly string[], text: string): string {
+/** What equal texts have in common: their words without what is between them. */
+export function formOf(words: readonly string[], text: string): string {
   return words.join('') || text
 }
 
-function wordsOf(text: string): string[] {
+/** Runs of letters, with the marks upon them, and digits. */
+export function wordsOf(text: string): string[] {
   return (
     text
       .normalize('NFKC')
@@ -115,15 +116,16 @@ function shinglesOf(words: readonly string[]): string[] {
   return [...new Set(Array.from({ length: words.length - shingleWords + 1 }, (_, i) => words.slice(i, i + shingleWords).join(' ')))]
 }
 
-interface DisjointGroups {
+/** Items in groups that can be joined. */
+export interface DisjointGroups {
   /** The number of the group that an item is in. */
   of(item: number): number
   join(a: number, b: number): void
   list(): number[][]
 }
 
-/** Items in groups that can be joined; each begins in its own. */
-function disjointGroups(count: number): DisjointGroups {
+/** So many items; each begins in a group of its own. */
+export function disjointGroups(count: number): DisjointGroups {
   const parent = Int32Array.from({ length: count }, (_, i) => i)
   const of = (item: number) => {
     let top = item

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { fakeVocabulary } from '../../test/fake-vocabulary.ts'
+import { hashIds, hashTable } from './hashes.ts'
+import { openNearStore, shingled } from './near-store.ts'
 import { overlapsOf, renderOverlaps } from './overlap.ts'
 
 describe('overlapsOf', () => {
@@ -7,14 +9,18 @@ describe('overlapsOf', () => {
   const prompts = (...texts: string[]) => texts.map((text) => tokenizer.encode(text))
 
   it('counts distinct prompts of one part that are in another, the same and nearly', () => {
-    const parts = { train: prompts('a cat', 'a dog'), heldOut: prompts('a cat', 'a cat', 'A DOG!', 'a bird'), sealed: prompts('a fish') }
-    expect(overlapsOf(parts, tokenizer)).toEqual([
+    const [store, places] = [openNearStore(), hashTable()]
+    for (const ids of prompts('a cat', 'a dog')) {
+      places.set(hashIds(ids), store.size)
+      store.add(shingled(tokenizer.decode(ids)))
+    }
+    const others = { heldOut: prompts('a cat', 'a cat', 'A DOG!', 'a bird'), sealed: prompts('a fish') }
+    const overlaps = overlapsOf({ prompts: store, places }, others, tokenizer)
+    expect(overlaps).toEqual([
       { of: ['train', 'heldOut'], prompts: 3, same: 1, near: 2 },
       { of: ['train', 'sealed'], prompts: 1, same: 0, near: 0 },
       { of: ['heldOut', 'sealed'], prompts: 1, same: 0, near: 0 },
     ])
-    expect(renderOverlaps(overlapsOf(parts, tokenizer))[0]).toBe(
-      'overlap     held-out and this file: 1 of 3 prompts are the same, 1 more nearly',
-    )
+    expect(renderOverlaps(overlaps)[0]).toBe('overlap     held-out and this file: 1 of 3 prompts are the same, 1 more nearly')
   })
 })

@@ -1,5 +1,7 @@
 import type { Tokenizer } from '../text/tokenizer.ts'
-import { nearDuplicates } from './near-duplicates.ts'
+import type { Checked } from './check.ts'
+import { type HashTable, hashIds, hashTable } from './hashes.ts'
+import { type NearStore, shingled } from './near-store.ts'
 
 /** What two parts of the data have in common: distinct prompts of the second that are in the first, and that are near duplicates of one there. */
 export interface Overlap {
@@ -11,29 +13,45 @@ export interface Overlap {
   readonly near: number
 }
 
-/** What every two parts have in common, in their order. */
+/** What the prompts of a file that was checked, and those of further parts, have in common by twos, in their order. */
 export function overlapsOf(
-  parts: Readonly<Record<string, readonly (readonly number[])[]>>,
+  { prompts, places }: Pick<Checked, 'prompts' | 'places'>,
+  others: Readonly<Record<string, readonly (readonly number[])[]>>,
   tokenizer: Pick<Tokenizer, 'decode'>,
 ): Overlap[] {
-  const named = Object.entries(parts)
-  return named.flatMap(([first, mine], i) => named.slice(i + 1).map(([second, other]) => overlap([first, second], mine, other, tokenizer)))
+  const train: Part = { name: 'train', range: [0, prompts.size], places }
+  const parts = [train, ...Object.entries(others).map(([name, ids]) => partOf(name, ids, prompts, tokenizer))]
+  return parts.flatMap((first, i) => parts.slice(i + 1).map((second) => overlap(first, second, prompts)))
 }
 
-function overlap(
-  of: Overlap['of'],
-  first: readonly (readonly number[])[],
-  second: readonly (readonly number[])[],
-  tokenizer: Pick<Tokenizer, 'decode'>,
-): Overlap {
-  const [mine, other] = [first, second].map((prompts) => [...new Map(prompts.map((ids) => [ids.join(' '), ids])).entries()]) as [
-    [string, readonly number[]][],
-    [string, readonly number[]][],
-  ]
-  const keys = new Set(mine.map(([key]) => key))
-  const groups = nearDuplicates([...mine, ...other].map(([, ids]) => tokenizer.decode(ids)))
-  const near = groups.filter((group) => group.some((at) => at < mine.length)).flatMap((group) => group.filter((at) => at >= mine.length))
-  return { of, prompts: other.length, same: other.filter(([key]) => keys.has(key)).length, near: near.length }
+/** Distinct prompts: where they are in the store, and by their hashes. */
+interface Part {
+  readonly name: string
+  readonly range: readonly [from: number, to: number]
+  readonly places: HashTable
+}
+
+function partOf(name: string, all: readonly (readonly number[])[], prompts: NearStore, tokenizer: Pick<Tokenizer, 'decode'>): Part {
+  const places = hashTable()
+  const from = prompts.size
+  for (const ids of all) {
+    const hash = hashIds(ids)
+    if (places.get(hash) !== undefined) continue
+    places.set(hash, prompts.size)
+    prompts.add(shingled(tokenizer.decode(ids)))
+  }
+  return { name, range: [from, prompts.size], places }
+}
+
+function overlap(first: Part, second: Part, prompts: NearStore): Overlap {
+  const groups = prompts.groups([first.range, second.range])
+  const [from, to] = second.range
+  let near = 0
+  // The first of a group stands for it, and what is of the first part stands before.
+  for (let i = from; i < to; i++) if (groups.of(i) < first.range[1]) near++
+  let same = 0
+  for (const hash of second.places.hashes()) if (first.places.get(hash) !== undefined) same++
+  return { of: [first.name, second.name], prompts: to - from, same, near }
 }
 
 const names: Readonly<Record<string, string>> = { train: 'this file', heldOut: 'held-out', sealed: 'sealed' }

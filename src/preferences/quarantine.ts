@@ -1,5 +1,7 @@
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
-import { writeAtomic } from '../files/index.ts'
+import { dirname, resolve } from 'node:path'
+import { onDisk, writeAtomic } from '../files/index.ts'
 
 /** Why a row can not be used. The order is that of every table that counts them. */
 export const reasons = [
@@ -37,4 +39,56 @@ export function countReasons(rows: readonly Quarantined[]): Partial<Record<Reaso
 export async function writeQuarantine(file: string, rows: readonly Quarantined[]): Promise<void> {
   if (rows.length === 0) return rm(file, { force: true })
   await writeAtomic(file, rows.map((row) => `${JSON.stringify(row)}\n`).join(''))
+}
+
+/** Rows set aside that are written as they come; the file is there once it is finished. */
+export interface QuarantineFile {
+  add(row: Quarantined): void
+  readonly rows: number
+  /** Without a row, what an earlier look at the same file left there is removed. */
+  finish(): Promise<void>
+  /** Leaves what was there as it is. */
+  discard(): void
+}
+
+/** Begins to write rows set aside as JSON lines. throws UserError when the place cannot be written */
+export function openQuarantine(file: string): QuarantineFile {
+  const temporary = `${file}.${process.pid}.tmp`
+  let fd: number | undefined
+  let rows = 0
+  let failed: unknown
+  const open = () => {
+    mkdirSync(dirname(resolve(file)), { recursive: true })
+    return openSync(temporary, 'w')
+  }
+  return {
+    add(row) {
+      rows++
+      if (failed) return
+      try {
+        fd ??= open()
+        writeSync(fd, `${JSON.stringify(row)}\n`)
+      } catch (error) {
+        failed = error
+      }
+    },
+    get rows() {
+      return rows
+    },
+    async finish() {
+      await onDisk(file, undefined, async () => {
+        if (failed) throw failed
+        if (fd === undefined) return rmSync(file, { force: true })
+        fsyncSync(fd)
+        closeSync(fd)
+        fd = undefined
+        renameSync(temporary, file)
+      })
+    },
+    discard() {
+      if (fd !== undefined) closeSync(fd)
+      fd = undefined
+      rmSync(temporary, { force: true })
+    },
+  }
 }

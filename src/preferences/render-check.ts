@@ -1,4 +1,5 @@
-import type { Check, Lengths, TokenTruth } from './check.ts'
+import type { Check, TokenTruth } from './check.ts'
+import type { Lengths } from './lengths.ts'
 import { readAs } from './read.ts'
 
 const width = 80

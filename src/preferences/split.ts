@@ -21,7 +21,7 @@ export function splitByPrompt<T, Name extends string>(
     throw new UserError(`split: shares must be at least 0 and sum to 1, got ${JSON.stringify(shares)}; give the rest a name as well`)
   }
   const parts = Object.fromEntries(names.map((name) => [name, [] as T[]])) as Record<Name, T[]>
-  for (const example of examples) parts[partOf(names, shares, place(promptOf(example), seed))].push(example)
+  for (const example of examples) parts[partOf(names, shares, placeOf(promptOf(example), seed))].push(example)
   return parts
 }
 
@@ -35,6 +35,6 @@ function partOf<Name extends string>(names: readonly Name[], shares: Readonly<Re
 }
 
 /** A number in [0, 1) that depends on nothing but the prompt and the seed. */
-function place(prompt: string, seed: number): number {
+export function placeOf(prompt: string, seed: number): number {
   return random(seed, `split/${plainForm(prompt)}`).uniform()
 }

@@ -8,6 +8,13 @@ export interface Value {
 
 /** A value of JavaScript as one of the interpreter's. */
 export function valueFrom(input: unknown): Value {
+  return typeof input === 'string' ? new TextValue(input) : converted(input)
+}
+
+/** The interpreter's own class of texts, which it does not export. An environment to convert each is dear. */
+const TextValue = converted('').constructor as new (text: string) => Value
+
+function converted(input: unknown): Value {
   const environment = new Environment()
   environment.set('x', input)
   return environment.lookupVariable('x') as Value

@@ -21,7 +21,11 @@ interface Model {
 }
 interface Decoder {
   readonly decoders?: readonly Decoder[]
+  readonly byte_decoder?: Readonly<Record<string, number>>
+  readonly added_tokens?: readonly { readonly content: string }[]
   text_decoder?: { decode(bytes: Uint8Array): string }
+  convert_tokens_to_string?(tokens: readonly string[]): string
+  decode_chain?(tokens: readonly string[]): string[]
 }
 
 // White space is Unicode's: JavaScript's \s has U+FEFF and lacks U+0085. Numbers are all of \p{N}.
@@ -54,8 +58,40 @@ export function mendSteps(port: Port, json: Readonly<Record<string, unknown>>) {
   for (const [i, one] of described.entries()) mendCutter(cutters[i]!, one)
   const normalizers = flat(normalizer, (one) => one.normalizers)
   for (const [i, [, one]] of stepsOf('', json.normalizer, 'normalizers').entries()) mendNormalizer(normalizers[i]!, one)
-  for (const one of flat(decoder, ({ decoders }) => decoders))
+  for (const one of flat(decoder, ({ decoders }) => decoders)) {
     if (one.text_decoder) one.text_decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+    if (one.byte_decoder) quickenBytes(one, one.byte_decoder)
+  }
+}
+
+/** Spelled bytes become text by a table, and added tokens are known by a set; what comes out is the same. */
+function quickenBytes(decoder: Decoder, byteOf: Readonly<Record<string, number>>) {
+  const table = new Uint8Array(2 ** 16)
+  for (const [letter, byte] of Object.entries(byteOf)) table[letter.charCodeAt(0)] = byte
+  decoder.convert_tokens_to_string = (tokens) => {
+    const text = tokens.join('')
+    const bytes = new Uint8Array(text.length)
+    let length = 0
+    // Of a letter of two units, which stands for no byte, only the first counts.
+    for (let i = 0; i < text.length; i++) {
+      bytes[length++] = table[text.charCodeAt(i)]!
+      if (text.codePointAt(i)! > 0xffff) i++
+    }
+    return decoder.text_decoder!.decode(bytes.subarray(0, length))
+  }
+  let added: ReadonlySet<string> | undefined
+  decoder.decode_chain = (tokens) => {
+    added ??= new Set(decoder.added_tokens?.map(({ content }) => content))
+    const texts: string[] = []
+    let from = 0
+    tokens.forEach((token, i) => {
+      if (!added!.has(token)) return
+      if (i > from) texts.push(decoder.convert_tokens_to_string!(tokens.slice(from, i)))
+      texts.push(token)
+      from = i + 1
+    })
+    return from < tokens.length ? [...texts, decoder.convert_tokens_to_string!(tokens.slice(from))] : texts
+  }
 }
 
 /** A BPE drops characters that no token has before it merges, where there is neither an unknown token nor bytes. */
