@@ -124,20 +124,32 @@ export function rewardedWork(
   return { round: work(1, 1, 0), all: work(rounds, rounds, 2) }
 }
 
+/** How many trees there are, and the tokens of their prompts and of their completions. */
+export interface SizeOfTrees {
+  readonly count: number
+  readonly prompts: number
+  readonly completions: number
+}
+
+function sizeOfTrees(trees: readonly { prompt: readonly number[]; completions: readonly (readonly number[])[] }[]): SizeOfTrees {
+  const completions = trees.reduce((sum, tree) => sum + tree.completions.reduce((n, { length }) => n + length, 0), 0)
+  return { count: trees.length, prompts: trees.reduce((sum, { prompt }) => sum + prompt.length, 0), completions }
+}
+
 /** What training on a file has to do, the reference's scoring included: from the step after `done` to step `until`, or to the last. */
 export function trainWork(
   { epochs, batch }: TrainSettings,
-  trees: readonly { prompt: readonly number[]; completions: readonly (readonly number[])[] }[],
+  trees: readonly { prompt: readonly number[]; completions: readonly (readonly number[])[] }[] | SizeOfTrees,
   { done = 0, until }: { done?: number; until?: number | undefined } = {},
 ): Work {
-  const perEpoch = Math.ceil(trees.length / batch)
+  const { count, prompts, completions: wanted } = 'count' in trees ? trees : sizeOfTrees(trees)
+  const perEpoch = Math.ceil(count / batch)
   const steps = Math.min(until ?? epochs * perEpoch, epochs * perEpoch)
   const taken = Math.max(0, steps - done) / perEpoch
   const seen = Math.max(0, Math.min(1, steps / perEpoch) - Math.min(1, done / perEpoch))
-  const wanted = trees.reduce((sum, { completions }) => sum + completions.reduce((n, { length }) => n + length, 0), 0)
-  const positions = wanted + trees.reduce((sum, { prompt }) => sum + prompt.length, 0)
+  const positions = wanted + prompts
   return {
-    length: positions / trees.length,
+    length: positions / count,
     sampled: 0,
     scored: { positions: seen * positions, wanted: seen * wanted },
     trained: { positions: taken * positions, wanted: taken * wanted },

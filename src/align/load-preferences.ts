@@ -37,10 +37,7 @@ export async function loadPreferences(
 ): Promise<Preferences> {
   const path = await dataFile(pairs, (line) => watch.note?.(line))
   const kind = await kindOfFile(path, columns)
-  if (!objective.kind.reads.includes(kind))
-    throw new UserError(
-      `${path}: ${objective.name} needs pairs (prompt, chosen, rejected), got labelled completions; choose objective kto or bcoUnpaired, or another file`,
-    )
+  checkKind(path, kind, objective)
   const template = await loadChatTemplate(checkpoint.folder)
   const options = { boundary, truncate, template, columns, ...(maxLength ? { maxLength } : {}) }
   const loaded: Loaded<Pair> | Loaded<Labelled> =
@@ -65,4 +62,12 @@ export async function loadPreferences(
       ...(gaps > 0 ? { gaps } : {}),
     },
   }
+}
+
+/** Makes sure that an objective can be trained on what a file holds. throws UserError */
+export function checkKind(path: string, kind: 'pairs' | 'labelled', { name, kind: form }: Recipe['objective']): void {
+  if (form.reads.includes(kind)) return
+  throw new UserError(
+    `${path}: ${name} needs pairs (prompt, chosen, rejected), got labelled completions; choose objective kto or bcoUnpaired, or another file`,
+  )
 }

@@ -2,7 +2,7 @@ import type { Example, RolloutObjective } from '../objectives/index.ts'
 import { seedFor } from '../random/index.ts'
 import type { Recipe, TrainSettings } from '../recipe/recipe.ts'
 import { type Metrics, type Run, roundFolder } from '../runs/index.ts'
-import { type Trained, type Training, train } from '../train/index.ts'
+import { planSteps, type Trained, type Training, train } from '../train/index.ts'
 import { auditTraining, keepAudits } from './audit-training.ts'
 import type { Models } from './open-models.ts'
 import { begin, type Watch } from './watch.ts'
@@ -20,6 +20,7 @@ export interface TrainingInto {
   readonly goesOn?: boolean
   readonly measure?: Training['measure']
   readonly draw?: Training['draw']
+  readonly load?: Training['load']
   /** Hears each step before it is kept. */
   readonly onStep?: (metrics: Metrics) => void
 }
@@ -71,16 +72,22 @@ export async function trainInto(
   recipe: Recipe,
   { trainee, reference }: Models,
   [examples = [], ...later]: readonly (readonly Example[])[],
-  { round, folder, watch, signal, maxSteps, toCome, goesOn, measure, draw, onStep }: TrainingInto,
+  { round, folder, watch, signal, maxSteps, toCome, goesOn, measure, draw, load, onStep }: TrainingInto,
 ): Promise<Trained> {
   const parts = {
     ...trainingParts(recipe, { trainee, reference }, examples, goesOn ? 0 : round),
     later,
     ...(toCome ? { toCome } : {}),
     ...(draw ? { draw } : {}),
+    ...(load ? { load } : {}),
     round,
   }
-  const audit = await auditTraining(recipe, parts, watch)
+  const first = load && {
+    ...parts,
+    examples: await load(planSteps(parts).plan[0]!),
+    load: (now: readonly Example[]) => Promise.resolve(now),
+  }
+  const audit = await auditTraining(recipe, first ?? parts, watch)
   let bar: ReturnType<typeof begin> | undefined
   const trained = await train({
     ...parts,

@@ -32,6 +32,7 @@ import { manifestOf } from './manifest.ts'
 import { goalsOf, type Models, openModels, readBy } from './open-models.ts'
 import { openSource } from './open-source.ts'
 import { withoutHeldOut } from './shutdown-held-out.ts'
+import { openStored, takesOneByOne } from './stored-source.ts'
 import { takeRun } from './take-run.ts'
 import { throughputOf } from './throughput.ts'
 import { orderOf, trainInto } from './train-into.ts'
@@ -76,13 +77,20 @@ export interface TrainingSource {
   readonly inside: readonly (readonly number[])[]
   work(steps: { done: number; until: number | undefined }): Promise<Work>
   /** All of them; with `steps`, only those that so many steps take need the reference's scores. */
-  examples(steps?: number): Promise<{ examples: readonly Example[]; contribution?: ContributionRow; predictions?: Labels['predictions'] }>
+  examples(steps?: number): Promise<{
+    examples: readonly Example[]
+    contribution?: ContributionRow
+    predictions?: Labels['predictions']
+    /** Makes the examples of a step, where those that are given only stand for them. */
+    load?: NonNullable<Training['load']>
+  }>
   /** Measures what is not trained on, after a step. */
   readonly measure?: NonNullable<Training['measure']>
   /** Writes what goes beside the model's weights. */
   readonly beside?: (model: string, examples: readonly Example[]) => Promise<void>
   /** The same, once training is done. */
   heldOut(): Promise<TrainedRun['heldOut'] | undefined>
+  close?(): void
 }
 
 /**
@@ -103,8 +111,11 @@ export async function trainRun(given: Recipe, options: TrainRunOptions = {}): Pr
   const models = await openModels(recipe, watch, { signal })
   const { checkpoint, trainee, engine } = models
   let run: Run | undefined
+  let source: TrainingSource | undefined
   try {
-    const source = await openSource(preferences, recipe, models, watch)
+    source = await (preferences.kind === 'file' && (await takesOneByOne(preferences, recipe, watch))
+      ? openStored(preferences, recipe, models, watch)
+      : openSource(preferences, recipe, models, watch))
     const { data, quarantined, measure } = source
     run = await takeRun(recipe.run, await manifestOf(recipe, 'train', models, [data], command), { resume, watch })
     if (run.manifest.ended !== undefined) return await said(run, watch)
@@ -112,7 +123,7 @@ export async function trainRun(given: Recipe, options: TrainRunOptions = {}): Pr
     const before = (await run.readMetrics()).at(-1)?.step ?? 0
     const work = await source.work({ done: before, until: maxSteps })
     watch.needs?.({ all: estimate(checkpoint.config, recipe.train, work, await throughputOf(engine)) })
-    const { examples, contribution, predictions } = await source.examples(maxSteps)
+    const { examples, contribution, predictions, load } = await source.examples(maxSteps)
     if (contribution) await run.write('contribution.json', contribution)
     if (predictions) await run.writeRows('predictions.jsonl', predictions)
     const { done, steps } = await trainInto(run, recipe, models, [examples], {
@@ -122,6 +133,7 @@ export async function trainRun(given: Recipe, options: TrainRunOptions = {}): Pr
       ...(signal ? { signal } : {}),
       ...(maxSteps ? { maxSteps } : {}),
       ...(measure ? { measure } : {}),
+      ...(load ? { load } : {}),
     })
     const found = {
       done,
@@ -149,6 +161,7 @@ export async function trainRun(given: Recipe, options: TrainRunOptions = {}): Pr
     await writeReport(run)
     return { ...found, ...(await alarmsIn(run)), model, ...(measured ? { heldOut: measured } : {}) }
   } finally {
+    source?.close?.()
     await run?.close()
     await engine.close()
   }

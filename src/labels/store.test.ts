@@ -228,7 +228,7 @@ describe('TRL’s columns', () => {
 
   it.each([
     ['no rows', [], /must hold pairs, got no row/],
-    ['a missing side', [{ prompt: 'x', chosen: 'y' }], /:1: rejected must be a text, or a list of messages.*got nothing/],
+    ['a missing side', [{ prompt: 'x', chosen: 'y' }], /:1: rejected: missing; give prompt, chosen and rejected/],
     ['a number', [{ prompt: 'x', a: 1, b: 'y' }], /:1: a must be a text.*got 1/],
     ['no prompt', [{ chosen: 'x', rejected: 'y' }], /:1: prompt: missing, and chosen and rejected must then begin alike/],
     [

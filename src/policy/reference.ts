@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto'
-import { appendFile, mkdir, readFile } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { appendFile, mkdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { cacheFolder } from '../files/index.ts'
+import { cacheFolder, linesOf } from '../files/index.ts'
 import { show } from '../graph/index.ts'
 import { fedTo } from './edit.ts'
 import { joinTrees, LONGEST_JOINED } from './join-trees.ts'
+import { keyFrom, logpTable } from './logp-table.ts'
 import type { Policy } from './policy.ts'
 import type { Tree } from './rows.ts'
 import { scoreTrees } from './score.ts'
@@ -21,19 +23,21 @@ export interface Reference {
  * The reference's log-probabilities, kept in a file per model: the key of an entry is a hash of the prompt's and the completion's ids.
  * A file that is torn or lost costs time, never correctness.
  *
- * limits  a policy with edits has no file: what an edit is does not outlive the process. It remembers, by what is fed to its edits
+ * limits  of a file of more than some two million entries the newest are known, the others are scored again; a policy with edits has no file: what an edit is does not outlive the process. It remembers, by what is fed to its edits
  */
 export async function openReference(policy: Policy, modelHash: string, folder = join(cacheFolder(), 'reference')): Promise<Reference> {
   const file = policy.edits ? undefined : join(folder, `${modelHash.slice(0, 16)}.jsonl`)
-  const known = new Map<string, number>()
-  for (const line of (file === undefined ? '' : await readFile(file, 'utf8').catch(() => '')).split('\n')) {
+  const known = logpTable()
+  for await (const line of file === undefined ? [] : linesIn(file)) {
     const [, key, logp] = /^\["([0-9a-f]{40})",(-?[\d.e+-]+)\]$/.exec(line) ?? []
-    if (key) known.set(key, Number(logp))
+    if (key) known.set(keyFrom(key), Number(logp))
+    known.trim()
   }
+  const isKnown = (key: string) => known.get(keyFrom(key)) !== undefined
   const keep = async (fed: string, trees: readonly Tree[], logps: readonly number[]) => {
     const keys = trees.flatMap(({ prompt, completions }) => completions.map((completion) => keyOf(fed, prompt, completion)))
-    const fresh = keys.flatMap((key, i) => (known.has(key) ? [] : [[key, logps[i]!] as const]))
-    for (const [key, logp] of fresh) known.set(key, logp)
+    const fresh = keys.flatMap((key, i) => (isKnown(key) ? [] : [[key, logps[i]!] as const]))
+    for (const [key, logp] of fresh) known.set(keyFrom(key), logp)
     if (file === undefined) return
     await mkdir(dirname(file), { recursive: true }).catch(() => {})
     await appendFile(file, fresh.map((entry) => `${JSON.stringify(entry)}\n`).join('')).catch(() => {})
@@ -41,17 +45,27 @@ export async function openReference(policy: Policy, modelHash: string, folder = 
   return {
     remember: async (trees, logps) => keep(await fedHash(policy), trees, logps),
     async logps(trees, onBatch) {
+      known.trim()
       const fed = await fedHash(policy)
       const keys = trees.map(({ prompt, completions }) => completions.map((completion) => keyOf(fed, prompt, completion)))
-      const missing = trees.filter((_, i) => keys[i]!.some((key) => !known.has(key)))
+      const missing = trees.filter((_, i) => keys[i]!.some((key) => !isKnown(key)))
       if (missing.length > 0) {
         const shared = joinTrees(missing, LONGEST_JOINED).map(({ tree }) => tree)
         const scores = await scoreTrees(policy, shared, {}, onBatch)
         await policy.rest()
         await keep(fed, shared, scores)
       }
-      return keys.flat().map((key) => known.get(key)!)
+      return keys.flat().map((key) => known.get(keyFrom(key))!)
     },
+  }
+}
+
+/** The lines of a file, one at a time; none where it cannot be read. */
+async function* linesIn(file: string): AsyncGenerator<string> {
+  try {
+    for await (const { bytes } of linesOf(createReadStream(file))) yield bytes.toString('latin1')
+  } catch {
+    // What was read stands; the rest is scored again.
   }
 }
 

@@ -11,9 +11,16 @@ export interface Drawn {
   group(index: number): Promise<readonly Example[]>
 }
 
+/** Makes examples of what stands for them in a plan: their tokens, and what the reference says of them. */
+export type LoadExamples = (now: readonly Example[]) => Promise<readonly Example[]>
+
 /** The steps of a training: of groups that are there, and then of those that are drawn. */
-export function openSteps(planned: Planned & { readonly draw?: Drawn }, plan: readonly (readonly Example[])[], stepping: Stepping) {
-  const { draw, later = [], objective } = planned
+export function openSteps(
+  planned: Planned & { readonly draw?: Drawn; readonly load?: LoadExamples },
+  plan: readonly (readonly Example[])[],
+  stepping: Stepping,
+) {
+  const { draw, load, later = [], objective } = planned
   const perGroup = (draw?.counts ?? []).map((count) => stepsToCome([count], planned))
   const starts = perGroup.map((_, k) => perGroup.slice(0, k).reduce((a, b) => a + b, plan.length))
   let drawn: { readonly k: number; readonly steps: readonly (readonly Example[])[] } | undefined
@@ -23,7 +30,7 @@ export function openSteps(planned: Planned & { readonly draw?: Drawn }, plan: re
     /** The examples of a step, counting from 0. */
     async at(step: number): Promise<readonly Example[]> {
       const there = plan[step]
-      if (there || !draw) return there!
+      if (there || !draw) return load ? load(there!) : there!
       const k = starts.findLastIndex((start) => start <= step)
       if (drawn?.k !== k) {
         const group = await draw.group(k)

@@ -5,7 +5,7 @@ import type { Policy, Tree } from '../policy/index.ts'
 import type { Metrics } from '../runs/index.ts'
 import { backward, type Measured } from './backward.ts'
 import { type Clip, clipFrom } from './clip.ts'
-import { openSteps } from './drawn.ts'
+import { type LoadExamples, openSteps } from './drawn.ts'
 import { findNotFinite } from './not-finite.ts'
 import type { Optimizer } from './optimizer.ts'
 import { type Planned, planSteps } from './plan.ts'
@@ -36,6 +36,8 @@ export interface Training extends Course, Planned {
   readonly teacher?: Policy
   /** The round that metrics are written under; 0, the default, is a plain training run. */
   readonly round?: number
+  /** Called for the examples of each step, where they are too many to be held at once. */
+  readonly load?: LoadExamples
   /** Stops after this many steps, as if it had been killed there. */
   readonly maxSteps?: number
   /** The reference's log-probabilities of further completions, which some objectives ask for (kto for its baseline). */
