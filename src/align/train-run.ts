@@ -5,6 +5,7 @@ import { checkGoals } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
 import { type Example, keepGaps, type PairObjective } from '../objectives/index.ts'
 import { type Labelled, type Pair, type Quarantined, splitByPrompt } from '../preferences/index.ts'
+import { random } from '../random/index.ts'
 import type { FromFile, Recipe } from '../recipe/recipe.ts'
 import { withoutUndefined } from '../recipe/without-undefined.ts'
 import type { KeptPosterior } from '../rewards/index.ts'
@@ -247,7 +248,8 @@ export async function openPreferences(
     throw new UserError(`preferences.heldOut: must leave pairs to train on, got ${from.heldOut} of ${rows.length} rows; lower it`)
   let made: ReturnType<typeof labelRows> | undefined
   let posterior: KeptPosterior | undefined
-  const labels = () => (made ??= labelRows(trained, recipe, models))
+  const labels = () =>
+    (made ??= labelRows(recipe.objective.params.bootstrap === 'pairs' ? drawn(trained, recipe) : trained, recipe, models))
   const promptsOf = (part: typeof rows) => part.map(({ prompt }) => prompt)
   return {
     data,
@@ -290,4 +292,9 @@ export async function openPreferences(
       return undefined
     },
   }
+}
+
+/** As many rows, drawn with replacement: a bootstrap sample, for a member of an ensemble. */
+function drawn<T>(rows: readonly T[], { train }: Recipe): T[] {
+  return Array.from(random(train.seed, 'bootstrap').integers(rows.length, rows.length), (i) => rows[i]!)
 }

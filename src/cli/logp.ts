@@ -5,7 +5,7 @@ import { openPolicy, scoreTrees } from '../policy/index.ts'
 import { loadPairs, pairTree, writeQuarantine } from '../preferences/index.ts'
 import { loadChatTemplate } from '../text/index.ts'
 import { columnsFlag, columnsOf } from './columns-flag.ts'
-import { command, oneOf, text } from './command.ts'
+import { command, oneOf, text, texts } from './command.ts'
 import { editFlag } from './edit-flag.ts'
 import { scorePairs } from './score-pairs.ts'
 
@@ -16,7 +16,7 @@ export const logp = command({
     'Print the log-probability of both completions of every pair, in nats, summed over their tokens; or a reward model’s score of them.',
   flags: {
     model: text('model by name or folder', { default: 'stories5m', shown: 'M' }),
-    reward: text('folder of a reward model, whose scores are printed instead', { shown: 'FOLDER' }),
+    reward: texts('folder of a reward model, whose scores are printed instead; several are an ensemble', { shown: 'FOLDER' }),
     adapter: text('folder of an adapter for the model, as PEFT or train saves it', { shown: 'FOLDER' }),
     ...editFlag,
     pairs: text('file of pairs in any form that pairs check reads', { default: 'pairs.jsonl', shown: 'FILE' }),
@@ -31,8 +31,8 @@ export const logp = command({
   ],
 
   async action({ model, reward, adapter, edit, pairs: file, boundary, columns: words, quarantine }, screen, signal) {
-    if (reward !== undefined) {
-      const strange = Object.entries({ '--adapter': adapter, '--edit': edit }).find(([, given]) => given)
+    if (reward.length > 0) {
+      const strange = Object.entries({ '--adapter': adapter, '--edit': edit }).find(([, given]) => given?.length)
       if (strange) throw new UserError(`${strange[0]}: must be left out with --reward, got ${strange[1]}; a reward model is its own folder`)
       return scorePairs({ reward, file, boundary, words, quarantine }, screen, signal)
     }

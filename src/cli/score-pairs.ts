@@ -1,6 +1,6 @@
 import { dataFile } from '../checkpoints/index.ts'
 import { type Boundary, loadPairs, writeQuarantine } from '../preferences/index.ts'
-import { openRewardModel } from '../rewards/index.ts'
+import { openEnsemble, openRewardModel } from '../rewards/index.ts'
 import { loadChatTemplate } from '../text/index.ts'
 import { columnsOf } from './columns-flag.ts'
 import type { Screen } from './screen.ts'
@@ -11,7 +11,7 @@ const shownRows = 20
 /** Prints what a reward model gives to both sides of every pair, each with one standard deviation of doubt where the model knows it. */
 export async function scorePairs(
   asked: {
-    readonly reward: string
+    readonly reward: readonly string[]
     readonly file: string
     readonly boundary: Boundary
     readonly words: Parameters<typeof columnsOf>[0]
@@ -20,10 +20,13 @@ export async function scorePairs(
   screen: Screen,
   signal: AbortSignal,
 ): Promise<void> {
-  const { reward, file, quarantine } = asked
-  const model = await openRewardModel(reward, screen.note)
+  const { file, quarantine } = asked
+  const [first, ...others] = asked.reward as [string, ...string[]]
+  const reward = asked.reward.join(' --reward ')
+  const model =
+    others.length === 0 ? await openRewardModel(first, screen.note) : await openEnsemble(asked.reward, { onProgress: screen.note })
   try {
-    const { checkpoint, posterior } = model
+    const { checkpoint } = model
     const { examples, quarantined } = await loadPairs(await dataFile(file, screen.note), checkpoint, {
       boundary: asked.boundary,
       template: await loadChatTemplate(checkpoint.folder),
@@ -72,8 +75,8 @@ export async function scorePairs(
         ]),
     ])
     if (rows.length > shownRows) screen.line(`… ${(rows.length - shownRows).toLocaleString('en-US')} more rows; --json prints them all`)
-    if (!posterior)
-      screen.note(`${reward}: has no posterior of its head, so its doubt is not known; train with objective rewardModel to have one`)
+    if (rows[0]!.sdChosen === null)
+      screen.note(`${first}: has no posterior of its head, so its doubt is not known; train with objective rewardModel to have one`)
     screen.table([
       [`${rows.length.toLocaleString('en-US')} pairs`, 'mean score'],
       ['chosen', summary.chosen.toFixed(3)],

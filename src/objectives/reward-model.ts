@@ -18,6 +18,7 @@ export const rewardModel = preferenceLoss({
   needs: ['policy'],
   params: {
     margin: { about: 'how far the better side must be ahead', default: 0, unit: '', atLeast: 0 },
+    bootstrap: { about: 'pairs: training pairs are drawn with replacement, by train.seed', default: 'none', choices: ['none', 'pairs'] },
     center: { about: 'pull of the sum of both scores to 0', default: 0, unit: '', atLeast: 0 },
   },
   kindOf: () => scoredPairs,

@@ -3,35 +3,49 @@ import { hashFile } from '../files/index.ts'
 import { UserError } from '../graph/index.ts'
 import { type PreferenceRow, tokenise } from '../preferences/index.ts'
 import { beginningIds, type ChatTemplate, loadChatTemplate } from '../text/index.ts'
+import type { Aggregation } from './ensemble.ts'
+import { openEnsemble } from './open-ensemble.ts'
 import { openRewardModel, type RewardModel } from './open-reward-model.ts'
 import type { Reward, RewardRow } from './reward.ts'
 
 export interface FolderRewardOptions {
   /** The folder of the model that writes the completions: where its tokenizer is the reward model's too, ids are scored as they come. */
   readonly writer?: string
+  /** How the scores of several folders become one: see aggregate. */
+  readonly by?: Aggregation
+  readonly lambda?: number
   readonly onProgress?: (line: string) => void
 }
 
 /**
- * A reward model's folder as a reward: each score with one standard deviation of doubt, where the folder has a posterior.
+ * A reward model's folder as a reward: each score with one standard deviation of doubt, where the folder has a posterior. Several folders are an
+ * ensemble.
  *
  * A model of another vocabulary reads the text: it is written with the reward model's own tokenizer and chat template.
  *
  * throws  UserError for a policy's folder; on scoring, for a prompt in ids of another vocabulary, and for a text longer than its context
  */
-export async function folderReward(folder: string, { writer, onProgress }: FolderRewardOptions = {}): Promise<Reward> {
-  const model = await openRewardModel(folder, onProgress)
+export async function folderReward(
+  folder: string | readonly string[],
+  { writer, by, lambda, onProgress }: FolderRewardOptions = {},
+): Promise<Reward> {
+  const shown = onProgress ? { onProgress } : {}
+  const model =
+    typeof folder === 'string'
+      ? await openRewardModel(folder, onProgress)
+      : await openEnsemble(folder, { ...shown, ...(by ? { by } : {}), ...(lambda === undefined ? {} : { lambda }) })
+  const name = [folder].flat().join(' + ')
   const template = await loadChatTemplate(model.checkpoint.folder)
   const shared = writer !== undefined && (await sameTokenizer(writer, model.checkpoint.folder))
   return {
-    name: folder,
+    name,
     async score(rows, signal) {
       if (rows.length === 0) return []
       const texts = rows.map((row, i) => idsOf(row, i, model, template, shared))
       const scored = await model.score(texts, { signal })
       const wrong = scored.findIndex(({ value }) => !Number.isFinite(value))
       if (wrong >= 0)
-        throw new UserError(`reward: every score must be finite, got ${scored[wrong]!.value} for row ${wrong}; train ${folder} again`)
+        throw new UserError(`reward: every score must be finite, got ${scored[wrong]!.value} for row ${wrong}; train ${name} again`)
       return scored
     },
     close: model.close,

@@ -7,7 +7,19 @@ import { loadCheckpoint, readSafetensors, saveCheckpoint, writeSafetensors } fro
 import { tensor } from '../graph/index.ts'
 import { loadPairs } from '../preferences/index.ts'
 import { random } from '../random/index.ts'
-import { folderReward, headPosterior, openRewardModel, varianceAt, winChance, withHead, writePosterior } from './index.ts'
+import {
+  aggregate,
+  folderReward,
+  headPosterior,
+  lowerConfidence,
+  openRewardModel,
+  type Reward,
+  type Scored,
+  varianceAt,
+  winChance,
+  withHead,
+  writePosterior,
+} from './index.ts'
 
 const folder = 'fixtures/trl-reward'
 const golden = JSON.parse(await readFile(`${folder}/golden.json`, 'utf8')) as { scores: readonly (readonly [number, number])[] }
@@ -149,8 +161,8 @@ describe('the posterior of a head', () => {
 
   it('covers the truth as often as it says, over rewards drawn from its prior', () => {
     let [inside, all] = [0, 0]
-    for (let seed = 0; seed < 60; seed++) {
-      const { compared, truth } = known(6, 400, seed)
+    for (let seed = 0; seed < 50; seed++) {
+      const { compared, truth } = known(6, 200, seed)
       const posterior = headPosterior(compared)
       for (let i = 0; i < 20; i++) {
         const phi = random(seed, 'fresh').normals(6, i)
@@ -219,3 +231,51 @@ function eliminated(A: number[][], b: number[]): number[] {
   for (let i = n - 1; i >= 0; i--) v[i] = (b[i]! - A[i]!.reduce((sum, each, k) => sum + (k > i ? each * v[k]! : 0), 0)) / A[i]![i]!
   return v
 }
+
+describe('an ensemble', () => {
+  const said = [
+    [{ value: 1, sd: 0.3 }, { value: -1 }],
+    [{ value: 2, sd: 0.4 }, { value: -1 }],
+    [{ value: 6 }, { value: -1 }],
+  ]
+
+  it('has the mean, the worst, or the mean less its variance; its doubt is between members and within them', () => {
+    // 1, 2, 6: mean 3, variance 7 of a sample.
+    const sd = Math.sqrt(7 + (0.09 + 0.16) / 3)
+    const shared = { value: -1, sd: 0 }
+    expect(aggregate(said)).toEqual([{ value: 3, sd }, shared])
+    expect(aggregate(said, 'worst')).toEqual([{ value: 1, sd }, shared])
+    expect(aggregate(said, 'variance', 0.5)).toEqual([{ value: -0.5, sd }, shared])
+    expect(() => aggregate(said.slice(0, 1))).toThrow(/an ensemble must have at least 2 members, got 1/)
+  })
+
+  it('of folders begins each scale at its own mean; one folder, one twice, and other vocabularies are refused', async () => {
+    const [one, other] = [join(await scratch(), 'one'), join(await scratch(), 'other')]
+    const { params } = await loadCheckpoint(folder, { as: 'reward' })
+    const head = Float64Array.from(params.score!.data)
+    for (const [i, out] of [one, other].entries()) {
+      await cp(folder, out, { recursive: true })
+      await writePosterior(out, { ...headPosterior(known(16, 30, i).compared, { head }), center: new Float64Array(16).fill(i) })
+    }
+    const rows = [{ prompt: { text: 'Once' }, completion: ' upon' }]
+    const scored: Scored[] = []
+    for (const members of [one, other, [one, other]]) {
+      const reward = await folderReward(members)
+      scored.push(...(await reward.score(rows)))
+      await reward.close()
+    }
+    const origin = head.reduce((sum, w) => sum + w, 0)
+    expect(scored[2]!.value).toBeCloseTo((scored[0]!.value + scored[1]!.value - origin) / 2, 9)
+    await expect(folderReward([one])).rejects.toThrow(/an ensemble must have at least 2 members/)
+    await expect(folderReward([one, one])).rejects.toThrow(/each another folder/)
+    await writeFile(join(other, 'tokenizer.json'), `${await readFile(join(other, 'tokenizer.json'), 'utf8')}\n`)
+    await expect(folderReward([one, other])).rejects.toThrow(/members of an ensemble must have one vocabulary/)
+  })
+})
+
+it('a lower confidence bound takes k deviations off, and needs a doubt to do so', async () => {
+  const reward = (scored: Scored[]): Reward => ({ name: 'r', score: async () => scored, close: async () => {} })
+  expect(await lowerConfidence(reward([{ value: 2, sd: 0.5 }]), 2).score([])).toEqual([{ value: 1, sd: 0.5 }])
+  await expect(lowerConfidence(reward([{ value: 2 }]), 1).score([])).rejects.toThrow(/reward r: must know its doubt/)
+  expect(() => lowerConfidence(reward([]), -1)).toThrow(/reward\.k: must be a number from 0 on, got -1/)
+})
