@@ -1,9 +1,9 @@
-// Innate's own training loop as a server, in the protocol of bench/peers/protocol.py. `load` takes two fields more: `steps`, how many
-// will be asked for in all, and `profile`, a folder for ONNX Runtime's profiles; then `profile` ends it and gives milliseconds by op type.
+// Innate's own training loop as a server, in the protocol of bench/peers/protocol.py. `load` takes fields more: `steps`, how many
+// will be asked for in all, `adapter` (a PEFT folder that is trained in the place of the weights), and `profile`, a folder for ONNX Runtime's profiles; then `profile` ends it and gives milliseconds by op type.
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { loadCheckpoint } from '../dist/checkpoints/index.js'
+import { loadAdapters, loadCheckpoint } from '../dist/checkpoints/index.js'
 import { openEngine } from '../dist/engine/index.js'
 import { dpo } from '../dist/objectives/index.js'
 import { openPolicy, scoreTrees } from '../dist/policy/index.js'
@@ -50,7 +50,8 @@ await plain.close()
 async function load() {
   const checkpoint = await loadCheckpoint(options.model)
   const { examples: pairs } = await loadPairs(options.pairs, checkpoint)
-  const policy = await openPolicy(engine, checkpoint)
+  const adapters = options.adapter ? await loadAdapters(options.adapter, checkpoint.config) : undefined
+  const policy = await openPolicy(engine, checkpoint, adapters)
   const trees = pairs.map(pairTree)
   const reference = await scoreTrees(policy, trees)
   await policy.rest()

@@ -14,6 +14,8 @@ import { pairs } from './pairs.mjs'
 import { planted } from './planted.mjs'
 import { prior } from './prior.mjs'
 import { risk } from './risk.mjs'
+import { start } from './start.mjs'
+import { step } from './step.mjs'
 import { stops } from './stops.mjs'
 import { whitebox } from './whitebox.mjs'
 
@@ -33,6 +35,8 @@ const benches = {
   planted,
   prior,
   risk,
+  start,
+  step,
   stops,
   whitebox,
 }

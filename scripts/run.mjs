@@ -55,6 +55,12 @@ function build() {
   sweep()
   const status = bin('tsc', '-p', 'tsconfig.json')
   if (status !== 0) exit(status)
+  const abouts = `
+    import { writeFileSync } from 'node:fs'
+    import { aboutsOf } from './dist/cli/dispatch.js'
+    import { verbs } from './dist/cli/verbs.js'
+    writeFileSync('dist/cli/abouts.json', JSON.stringify(await aboutsOf(verbs)))`
+  if (node('--input-type=module', '-e', abouts) !== 0) exit(1)
   node('-e', `require('node:fs').writeFileSync(${JSON.stringify(stamp)}, '')`)
 }
 

@@ -30,7 +30,11 @@ class Loop:
         self.batch, self.beta, self.clip = options["batch"], options["beta"], options["clip"]
         self.pairs = read_pairs(options["pairs"])
         self.model = AutoModelForCausalLM.from_pretrained(options["model"], dtype=torch.float32, attn_implementation="sdpa").train()
-        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=options["lr"], weight_decay=0.0, fused=True)
+        if options["adapter"]:
+            from peft import PeftModel
+
+            self.model = PeftModel.from_pretrained(self.model, options["adapter"], is_trainable=True).get_base_model()
+        self.optimizer = torch.optim.AdamW([p for p in self.model.parameters() if p.requires_grad], lr=options["lr"], weight_decay=0.0, fused=True)
         with torch.no_grad():
             chunks = [self.logps(self.pairs[i : i + self.batch]) for i in range(0, len(self.pairs), self.batch)]
         self.reference = torch.cat([margins(c) for c in chunks])

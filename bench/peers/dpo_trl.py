@@ -21,8 +21,13 @@ def main():
     tokenizer = AutoTokenizer.from_pretrained(options["model"])
     tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
     with tempfile.TemporaryDirectory() as scratch:
+        model = AutoModelForCausalLM.from_pretrained(options["model"], dtype=torch.float32)
+        if options["adapter"]:
+            from peft import PeftModel
+
+            model = PeftModel.from_pretrained(model, options["adapter"], is_trainable=True)
         trainer = Trainer(
-            model=AutoModelForCausalLM.from_pretrained(options["model"], dtype=torch.float32),
+            model=model,
             processing_class=tokenizer,
             train_dataset=Dataset.from_list(pairs),
             args=DPOConfig(

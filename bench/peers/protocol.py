@@ -1,7 +1,8 @@
 """What both peers speak: one JSON command a line on stdin, one JSON answer a line on stdout; everything else goes to stderr.
 
-{"cmd": "load", "model": FOLDER, "pairs": FILE, "threads": 2, "batch": 8, "lr": 1e-5, "beta": 0.1, "clip": 1.0}
-    reads the model and the tokenised pairs and computes the reference's log-probabilities; the last four fields may be left out
+{"cmd": "load", "model": FOLDER, "pairs": FILE, "threads": 2, "batch": 8, "lr": 1e-5, "beta": 0.1, "clip": 1.0, "adapter": FOLDER}
+    reads the model and the tokenised pairs and computes the reference's log-probabilities; the last six fields may be left out; with an adapter, as PEFT
+    saves it, that is trained and not the model
 {"cmd": "steps", "from": 0, "count": 4}
     takes optimizer steps 0…3: step s has pairs s·batch … s·batch + batch - 1, around the end of the file and on
 {"cmd": "peak"}
@@ -14,7 +15,7 @@ import resource
 import sys
 from pathlib import Path
 
-DEFAULTS = {"threads": 2, "batch": 8, "lr": 1e-5, "beta": 0.1, "clip": 1.0}
+DEFAULTS = {"threads": 2, "batch": 8, "lr": 1e-5, "beta": 0.1, "clip": 1.0, "adapter": None}
 
 _answers = os.fdopen(os.dup(1), "w")
 os.dup2(2, 1)

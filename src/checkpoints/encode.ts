@@ -43,6 +43,26 @@ export const encodings = {
       }
     },
   },
+  Q4_0: {
+    ...{ weights: 32, bytes: 18 },
+    encode(data, from, to, out) {
+      const { fround, abs, min, trunc } = Math
+      const bits = new Uint32Array(1)
+      const scale = new Float32Array(bits.buffer)
+      for (let at = from, block = 0; at < to; at += 32, block += 18) {
+        let most = 0
+        for (let i = 0; i < 32; i++) if (abs(data[at + i]!) > abs(most)) most = data[at + i]!
+        const d = fround(most / -8)
+        const inverse = d === 0 ? 0 : fround(1 / d)
+        scale[0] = d
+        const half = toHalf(bits[0]!)
+        out[block] = half
+        out[block + 1] = half >> 8
+        const whole = (i: number) => min(15, trunc(fround(fround(data[at + i]! * inverse) + 8.5)))
+        for (let i = 0; i < 16; i++) out[block + 2 + i] = whole(i) | (whole(i + 16) << 4)
+      }
+    },
+  },
 } as const satisfies Record<string, Encoding>
 
 function inTwoBytes(narrow: (f32: number) => number, data: Float32Array, from: number, to: number, out: Uint8Array) {

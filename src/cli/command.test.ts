@@ -199,3 +199,22 @@ describe('the screen', () => {
     expect(columns([['a', 'one two three four five six seven']], 27)).toBe('a  one two three four five\n   six seven')
   })
 })
+
+describe('the overview of all verbs', () => {
+  const overview = async (how: Parameters<typeof dispatch>[2], verbs: Parameters<typeof dispatch>[1]) => {
+    const out = paper({ columns: 80 })
+    await dispatch(['--help'], verbs, { ...how, out })
+    return out.text
+  }
+
+  it('is the same where what they are about is known, and loads none of them then', async () => {
+    const loaded = await overview({}, { measure: async () => measure })
+    const refuses = async () => expect.unreachable('a verb was loaded')
+    expect(await overview({ abouts: { measure: 'Measure a run.' } }, { measure: refuses })).toBe(loaded)
+    expect(loaded).toContain('measure  Measure a run.')
+  })
+
+  it('loads them where one is not known', async () => {
+    expect(await overview({ abouts: { other: 'Another.' } }, { measure: async () => measure })).not.toContain('Another.')
+  })
+})

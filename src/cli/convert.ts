@@ -18,7 +18,7 @@ const formats: Record<'safetensors' | 'onnx' | 'gguf', Format> = {
       saveCheckpoint(out, checkpoint, undefined, { dtype, ...(maxShardBytes ? { maxShardBytes } : {}) }),
   },
   onnx: { types: ['f32'], save: (out, checkpoint) => saveOnnx(out, checkpoint) },
-  gguf: { types: ['f16', 'q8_0'], save: (out, checkpoint, type: GgufType) => saveGguf(out, checkpoint, { type }) },
+  gguf: { types: ['f16', 'q8_0', 'q4_0'], save: (out, checkpoint, type: GgufType) => saveGguf(out, checkpoint, { type }) },
 }
 
 /** Writes a model in another format; what is written loads in transformers, llama.cpp or transformers.js. */
@@ -28,11 +28,12 @@ export const convert = command({
   args: { model: text('model by name, folder or GGUF file'), out: text('folder, or file that ends in .gguf') },
   flags: {
     format: oneOf('of a folder: safetensors when left out, onnx for transformers.js', ['safetensors', 'onnx']),
-    dtype: oneOf('weights: f32, f16 or bf16 in safetensors (f32 when left out), f32 in ONNX, f16 or q8_0 in a GGUF file (f16)', [
+    dtype: oneOf('weights: f32, f16 or bf16 in safetensors (f32 when left out), f32 in ONNX, f16, q8_0 or q4_0 in a GGUF file (f16)', [
       'f32',
       'f16',
       'bf16',
       'q8_0',
+      'q4_0',
     ]),
     ...editFlag,
     maxShard: integer('largest file of safetensors', { unit: 'megabytes', min: 1 }),

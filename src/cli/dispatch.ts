@@ -13,6 +13,8 @@ interface Surroundings {
   readonly source?: Source
   readonly signal?: AbortSignal
   readonly version?: string
+  /** What each verb is about, where it is known without loading them. */
+  readonly abouts?: Readonly<Record<string, string>>
 }
 
 /**
@@ -20,10 +22,17 @@ interface Surroundings {
  * and an exit code. A mistake of the user comes without a stack; everything else is our bug and starts with `internal:`.
  */
 export async function dispatch(argv: readonly string[], verbs: Verbs, around: Surroundings = {}): Promise<number> {
-  const { out = process.stdout, err = process.stderr, source = process.stdin, signal = new AbortController().signal, version = '' } = around
+  const {
+    out = process.stdout,
+    err = process.stderr,
+    source = process.stdin,
+    signal = new AbortController().signal,
+    version = '',
+    abouts,
+  } = around
   try {
     if (argv.length === 0 || ['--help', '-h', 'help'].includes(argv[0]!)) {
-      out.write(`${await overview(verbs, out.columns)}\n`)
+      out.write(`${await overview(verbs, abouts, out.columns)}\n`)
       return exitCodes.done
     }
     if (argv[0] === '--version') {
@@ -65,9 +74,15 @@ function find(argv: readonly string[], verbs: Verbs): [Verbs[string], readonly s
   )
 }
 
-async function overview(verbs: Verbs, width = 100): Promise<string> {
+/** What each verb is about, by its name; all of them are loaded for it. */
+export async function aboutsOf(verbs: Verbs): Promise<Record<string, string>> {
   const commands = await Promise.all(Object.values(verbs).map((load) => load()))
-  const rows = commands.map(({ name, about }) => [`  ${name}`, about])
+  return Object.fromEntries(commands.map(({ name, about }) => [name, about]))
+}
+
+async function overview(verbs: Verbs, known: Surroundings['abouts'], width = 100): Promise<string> {
+  const abouts = known && Object.keys(verbs).every((name) => Object.hasOwn(known, name)) ? known : await aboutsOf(verbs)
+  const rows = Object.entries(abouts).map(([name, about]) => [`  ${name}`, about])
   return [
     'innate aligns language models: a weak prior, preferences, a loss, plain backpropagation, and a verdict.',
     '',

@@ -329,7 +329,7 @@ function operators(bytes: Uint8Array): string[] {
 
 /** The operators of the ONNX standard, opset 21, that ops are lowered to. */
 const standard = new Set(
-  'Abs Add ArgMax Cast Concat Div Equal Erf Exp Expand Gather Identity Log MatMul Max Min Mul Neg Pad Range ReduceMax ReduceSum Reshape ScatterND Sigmoid Sign Slice Softmax Sqrt Squeeze Sub Tanh TopK Transpose Unsqueeze'.split(
+  'Abs Add ArgMax Cast Concat Div Equal Erf Exp Expand Gather Identity Log MatMul Max Min Mul Neg Pad Range ReduceMax ReduceSum Reshape ScatterElements Sigmoid Sign Slice Softmax Sqrt Squeeze Sub Tanh TopK Transpose Unsqueeze'.split(
     ' ',
   ),
 )

@@ -34,6 +34,8 @@ export interface RowCost {
   readonly wanted: number
   /** One run, whatever its size: reading the gradients back. */
   readonly run: number
+  /** A query and a key that attention multiplies. Default 1/2048: a quarter of a small decoder's work where 512 positions see each other. */
+  readonly pair?: number
 }
 
 /**
@@ -208,12 +210,11 @@ function rowBudget({ tokenBudget = 2048 }: Packing, length: number): number {
   return Math.floor(tokenBudget / length)
 }
 
-/** The quadratic part is attention: a quarter of a small decoder's work where 512 positions see each other. */
 function workOf(shape: RowShape, { cost = { wanted: 1, run: 100 } }: Packing): number {
   const { rows, length, wanted } = shape
   const segments = segmentsOf(shape)
   const seen = segments ? segments.count * segments.queries * segments.keys : rows * length ** 2
-  return rows * length + seen / 2048 + cost.wanted * wanted + cost.run
+  return rows * length + seen * (cost.pair ?? 1 / 2048) + cost.wanted * wanted + cost.run
 }
 
 function total(batches: readonly { readonly shape: RowShape; readonly count?: number }[], packing: Packing): number {

@@ -32,10 +32,12 @@ export function packingOf(policy: Policy, tokenBudget = 1024): Packing {
     contextLength,
     tokenBudget,
     whole: asksInAttention(policy),
-    lengths: 16,
-    wantedMultiple: 32,
+    lengths: 8,
+    wantedMultiple: 8,
+    segmentMultiple: 8,
     tight: true,
-    cost: { wanted: (vocabSize * hiddenSize) / perToken, run: 400 },
+    // Attention's products are short and its softmax has no product at all: a pair takes twice its share of multiplications.
+    cost: { wanted: (vocabSize * hiddenSize) / perToken, run: 400, pair: 4 / (3 * intermediateSize + 4 * heads * headDim) },
   }
 }
 

@@ -42,24 +42,33 @@ describe('saveGguf', async () => {
   const checkpoint = await loadCheckpoint(fixture('llama-tiny'))
   const file = join(root, 'tiny.gguf')
 
-  it.each(['f16', 'q8_0'] as const)('%s is read again: config, ids, and the weights as far as the type holds them', async (type) => {
-    await saveGguf(file, checkpoint, { type })
-    const back = await loadCheckpoint(file)
-    expect({ ...back.config }).toEqual({ ...checkpoint.config })
-    expect(back.eosIds).toEqual(checkpoint.eosIds)
-    for (const text of ["the cat's 12 hats", '  a\n\nb 🙂', ''])
-      expect(back.tokenizer.encode(text)).toEqual(checkpoint.tokenizer.encode(text))
-    const want = new Map(weightsOf(checkpoint.params))
-    for (const [path, { data, shape }] of weightsOf(back.params)) {
-      const { weights, bytes, encode } = encodings[shape.length === 1 ? 'F32' : type === 'f16' ? 'F16' : 'Q8_0']
-      const tensor = want.get(path)!.data as Float32Array
-      const stored = new Uint8Array((tensor.length / weights) * bytes)
-      encode(tensor, 0, tensor.length, stored)
-      const kept = new Float32Array(tensor.length)
-      ggmlTypes[shape.length === 1 ? 'F32' : type === 'f16' ? 'F16' : 'Q8_0']!.dequantize(stored, tensor.length / weights, kept, 0)
-      expect(data, path).toEqual(kept)
-    }
-  })
+  it.each(['f16', 'q8_0', 'q4_0'] as const)(
+    '%s is read again: config, ids, and the weights as far as the type holds them',
+    async (type) => {
+      await saveGguf(file, checkpoint, { type })
+      const back = await loadCheckpoint(file)
+      expect({ ...back.config }).toEqual({ ...checkpoint.config })
+      expect(back.eosIds).toEqual(checkpoint.eosIds)
+      for (const text of ["the cat's 12 hats", '  a\n\nb 🙂', ''])
+        expect(back.tokenizer.encode(text)).toEqual(checkpoint.tokenizer.encode(text))
+      const want = new Map(weightsOf(checkpoint.params))
+      for (const [path, { data, shape }] of weightsOf(back.params)) {
+        const { weights, bytes, encode } =
+          encodings[shape.length === 1 ? 'F32' : ({ f16: 'F16', q8_0: 'Q8_0', q4_0: 'Q4_0' } as const)[type]]
+        const tensor = want.get(path)!.data as Float32Array
+        const stored = new Uint8Array((tensor.length / weights) * bytes)
+        encode(tensor, 0, tensor.length, stored)
+        const kept = new Float32Array(tensor.length)
+        ggmlTypes[shape.length === 1 ? 'F32' : ({ f16: 'F16', q8_0: 'Q8_0', q4_0: 'Q4_0' } as const)[type]]!.dequantize(
+          stored,
+          tensor.length / weights,
+          kept,
+          0,
+        )
+        expect(data, path).toEqual(kept)
+      }
+    },
+  )
 
   it('is what @huggingface/gguf reads', async () => {
     await saveGguf(file, checkpoint, { type: 'q8_0' })

@@ -13,9 +13,10 @@ import { type Planned, type Typed, writeGguf } from './write.ts'
 import { writeGgufTokenizer } from './write-tokenizer.ts'
 
 /** How the matrices of a GGUF file are written; norms and biases are F32, and so small that it does not matter. */
-export type GgufType = 'f16' | 'q8_0'
+export type GgufType = 'f16' | 'q8_0' | 'q4_0'
 
-const fileTypes = { f16: 1, q8_0: 7 } as const
+const fileTypes = { f16: 1, q8_0: 7, q4_0: 2 } as const
+const tensorTypes = { f16: 'F16', q8_0: 'Q8_0', q4_0: 'Q4_0' } as const
 const written = { llama: 'llama', mistral: 'llama', qwen2: 'qwen2', qwen3: 'qwen3' } as const
 const remedy = 'save it as safetensors instead'
 const count = z.int().positive()
@@ -90,7 +91,7 @@ export async function saveGguf(
     const whole = tensor.shape.at(-1)! % 32 === 0
     return {
       name: stored,
-      type: tensor.shape.length === 1 ? 'F32' : type === 'q8_0' && whole ? 'Q8_0' : 'F16',
+      type: tensor.shape.length === 1 ? 'F32' : whole ? tensorTypes[type] : 'F16',
       shape: tensor.shape,
       read: () => (turned === undefined ? tensor : toPairs({ ...tensor, data: tensor.data.slice() }, turned)),
     }

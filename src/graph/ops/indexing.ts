@@ -102,10 +102,12 @@ export const addRowsOp = op<'x' | 'index' | 'u'>('addRows', {
     const updates = g.node('Reshape', [u, g.i64([count, width])])
     const part = (all: string, from: number) =>
       count > BLOCK ? g.node('Slice', [all, g.i64([from]), g.i64([Math.min(from + BLOCK, count)]), g.i64([0])]) : all
-    let y = g.node('Reshape', [x, g.i64([rows, width])])
+    // A reshape of an output is a copy, so there is none where nothing is reshaped.
+    const flat = types.x.shape.length === 2
+    let y = flat ? x : g.node('Reshape', [x, g.i64([rows, width])])
     for (let from = 0; from < count; from += BLOCK)
-      y = added(g, y, part(whole, from), part(updates, from), rows <= Math.min(count, BLOCK) && rows)
-    return g.node('Reshape', [y, g.i64(types.x.shape)])
+      y = added(g, y, part(whole, from), part(updates, from), { width, short: rows <= Math.min(count, BLOCK) && rows })
+    return flat ? y : g.node('Reshape', [y, g.i64(types.x.shape)])
   },
   samples: (rng) => [
     { x: rng.f32([4, 2]), index: rng.index([6], 4), u: rng.f32([6, 2]) },
@@ -121,11 +123,13 @@ const BLOCK = 2048
  * ONNX Runtime's ScatterND adds in several threads, and of two that meet at a row one is lost. So rows are added up in products: into each row
  * of a short x, of so many rows; or into each row of u, where those of one index then say the same, and may be written in any order.
  */
-function added(g: Lowering, x: string, index: string, u: string, short: number | false): string {
+function added(g: Lowering, x: string, index: string, u: string, { width, short }: { width: number; short: number | false }): string {
   const equal = (places: string) => g.node('Cast', [g.node('Equal', [g.node('Unsqueeze', [places, g.i64([1])]), index])], { to: 1 })
   if (short === false) {
     const after = g.node('Add', [g.node('Gather', [x, index], { axis: 0 }), g.node('MatMul', [equal(index), u])])
-    return g.node('ScatterND', [x, g.node('Unsqueeze', [index, g.i64([1])]), after])
+    // ScatterElements writes into x itself where nothing else reads it; ScatterND always copies it.
+    const every = g.node('Expand', [g.node('Unsqueeze', [index, g.i64([1])]), g.i64([1, width])])
+    return g.node('ScatterElements', [x, every, after], { axis: 0 })
   }
   const number = (n: number) => g.node('Squeeze', [g.i64([n])])
   const every = g.node('Range', [number(0), number(short), number(1)])
