@@ -1,4 +1,5 @@
 export { type Agreement, agreement, type SaidOf } from './agreement.ts'
+export { type AgreementOfMany, agreementOfMany, type SaidByMany } from './agreement-of-many.ts'
 export { boundedMean } from './bounded-mean.ts'
 export { type Calibration, calibrationOf, type Predicted, type ReliabilityBin } from './calibration.ts'
 export { correlation, ranks } from './correlation.ts'

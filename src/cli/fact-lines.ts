@@ -3,7 +3,10 @@ import type { Screen } from './screen.ts'
 import { columns, wrap } from './screen.ts'
 
 /** Facts about judges for people: what each said, its liking for a place and for length, who agrees with whom, and what it cost. */
-export function factLines({ judges, agreement, spent }: JudgeFacts, { width, colour }: Pick<Screen, 'width' | 'colour'>): string[] {
+export function factLines(
+  { judges, agreement, together, spent }: JudgeFacts,
+  { width, colour }: Pick<Screen, 'width' | 'colour'>,
+): string[] {
   const lines: string[] = []
   const voters = judges.filter(({ counts }) => counts.side + counts.tie + counts.none + counts.skip > 0)
   if (voters.length > 0) {
@@ -34,6 +37,11 @@ export function factLines({ judges, agreement, spent }: JudgeFacts, { width, col
         width,
       ),
     )
+  if (together) {
+    const { raters, pairs, share, alpha } = together
+    const said = alpha.cannotTell === undefined ? withInterval(alpha) : `${short(alpha.estimate)}, cannot tell: ${alpha.cannotTell}`
+    lines.push('', wrap(`  all ${raters} agree on ${withInterval(share)}, α ${said}, ${pairs} pairs that two or more judged`, width))
+  }
   if (spent) {
     const { requests, promptTokens, completionTokens, money } = spent
     const cost = money === undefined ? '' : `, ${Number(money.toPrecision(3))} in the price’s currency`

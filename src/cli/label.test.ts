@@ -112,7 +112,10 @@ describe('innate label', () => {
     ['label nowhere.jsonl', /nowhere\.jsonl: must be a store, a file of pairs or a recipe, got no such file/],
     ['label align.json', /align\.json: a recipe to label for must have people as its judge, got byGoals/],
     ['label text.db', /text\.db: must be a store of labels, got a file that SQLite cannot read/],
-    ['label prompts.jsonl', /prompts\.jsonl:1: a must be a text.*got nothing; give prompt, chosen and rejected/],
+    [
+      'label prompts.jsonl',
+      /prompts\.jsonl:1: chosen and rejected, or completion: missing beside prompt; give prompt, chosen and rejected/,
+    ],
     ['label l.db --rater=', /--rater: needs a value/],
   ])('%s: one clear answer', async (line, message) => {
     await writeFile('text.db', 'no database '.repeat(1000))

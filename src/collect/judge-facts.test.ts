@@ -29,6 +29,17 @@ describe('facts about judges', () => {
     expect(judgeFacts(thirty.map((i) => said('it', i, 'b'))).judges[0]).not.toHaveProperty('first')
   })
 
+  it('say how three agree together, on what at least two judged', () => {
+    const { together } = judgeFacts([
+      ...thirty.map((i) => said('ann', i, i % 3 ? 'a' : 'b')),
+      ...thirty.map((i) => said('bob', i, i % 3 ? 'a' : 'b', undefined, true)),
+      ...thirty.slice(0, 10).map((i) => said('cy', i, 'tie')),
+    ])
+    expect(together).toMatchObject({ raters: 3, pairs: 30, share: { n: 30 }, alpha: { unit: 'α' } })
+    expect(together!.share.estimate).toBeCloseTo((20 + 10 / 3) / 30, 12)
+    expect(judgeFacts(thirty.map((i) => said('ann', i, 'a')))).not.toHaveProperty('together')
+  })
+
   it('leave skips out of everything but their count', () => {
     const { judges, agreement } = judgeFacts(thirty.flatMap((i) => [said('ann', i, 'skip', 'a'), said('bob', i, 'b', 'a')]))
     expect(judges.map(({ counts }) => counts.skip)).toEqual([30, 0])

@@ -1,4 +1,4 @@
-import { agreement } from '../accept/index.ts'
+import { agreement, agreementOfMany } from '../accept/index.ts'
 import { meanInterval } from '../accept/mean-interval.ts'
 import type { Spent, Spoken } from '../goals/index.ts'
 import type { JudgeFacts } from '../runs/index.ts'
@@ -24,6 +24,7 @@ export function judgeFacts(spoken: readonly Spoken[], spent?: Spent): JudgeFacts
       ...shareOf('longer', said, ({ a, b }) => (a.length === b.length ? undefined : a.length > b.length ? 'a' : 'b')),
     })),
     agreement: [...others, ...itself],
+    ...together(by.map(({ said }) => finalOf(said))),
     ...(spent ? { spent } : {}),
   }
 }
@@ -65,6 +66,21 @@ function agreed(between: [string, string], one: readonly Upright[], other: reado
   })
   if (new Set(items.map(({ unit }) => unit)).size < 2) return []
   return [{ between, pairs: items.length, ...agreement(items) }]
+}
+
+/** Agreement of three or more; nothing where two of them never judged the same of two prompts. */
+function together(judges: readonly ReturnType<typeof finalOf>[]): Pick<JudgeFacts, 'together'> {
+  if (judges.length < 3) return {}
+  const pairs = new Map<string, { unit: string; said: string[] }>()
+  for (const final of judges)
+    for (const [pair, { choice, prompt }] of final) {
+      const item = pairs.get(pair) ?? { unit: prompt, said: [] }
+      item.said.push(choice)
+      pairs.set(pair, item)
+    }
+  const items = [...pairs.values()].filter(({ said }) => said.length > 1)
+  if (new Set(items.map(({ unit }) => unit)).size < 2) return {}
+  return { together: { raters: judges.length, pairs: items.length, ...agreementOfMany(items) } }
 }
 
 /** The share of votes for a side that `of` names, each prompt counted once; nothing where fewer than two prompts can tell. */

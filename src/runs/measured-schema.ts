@@ -129,6 +129,8 @@ const judgeRowSchema = z.object({
 export const judgeFactsSchema = z.object({
   judges: z.array(judgeRowSchema).readonly(),
   agreement: z.array(agreementRowSchema).readonly(),
+  /** Of three judges or more: all together, on what at least two of them judged. */
+  together: z.exactOptional(z.object({ raters: z.int(), pairs: z.int(), share: estimateSchema, alpha: estimateSchema })),
   spent: z.exactOptional(
     z.object({ requests: z.int(), promptTokens: z.int(), completionTokens: z.int(), money: z.exactOptional(z.number()) }),
   ),

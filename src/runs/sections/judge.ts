@@ -50,7 +50,7 @@ ${drawn({ about: '', rows: [{ ...c, name: 'correlation', group: {} }] }, 'interv
 }
 
 /** What each judge said and likes, how they agree, and what it cost. */
-function judgedHtml({ judges, agreement, spent }: JudgeFacts) {
+function judgedHtml({ judges, agreement, together, spent }: JudgeFacts) {
   const rows = judges.map(
     ({
       who,
@@ -72,6 +72,7 @@ function judgedHtml({ judges, agreement, spent }: JudgeFacts) {
   return html`<h3>What was said</h3>
 ${pageTable('What was said', rows, heads('', 'a side', 'tie', 'no preference', 'skipped', 'votes for what stood first', 'votes for the longer text'))}
 ${agreement.length > 0 && html`<h3>Agreement</h3>${pageTable('Agreement', agreed, heads('', 'pairs', 'the same', 'κ'))}`}
+${together && html`<p>All ${together.raters} together, on ${together.pairs} pairs that two or more judged: the same in ${withInterval(together.share)}, Krippendorff’s α ${together.alpha.cannotTell === undefined ? withInterval(together.alpha) : together.alpha.cannotTell}.</p>`}
 ${spent && html`<p>${spent.requests} requests, ${spent.promptTokens} tokens read and ${spent.completionTokens} written${spent.money === undefined ? '' : `, ${spent.money.toFixed(4)} in the currency of the price`}.</p>`}`
 }
 
