@@ -1,9 +1,10 @@
 import { hashFile } from '../files/index.ts'
 import type { Example, RolloutObjective } from '../objectives/index.ts'
-import { scoreTokens } from '../policy/index.ts'
+import { scoreTokens, type Tree } from '../policy/index.ts'
 import { loadRollouts } from '../preferences/index.ts'
 import type { Recipe } from '../recipe/recipe.ts'
 import type { FromRollouts } from '../recipe/sources.ts'
+import { upToPadding } from '../rewards/index.ts'
 import { trainWork } from './estimate.ts'
 import { withReference } from './examples.ts'
 import type { Models } from './open-models.ts'
@@ -28,7 +29,10 @@ export async function openRollouts(
   const groups = await loadRollouts(file, { group: objective.group!, ...checkpoint.config })
   const rows = groups.length * objective.group!
   watch.note?.(`${file}: ${rows} completions in ${groups.length} ${groups.length === 1 ? 'group' : 'groups'}`)
-  const unscored = groups.map((group) => ({ ...group, label: 1 }))
+  const { scores } = objective.kind
+  const { padId } = checkpoint.config.reward ?? {}
+  const read = (tree: Tree): Tree => (scores ? { ...tree, completions: tree.completions.map((ids) => upToPadding(ids, padId)) } : tree)
+  const unscored = groups.map((group) => ({ ...group, tree: read(group.tree), label: 1 }))
   const prompts = groups.map(({ tree }) => tree.prompt)
   return {
     data: { role: 'rollouts', path: file, sha256: await hashFile(file), rows, used: rows, quarantined: {} },
@@ -42,6 +46,7 @@ export async function openRollouts(
         steps,
       ),
     async examples() {
+      if (scores) return { examples: unscored.map((example) => ({ ...example, reference: [] })) }
       const scored = await withReference(unscored, models, watch, objective)
       if (!objective.needs.includes('referenceTokens')) return { examples: scored }
       const bar = begin(watch, 'reference log-probabilities of tokens', groups.length)

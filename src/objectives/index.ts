@@ -30,6 +30,7 @@ import type { Objective } from './objective.ts'
 import { orpo } from './orpo.ts'
 import { type PairObjective, pairLosses, pairs, preferenceLoss, prefixesOf } from './pairs.ts'
 import { rewardModel } from './reward-model.ts'
+import { rewardRanking, scoredGroups } from './reward-ranking.ts'
 import { rewardLoss, rewards } from './rewards.ts'
 import { rloo } from './rloo.ts'
 import { robust } from './robust.ts'
@@ -83,6 +84,7 @@ export {
   type RolloutObjective,
   rewardLoss,
   rewardModel,
+  rewardRanking,
   rloo,
   robust,
   rolloutLoss,
@@ -98,11 +100,11 @@ export const objectives = {
   ...{ dpo, robust, hinge, ipo, exo, nca, bco, sppo, aot, aotUnpaired, apoZero, apoDown, discopop, sigmoidNorm, dpop },
   ...{ cpo, simpo, orpo, sft, kto, bcoUnpaired, nextToken, rloo, drest, distil },
   ...{ grpo, drGrpo, dapo, gspo, cispo },
-  ...{ rewardModel },
+  ...{ rewardModel, rewardRanking },
 }
 
 /** Every kind of objective: what its examples are. */
-export const kinds = { pairs, labelled, shifted, tokens, rewards, distillation, scoredPairs }
+export const kinds = { pairs, labelled, shifted, tokens, rewards, distillation, scoredPairs, scoredGroups }
 
 /**
  * An objective from how a recipe writes it: `{ name: 'dpo', beta: 0.1 }`, or `{ name: 'mixture', of: [{ objective: { … }, weight: 0.8 }, …] }`.

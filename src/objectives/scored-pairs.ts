@@ -1,8 +1,8 @@
 import { input, type Value } from '../graph/index.ts'
 import { average, present } from './averages.ts'
-import type { Example, Kind } from './objective.ts'
+import { endsOf, readToEnds } from './ends.ts'
+import type { Kind } from './objective.ts'
 import { pairs } from './pairs.ts'
-import { column } from './side.ts'
 
 /**
  * Two completions of one prompt that the head of a reward model scores, each where it ends: `logp` of a side is its score. A pair's prompt is read
@@ -13,10 +13,10 @@ export const scoredPairs: Kind = {
   name: 'scoredPairs',
   scores: true,
   alone: true,
-  treeOf: ({ tree: { prompt, completions } }) => ({ prompt, completions: completions.map((ids) => [...ids, prompt[0]!]) }),
+  treeOf: readToEnds,
   whereRead: [...pairs.whereRead!, 'reference', 'lengths'],
   inputs: (size): Record<string, Value> => ({ ...pairs.inputs(size), ends: input('ends', [size.tokens]) }),
-  given: (examples, size, asked, step) => ({ ...pairs.given(examples, size, asked, step), ends: column(endsOf(examples, size.tokens)) }),
+  given: (examples, size, asked, step) => ({ ...pairs.given(examples, size, asked, step), ends: endsOf(examples, size.tokens) }),
   metrics(examples, scores) {
     const better = examples.map(({ label }) => (Math.sign(label - 0.5) + 1) / 2)
     const of = (i: number, share: number) => scores[i]![0]! * share + scores[i]![1]! * (1 - share)
@@ -31,12 +31,4 @@ export const scoredPairs: Kind = {
     })
   },
   toJSON: () => 'scoredPairs',
-}
-
-/** 1 where a completion of a micro-batch ends, 0 at all other positions asked for. */
-function endsOf(examples: readonly Example[], tokens: number): number[] {
-  const ends = new Array<number>(tokens).fill(0)
-  let at = -1
-  for (const { tree } of examples) for (const { length } of tree.completions) ends[(at += length + 1)] = 1
-  return ends
 }

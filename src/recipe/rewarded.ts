@@ -48,7 +48,7 @@ export function rewardedOf(
 ): FromReward {
   const said = written as Readonly<Record<string, unknown>>
   const { group = 1 } = objective as RolloutObjective
-  if (!objective.kind.reads.includes('rollouts'))
+  if (!policyGradients().includes(objective.name))
     throw new UserError(
       `objective.name: must be a policy-gradient objective for a reward, got ${objective.name}; choose from ${policyGradients().join(', ')}`,
     )
@@ -136,5 +136,5 @@ export function checkJudged(input: RecipeInput, { preferences, reward }: ParsedR
 export function policyGradients(): string[] {
   return Object.values(objectives)
     .map((make) => (make as () => Objective)())
-    .flatMap(({ name, kind }) => (kind.reads.includes('rollouts') ? [name] : []))
+    .flatMap(({ name, kind }) => (kind.reads.includes('rollouts') && !kind.scores ? [name] : []))
 }

@@ -34,6 +34,7 @@ const scorerPolicy = await openPolicy(engine, scorer)
 function rowsFor({ kind }: Objective, rows: number): Unscored[] {
   const all = small.map((tree, i): Unscored => ({ tree, label: 1, rewards: [i % 2, 1] }))
   const first = ({ tree: { prompt, completions }, label }: Unscored) => ({ tree: { prompt, completions: completions.slice(0, 1) }, label })
+  if (kind.name === 'scoredGroups') return all.slice(0, rows).map((row, i) => ({ ...row, rewards: [i % 2, 2] }))
   const own = kind.sides === 1 ? (kind.ofPair ? all.flatMap(kind.ofPair) : all.map(first)) : all
   return own.slice(0, rows)
 }
