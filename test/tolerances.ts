@@ -43,6 +43,11 @@ export const tolerances = {
     relative: 1e-5,
     why: 'a training step in f32, simplified and fused, against the written one in f64; ‖difference‖ / ‖wanted‖ was 9.1e-7 at most; random graphs with second gradients are held to the same',
   },
+  blockwise: {
+    absolute: 1e-6,
+    relative: 1e-5,
+    why: 'a training step in f32 run block by block against the same in one piece, ‖difference‖ / ‖wanted‖ of each gradient; asked for by the issue',
+  },
   hessianInDouble: {
     absolute: 0,
     relative: 1e-8,

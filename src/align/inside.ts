@@ -10,6 +10,8 @@ const parts = { 'attn.out': 'attention adds', 'mlp.out': 'MLP adds', out: 'resid
 
 /** How many texts are read at most, and how many numbers are held of each model. */
 const [most, numbers] = [32, 2 ** 24]
+/** The same where every text costs that all weights are read once more. */
+const mostStreamed = 4
 
 /**
  * Reads both models inside, once training is done, and puts what is found into the run's folder: how far each part of each block moved, and what
@@ -48,7 +50,8 @@ async function driftTable(models: Models, texts: readonly (readonly number[])[])
   const { layers, hiddenSize, contextLength } = checkpoint.config
   const room = Math.max(contextLength, Math.floor(numbers / (layers * hiddenSize * Object.keys(parts).length)))
   let tokens = 0
-  const read = texts.filter(({ length }) => length > 0 && length <= contextLength && (tokens += length) <= room).slice(0, most)
+  const fitting = texts.filter(({ length }) => length > 0 && length <= contextLength && (tokens += length) <= room)
+  const read = fitting.slice(0, referencePolicy.streamed ? mostStreamed : most)
   if (read.length < 2) return undefined
   const named = Array.from({ length: layers }, (_, block) =>
     Object.entries(parts).map(([tap, part]) => ({ tap: `blocks.${block}.${tap}`, block, part })),

@@ -2,7 +2,7 @@ import { existsSync, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { hashFile } from '../files/index.ts'
 import type { Judge } from '../goals/index.ts'
-import { isTensor, leaves, UserError } from '../graph/index.ts'
+import { isTensor, leaves, sizeOf, UserError } from '../graph/index.ts'
 import { lossText } from '../objectives/index.ts'
 import { goldAgainst } from '../recipe/gold-against.ts'
 import type { Recipe } from '../recipe/recipe.ts'
@@ -22,7 +22,7 @@ export async function manifestOf(
   const { preferences, objective, loss, prior, gold, seed, train, files = [] } = recipe
   const judge = preferences.kind === 'onPolicy' ? preferences.judge : undefined
   const { checkpoint, trainee } = models
-  const parameters = leaves(checkpoint.params, isTensor).reduce((n, [, { data: values }]) => n + values.length, 0)
+  const parameters = leaves(checkpoint.params, isTensor).reduce((n, [, { shape }]) => n + sizeOf(shape), 0)
   return {
     kind,
     command,

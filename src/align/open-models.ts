@@ -1,7 +1,7 @@
 import { type Checkpoint, loadCheckpoint, readEdits, withEdits } from '../checkpoints/index.ts'
 import { type Engine, openEngine } from '../engine/index.ts'
 import type { Goal, ReadBy } from '../goals/index.ts'
-import { UserError } from '../graph/index.ts'
+import { isTensor, leaves, sizeOf, UserError } from '../graph/index.ts'
 import { edited, openPolicy, openTrainee, type Policy, type Trainee, underEditsOf, underFiles } from '../policy/index.ts'
 import { openReference, type Reference } from '../policy/reference.ts'
 import { seedFor } from '../random/index.ts'
@@ -50,7 +50,9 @@ export async function openModels(
     if (!edit || !holds) return policy
     return 'files' in edit ? underFiles(policy, files) : edited(policy, edit.apply, edit)
   }
-  const plain = await openPolicy(engine, loaded)
+  // Of a large model that is not trained itself, a block at a time is in memory.
+  const streamed = recipe.train.lora !== undefined && bytesOf(loaded.params) >= STREAMED_FROM
+  const plain = await openPolicy(engine, loaded, undefined, { streamed })
   // Where an edit changes weights, what is under it has parameters of its own.
   const other = changed.params === loaded.params ? plain : await openPolicy(engine, { ...changed, edits: loaded.edits ?? [] })
   const start = edit?.policy ? other : plain
@@ -68,6 +70,13 @@ export async function openModels(
     edits: files.map(({ name, sha256 }) => ({ name, sha256 })),
     ...(signal ? { signal } : {}),
   }
+}
+
+/** From so many bytes of f32 weights on a frozen model stays outside of the engine's memory. */
+const STREAMED_FROM = 2 ** 31
+
+function bytesOf(params: Checkpoint['params']): number {
+  return leaves(params, isTensor).reduce((sum, [, { shape }]) => sum + 4 * sizeOf(shape), 0)
 }
 
 /** The frozen model that goals are read in. */

@@ -34,6 +34,12 @@ export async function trainSamples(
   { watch = {}, signal }: { watch?: Watch; signal?: AbortSignal },
 ): Promise<SampleRow[]> {
   if (prompts.length === 0) return []
+  if (referencePolicy.streamed) {
+    watch.note?.(
+      'the report shows no samples: weights that are brought in block by block are read anew for every token; innate sample writes some',
+    )
+    return []
+  }
   const bar = watch.progress?.('samples for the report', 2 * prompts.length)
   const onCompletion = () => {
     signal?.throwIfAborted()

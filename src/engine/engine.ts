@@ -9,7 +9,7 @@ import type { Bits } from './blocks.ts'
 import { toOnnx } from './lower.ts'
 import type { Files, Numbers } from './onnx-builder.ts'
 import type { Blocks, Request } from './protocol.ts'
-import type { Resident } from './resident.ts'
+import { outsideOf, type Resident } from './resident.ts'
 import { sharedWriter } from './shared-writer.ts'
 import { toWasm } from './wasm.ts'
 
@@ -176,7 +176,8 @@ export function openEngine({ threads = Number(process.env.INNATE_THREADS) || ava
       const given = inputs[key]
       const fits = given !== undefined && given.dtype === dtype && sameShape(given.shape, shape)
       demand(fits, () => `run: input ${key} must be ${show({ dtype, shape })}, got ${given ? show(given) : 'nothing'}`)
-      const from = 'slot' in given ? { slot: given.slot } : { data: given.data as Float32Array | Int32Array }
+      const held = 'slot' in given ? outsideOf(given) : given
+      const from = held ? { data: held.data as Float32Array | Int32Array } : { slot: (given as Resident).slot }
       return { name: attrs.name as string, dtype, shape, ...from }
     })
     const outputs = Object.entries(graph.outputs).map(([name, { dtype, shape }]) => {
@@ -233,7 +234,10 @@ export function openEngine({ threads = Number(process.env.INNATE_THREADS) || ava
       if (file) return ask({ kind: 'load', slot: resident.slot, file })
       await send(resident.slot, tensor.data as Float32Array | Int32Array)
     },
-    read: async ({ slot, dtype, shape }) => ({ dtype, shape, data: await ask<Float32Array>({ kind: 'read', slot }) }),
+    async read(resident) {
+      const { slot, dtype, shape } = resident
+      return outsideOf(resident) ?? { dtype, shape, data: await ask<Float32Array>({ kind: 'read', slot }) }
+    },
     copy: (from, to, blocks) => ask({ kind: 'copy', from: from.slot, to: to.slot, blocks }),
     pick: (from, to, rows, outer) => ask({ kind: 'pick', from: from.slot, to: to.slot, rows, outer }),
     async close() {

@@ -2,5 +2,5 @@ export { type CompileOptions, type Engine, openEngine, type Program, type Update
 export { type OnnxModel, toOnnx } from './lower.ts'
 export { MOST_PROTOBUF_BYTES, type OnnxFile, openOnnx } from './open-onnx.ts'
 export type { Blocks, Stride } from './protocol.ts'
-export { isMapped, isResident, part, place, type Resident, sharedTensor } from './resident.ts'
+export { isMapped, isResident, outside, outsideOf, part, place, type Resident, sharedTensor } from './resident.ts'
 export { primesBeside } from './sizes.ts'

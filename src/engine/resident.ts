@@ -18,6 +18,20 @@ export function isMapped({ slot }: Resident): boolean {
   return slot.file !== undefined
 }
 
+/** A tensor outside of the engine as what stands for it there: it is brought in for as long as it is read. */
+export function outside(tensor: Tensor): Resident {
+  const { dtype, shape } = tensor
+  const made = { dtype, shape, slot: { offset: NOWHERE, size: sizeOf(shape), dtype } }
+  sources.set(made, tensor)
+  return made
+}
+const sources = new WeakMap<Resident, Tensor>()
+
+/** The tensor that a resident stands for, where it is not in the engine. */
+export function outsideOf(resident: Resident): Tensor | undefined {
+  return sources.get(resident)
+}
+
 /** Part of a resident: `shape` numbers from `start`. */
 export function part(resident: Resident, start: number, shape: Shape): Resident {
   const { offset, dtype } = resident.slot
@@ -32,9 +46,14 @@ export function sharedTensor({ dtype, shape }: Type): Tensor {
 
 /**
  * Puts a whole nested object of tensors into the engine's memory, once, and no tensor twice on the way. Where they take `mapped` bytes or more
- * (1 GiB unless told), what lies in files stays there: each session maps it, and its memory is the machine's, not the engine's.
+ * (1 GiB unless told), what lies in files stays there: each session maps it, and its memory is the machine's, not the engine's. With `streamed`,
+ * what is read only when it is asked for stays outside.
  */
-export async function place(engine: Engine, tensors: Nested<Tensor>, mapped = 2 ** 30): Promise<Nested<Resident>> {
+export async function place(
+  engine: Engine,
+  tensors: Nested<Tensor>,
+  { mapped = 2 ** 30, streamed = false }: { readonly mapped?: number | undefined; readonly streamed?: boolean | undefined } = {},
+): Promise<Nested<Resident>> {
   const all = leaves(tensors, isTensor).map(([, tensor]) => tensor)
   const bytes = all.reduce((sum, { shape }) => sum + 4 * sizeOf(shape), 0)
   const slots = new Map<Tensor, Resident>()
@@ -45,6 +64,10 @@ export async function place(engine: Engine, tensors: Nested<Tensor>, mapped = 2 
     const file = placeOf(tensor)
     const { dtype, shape } = tensor
     if (slots.has(tensor)) continue
+    if (streamed && isLazy(tensor)) {
+      slots.set(tensor, outside(tensor))
+      continue
+    }
     if (file && bytes >= mapped) {
       slots.set(tensor, { dtype, shape, slot: { offset: NOWHERE, size: sizeOf(shape), dtype, file } })
       continue

@@ -1,3 +1,4 @@
+export { cutGraph, type Stage } from './cut.ts'
 export { demand, ShapeError, UserError } from './errors.ts'
 export { evaluate } from './evaluate.ts'
 export { type GradientMark, gradient, gradientMarks, hessianVectorProduct, madeByGradient, unreached } from './gradient.ts'

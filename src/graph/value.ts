@@ -119,6 +119,8 @@ export function ancestors(roots: readonly Value[]): Value[] {
 export interface Graph {
   readonly inputs: Readonly<Record<string, Value>>
   readonly outputs: Readonly<Record<string, Value>>
+  /** Values that it may be cut at, see cutGraph. */
+  readonly cuts?: readonly Value[]
 }
 
 /**
@@ -126,7 +128,7 @@ export interface Graph {
  *
  * throws  ShapeError when an output needs an input that is not listed
  */
-export function graph(inputs: Readonly<Record<string, Value>>, outputs: Readonly<Record<string, Value>>): Graph {
+export function graph(inputs: Readonly<Record<string, Value>>, outputs: Readonly<Record<string, Value>>, cuts?: readonly Value[]): Graph {
   const listed = new Set(Object.values(inputs))
   for (const value of ancestors(Object.values(outputs))) {
     demand(
@@ -134,7 +136,7 @@ export function graph(inputs: Readonly<Record<string, Value>>, outputs: Readonly
       () => `graph: every input must be listed, got ${value.attrs.name} ${show(value)} unlisted`,
     )
   }
-  return { inputs, outputs }
+  return { inputs, outputs, ...(cuts ? { cuts } : {}) }
 }
 
 /** Maps the leaves of a nested object, keeping its form. */

@@ -1,4 +1,5 @@
 import { closestMatch } from 'leven'
+import { isLazy, lazyTensor } from '../files/lazy-tensor.ts'
 import { isTensor, leaves, mapNested, type Tensor, tensor, UserError, zeros } from '../graph/index.ts'
 import { random } from '../random/index.ts'
 import type { Adapter, Adapters } from './adapters.ts'
@@ -159,8 +160,12 @@ function changed(
   { layers }: Adapters<Tensor>,
   change: (weight: Tensor, layer: Adapter<Tensor>, path: string) => ArrayLike<number>,
 ): DecoderParams<Tensor> {
-  const at = (weight: Tensor, path: string) =>
-    layers[path] ? tensor(Float32Array.from(change(weight, layers[path], path)), weight.shape) : weight
+  const at = (weight: Tensor, path: string) => {
+    const layer = layers[path]
+    if (!layer) return weight
+    if (isLazy(weight)) return lazyTensor(weight.shape, (into) => into.set(change(weight, layer, path)))
+    return tensor(Float32Array.from(change(weight, layer, path)), weight.shape)
+  }
   return mapNested(params, isTensor, at) as DecoderParams<Tensor>
 }
 

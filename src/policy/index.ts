@@ -47,4 +47,5 @@ export {
 export { sampleCompletions } from './sample.ts'
 export { decoderOnnx, saveOnnx } from './save-onnx.ts'
 export { scoreTokens, scoreTrees } from './score.ts'
+export { isBlockEnd } from './stages.ts'
 export { openTrainee, type Trainee } from './trainee.ts'

@@ -1,11 +1,12 @@
 import type { Checkpoint } from '../checkpoints/checkpoint.ts'
-import { type CompileOptions, type Engine, isMapped, type Program, place, type Resident } from '../engine/index.ts'
+import { type CompileOptions, type Engine, isMapped, outsideOf, type Program, place, type Resident } from '../engine/index.ts'
 import { type Graph, input, type Shape, type Tensor, type Value } from '../graph/index.ts'
 import type { Adapter, Adapters } from '../models/adapters.ts'
 import type { DecoderConfig } from '../models/config.ts'
 import { byPath, type DecoderParams, decoderParams, paramInputs } from '../models/params.ts'
 import type { PlacedEdit } from './edit.ts'
 import { underFiles } from './edit-file.ts'
+import { compileStages, openScratch } from './stages.ts'
 
 /** A model in the engine: its parameters lie there, and what is run with them is compiled once for each shape. */
 export interface Policy {
@@ -15,6 +16,8 @@ export interface Policy {
   readonly adapters?: Adapters<Resident>
   /** Nothing is written to its parameters as long as it is used, so what is made of them is kept from one call to the next. */
   readonly fixed?: boolean
+  /** Its parameters are outside of the engine, and are brought in block by block in every run. */
+  readonly streamed?: boolean
   /** What is done to values on the way; see `edited`. */
   readonly edits?: readonly PlacedEdit[]
   /** The same policy without edits. */
@@ -33,14 +36,14 @@ export interface Policy {
 /** The most programs kept at a time; the one that was not asked for the longest is closed. Those that differ in sizes alone share memory. */
 const MOST_PROGRAMS = 48
 
-/** Puts a checkpoint's parameters (and adapters) into the engine; the edits that it lists act in whatever is computed with them. See `place` for `mapped`. */
+/** Puts a checkpoint's parameters (and adapters) into the engine; the edits that it lists act in whatever is computed with them. See `place` for `mapped` and `streamed`. */
 export async function openPolicy(
   engine: Engine,
   { config, params, edits = [] }: Pick<Checkpoint, 'config' | 'params' | 'edits'>,
   adapters?: Adapters<Tensor>,
-  { mapped, ...options }: Pick<PolicyOptions, 'fixed'> & { readonly mapped?: number } = {},
+  { mapped, streamed, ...options }: Omit<PolicyOptions, 'hold'> & { readonly mapped?: number; readonly streamed?: boolean } = {},
 ): Promise<Policy> {
-  const resident = (await place(engine, params, mapped)) as DecoderParams<Resident>
+  const resident = (await place(engine, params, { mapped, streamed })) as DecoderParams<Resident>
   return underFiles(policyOf(engine, config, resident, adapters && (await placeAdapters(engine, adapters)), options), edits)
 }
 
@@ -49,6 +52,8 @@ export interface PolicyOptions {
   readonly fixed?: boolean
   /** Its programs keep parameters and adapters as they are when first run, and do not see what is written to them later (see CompileOptions). */
   readonly hold?: Hold
+  /** Its programs are run block by block (see compileStages), which is always so where parameters are outside of the engine. */
+  readonly blockwise?: boolean
 }
 
 /** In which form weights are held: packed for products of several rows, as they are, or rounded to blocks. */
@@ -65,7 +70,7 @@ export function policyOf(
   config: DecoderConfig,
   params: DecoderParams<Resident>,
   adapters?: Adapters<Resident>,
-  { fixed = false, hold }: PolicyOptions = {},
+  { fixed = false, hold, blockwise = false }: PolicyOptions = {},
 ): Policy {
   const given = { ...named(params), ...Object.fromEntries(adapterLeaves(adapters)) }
   const mapped = Object.fromEntries(Object.entries(given).filter(([, resident]) => isMapped(resident)))
@@ -74,6 +79,9 @@ export function policyOf(
     : Object.keys(mapped).length > 0
       ? { held: mapped, pack: false }
       : {}
+  const streamed = Object.values(given).some(outsideOf)
+  const inStages = blockwise || streamed
+  const scratch = openScratch(engine)
   const programs = new Map<string, Promise<Program>>()
   const noted = recompilationNote()
   return {
@@ -82,11 +90,12 @@ export function policyOf(
     params,
     ...(adapters ? { adapters } : {}),
     ...(fixed ? { fixed } : {}),
+    ...(streamed ? { streamed } : {}),
     program(name, make, of = []) {
       const functions = of.map((one) => (one ? identityOf(one) : 0)).join()
       const key = `${name} ${functions}`
       if (of.length > 0 && !programs.has(key)) noted(name, functions)
-      const known = programs.get(key) ?? engine.compile(make(), held)
+      const known = programs.get(key) ?? (inStages ? compileStages(engine, make(), scratch) : engine.compile(make(), held))
       programs.delete(key)
       programs.set(key, known)
       const [[oldest, idle]] = [...programs] as [[string, Promise<Program>]]
@@ -100,6 +109,7 @@ export function policyOf(
       const idle = [...programs.values()]
       programs.clear()
       for (const program of idle) await (await program).close()
+      await scratch.release()
     },
     given,
   }
@@ -116,7 +126,7 @@ function heldAs(hold: Hold, mapped: boolean): Pick<CompileOptions, 'pack' | 'bit
 export function withParams({ unedited, ...policy }: Policy, params: DecoderParams<Resident>): Policy {
   const { edits: _, adapters: __, ...plain } = unedited ?? policy
   // Programs hold what is mapped, so others would not be seen.
-  if (Object.values(policy.given).some(isMapped)) return policyOf(policy.engine, policy.config, params)
+  if (policy.streamed || Object.values(policy.given).some(isMapped)) return policyOf(policy.engine, policy.config, params)
   return { ...plain, params, given: named(params) }
 }
 

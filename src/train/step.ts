@@ -14,7 +14,7 @@ import {
 } from '../graph/index.ts'
 import { completionLogps, logits, rewardsAt, tokenLogps } from '../models/index.ts'
 import { type CustomLoss, isMeanOfExamples, type LossTerms, type Objective, type Of, type Taps, traceLoss } from '../objectives/index.ts'
-import { forward, type Policy, type RowShape, rowInputs } from '../policy/index.ts'
+import { forward, isBlockEnd, type Policy, type RowShape, rowInputs } from '../policy/index.ts'
 import { maskInputs } from './dropout.ts'
 import { openInside } from './inside.ts'
 
@@ -120,15 +120,21 @@ export function traceStep(plan: StepPlan): TracedStep {
     (plan.loss === undefined && !objective.whole) ||
     isMeanOfExamples(loss, sourcesOf({ objective, given, inputs, inside, summed, tokens, rows }), unit)
   const trainable = trainableInputs(policy, inputs)
-  const slopes = gradient(loss.mul(share), trainable)
-  const grads = Object.fromEntries(leaves<Value>(slopes, isValue).map(([name, value]) => [`grad.${name}`, value]))
+  // The gradient that arrives at the end of a block is where the way back may be cut.
+  const read = new Set(ancestors([loss]))
+  const ends = Object.fromEntries([...taps].filter(([name, value]) => isBlockEnd(name) && read.has(value)))
+  const slopes = gradient(loss.mul(share), { trainable, ends })
+  const grads = Object.fromEntries(leaves<Value>(slopes.trainable, isValue).map(([name, value]) => [`grad.${name}`, value]))
   const outputs = { loss, objective: terms.objective, logps, ...prefixed('term.', named), ...grads }
-  const read = new Set(ancestors(Object.values(outputs)))
+  const needed = new Set(ancestors(Object.values(outputs)))
   const fed = Object.fromEntries(
-    Object.entries(given).filter(([name, value]) => !objective.kind.whereRead?.includes(name) || read.has(value)),
+    Object.entries(given).filter(([name, value]) => !objective.kind.whereRead?.includes(name) || needed.has(value)),
   )
   return {
-    graph: graph({ ...inputs, ...rows, ...sides, ...fed, ...teacher, ...inside.inputs, share, unit, ...byName(masks) }, outputs),
+    graph: graph({ ...inputs, ...rows, ...sides, ...fed, ...teacher, ...inside.inputs, share, unit, ...byName(masks) }, outputs, [
+      ...Object.values(ends),
+      ...Object.values(slopes.ends).filter(({ op }) => op.name !== 'constant'),
+    ]),
     taps,
     terms,
     loss,

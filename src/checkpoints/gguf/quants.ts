@@ -208,7 +208,7 @@ export const ggmlTypes: Readonly<Record<string, GgmlType>> = {
     ...{ id: 16, weights: 256, bytes: 66 },
     dequantize(src, blocks, out, at) {
       const half = halfNumbers()
-      const grid = iq2Grid()
+      const [grid, minus] = [iq2Grid(), evenSigns()]
       for (let block = 0, from = 0, to = at; block < blocks; block++, from += 66, to += 256) {
         const d = half[src[from]! | (src[from + 1]! << 8)]!
         for (let group = 0; group < 8; group++) {
@@ -216,23 +216,34 @@ export const ggmlTypes: Readonly<Record<string, GgmlType>> = {
           const signs = word(src, q + 4)
           const dl = d * (0.5 + (signs >>> 28)) * 0.25
           for (let eight = 0; eight < 4; eight++) {
-            const seven = (signs >>> (7 * eight)) & 127
+            const sign = 8 * ((signs >>> (7 * eight)) & 127)
             const point = 8 * src[q + eight]!
-            // The eighth sign makes the number of minus signs even.
-            let parity = seven ^ (seven >> 4)
-            parity ^= parity >> 2
-            parity ^= parity >> 1
-            const sign = seven | ((parity & 1) << 7)
-            for (let i = 0; i < 8; i++) {
-              const x = dl * grid[point + i]!
-              out[to + 32 * group + 8 * eight + i] = (sign >> i) & 1 ? -x : x
-            }
+            const o = to + 32 * group + 8 * eight
+            out[o] = dl * grid[point]! * minus[sign]!
+            out[o + 1] = dl * grid[point + 1]! * minus[sign + 1]!
+            out[o + 2] = dl * grid[point + 2]! * minus[sign + 2]!
+            out[o + 3] = dl * grid[point + 3]! * minus[sign + 3]!
+            out[o + 4] = dl * grid[point + 4]! * minus[sign + 4]!
+            out[o + 5] = dl * grid[point + 5]! * minus[sign + 5]!
+            out[o + 6] = dl * grid[point + 6]! * minus[sign + 6]!
+            out[o + 7] = dl * grid[point + 7]! * minus[sign + 7]!
           }
         }
       }
     },
   },
 }
+
+/** Eight signs for every seven bits: the eighth makes the number of minus signs even. */
+function evenSigns(): Float64Array {
+  return (signsOfSeven ??= Float64Array.from({ length: 128 * 8 }, (_, i) => {
+    const seven = i >> 3
+    const ones = seven.toString(2).replaceAll('0', '').length
+    const bit = (i & 7) === 7 ? ones & 1 : (seven >> (i & 7)) & 1
+    return bit ? -1 : 1
+  }))
+}
+let signsOfSeven: Float64Array | undefined
 
 /** Types by their number in the file. */
 export const ggmlById: ReadonlyMap<number, string> = new Map(Object.entries(ggmlTypes).map(([name, { id }]) => [id, name]))
