@@ -52,6 +52,7 @@ describe.skipIf(!built)(`the package${built ? '' : ' (not run here: dist is olde
         'docs/label.md',
         'docs/prior.md',
         'docs/merge.md',
+        'docs/memory.md',
         'docs/objectives.md',
         'docs/recipe.md',
         'docs/risk.md',

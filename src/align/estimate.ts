@@ -4,6 +4,7 @@ import type { DecoderConfig } from '../models/index.ts'
 import { LONGEST_JOINED } from '../policy/index.ts'
 import { referencePerPrompt } from '../recipe/held-out-pairs.ts'
 import type { OnPolicy, Recipe, TrainSettings } from '../recipe/recipe.ts'
+import { memoryNeeds, sizesOf } from './memory-needs.ts'
 
 /** What a run will have to do, in input positions; `wanted` of them pass through the head. */
 export interface Work {
@@ -22,9 +23,6 @@ export interface Needs {
 
 /** Shares of the speed of a large product that the phases reach, measured on stories15m. */
 const efficiency = { sampling: 0.35, scoring: 0.8, training: 0.8 }
-/** Node and ONNX Runtime before any model. */
-const processBytes = 200e6
-const float = 4
 
 /**
  * Time and memory of some work before it begins.
@@ -34,7 +32,7 @@ const float = 4
  */
 export function estimate(config: DecoderConfig, train: TrainSettings, work: Work, throughput: number): Needs {
   const { sampled, scored, trained, length } = work
-  const { block, head } = sizes(config)
+  const { block, head } = sizesOf(config)
   // Two operations a parameter; attention reads half of the length on average, in two products.
   const attention = 2 * config.layers * config.heads * config.headDim * length
   const forward = (positions: number, wanted: number) => positions * (2 * block + attention) + wanted * 2 * head
@@ -44,7 +42,7 @@ export function estimate(config: DecoderConfig, train: TrainSettings, work: Work
     forward(sampled, sampled) / efficiency.sampling +
     forward(scored.positions, scored.wanted) / efficiency.scoring +
     (backward * forward(trained.positions, trained.wanted)) / efficiency.training
-  return { seconds: seconds / throughput, bytes: memory(config, train, work) }
+  return { seconds: seconds / throughput, bytes: memoryNeeds(config, train, work) }
 }
 
 /** What align has to do in its first round, and in all rounds with the sealed look, when every completion takes what it may. */
@@ -154,29 +152,6 @@ export function trainWork(
     scored: { positions: seen * positions, wanted: seen * wanted },
     trained: { positions: taken * positions, wanted: taken * wanted },
   }
-}
-
-/** Parameters that a position passes through in the blocks and in the head, and all that there are. */
-function sizes({ vocabSize, hiddenSize, layers, heads, kvHeads, headDim, intermediateSize, tied, gated }: DecoderConfig) {
-  const block = layers * hiddenSize * (2 * headDim * (heads + kvHeads) + (gated === false ? 2 : 3) * intermediateSize)
-  const head = vocabSize * hiddenSize
-  return { block, head, all: block + head * (tied ? 1 : 2) }
-}
-
-function memory(config: DecoderConfig, { lora, tokenBudget }: TrainSettings, { trained, sampled, length }: Work): number {
-  const { layers, hiddenSize, heads, kvHeads, headDim, intermediateSize, vocabSize, contextLength } = config
-  const { all } = sizes(config)
-  const adapters = lora
-    ? (lora.layers?.length ?? layers) * lora.rank * (5 * hiddenSize + 2 * headDim * (heads + kvHeads) + 3 * intermediateSize)
-    : 0
-  // Read from disk, and as the reference; trained: a copy with its gradient and two moments.
-  const parameters = 2 * all + 4 * (lora ? adapters : all)
-  const positions = Math.min(tokenBudget, trained.positions)
-  const wanted = trained.positions === 0 ? 0 : (positions * trained.wanted) / trained.positions
-  // What the way back reads: about ten vectors of the width, three of the middle layer, and each head's attention pattern; two matrices of the head.
-  const activations = positions * layers * (10 * hiddenSize + 3 * intermediateSize + heads * length) + 2 * wanted * vocabSize
-  const cache = sampled > 0 ? 96 * (4 * layers * kvHeads * headDim * contextLength + 2 * vocabSize) : 0
-  return processBytes + float * (parameters + Math.max(activations, cache))
 }
 
 function add(a: Work['scored'], b: Work['scored']): Work['scored'] {

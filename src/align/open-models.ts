@@ -1,12 +1,13 @@
 import { type Checkpoint, loadCheckpoint, readEdits, withEdits } from '../checkpoints/index.ts'
 import { type Engine, openEngine } from '../engine/index.ts'
 import type { Goal, ReadBy } from '../goals/index.ts'
-import { isTensor, leaves, sizeOf, UserError } from '../graph/index.ts'
+import { UserError } from '../graph/index.ts'
 import { edited, openPolicy, openTrainee, type Policy, type Trainee, underEditsOf, underFiles } from '../policy/index.ts'
 import { openReference, type Reference } from '../policy/reference.ts'
 import { seedFor } from '../random/index.ts'
 import type { Recipe } from '../recipe/recipe.ts'
 import { withHead } from '../rewards/index.ts'
+import { blockwiseFor, frozenOutside } from './memory-needs.ts'
 import type { Watch } from './watch.ts'
 
 /** The models a run works with, in one engine. */
@@ -26,11 +27,14 @@ export interface Models {
   readonly signal?: AbortSignal
 }
 
-/** Loads the model once and puts it into the engine twice: as the reference, and to be trained. */
+/**
+ * Loads the model once and puts it into the engine twice: as the reference, and to be trained. Where nothing but training is done (`trains`) a
+ * large reference stays outside.
+ */
 export async function openModels(
   recipe: Recipe,
   watch: Watch = {},
-  { checkpoint, signal }: { checkpoint?: Checkpoint; signal?: AbortSignal | undefined } = {},
+  { checkpoint, signal, trains = false }: { checkpoint?: Checkpoint; signal?: AbortSignal | undefined; trains?: boolean } = {},
 ): Promise<Models> {
   const fresh = recipe.fresh ? { fresh: seedFor(recipe.seed, 'fresh') } : {}
   const scores = recipe.objective.kind.scores
@@ -50,13 +54,14 @@ export async function openModels(
     if (!edit || !holds) return policy
     return 'files' in edit ? underFiles(policy, files) : edited(policy, edit.apply, edit)
   }
-  // Of a large model that is not trained itself, a block at a time is in memory.
-  const streamed = recipe.train.lora !== undefined && bytesOf(loaded.params) >= STREAMED_FROM
-  const plain = await openPolicy(engine, loaded, undefined, { streamed })
+  const plain = await openPolicy(engine, loaded, undefined, { streamed: frozenOutside(loaded.config, recipe.train, trains) })
   // Where an edit changes weights, what is under it has parameters of its own.
   const other = changed.params === loaded.params ? plain : await openPolicy(engine, { ...changed, edits: loaded.edits ?? [] })
   const start = edit?.policy ? other : plain
-  const opened = await openTrainee(start, start === plain ? loaded : { ...loaded, ...changed }, recipe.train)
+  const opened = await openTrainee(start, start === plain ? loaded : { ...loaded, ...changed }, {
+    ...recipe.train,
+    blockwise: blockwiseFor(loaded.config, recipe.train),
+  })
   const trainee = { ...opened, policy: underEditsOf(plain, opened.policy) }
   const referencePolicy = under(edit?.reference, edit?.reference ? other : plain)
   return {
@@ -70,13 +75,6 @@ export async function openModels(
     edits: files.map(({ name, sha256 }) => ({ name, sha256 })),
     ...(signal ? { signal } : {}),
   }
-}
-
-/** From so many bytes of f32 weights on a frozen model stays outside of the engine's memory. */
-const STREAMED_FROM = 2 ** 31
-
-function bytesOf(params: Checkpoint['params']): number {
-  return leaves(params, isTensor).reduce((sum, [, { shape }]) => sum + 4 * sizeOf(shape), 0)
 }
 
 /** The frozen model that goals are read in. */

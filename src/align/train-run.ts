@@ -109,7 +109,7 @@ export async function trainRun(given: Recipe, options: TrainRunOptions = {}): Pr
     throw new UserError('reward: must be left out for train, which samples nothing, got one; run: innate align')
   if (preferences.kind === 'tasks' || recipe.shutdown)
     throw new UserError('shutdown: must be left out for train, which measures nothing of it, got some; run: innate align')
-  const models = await openModels(recipe, watch, { signal })
+  const models = await openModels(recipe, watch, { signal, trains: true })
   const { checkpoint, trainee, engine } = models
   let run: Run | undefined
   let source: TrainingSource | undefined

@@ -2,6 +2,7 @@ import type { Prompt } from '../collect/prompts.ts'
 import { type SampledText, sampleTexts } from '../collect/sample-texts.ts'
 import { seedFor } from '../random/index.ts'
 import type { SampleRow } from '../runs/index.ts'
+import { STREAMED_FROM, sizesOf } from './memory-needs.ts'
 import type { Models } from './open-models.ts'
 import type { Watch } from './watch.ts'
 
@@ -34,7 +35,7 @@ export async function trainSamples(
   { watch = {}, signal }: { watch?: Watch; signal?: AbortSignal },
 ): Promise<SampleRow[]> {
   if (prompts.length === 0) return []
-  if (referencePolicy.streamed) {
+  if (referencePolicy.streamed && sizesOf(checkpoint.config).all * 4 >= STREAMED_FROM) {
     watch.note?.(
       'the report shows no samples: weights that are brought in block by block are read anew for every token; innate sample writes some',
     )

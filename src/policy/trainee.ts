@@ -11,7 +11,7 @@ import {
   saveCheckpoint,
   writeEdit,
 } from '../checkpoints/index.ts'
-import type { Resident } from '../engine/index.ts'
+import { outsideOf, type Resident } from '../engine/index.ts'
 import { isTensor, leaves, type Tensor, tensor } from '../graph/index.ts'
 import { type Adapters, decoderParams, freshAdapters, type Lora, mergeAdapters } from '../models/index.ts'
 import { adapterLeaves, type Policy, placeAdapters, policyOf, readAdapters, readParams } from './policy.ts'
@@ -33,14 +33,19 @@ export interface Trainee {
 export async function openTrainee(
   reference: Policy,
   checkpoint: Checkpoint,
-  { lora, edit, seed }: { readonly lora?: Omit<Lora, 'seed'>; readonly edit?: object; readonly seed: number },
+  {
+    lora,
+    edit,
+    seed,
+    blockwise = false,
+  }: { readonly lora?: Omit<Lora, 'seed'>; readonly edit?: object; readonly seed: number; readonly blockwise?: boolean },
 ): Promise<Trainee> {
   const { engine, config } = reference
   if (lora) {
     const start = freshAdapters(config, { ...lora, seed }, checkpoint.params)
     const { score } = checkpoint.params
     const own = score && { score: await engine.allocate(score) }
-    const policy = policyOf(engine, config, { ...reference.params, ...own }, await placeAdapters(engine, start))
+    const policy = policyOf(engine, config, { ...reference.params, ...own }, await placeAdapters(engine, start), { blockwise })
     const write = async (from: Adapters<Tensor>, head = score) => {
       for (const [name, part] of adapterLeaves(from)) await engine.write(policy.given[name]!, part)
       if (own) await engine.write(own.score, head!)
@@ -70,11 +75,14 @@ export async function openTrainee(
   )
   const given: Record<string, Resident> = Object.fromEntries(entries)
   const params = decoderParams(config, (path) => given[`params.${path}`]!)
-  const policy = policyOf(engine, config, params)
+  const policy = policyOf(engine, config, params, undefined, { blockwise })
   const whole = { count: 1, from: 0, to: 0 }
   const reset = async () => {
-    for (const [name, from] of Object.entries(reference.given))
-      await engine.copy(from, given[name]!, [{ length: from.slot.size, fromStart: 0, toStart: 0, outer: whole, inner: whole }])
+    for (const [name, from] of Object.entries(reference.given)) {
+      const tensor = outsideOf(from)
+      if (tensor) await engine.write(given[name]!, tensor)
+      else await engine.copy(from, given[name]!, [{ length: from.slot.size, fromStart: 0, toStart: 0, outer: whole, inner: whole }])
+    }
   }
   await reset()
   return {

@@ -98,6 +98,8 @@ interface EditHolds {
 
 export interface TrainSettings extends Course {
   readonly tokenBudget: number
+  /** Whether a step keeps what is inside one block at a time, and computes the rest again on the way back; see blockwiseFor where it is left out. */
+  readonly blockwise?: boolean | undefined
   /** In round n, which has n times the pairs, a step takes batch · n^batchGrowth: more steps at 0, the default, as many steps at 1. */
   readonly batchGrowth?: number
   readonly lora?: Omit<Lora, 'seed'>

@@ -154,6 +154,7 @@ const trainSchema = z.strictObject({
   lora: loraSchema.optional(),
   edit: trainedEditSchema.optional(),
   tokenBudget: whole.default(2048),
+  blockwise: z.boolean().optional(),
   checkpointSeconds: above0.default(60),
 })
 

@@ -1,0 +1,75 @@
+import type { DecoderConfig } from '../models/index.ts'
+import type { TrainSettings } from '../recipe/recipe.ts'
+import type { Work } from './estimate.ts'
+
+const float = 4
+/** Node, ONNX Runtime and its programs before any model. */
+const processBytes = 170e6
+/** Weights of so many bytes are read when they are asked for (see loadCheckpoint): smaller ones are in memory twice. */
+const LAZY_FROM = 2 ** 27
+/** From so many bytes of f32 weights on a frozen model stays outside of the engine, whatever is done with it. */
+export const STREAMED_FROM = 2 ** 31
+/** A step that would take more is run block by block. */
+const MOST_WHOLE = 3 * 2 ** 30
+
+/** Parameters that a position passes through in the blocks and in the head, and all that there are. */
+export function sizesOf({ vocabSize, hiddenSize, layers, heads, kvHeads, headDim, intermediateSize, tied, gated }: DecoderConfig) {
+  const block = layers * hiddenSize * (2 * headDim * (heads + kvHeads) + (gated === false ? 2 : 3) * intermediateSize)
+  const head = vocabSize * hiddenSize
+  return { block, head, all: block + head * (tied ? 1 : 2) }
+}
+
+/** Whether the frozen model stays outside of the engine and is brought in block by block. */
+export function frozenOutside(config: DecoderConfig, { lora }: Pick<TrainSettings, 'lora'>, trains: boolean): boolean {
+  const bytes = float * sizesOf(config).all
+  return lora ? bytes >= STREAMED_FROM : trains && bytes >= LAZY_FROM
+}
+
+/** Whether a step is run block by block: as the recipe says, or else where parameters and activations together would take more than 3 GiB. */
+export function blockwiseFor(config: DecoderConfig, train: Pick<TrainSettings, 'lora' | 'blockwise' | 'tokenBudget'>): boolean {
+  const { all } = sizesOf(config)
+  const whole = float * ((train.lora ? 1 : 5) * all + inside(config, train.tokenBudget, config.contextLength / 8) * config.layers)
+  return train.blockwise ?? (frozenOutside(config, train, false) || whole > MOST_WHOLE)
+}
+
+/** Numbers that the way back reads of one block: about ten vectors of the width, three of the middle layer, and each head's attention pattern. */
+function inside({ hiddenSize, intermediateSize, heads }: DecoderConfig, positions: number, length: number): number {
+  return positions * (10 * hiddenSize + 3 * intermediateSize + heads * Math.min(length, positions))
+}
+
+/** Memory of the largest moment of some work, in bytes: of the whole process. */
+export function memoryNeeds(config: DecoderConfig, train: TrainSettings, { trained, sampled, length }: Work): number {
+  const { layers, hiddenSize, kvHeads, headDim, vocabSize, contextLength } = config
+  const { block, head, all } = sizesOf(config)
+  // Of a step, with a tenth of padding; one that is longer than the budget takes several passes.
+  const step = Math.min(1.1 * train.batch * length, trained.positions)
+  const positions = Math.min(train.tokenBudget, step)
+  const wanted = trained.positions === 0 ? 0 : (positions * trained.wanted) / trained.positions
+  const blockwise = blockwiseFor(config, train)
+  const outside = frozenOutside(config, train, sampled === 0)
+  const oneBlock = inside(config, positions, length)
+  // Two matrices of the head; block by block, what ends each block besides.
+  const activations = (blockwise ? oneBlock + positions * hiddenSize * (layers + 2) : layers * oneBlock) + 2 * wanted * vocabSize
+  const cache = sampled > 0 ? 96 * (4 * layers * kvHeads * headDim * contextLength + 2 * vocabSize) : 0
+  const small = float * all < LAZY_FROM ? all : 0
+  // Brought in: a block, the embedding or the head, and what the larger of them is read into.
+  const largest = Math.max(block / layers, head)
+  const frozen = small + (outside ? block / layers + head + largest : all)
+  return processBytes + float * (frozen + trainedNumbers(config, train, { blockwise, passes: step / train.tokenBudget }) + Math.max(activations, cache)) // biome-ignore format: one line
+}
+
+/** What is trained, with its gradient and the optimizer's arrays; a step of several micro-batches has one gradient more. */
+function trainedNumbers(
+  config: DecoderConfig,
+  { lora, optimizer }: TrainSettings,
+  { blockwise, passes }: { blockwise: boolean; passes: number },
+): number {
+  const { layers, hiddenSize, heads, kvHeads, headDim, intermediateSize } = config
+  const { block, all } = sizesOf(config)
+  const each = 2 + optimizer.state.length + (passes > 1 ? 1 : 0)
+  if (!lora) return each * all
+  const adapted = lora.layers?.length ?? layers
+  const numbers = adapted * lora.rank * (5 * hiddenSize + 2 * headDim * (heads + kvHeads) + 3 * intermediateSize)
+  // A layer with an adapter is multiplied as one matrix, which the way back reads again.
+  return each * numbers + (blockwise ? 1 : adapted) * (block / layers)
+}
