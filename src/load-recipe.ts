@@ -164,7 +164,10 @@ function locatedSource(preferences: Recipe['preferences'], find: (path: string) 
   if (preferences.kind === 'rollouts') return { ...preferences, rollouts: find(preferences.rollouts) }
   if (preferences.kind === 'texts' || preferences.kind === 'tasks') return { ...preferences, file: find(preferences.file) }
   const prompts = typeof preferences.prompts === 'string' ? find(preferences.prompts) : preferences.prompts
-  if (preferences.kind === 'rewarded') return { ...preferences, prompts }
+  if (preferences.kind === 'rewarded') {
+    const { reward } = preferences
+    return { ...preferences, prompts, reward: 'folder' in reward ? { folder: find(reward.folder) } : reward }
+  }
   const { judge } = preferences
   return {
     ...preferences,

@@ -56,7 +56,7 @@ function saidOf(preferences: Recipe['preferences']): unknown {
 
 /** A reward in the place of a judge. */
 function rewardAbout(reward: RewardSource): NonNullable<NewManifest['judge']> {
-  const name = 'goals' in reward ? 'goals' : 'command' in reward ? reward.command : reward.name
+  const name = 'goals' in reward ? 'goals' : 'command' in reward ? reward.command : 'folder' in reward ? reward.folder : reward.name
   const about = 'goals' in reward ? Object.entries(reward.goals).map(([goal, weight]) => `${weight}·${goal}`).join(' + ') : name // biome-ignore format: one line
   return { name, kind: 'reward', about: `the reward ${about}` }
 }

@@ -6,8 +6,9 @@ import type { Text } from '../preferences/index.ts'
 import { seedFor } from '../random/index.ts'
 import type { Recipe } from '../recipe/recipe.ts'
 import { type FromReward, goalsOfReward, type RewardSource } from '../recipe/rewarded.ts'
-import { commandReward, goalsReward, keptReward, type Reward, type RewardRow, type Scored } from '../rewards/index.ts'
+import { commandReward, folderReward, goalsReward, keptReward, type Reward, type RewardRow, type Scored } from '../rewards/index.ts'
 import type { DataFile, Evaluation, Run } from '../runs/index.ts'
+import type { Critic } from './critic.ts'
 import { openLookTexts } from './look-texts.ts'
 import { goalsOf, heeding, type Models, readBy } from './open-models.ts'
 import { promptData } from './rounds.ts'
@@ -29,6 +30,8 @@ export interface Rewarded {
   readonly referenceTexts: Partial<Record<Evaluation['look'], readonly (readonly SampledText[])[]>>
   /** Opened once the first completions are to be scored. */
   reward?: Reward
+  /** What expects returns, where the objective has one. */
+  critic?: Critic
   /** Of the goals that looks measure. */
   goalScale?: GoalScale
 }
@@ -90,8 +93,14 @@ export async function rewardOf(rewarded: Rewarded, run: Run): Promise<Reward> {
   if ('goals' in source) {
     const { goals, weights } = goalsOfReward(recipe, source.goals)
     rewarded.reward = goalsReward(await scaleOf(rewarded, goals), weights, readBy(models))
-  } else rewarded.reward = keptReward('score' in source ? source : commandReward(source.command, source), await run.path(keptFile))
+  } else rewarded.reward = keptReward(await opened(source, models, rewarded.watch), await run.path(keptFile))
   return rewarded.reward
+}
+
+async function opened(source: Exclude<RewardSource, { goals: unknown }>, { checkpoint }: Models, watch: Watch): Promise<Reward> {
+  if ('score' in source) return source
+  if ('command' in source) return commandReward(source.command, source)
+  return folderReward(source.folder, { writer: checkpoint.folder, onProgress: (line) => watch.note?.(line) })
 }
 
 /** The scale of the goals that looks measure; none where there are none. */

@@ -1,9 +1,10 @@
 import { onDisk } from '../files/index.ts'
-import type { RolloutObjective } from '../objectives/index.ts'
+import { type Example, type PpoSettings, ppoTargets, type RolloutObjective } from '../objectives/index.ts'
 import type { Recipe } from '../recipe/recipe.ts'
 import type { FromReward } from '../recipe/rewarded.ts'
 import { type Metrics, type Parts, type Run, roundFolder } from '../runs/index.ts'
 import { checkWarmup, stepsToCome } from '../train/index.ts'
+import { openCritic } from './critic.ts'
 import { estimate, rewardedWork } from './estimate.ts'
 import { lookAtReward } from './look-at-reward.ts'
 import type { Loop } from './loop.ts'
@@ -86,7 +87,7 @@ async function trainRewarded(rewarded: Rewarded, run: Run, round: number): Promi
   let current: { readonly at: number; readonly rows: readonly RolloutRow[] } | undefined
   const draw = async (at: number) => {
     current = { at, rows: await rowsOf(at) }
-    return rolloutExamples(rewarded, current.rows)
+    return valued(rewarded, at, await rolloutExamples(rewarded, current.rows), async (k) => rolloutExamples(rewarded, await rowsOf(k)))
   }
   await trainInto(run, recipe, models, [await draw(0)], {
     ...{ round, folder: 'checkpoint', watch, goesOn: true },
@@ -97,6 +98,27 @@ async function trainRewarded(rewarded: Rewarded, run: Run, round: number): Promi
     onStep: checkGap,
     ...(signal ? { signal } : {}),
   })
+}
+
+/** With what the critic expects of each token, which is fitted to the rollouts before; a run that goes on reads those again. */
+async function valued(
+  rewarded: Rewarded,
+  at: number,
+  examples: Example[],
+  earlier: (at: number) => Promise<readonly Example[]>,
+): Promise<readonly Example[]> {
+  const { objective } = rewarded.recipe
+  if (!objective.needs.includes('values')) return examples
+  const critic = (rewarded.critic ??= openCritic(rewarded.models.referencePolicy, rewarded.signal))
+  const params = { ...(objective.params as unknown as PpoSettings), lambda: 1 }
+  const returns = ({ rewards = [], tree, sampled, referenceTokens }: Example) => {
+    const tokens = { lengths: tree.completions.map(({ length }) => length), ...(sampled ? { sampled } : {}) }
+    return ppoTargets({ rewards, tokens: { ...tokens, ...(referenceTokens ? { reference: referenceTokens } : {}) } }, params).map((one) => one.returns) // biome-ignore format: one line
+  }
+  for (let k = 0; k < at; k++) if (critic.lacks(k, at)) await critic.learn(k, await earlier(k), returns)
+  const values = await critic.values(at, examples)
+  await critic.learn(at, examples, returns)
+  return examples.map((example, i) => ({ ...example, values: values[i]! }))
 }
 
 function truncated(rows: readonly RolloutRow[]): number {

@@ -151,6 +151,24 @@ describe('align with a reward', () => {
     for (const { samplerGap } of rows) expect(samplerGap).toBeLessThan(tolerances.samplerGap.absolute)
   })
 
+  it.each(['ppo', 'xpo'])('%s trains, and goes on bit for bit', async (name) => {
+    const more = { objective: { name, group: 4 }, preferences: { ...asked, promptsPerRound: 3 }, rounds: 1, inside: false } as const
+    await align(tiny(`${name}-whole`, more))
+    const stop = new AbortController()
+    const first = align(tiny(`${name}-parts`, more), {
+      signal: stop.signal,
+      watch: { step: ({ step }) => step === 2 && stop.abort(new Error('stopped')) },
+    })
+    await expect(first).rejects.toThrow('stopped')
+    await align(tiny(`${name}-parts`, more), { resume: true })
+    const rows = await metricsOf(`${name}-whole`)
+    expect(without(await metricsOf(`${name}-parts`))).toEqual(without(rows))
+    for (const { samplerGap, gradNorm } of rows) {
+      expect(samplerGap).toBeLessThan(tolerances.samplerGap.absolute)
+      expect(gradNorm).toBeGreaterThan(0)
+    }
+  })
+
   it('a reward that says the same of everything is refused before it trains for long', async () => {
     const constant = counting({ score: async (rows) => rows.map(() => ({ value: 1 })) })
     await expect(align(tiny('constant', { reward: constant }))).rejects.toThrow(

@@ -60,20 +60,26 @@ async function sampled(
   const { group = 2 } = recipe.objective as RolloutObjective
   const first = round === 1 && rollout === 1
   let shown = !first
-  const completions = await sampleCompletions(
-    policy,
-    prompts.map(({ ids }) => ids),
-    {
-      ...preferences.sampling,
-      ...{ perPrompt: group, eosIds, seed: seedFor(seed, `sample/${round}/${rollout}`) },
-      onCompletion(prompt, _, completion: Completion) {
-        signal?.throwIfAborted()
-        if (shown) return
-        shown = true
-        watch.firstCompletion?.(prompts[prompt]!.text, sampleOf(tokenizer, prompts[prompt]!, completion).text)
-      },
+  const byReference = (recipe.objective as RolloutObjective).byReference(group)
+  const ids = prompts.map((prompt) => prompt.ids)
+  const limits = { ...preferences.sampling, eosIds }
+  const name = `sample/${round}/${rollout}`
+  const completions = await sampleCompletions(policy, ids, {
+    ...{ ...limits, perPrompt: group - byReference, seed: seedFor(seed, name) },
+    onCompletion(prompt, _, completion: Completion) {
+      signal?.throwIfAborted()
+      if (shown) return
+      shown = true
+      watch.firstCompletion?.(prompts[prompt]!.text, sampleOf(tokenizer, prompts[prompt]!, completion).text)
     },
-  )
+  })
+  if (byReference > 0) {
+    const theirs = await sampleCompletions(models.referencePolicy, ids, {
+      ...{ ...limits, perPrompt: byReference, seed: seedFor(seed, `${name}/reference`) },
+      onCompletion: () => signal?.throwIfAborted(),
+    })
+    for (const [i, all] of theirs.entries()) completions[i]!.push(...all)
+  }
   const said = completions.flatMap((all, i) =>
     all.map((completion) => ({ prompt: prompts[i]!, completion, sample: sampleOf(tokenizer, prompts[i]!, completion) })),
   )
@@ -88,7 +94,9 @@ async function sampled(
   return said.map(({ prompt, completion: { ids, logps, ended } }, i) => ({
     ...{ rollout, prompt: prompt.text, prompt_ids: [...prompt.ids], completion_ids: [...ids], ended },
     ...{ reward: scored[i]!.value, ...(scored[i]!.sd === undefined ? {} : { sd: scored[i]!.sd }), logps: [...logps] },
-    ...(now ? { gap: logps.reduce((sum, logp, t) => sum + Math.abs(logp - now[i]![t]!), 0) / logps.length } : {}),
+    ...(now && i % group < group - byReference
+      ? { gap: logps.reduce((sum, logp, t) => sum + Math.abs(logp - now[i]![t]!), 0) / logps.length }
+      : {}),
   }))
 }
 

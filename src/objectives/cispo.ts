@@ -1,5 +1,7 @@
 import { exp, minimum, step, stopGradient } from '../graph/index.ts'
-import { beside, overTokens, rolloutLoss, standardised } from './rollouts.ts'
+import { standardised } from './groups.ts'
+import { beside, overTokens } from './ratios.ts'
+import { rolloutLoss } from './rollouts.ts'
 
 /**
  * Clipped importance sampling: the ratio, at most so much, is a weight that no gradient goes through, so that every token keeps its slope.

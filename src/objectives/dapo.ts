@@ -1,5 +1,7 @@
 import { exp } from '../graph/index.ts'
-import { beside, clippedGain, outside, overTokens, rolloutLoss, standardised } from './rollouts.ts'
+import { standardised } from './groups.ts'
+import { beside, clippedGain, outside, overTokens } from './ratios.ts'
+import { rolloutLoss } from './rollouts.ts'
 
 /**
  * GRPO with a higher bound above than below, so that rare tokens can grow, and the mean over all tokens of a step, so that long completions count by

@@ -1,5 +1,7 @@
 import { exp } from '../graph/index.ts'
-import { beside, centred, clippedGain, outside, overTokens, rolloutLoss } from './rollouts.ts'
+import { centred } from './groups.ts'
+import { beside, clippedGain, outside, overTokens } from './ratios.ts'
+import { rolloutLoss } from './rollouts.ts'
 
 /**
  * GRPO without its two biases: A = r − mean r, not over a standard deviation, and tokens are summed over a constant length in the place of each

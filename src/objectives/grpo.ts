@@ -1,5 +1,7 @@
 import { exp } from '../graph/index.ts'
-import { beside, clippedGain, outside, overTokens, rolloutLoss, standardised, tokenKl } from './rollouts.ts'
+import { standardised } from './groups.ts'
+import { beside, clippedGain, outside, overTokens, tokenKl } from './ratios.ts'
+import { rolloutLoss } from './rollouts.ts'
 
 /**
  * Group relative policy optimisation: −min(ρA, clip(ρ)A) + β·k3 of each token, the mean over a completion's tokens, then over completions; ρ is a token's
@@ -7,7 +9,7 @@ import { beside, clippedGain, outside, overTokens, rolloutLoss, standardised, to
  *
  * shape   log-probabilities f32[completions, T] → f32[completions]; the trainer takes the mean
  * units   A has none; KL in nats per token
- * limits  a group whose rewards are alike gives no gradient but the KL's; dividing by each completion's length favours long wrong ones
+ * limits  a group whose rewards are alike gives no gradient but the KL's; k3 has another optimum than the posterior (Tang and Munos 2025, arXiv:2506.09477); dividing by each completion's length favours long wrong ones
  * source  Shao et al. 2024, arXiv:2402.03300, equation 3; TRL 1.16, `loss_type="grpo"`
  */
 export const grpo = rolloutLoss({
@@ -19,6 +21,12 @@ export const grpo = rolloutLoss({
   params: {
     group: { about: 'completions of each prompt', default: 8, unit: 'completions', atLeast: 2, whole: true },
     beta: { about: 'pull to the reference, per token', default: 0, unit: '1/nat', atLeast: 0 },
+    kl: {
+      about:
+        'how that pull is taken: k3, as the paper does, whose slope is that of KL(reference ‖ policy), or k2, that of KL(policy ‖ reference)',
+      default: 'k3',
+      choices: ['k3', 'k2'],
+    },
     epsilon: { about: 'how far below 1 the ratio counts, and above', default: 0.2, unit: '', above: 0, below: 1 },
     epsilonHigh: { about: 'how far above 1 instead; 0 is as far as below', default: 0, unit: '', atLeast: 0 },
   },
@@ -26,9 +34,9 @@ export const grpo = rolloutLoss({
   over: 'completions',
 
   advantages: standardised,
-  perCompletion(side, { beta, epsilon, epsilonHigh }) {
+  perCompletion(side, { beta, epsilon, epsilonHigh, kl }) {
     const gain = clippedGain(exp(side.tokenRatio), beside(side.advantage), epsilon, epsilonHigh || epsilon)
-    const loss = beta > 0 ? tokenKl(side).mul(beta).sub(gain) : gain.neg()
+    const loss = beta > 0 ? tokenKl(side, kl).mul(beta).sub(gain) : gain.neg()
     return overTokens(loss, side).div(side.length)
   },
   clipped: (side, { epsilon, epsilonHigh }) => outside(exp(side.tokenRatio), beside(side.advantage), epsilon, epsilonHigh || epsilon),

@@ -1,5 +1,7 @@
 import { exp } from '../graph/index.ts'
-import { beside, clippedGain, outside, overTokens, type RolloutSide, rolloutLoss, standardised } from './rollouts.ts'
+import { standardised } from './groups.ts'
+import { beside, clippedGain, outside, overTokens } from './ratios.ts'
+import { type RolloutSide, rolloutLoss } from './rollouts.ts'
 
 /**
  * Group sequence policy optimisation: one ratio for a completion, exp of the mean log-ratio of its tokens, which is clipped as a whole.

@@ -5,6 +5,7 @@ import { apoDown } from './apo-down.ts'
 import { apoZero } from './apo-zero.ts'
 import { bco } from './bco.ts'
 import { bcoUnpaired, shifted } from './bco-unpaired.ts'
+import { bestOfN } from './best-of-n.ts'
 import { cispo } from './cispo.ts'
 import { cpo } from './cpo.ts'
 import { dapo } from './dapo.ts'
@@ -24,11 +25,16 @@ import { ipo } from './ipo.ts'
 import { kto } from './kto.ts'
 import { labelled, labelledLoss } from './labelled.ts'
 import { mixture } from './mixture.ts'
+import { nashMd } from './nash-md.ts'
 import { nca } from './nca.ts'
 import { nextToken } from './next-token.ts'
 import type { Objective } from './objective.ts'
+import { onlineDpo } from './online-dpo.ts'
 import { orpo } from './orpo.ts'
 import { type PairObjective, pairLosses, pairs, preferenceLoss, prefixesOf } from './pairs.ts'
+import { ppo } from './ppo.ts'
+import { raft } from './raft.ts'
+import { reinforce } from './reinforce.ts'
 import { rewardModel } from './reward-model.ts'
 import { rewardRanking, scoredGroups } from './reward-ranking.ts'
 import { rewardLoss, rewards } from './rewards.ts'
@@ -41,11 +47,13 @@ import { sigmoidNorm } from './sigmoid-norm.ts'
 import { simpo } from './simpo.ts'
 import { sppo } from './sppo.ts'
 import { tokenLoss, tokens } from './tokens.ts'
+import { xpo } from './xpo.ts'
 
 export { among, type CustomLoss, keepWritten, lossText, type Taps, traceLoss } from './custom.ts'
 export { isMeanOfExamples, type Of } from './mean-of-examples.ts'
 export type { Example, Kind, Need, Objective, Scored, Sync, Unscored } from './objective.ts'
 export { bound, type Params, type Settings, settle } from './params.ts'
+export { type PpoSettings, ppoTargets } from './ppo.ts'
 export { type Side, type Sides, side } from './side.ts'
 export type { Inside, LossTerms, OwnTokens, Tokens } from './terms.ts'
 export {
@@ -55,6 +63,7 @@ export {
   apoZero,
   bco,
   bcoUnpaired,
+  bestOfN,
   cispo,
   cpo,
   dapo,
@@ -74,14 +83,19 @@ export {
   kto,
   labelledLoss,
   mixture,
+  nashMd,
   nca,
   nextToken,
+  onlineDpo,
   orpo,
   type PairObjective,
   pairLosses,
+  ppo,
   preferenceLoss,
   prefixesOf,
   type RolloutObjective,
+  raft,
+  reinforce,
   rewardLoss,
   rewardModel,
   rewardRanking,
@@ -93,6 +107,7 @@ export {
   simpo,
   sppo,
   tokenLoss,
+  xpo,
 }
 
 /** Every objective by name, but `mixture`, which is made of others. */
@@ -100,6 +115,7 @@ export const objectives = {
   ...{ dpo, robust, hinge, ipo, exo, nca, bco, sppo, aot, aotUnpaired, apoZero, apoDown, discopop, sigmoidNorm, dpop },
   ...{ cpo, simpo, orpo, sft, kto, bcoUnpaired, nextToken, rloo, drest, distil },
   ...{ grpo, drGrpo, dapo, gspo, cispo },
+  ...{ reinforce, ppo, onlineDpo, xpo, nashMd, bestOfN, raft },
   ...{ rewardModel, rewardRanking },
 }
 

@@ -5,9 +5,9 @@ import type { Inside, LossTerms } from './terms.ts'
 
 /**
  * What an objective reads besides the examples themselves; `prefixes` is the reference's log-probability of the first tokens of each side, as
- * many as the shorter side has; `tokens` are log-probabilities of single tokens, by completion, `referenceTokens` the reference's.
+ * many as the shorter side has; `tokens` are log-probabilities of single tokens, by completion, `referenceTokens` the reference's, `values` a critic's.
  */
-export type Need = 'policy' | 'reference' | 'length' | 'teacher' | 'tasks' | 'prefixes' | 'tokens' | 'referenceTokens'
+export type Need = 'policy' | 'reference' | 'length' | 'teacher' | 'tasks' | 'prefixes' | 'tokens' | 'referenceTokens' | 'values'
 
 /** What every definition of an objective says of itself. */
 export interface Described<P extends Params> {
@@ -34,6 +34,8 @@ export interface Example {
   readonly sampled?: readonly (readonly number[])[]
   /** Of a group, where the objective needs it: the reference's log-probability of each token of each completion. */
   readonly referenceTokens?: readonly (readonly number[])[]
+  /** Of a group, where the objective needs it: what a critic expects of each token's completion from there on. */
+  readonly values?: readonly (readonly number[])[]
   /** A pair whose voter has no preference, which is not a tie: its order gives no gradient. */
   readonly gap?: boolean
   /** Of a pair, where the objective needs it: the reference's log-probability of each side's first tokens, as many as the shorter side has. */

@@ -1,6 +1,7 @@
 import { exp } from '../graph/index.ts'
+import { beside, clippedGain, outside, overTokens } from './ratios.ts'
 import { meansOfOthers } from './rewards.ts'
-import { beside, clippedGain, outside, overTokens, type RolloutSide, rolloutLoss } from './rollouts.ts'
+import { type RolloutSide, rolloutLoss } from './rollouts.ts'
 
 /**
  * REINFORCE with the leave-one-out baseline: A is what a completion's reward is above the mean of the others' of its prompt, n/(n − 1)·(r − mean r). The

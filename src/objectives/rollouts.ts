@@ -1,21 +1,9 @@
-import {
-  abs,
-  exp,
-  input,
-  maximum,
-  minimum,
-  reshape,
-  step,
-  stopGradient,
-  sum,
-  table,
-  tensor,
-  UserError,
-  type Value,
-} from '../graph/index.ts'
+import { abs, input, reshape, step, stopGradient, sum, table, takeRows, tensor, UserError, type Value } from '../graph/index.ts'
 import { average, present } from './averages.ts'
+import { deviation, type RewardedGroup } from './groups.ts'
 import type { DefinedMark, Described, Example, Kind, Maker, Need, Objective, Scored } from './objective.ts'
 import { type Params, type Settings, settle } from './params.ts'
+import { overTokens } from './ratios.ts'
 import { checkRewards, meansOfOthers } from './rewards.ts'
 import { column, once, type RewardedSide, sideInputs, sideOf, sideTensors } from './side.ts'
 import { klTerms, lossTerms, tokenEntropy } from './terms.ts'
@@ -26,8 +14,14 @@ export interface RolloutDefinition<P extends Params = Params> extends Described<
   readonly advantages: (group: RewardedGroup, params: Settings<P>) => number[]
   /** The loss of each completion, of which a step takes the mean; or what it adds, where the mean is over tokens. shape f32[completions] */
   readonly perCompletion: (completion: RolloutSide, params: Settings<P>) => Value
+  /** The same of each token, where tokens of a completion have their own; `advantages` is then what the log shows. */
+  readonly tokenAdvantages?: (group: RewardedGroup, params: Settings<P>) => number[][]
+  /** Which completion of the group each is held against, and how. */
+  readonly matches?: (group: RewardedGroup, params: Settings<P>) => Match[]
+  /** How many of so many completions of a prompt the reference samples; they come last. None unless told. */
+  readonly byReference?: (completions: number, params: Settings<P>) => number
   /** What a step's mean is over. */
-  readonly over: 'completions' | 'tokens'
+  readonly over: 'completions' | 'tokens' | 'groups'
   /** How much the loss no longer follows: 1 for each token (or completion) whose ratio is clipped, else 0. shape f32[completions, T] or [completions, 1] */
   readonly clipped: (completion: RolloutSide, params: Settings<P>) => Value
   /** What it reads, where that depends on the parameters. */
@@ -36,12 +30,11 @@ export interface RolloutDefinition<P extends Params = Params> extends Described<
   readonly known: readonly KnownRollout<P>[]
 }
 
-/** A group of completions of one prompt in numbers; log-probabilities in nats, summed over a completion's tokens. */
-export interface RewardedGroup {
-  readonly rewards: readonly number[]
-  /** Under the model that sampled them, where that was kept. */
-  readonly sampled?: readonly number[]
-  readonly reference: readonly number[]
+/** A completion beside another of its group: which one, what the two count, and the probability that the first is the better one. */
+export interface Match {
+  readonly against: number
+  readonly share: number
+  readonly label: number
 }
 
 /** Losses of one group that one can check by hand, each token's log-probability given; slopes are d loss / d log π of the first token of each. */
@@ -60,6 +53,12 @@ export interface KnownRollout<P extends Params = Params> {
 export interface RolloutSide extends RewardedSide {
   /** f32[completions] */
   readonly advantage: Value
+  /** Of each token, where the objective gives each its own. shape f32[completions, T] */
+  readonly tokenAdvantage: Value
+  /** The log-ratio of the completion that each is held against, what the two count, and the probability that this one is the better. shape f32[completions] */
+  readonly against: Value
+  readonly share: Value
+  readonly better: Value
   /** log π of each token less what the model that sampled it gave to it, 0 after the last; where that was not kept, 0 with the slope of log π. shape f32[completions, T], nats */
   readonly tokenRatio: Value
   /** log π of each token less the reference's, 0 after the last. shape f32[completions, T], nats */
@@ -72,21 +71,35 @@ export interface RolloutSide extends RewardedSide {
 export interface RolloutObjective extends Objective {
   /** The completions of a prompt that make a group, where the objective says how many. */
   readonly group?: number
+  /** How many of so many completions of a prompt the reference samples; they come last. */
+  byReference(completions: number): number
   /** shape f32[completions] */
   perCompletion(completion: RolloutSide): Value
   advantages(group: RewardedGroup): number[]
+  /** Of each token, and whom each is held against, where the objective has such. */
+  readonly tokenAdvantages?: (group: RewardedGroup) => number[][]
+  readonly matches?: (group: RewardedGroup) => Match[]
 }
 
 /** Groups of completions with rewards, and what the model that sampled them gave to each token. */
-function rolloutKind(weight: 'completions' | 'tokens', advantages: (group: RewardedGroup) => number[]): Kind {
+function rolloutKind(over: 'completions' | 'tokens' | 'groups', made: Made): Kind {
+  const { advantages, byReference } = made
+  /** How many of its completions are the policy's own. */
+  const ownOf = ({ tree }: Example) => tree.completions.length - byReference(tree.completions.length)
+  const groupOf = (example: Example) => inNumbers(example, ownOf(example))
+  const own =
+    <T>(of: (example: Example) => readonly T[]) =>
+    (example: Example) =>
+      of(example).slice(0, ownOf(example))
+  const rewardsOf = own(({ rewards = [] }) => rewards)
   return {
     name: 'rollouts',
     reads: ['rollouts'],
     perToken: false,
     fewest: 1,
     check: checkGroups,
-    weight: ({ tree }) => (weight === 'tokens' ? tokensIn(tree.completions) : tree.completions.length),
-    whereRead: ['referenceTokens'],
+    weight: ({ tree }) => (over === 'groups' ? 1 : over === 'tokens' ? tokensIn(tree.completions) : tree.completions.length),
+    whereRead: ['referenceTokens', 'tokenAdvantages', 'against', 'matchShare', 'better'],
     inputs: ({ slots, longest }) => ({
       ...sideInputs(slots),
       rewards: input('rewards', [slots]),
@@ -95,30 +108,44 @@ function rolloutKind(weight: 'completions' | 'tokens', advantages: (group: Rewar
       kept: input('kept', [slots]),
       sampled: input('sampled', [slots, longest]),
       referenceTokens: input('referenceTokens', [slots, longest]),
+      tokenAdvantages: input('tokenAdvantages', [slots, longest]),
+      against: input('against', [slots], 'i32'),
+      matchShare: input('matchShare', [slots]),
+      better: input('better', [slots]),
     }),
     given: (examples, { slots, longest }) => ({
       ...sideTensors(examples),
       rewards: column(examples.flatMap(({ rewards = [] }) => rewards)),
       others: column(examples.flatMap(({ rewards = [] }) => meansOfOthers(rewards))),
       advantages: column(examples.flatMap((example) => advantages(groupOf(example)))),
-      kept: column(examples.flatMap(({ tree, sampled }) => tree.completions.map(() => (sampled ? 1 : 0)))),
+      kept: column(examples.flatMap((example) => example.tree.completions.map((_, k) => (example.sampled && k < ownOf(example) ? 1 : 0)))),
       sampled: byToken(examples, ({ sampled }) => sampled, slots, longest),
       referenceTokens: byToken(examples, ({ referenceTokens }) => referenceTokens, slots, longest),
+      tokenAdvantages: byToken(examples, (example) => made.tokenAdvantages?.(groupOf(example)), slots, longest),
+      ...matchTensors(examples, (example) => made.matches?.(groupOf(example))),
     }),
     metrics(examples, logps) {
-      const rewards = examples.flatMap(({ rewards = [] }) => rewards)
-      const ratios = examples.flatMap(({ reference }, i) => logps[i]!.map((logp, k) => logp - reference[k]!))
+      const rewards = examples.flatMap(rewardsOf)
+      const ratios = examples.flatMap((example, i) => logps[i]!.slice(0, ownOf(example)).map((logp, k) => logp - example.reference[k]!))
       return present({
         reward: average(rewards),
         rewardSd: deviation(rewards),
-        advantageSd: deviation(examples.flatMap((example) => advantages(groupOf(example)))),
-        zeroVarianceGroups: average(examples.map(({ rewards = [] }) => (rewards.every((reward) => reward === rewards[0]) ? 1 : 0))),
+        advantageSd: deviation(examples.flatMap(own((example) => advantages(groupOf(example))))),
+        zeroVarianceGroups: average(examples.map(rewardsOf).map((of) => (of.every((reward) => reward === of[0]) ? 1 : 0))),
         kl: average(ratios.map((r) => (r * r) / 2)),
-        completionTokens: average(examples.flatMap(({ tree }) => tree.completions.map(({ length }) => length))),
+        completionTokens: average(examples.flatMap(own(({ tree }) => tree.completions.map(({ length }) => length)))),
       })
     },
     toJSON: () => 'rollouts',
   }
+}
+
+/** What a definition makes of a group, with its parameters settled. */
+interface Made {
+  readonly advantages: (group: RewardedGroup) => number[]
+  readonly tokenAdvantages?: (group: RewardedGroup) => number[][]
+  readonly matches?: (group: RewardedGroup) => Match[]
+  readonly byReference: (completions: number) => number
 }
 
 /** Defines a policy-gradient loss, as preferenceLoss does for pairs. */
@@ -126,20 +153,28 @@ export function rolloutLoss<const P extends Params>(definition: RolloutDefinitio
   const { name, needsOf, marks } = definition
   const make = (given: Partial<Settings<P>> = {}): RolloutObjective => {
     const params = settle(name, definition.params, given)
+    const { tokenAdvantages, matches } = definition
     const advantages = (group: RewardedGroup) => definition.advantages(group, params)
+    const byReference = (completions: number) => definition.byReference?.(completions, params) ?? 0
+    const made: Made = {
+      advantages,
+      byReference,
+      ...(tokenAdvantages ? { tokenAdvantages: (group) => tokenAdvantages(group, params) } : {}),
+      ...(matches ? { matches: (group) => matches(group, params) } : {}),
+    }
     const perCompletion = (completion: RolloutSide) => definition.perCompletion(completion, params)
     /** Sums over each completion's tokens as a mean over the step's tokens, or over its completions of theirs. */
-    const averaged = (sums: Value, { length }: RolloutSide, { unit }: Scored) =>
-      sum(definition.over === 'tokens' ? sums : sums.div(length)).mul(unit)
+    const averaged = (sums: Value, { length }: RolloutSide, { unit, examples, slots }: Scored) =>
+      sum(definition.over === 'tokens' ? sums : sums.div(length)).mul(definition.over === 'groups' ? unit.mul(examples / slots) : unit)
     return {
-      kind: rolloutKind(definition.over, advantages),
+      kind: rolloutKind(definition.over, made),
       name,
       params,
       needs: [...(needsOf?.(params) ?? definition.needs), 'tokens'],
       marks: [{ as: 'stop', reason: 'the ratio is to the policy as it was when it sampled' }, ...(marks ?? [])],
       ...(typeof params.group === 'number' ? { group: params.group } : {}),
       perCompletion,
-      advantages,
+      ...made,
       terms(scored) {
         const completion = rolloutSide(scored)
         return lossTerms(
@@ -175,7 +210,8 @@ export function rolloutLoss<const P extends Params>(definition: RolloutDefinitio
 
 function rolloutSide(scored: Scored): RolloutSide {
   const { inputs, bySlot, slots } = scored
-  const { rewards, others, advantages, kept, sampled, referenceTokens, lengths } = inputs as Readonly<Record<string, Value>>
+  const { rewards, others, advantages, kept, sampled, referenceTokens, lengths, tokenAdvantages, against, matchShare, better } =
+    inputs as Readonly<Record<string, Value>>
   const tokens = once(bySlot)
   const there = once(() => upTo(lengths!, tokens().shape[1]!))
   const ratio = once(() => {
@@ -187,6 +223,12 @@ function rolloutSide(scored: Scored): RolloutSide {
     reward: rewards!,
     others: others!,
     advantage: advantages!,
+    tokenAdvantage: tokenAdvantages!,
+    share: matchShare!,
+    better: better!,
+    get against() {
+      return takeRows(scored.logps.sub(inputs.reference!), against!)
+    },
     get tokenRatio() {
       return ratio()
     },
@@ -205,48 +247,34 @@ function upTo(counts: Value, width: number): Value {
   return step(reshape(counts, [counts.shape[0]!, 1]).sub(table(tensor(places, [1, width]))))
 }
 
-/** min(ρ·A, clip(ρ)·A), the objective of proximal policy optimisation. source Schulman et al. 2017, arXiv:1707.06347, equation 7 */
-export function clippedGain(ratio: Value, advantage: Value, low: number, high: number): Value {
-  return minimum(ratio.mul(advantage), minimum(maximum(ratio, 1 - low), 1 + high).mul(advantage))
+function inNumbers({ tree, rewards = [], sampled, reference, referenceTokens, values }: Example, own: number): RewardedGroup {
+  const tokens = {
+    lengths: tree.completions.map(({ length }) => length),
+    ...(sampled ? { sampled } : {}),
+    ...(referenceTokens ? { reference: referenceTokens } : {}),
+    ...(values ? { values } : {}),
+  }
+  return { rewards, reference, own, tokens, ...(sampled ? { sampled: sampled.map((logps) => logps.reduce((sum, x) => sum + x, 0)) } : {}) }
 }
 
-/** 1 where that has no slope by ρ: above with A > 0, or below with A < 0. */
-export function outside(ratio: Value, advantage: Value, low: number, high: number): Value {
-  const [better, worse] = [step(advantage), step(advantage.neg())]
-  return step(ratio.sub(1 + high))
-    .mul(better)
-    .add(step(ratio.neg().add(1 - low)).mul(worse))
-}
-
-/** Each token's exp(log π_ref − log π) + log π − log π_ref − 1, an estimate of KL(policy ‖ reference): k3. shape f32[completions, T] */
-export function tokenKl({ referenceRatio }: RolloutSide): Value {
-  return exp(referenceRatio.neg()).add(referenceRatio).sub(1)
-}
-
-/** Sums a number of each token by completion, padding left out. shape f32[completions, T] → f32[completions] */
-export function overTokens(x: Value, { there }: Pick<RolloutSide, 'there'>): Value {
-  return reshape(sum(x.mul(there), [1]), [there.shape[0]!])
-}
-
-/** A number of each completion beside its tokens. shape f32[completions] → f32[completions, 1] */
-export function beside(x: Value): Value {
-  return reshape(x, [x.shape[0]!, 1])
-}
-
-/** Rewards less their group's mean. */
-export function centred({ rewards }: Pick<RewardedGroup, 'rewards'>): number[] {
-  const mean = rewards.reduce((sum, reward) => sum + reward, 0) / rewards.length
-  return rewards.map((reward) => reward - mean)
-}
-
-/** The same over the group's standard deviation (of a sample, n − 1) plus 1e-4. */
-export function standardised(group: Pick<RewardedGroup, 'rewards'>): number[] {
-  const sd = deviation(group.rewards) ?? 0
-  return centred(group).map((x) => x / (sd + 1e-4))
-}
-
-function groupOf({ rewards = [], sampled, reference }: Example): RewardedGroup {
-  return { rewards, reference, ...(sampled ? { sampled: sampled.map((logps) => logps.reduce((sum, x) => sum + x, 0)) } : {}) }
+/** The completions that others are held against, by their places among all of a micro-batch. */
+function matchTensors(examples: readonly Example[], of: (example: Example) => readonly Match[] | undefined) {
+  let first = 0
+  const all = examples.flatMap((example) => {
+    const from = first
+    first += example.tree.completions.length
+    const matches = of(example) ?? example.tree.completions.map((_, k): Match => ({ against: k, share: 0, label: 1 }))
+    return matches.map((match) => ({ ...match, against: from + match.against }))
+  })
+  return {
+    against: tensor(
+      Int32Array.from(all, ({ against }) => against),
+      [all.length],
+      'i32',
+    ),
+    matchShare: column(all.map(({ share }) => share)),
+    better: column(all.map(({ label }) => label)),
+  }
 }
 
 function checkGroups(examples: readonly Example[], objective: Objective): void {
@@ -268,12 +296,6 @@ function byToken(
   const rows = examples.flatMap((example) => of(example) ?? example.tree.completions.map((): readonly number[] => []))
   for (const [slot, row] of rows.entries()) flat.set(row, slot * longest)
   return tensor(flat, [slots, longest])
-}
-
-function deviation(numbers: readonly number[]): number | undefined {
-  if (numbers.length < 2) return undefined
-  const mean = numbers.reduce((a, b) => a + b, 0) / numbers.length
-  return Math.sqrt(numbers.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (numbers.length - 1))
 }
 
 function tokensIn(completions: readonly (readonly number[])[]): number {

@@ -13,6 +13,7 @@ import type { InlinePrompt } from './sources.ts'
 export type RewardSource =
   | Reward
   | { readonly goals: Readonly<Record<string, number>> }
+  | { readonly folder: string }
   | { readonly command: string; readonly timeoutSeconds?: number; readonly tries?: number }
 
 /** The policy's own completions, sampled round after round, each with its reward. */

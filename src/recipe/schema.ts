@@ -52,6 +52,7 @@ export const judgeSchema = z.union([
 const rewardSchema = z.union([
   value<Reward>(({ score }) => typeof score === 'function', 'a reward'),
   z.strictObject({ goals: z.record(z.string(), z.number()) }),
+  z.strictObject({ folder: z.string().min(1) }),
   z.strictObject({ command: z.string().trim().min(1), timeoutSeconds: above0.max(86_400).optional(), tries: whole.max(10).optional() }),
 ])
 
