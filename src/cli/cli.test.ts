@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { cp, readFile, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { unzipSync } from 'fflate'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -7,6 +7,7 @@ import { fakeFolder, innate, innateJson, writeRows } from '../../test/fake-folde
 import { applyEdit, editTarget, loadCheckpoint, makeEdit, writeEdit } from '../checkpoints/index.ts'
 import { tensor } from '../graph/index.ts'
 import { loadRecipe } from '../load-recipe.ts'
+import { nearDuplicates } from '../preferences/index.ts'
 import { createRun } from '../runs/index.ts'
 import { verbs } from './verbs.ts'
 
@@ -133,6 +134,19 @@ describe('what the verbs leave', () => {
       { line: 4, reason: 'bad JSON' },
     ])
     expect((await innate('pairs check nowhere.jsonl --model models/tiny')).code).toBe(2)
+  })
+
+  it('init: for a model that talks its prompts are messages, dealt into parts that share no near duplicate', async () => {
+    await mkdir('chatty')
+    await writeFile('chatty/chat_template.jinja', '{{ messages[0].content }}')
+    expect((await innate('init talking --model chatty --judge command')).code).toBe(0)
+    const recipe = await loadRecipe('talking/my.ts')
+    expect(recipe.prior!.goals.map(({ name }) => name)).toEqual(['brief', 'complete'])
+    const prompts = (await readFile('talking/prompts.jsonl', 'utf8')).trimEnd().split('\n').map((line) => JSON.parse(line).prompt)
+    expect(prompts[0]).toEqual([{ role: 'user', content: expect.any(String) }])
+    const groups = nearDuplicates(prompts.map(([{ content }]) => content))
+    expect(groups.length).toBeGreaterThanOrEqual(recipe.look.development + recipe.look.sealed + 64)
+    expect(await readFile('talking/judge.mjs', 'utf8')).toContain('worth(a) - worth(b)')
   })
 
   it('init: a recipe and prompts, and never over what is there', async () => {

@@ -6,10 +6,12 @@ import { UserError } from '../graph/errors.ts'
 import { random } from '../random/index.ts'
 import { gridWorlds } from '../shutdown/index.ts'
 import { askStarter } from './ask-starter.ts'
+import { isChatModel } from './chat-model.ts'
 import { command, exitCodes, oneOf, text, toggle } from './command.ts'
 import { jsonLines, prompts } from './example-prompts.ts'
 import type { Screen } from './screen.ts'
 import { type Begun, type JudgeChoice, judgeChoices, starterJudge, starterPackage, starterRecipe } from './starter.ts'
+import { talkJudge, talkPrompts } from './starter-talks.ts'
 
 /** Writes recipes and data to begin with: what the examples of `--help` name. */
 export const init = command({
@@ -35,7 +37,7 @@ export const init = command({
     const begun = asks ? await askStarter() : begin({ model, prompts: asked, pairs: given, judge })
     if (begun === undefined) return exitCodes.interrupted
     signal.throwIfAborted()
-    if (chosen || asks) return writeStarter(folder, located(begun, folder), screen)
+    if (chosen || asks) return writeStarter(folder, { ...located(begun, folder), talks: await isChatModel(begun.model) }, screen)
     const files = {
       'my.ts': await readFile(recipe, 'utf8'),
       'prompts.jsonl': jsonLines(prompts().map((prompt) => ({ prompt }))),
@@ -112,14 +114,18 @@ async function writeStarter(folder: string, begun: Begun, screen: Screen): Promi
   const verb = begun.data && 'pairs' in begun.data ? 'train' : 'align'
   const files = {
     'my.ts': starterRecipe(begun),
-    ...(begun.data === undefined ? { 'prompts.jsonl': jsonLines(prompts().map((prompt) => ({ prompt }))) } : {}),
-    ...(begun.judge === 'command' && verb === 'align' ? { 'judge.mjs': starterJudge } : {}),
+    ...(begun.data === undefined
+      ? { 'prompts.jsonl': jsonLines(begun.talks ? talkPrompts() : prompts().map((prompt) => ({ prompt }))) }
+      : {}),
+    ...(begun.judge === 'command' && verb === 'align' ? { 'judge.mjs': begun.talks ? talkJudge : starterJudge } : {}),
     'package.json': starterPackage(await versionHere(), verb),
   }
   await writeAll(folder, files)
   const recipe = join(folder, 'my.ts')
   screen.emit({ recipe, files: Object.keys(files).map((name) => join(folder, name)), run: `innate ${verb} ${recipe}` })
-  screen.table(Object.keys(files).map((name) => [join(folder, name), abouts[name] ?? '']))
+  const about = (name: string) =>
+    name === 'prompts.jsonl' && begun.talks ? 'example prompts: questions and wishes, as messages' : (abouts[name] ?? '')
+  screen.table(Object.keys(files).map((name) => [join(folder, name), about(name)]))
   screen.note(`\nRead my.ts, change what you like, then: npx innate ${verb} ${recipe}`)
   return exitCodes.done
 }
