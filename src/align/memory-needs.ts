@@ -50,7 +50,9 @@ export function memoryNeeds(config: DecoderConfig, train: TrainSettings, { train
   const oneBlock = inside(config, positions, length)
   // Two matrices of the head; block by block, what ends each block besides.
   const activations = (blockwise ? oneBlock + positions * hiddenSize * (layers + 2) : layers * oneBlock) + 2 * wanted * vocabSize
-  const cache = sampled > 0 ? 96 * (4 * layers * kvHeads * headDim * contextLength + 2 * vocabSize) : 0
+  // Keys and values of what is sampled at a time; their columns double until all fit.
+  const columns = Math.min(contextLength, 2 * length)
+  const cache = sampled > 0 ? 96 * (4 * layers * kvHeads * headDim * columns + 2 * vocabSize) : 0
   const small = float * all < LAZY_FROM ? all : 0
   // Brought in: a block, the embedding or the head, and what the larger of them is read into.
   const largest = Math.max(block / layers, head)
