@@ -20,7 +20,8 @@ const ROUNDS = 3
  * also from weights rounded to 8 and to 4 bits. Ours has no f16: weights that are widened in every run were slower than f32 at every batch.
  *
  * units   tokens a second over all sequences, reading the prompt included: the median of the rounds; ratios: ours in f32 over each, the median
- *         of the rounds' ratios; int8VsF32 …: of two that are named
+ *         of the rounds' ratios; int8VsF32 …: of two that are named; bestVsBestPeer: the fastest
+ *         of ours over the fastest of the others
  */
 export const generate = {
   about: 'generation: Innate beside transformers, transformers.js and llama.cpp, 1 and 32 sequences, 15 to 1,100 million parameters',
@@ -123,11 +124,15 @@ async function race(open, { batch, tokens, rounds }, say) {
   }
   const others = Object.keys(open).filter((who) => who !== 'ours' && !rounded.includes(who))
   const over = (a, b) => median(rates[a].map((rate, i) => rate / rates[b][i]))
+  const fastest = (names, round) => Math.max(...names.map((who) => rates[who][round]))
   const pairs = Object.entries(compared).filter(([, pair]) => pair.every((who) => rates[who]))
   return {
     tokensPerSecond: Object.fromEntries(Object.entries(rates).map(([who, all]) => [who, median(all)])),
     ratios: Object.fromEntries(others.map((who) => [who, median(rates.ours.map((rate, i) => rate / rates[who][i]))])),
     ...Object.fromEntries(pairs.map(([name, [a, b]]) => [name, over(a, b)])),
+    ...(others.length > 0
+      ? { bestVsBestPeer: median(rates.ours.map((_, i) => fastest(['ours', ...rounded], i) / fastest(others, i))) }
+      : {}),
   }
 }
 

@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises'
 import { askJudge } from '../collect/ask-judge.ts'
 import { type AskedRow, askedSchema, pairUp, promptsOf, type VotedRow, votedSchema } from '../collect/collect.ts'
 import { priorScale } from '../collect/goal-scale.ts'
-import { logpOf, sampleOf, sampleTexts, treeOf } from '../collect/sample-texts.ts'
+import { logpOf, type SampledText, sampleTexts, treeOf } from '../collect/sample-texts.ts'
 import { features, type JudgedPair, posteriorOf, voteTells } from '../goals/index.ts'
 import { seedFor } from '../random/index.ts'
 import { type Run, roundFolder } from '../runs/index.ts'
@@ -59,19 +59,15 @@ async function samplePairs(rounds: Rounds, run: Run, round: number, rollout: num
   const { perPrompt, compare, sampling } = preferences
   const first = round === 1 && rollout === 1
   const bar = begin(watch, `round ${round}: sampling`, prompts.length * perPrompt)
-  let shown = !first
   const ofReference = first && startsAsReference
-  const groups = await sampleTexts(ofReference ? referencePolicy : trainee.policy, checkpoint, prompts, {
-    ...sampling,
-    perPrompt,
-    seed: seedFor(recipe.seed, `sample/${streamOf(round, rollout)}`),
-    onCompletion(prompt, _, completion) {
-      countCompletion(rounds, bar)
-      if (shown) return
-      shown = true
-      watch.firstCompletion?.(prompts[prompt]!.text, sampleOf(checkpoint.tokenizer, prompts[prompt]!, completion).text)
-    },
-  })
+  const policy = ofReference ? referencePolicy : trainee.policy
+  const how = { ...sampling, perPrompt, seed: seedFor(recipe.seed, `sample/${streamOf(round, rollout)}`) }
+  if (first && watch.firstCompletion) {
+    // Written alone before the others: it is there at once, and the same again among them.
+    const [[said]] = (await sampleTexts(policy, checkpoint, prompts.slice(0, 1), { ...how, perPrompt: 1 })) as [[SampledText]]
+    watch.firstCompletion(prompts[0]!.text, said.sample.text)
+  }
+  const groups = await sampleTexts(policy, checkpoint, prompts, { ...how, onCompletion: () => countCompletion(rounds, bar) })
   bar.done()
   // What was sampled from rounded weights has their log-probabilities.
   if (ofReference && (sampling.weights ?? 'f32') === 'f32') await reference.remember(groups.map(treeOf), groups.flat().map(logpOf))
