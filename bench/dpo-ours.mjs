@@ -51,7 +51,7 @@ async function load() {
   const checkpoint = await loadCheckpoint(options.model)
   const { examples: pairs } = await loadPairs(options.pairs, checkpoint)
   const adapters = options.adapter ? await loadAdapters(options.adapter, checkpoint.config) : undefined
-  const policy = await openPolicy(engine, checkpoint, adapters)
+  const policy = await openPolicy(engine, checkpoint, adapters, { streamed: options.model.endsWith('.gguf') })
   const trees = pairs.map(pairTree)
   const reference = await scoreTrees(policy, trees)
   await policy.rest()

@@ -111,6 +111,14 @@ describe('what is sampled from rounded weights', () => {
     }
   })
 
+  it('must be of weights that are there: a model that is read block by block is refused', async () => {
+    const lazy = await loadCheckpoint('fixtures/llama-tiny', { lazyFrom: 0 })
+    const policy = await openPolicy(engine, lazy, undefined, { streamed: true })
+    expect(policy.streamed).toBe(true)
+    const asked = sampleCompletions(policy, prompts, { seed: 0, eosIds: [], weights: 'int8' })
+    await expect(asked).rejects.toThrow('sample: weights must be f32 for a model that is read from its file block by block, got int8')
+  })
+
   it('must be asked for by a name that there is', async () => {
     const asked = sampleCompletions(await openPolicy(engine, model), prompts, { seed: 0, eosIds: [], weights: 'int2' as never })
     await expect(asked).rejects.toThrow('sample: weights must be one of f32, int8, int4, got "int2"; leave it out for f32')
