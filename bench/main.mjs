@@ -14,6 +14,7 @@ import { pairs } from './pairs.mjs'
 import { planted } from './planted.mjs'
 import { prior } from './prior.mjs'
 import { risk } from './risk.mjs'
+import { rlhf } from './rlhf.mjs'
 import { start } from './start.mjs'
 import { step } from './step.mjs'
 import { stops } from './stops.mjs'
@@ -35,6 +36,7 @@ const benches = {
   planted,
   prior,
   risk,
+  rlhf,
   start,
   step,
   stops,
