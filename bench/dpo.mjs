@@ -11,7 +11,7 @@ import { readRows, tokenise } from '../dist/preferences/index.js'
 import { openPeer } from './peer.mjs'
 
 const LONGEST = 256
-const AGREE = 1e-3
+export const AGREE = 1e-3
 
 /**
  * What is raced: which model, whether all of it or an adapter is trained, and in how many steps. A model that is no name is looked for where
@@ -179,7 +179,7 @@ async function writePairs(folder, checkpoint, count) {
 }
 
 /** Python with PyTorch: $INNATE_PYTHON or python3; with the versions of what it has. */
-function findPython() {
+export function findPython() {
   const command = process.env.INNATE_PYTHON ?? 'python3'
   const probe = `import importlib.metadata as m, json
 def version(name):
@@ -196,7 +196,7 @@ const peers = [
 ]
 
 /** Ours and the peers that this Python has what it takes for. */
-function openPeers(python, { lora, without = [] }, say) {
+export function openPeers(python, { lora, without = [] }, say) {
   const open = { ours: openOurs() }
   const notRun = []
   for (const { name, needs, script } of peers) {
@@ -215,7 +215,7 @@ function openOurs() {
 }
 
 /** Lets the processes take the same steps in turn, one at a time. */
-async function race(open, load, [warmUp, chunk, chunks], say) {
+export async function race(open, load, [warmUp, chunk, chunks], say) {
   const names = Object.keys(open)
   const measured = Object.fromEntries(names.map((name) => [name, { rates: [], losses: [], peakMemoryMB: 0 }]))
   const take = async (name, from, count) => {
@@ -239,7 +239,7 @@ async function race(open, load, [warmUp, chunk, chunks], say) {
   return measured
 }
 
-function figures({ ours, hand, trl }) {
+export function figures({ ours, hand, trl }) {
   const against = (peer) => (peer ? median(ours.rates.map((rate, i) => rate / peer.rates[i])) : null)
   const rate = (one) => (one ? median(one.rates) : null)
   return {
@@ -266,7 +266,7 @@ async function profile(load, folder) {
   return byOp
 }
 
-function facts({ versions }) {
+export function facts({ versions }) {
   return {
     cpu: cpus()[0].model,
     cores: cpus().length,

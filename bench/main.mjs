@@ -15,6 +15,7 @@ import { planted } from './planted.mjs'
 import { prior } from './prior.mjs'
 import { risk } from './risk.mjs'
 import { rlhf } from './rlhf.mjs'
+import { scale } from './scale.mjs'
 import { start } from './start.mjs'
 import { step } from './step.mjs'
 import { stops } from './stops.mjs'
@@ -37,6 +38,7 @@ const benches = {
   prior,
   risk,
   rlhf,
+  scale,
   start,
   step,
   stops,

@@ -3,6 +3,7 @@ import { openEngine } from '../engine/index.ts'
 import type { DecoderConfig } from '../models/index.ts'
 import { type OnPolicy, type RecipeInput, recipe } from '../recipe/recipe.ts'
 import { alignWork, estimate, trainWork } from './estimate.ts'
+import { checkFits } from './memory-needs.ts'
 import { throughputOf } from './throughput.ts'
 
 const config: DecoderConfig = {
@@ -101,15 +102,50 @@ describe('an estimate', () => {
     expect(head).toBeCloseTo((3 * (forward + 1000 * 2 * 32_000 * 288)) / 0.8e9, 6)
   })
 
-  it('is within a third of the memory that stories15m was seen to take on 32 pairs of 150 tokens', () => {
+  it('is within 15 % of the memory that stories15m was seen to take on 32 pairs of 150 tokens', () => {
     const work = trainWork(
       train,
       Array.from({ length: 32 }, () => tree(15, 72, 66)),
     )
     const seen = { full: 1.25e9, lora: 0.84e9 }
     const { train: adapters } = made({ train: { lora: { rank: 8, alpha: 16 } } })
-    expect(Math.abs(estimate(config, train, work, 1e9).bytes / seen.full - 1)).toBeLessThan(1 / 3)
-    expect(Math.abs(estimate(config, adapters, work, 1e9).bytes / seen.lora - 1)).toBeLessThan(1 / 3)
+    expect(Math.abs(estimate(config, train, work, 1e9).bytes / seen.full - 1)).toBeLessThan(0.15)
+    expect(Math.abs(estimate(config, adapters, work, 1e9).bytes / seen.lora - 1)).toBeLessThan(0.15)
+  })
+
+  it('refuses what cannot fit, and says what would', () => {
+    const work = trainWork(
+      train,
+      Array.from({ length: 32 }, () => tree(15, 72, 66)),
+    )
+    expect(() => checkFits(config, train, work, 8e9)).not.toThrow()
+    expect(() => checkFits(config, train, work, 0.85e9)).toThrow(
+      /^train: the run must fit into the machine's 0\.\d GB, got about [\d.]+ GB; what would fit: .*train\.lora of rank 8/,
+    )
+    expect(() => checkFits(config, train, work, 1e6)).toThrow(/; what would fit is a smaller model, or a machine with more memory$/)
+    const billion = {
+      ...config,
+      vocabSize: 32_000,
+      hiddenSize: 2048,
+      layers: 22,
+      heads: 32,
+      kvHeads: 4,
+      headDim: 64,
+      intermediateSize: 5632,
+    }
+    expect(() => checkFits(billion, train, work, 64e9)).toThrow(
+      /must fit into the engine's 4\.3 GB, got about \d+\.\d GB; what would fit: train\.lora/,
+    )
+    const { train: adapters } = made({ train: { lora: { rank: 8, alpha: 16 } } })
+    expect(() => checkFits(billion, adapters, work, 8e9)).not.toThrow()
+  })
+
+  it('of a frozen model of a billion parameters counts one block and its head, not the model', () => {
+    const billion = { ...config, hiddenSize: 2048, layers: 22, heads: 32, kvHeads: 4, headDim: 64, intermediateSize: 5632, tied: false }
+    const { train: adapters } = made({ train: { lora: { rank: 8, alpha: 16 }, batch: 4 } })
+    const { bytes } = estimate(billion, adapters, trainWork(adapters, Array.from({ length: 80 }, () => tree(10, 5, 8))), 1e9) // biome-ignore format: one line
+    // TinyLlama-1.1B from its GGUF on such pairs was seen to take this.
+    expect(Math.abs(bytes / 1.47e9 - 1)).toBeLessThan(0.15)
   })
 
   it('needs a machine’s speed, which is measured', async () => {

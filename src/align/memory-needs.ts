@@ -1,10 +1,11 @@
+import { UserError } from '../graph/index.ts'
 import type { DecoderConfig } from '../models/index.ts'
 import type { TrainSettings } from '../recipe/recipe.ts'
 import type { Work } from './estimate.ts'
 
 const float = 4
 /** Node, ONNX Runtime and its programs before any model. */
-const processBytes = 170e6
+const processBytes = 250e6
 /** Weights of so many bytes are read when they are asked for (see loadCheckpoint): smaller ones are in memory twice. */
 const LAZY_FROM = 2 ** 27
 /** From so many bytes of f32 weights on a frozen model stays outside of the engine, whatever is done with it. */
@@ -74,4 +75,50 @@ function trainedNumbers(
   const numbers = adapted * lora.rank * (5 * hiddenSize + 2 * headDim * (heads + kvHeads) + 3 * intermediateSize)
   // A layer with an adapter is multiplied as one matrix, which the way back reads again.
   return each * numbers + (blockwise ? 1 : adapted) * (block / layers)
+}
+
+/** Most bytes that the engine holds: what is trained, with gradients and moments, and what is not outside. */
+const ENGINE_BYTES = 2 ** 32
+
+/**
+ * Refuses a run that cannot fit, and says what would.
+ *
+ * units   machine: bytes that this machine has
+ * throws  UserError when by the estimate, and 15 % less, the machine's memory or the engine's is too small
+ */
+export function checkFits(config: DecoderConfig, train: TrainSettings, work: Work, machine: number): void {
+  const gigabytes = (bytes: number) => `${(bytes / 1e9).toFixed(1)} GB`
+  const needsOf = (settings: TrainSettings) => ({ all: memoryNeeds(config, settings, work), engine: engineBytes(config, settings, work) })
+  const fits = ({ all, engine }: { all: number; engine: number }) => 0.85 * all <= machine && engine <= ENGINE_BYTES
+  const needs = needsOf(train)
+  if (fits(needs)) return
+  const { lora: _, ...full } = train
+  const lora = { rank: 8, alpha: 16 }
+  const last = Math.max(1, Math.round(config.layers / 4))
+  const layers = Array.from({ length: last }, (_, i) => config.layers - last + i)
+  const ways: [string, TrainSettings][] = [
+    ['train.blockwise', { ...train, blockwise: true }],
+    ['train.tokenBudget of 512', { ...train, tokenBudget: 512, blockwise: true }],
+    ['train.lora of rank 8', { ...full, lora, blockwise: true }],
+    [`train.lora of rank 8 on the last ${last} layers`, { ...full, lora: { ...lora, layers }, blockwise: true }],
+  ]
+  const would = ways.map(([name, settings]) => ({ name, needs: needsOf(settings) })).filter((way) => fits(way.needs))
+  const remedy =
+    would.length > 0
+      ? `what would fit: ${would.map((way) => `${way.name} (${gigabytes(way.needs.all)})`).join(', ')}`
+      : 'what would fit is a smaller model, or a machine with more memory'
+  const most = needs.engine > ENGINE_BYTES ? `the engine's ${gigabytes(ENGINE_BYTES)}` : `the machine's ${gigabytes(machine)}`
+  throw new UserError(
+    `train: the run must fit into ${most}, got about ${gigabytes(needs.engine > ENGINE_BYTES ? needs.engine : needs.all)}; ${remedy}`,
+  )
+}
+
+/** What lies in the engine's own memory. */
+function engineBytes(config: DecoderConfig, train: TrainSettings, { trained, sampled, length }: Work): number {
+  const { block, head, all } = sizesOf(config)
+  const step = Math.min(1.1 * train.batch * length, trained.positions)
+  const frozen = frozenOutside(config, train, sampled === 0) ? block / config.layers + head : float * all >= 2 ** 30 ? 0 : all
+  const { lora: _, ...full } = train
+  const mine = train.lora ? 0 : trainedNumbers(config, full as TrainSettings, { blockwise: true, passes: step / train.tokenBudget })
+  return float * (frozen + mine)
 }

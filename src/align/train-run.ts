@@ -1,3 +1,4 @@
+import { totalmem } from 'node:os'
 import { z } from 'zod'
 import type { Labels } from '../collect/label.ts'
 import { onDisk } from '../files/index.ts'
@@ -30,6 +31,7 @@ import { keepInside } from './inside.ts'
 import { labelRows } from './label-rows.ts'
 import { loadPreferences } from './load-preferences.ts'
 import { manifestOf } from './manifest.ts'
+import { checkFits } from './memory-needs.ts'
 import { goalsOf, type Models, openModels, readBy } from './open-models.ts'
 import { openSource } from './open-source.ts'
 import { withoutHeldOut } from './shutdown-held-out.ts'
@@ -123,6 +125,7 @@ export async function trainRun(given: Recipe, options: TrainRunOptions = {}): Pr
     if (quarantined.length > 0) await run.writeRows('quarantine.jsonl', quarantined)
     const before = (await run.readMetrics()).at(-1)?.step ?? 0
     const work = await source.work({ done: before, until: maxSteps })
+    checkFits(checkpoint.config, recipe.train, work, Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY))
     watch.needs?.({ all: estimate(checkpoint.config, recipe.train, work, await throughputOf(engine)) })
     const { examples, contribution, predictions, load } = await source.examples(maxSteps)
     if (contribution) await run.write('contribution.json', contribution)

@@ -47,7 +47,7 @@ export function sharedTensor({ dtype, shape }: Type): Tensor {
 /**
  * Puts a whole nested object of tensors into the engine's memory, once, and no tensor twice on the way. Where they take `mapped` bytes or more
  * (1 GiB unless told), what lies in files stays there: each session maps it, and its memory is the machine's, not the engine's. With `streamed`,
- * what is read only when it is asked for stays outside.
+ * and from 2 GiB on where it cannot be mapped, what is read only when it is asked for stays outside.
  */
 export async function place(
   engine: Engine,
@@ -64,7 +64,7 @@ export async function place(
     const file = placeOf(tensor)
     const { dtype, shape } = tensor
     if (slots.has(tensor)) continue
-    if (streamed && isLazy(tensor)) {
+    if (isLazy(tensor) && (streamed || (!file && bytes >= OUTSIDE_FROM))) {
       slots.set(tensor, outside(tensor))
       continue
     }
@@ -85,6 +85,9 @@ export async function place(
   await Promise.all(jobs)
   return mapNested<Tensor, Resident>(tensors, isTensor, (tensor) => slots.get(tensor)!)
 }
+
+/** From so many bytes on what cannot be mapped stays outside. */
+const OUTSIDE_FROM = 2 ** 31
 
 /** An offset that nothing in the engine's memory has. */
 const NOWHERE = -1

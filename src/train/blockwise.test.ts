@@ -1,16 +1,29 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import { expectClose } from '../../test/close.ts'
 import { tolerances } from '../../test/tolerances.ts'
-import { type Checkpoint, loadCheckpoint } from '../checkpoints/index.ts'
+import { type Checkpoint, loadAdapters, loadCheckpoint } from '../checkpoints/index.ts'
 import { openEngine } from '../engine/index.ts'
-import { freshAdapters, type Lora } from '../models/index.ts'
+import { freshAdapters, type Lora, mergeAdapters } from '../models/index.ts'
 import { dpo, type Example } from '../objectives/index.ts'
-import { openPolicy, type Policy, placeAdapters, policyOf, sampleCompletions, scoreTrees } from '../policy/index.ts'
+import {
+  openPolicy,
+  openTrainee,
+  type Policy,
+  placeAdapters,
+  policyOf,
+  readAdapters,
+  sampleCompletions,
+  scoreTrees,
+} from '../policy/index.ts'
 import { adamw } from './adamw.ts'
 import { backward } from './backward.ts'
 import { packingOf } from './micro-batch.ts'
 import { openTrainState } from './state.ts'
+import { train } from './train.ts'
 
 const engine = openEngine({ threads: 2 })
 afterAll(() => engine.close())
@@ -93,3 +106,41 @@ describe.each(['fixtures/llama-tiny-untied', 'fixtures/family-gpt2', 'fixtures/f
     expectClose(got!.logps, want!.logps, tolerances.teacherForced)
   })
 }) // biome-ignore format: one line
+
+describe('adapters on weights that are outside of the engine', async () => {
+  const model = await lazy(folder)
+  const reference = await openPolicy(engine, model, undefined, { streamed: true })
+  const root = mkdtempSync(join(tmpdir(), 'innate-blockwise-'))
+  afterAll(() => rmSync(root, { recursive: true }))
+  const trees = [[[5, 9], [7, 30], [45]], [[8], [3, 4], [6]], [[11, 2], [9], [1, 2]]] as const // biome-ignore format: one line
+  const examples = trees.map(([prompt, ...completions]): Example => ({ tree: { prompt, completions }, reference: [], label: 1 }))
+  const scored = async () => {
+    const logps = await scoreTrees(reference, examples.map(({ tree }) => tree)) // biome-ignore format: one line
+    return examples.map((example, i) => ({ ...example, reference: logps.slice(2 * i, 2 * i + 2) }))
+  }
+
+  it('go on from a checkpoint bit for bit, and are saved as a model and as they are', async () => {
+    const file = join(root, 'state.safetensors')
+    const run = async (...stops: (number | undefined)[]) => {
+      const trainee = await openTrainee(reference, model, { lora: { rank: 2, alpha: 4 }, seed: 1 })
+      const losses: number[] = []
+      for (const [i, maxSteps] of stops.entries())
+        await train({
+          ...{ policy: trainee.policy, objective, examples: await scored(), optimizer: adamw({ lr: 1e-2 }), clip: 1, batch: 1, epochs: 2, seed: 0 },
+          ...{ schedule: { name: 'constant', warmup: 0 }, referenceOf: async () => [], checkpoint: { file, everySeconds: 60 }, resume: i > 0 },
+          ...(maxSteps ? { maxSteps } : {}),
+          onStep: ({ loss }) => void losses.push(loss),
+        }) // biome-ignore format: one line
+      return { trainee, losses }
+    }
+    const [whole, resumed] = [await run(undefined), await run(2, undefined)]
+    expect(resumed.losses).toEqual(whole.losses)
+    expect(whole.losses.at(-1)).toBeLessThan(whole.losses[0]!)
+    await resumed.trainee.save(join(root, 'model'))
+    const adapters = await readAdapters(whole.trainee.policy)
+    const saved = await loadCheckpoint(join(root, 'model'))
+    const merged = mergeAdapters((await loadCheckpoint(folder)).params, adapters!)
+    expect(saved.params.blocks[1]!.mlp.down.data).toEqual(merged.blocks[1]!.mlp.down.data)
+    expect((await loadAdapters(join(root, 'model', 'adapter'), model.config)).layers['blocks.0.attn.q']!.b.data).toEqual(adapters!.layers['blocks.0.attn.q']!.b.data) // biome-ignore format: one line
+  })
+})
