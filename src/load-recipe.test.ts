@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -64,6 +64,21 @@ export default recipe({
     await expect(loadRecipe(await wrong({ file: 'none.mjs' }))).rejects.toThrow('none.mjs: must export a function of a sample as default, got undefined') // biome-ignore format: one line
     await expect(loadRecipe(await wrong({ file: 'gone.mjs' }))).rejects.toThrow('goal gone.mjs: its file must be there, got none')
     await expect(loadRecipe(await wrong({ file: 'calm.ts', tap: 'x' }))).rejects.toThrow('goal calm.ts: must have no other fields than as')
+  })
+
+  it('may name data sets of the Hub, which are no paths; a folder that is there is one', async () => {
+    const at = async (preferences: object, look = {}) =>
+      loadRecipe(await written('hub.json', JSON.stringify({ model: 'M', preferences, look })))
+    const judge = { command: 'node judge.mjs', keep: 'votes.jsonl' }
+    expect(await at({ prompts: 'me/prompts:test', judge }, { texts: 'me/texts' })).toMatchObject({
+      preferences: { prompts: 'me/prompts:test' },
+      look: { texts: 'me/texts' },
+    })
+    expect((await at({ pairs: 'me/pairs@v1' })).preferences).toMatchObject({ pairs: 'me/pairs@v1' })
+    await mkdir(join(folder, 'me'))
+    await written('me/pairs', '')
+    expect((await at({ pairs: 'me/pairs' })).preferences).toMatchObject({ pairs: join(folder, 'me/pairs') })
+    await rm(join(folder, 'me'), { recursive: true })
   })
 
   it('finds the votes of a judge beside it too', async () => {

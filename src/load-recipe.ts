@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
 import { createJiti } from 'jiti'
 import { z } from 'zod'
-import { hubId, models } from './checkpoints/index.ts'
+import { datasetId, hubId, models } from './checkpoints/index.ts'
 import { beside, namingBeside, readJson } from './files/index.ts'
 import { type Goal, goal, people, remade, votesFile } from './goals/index.ts'
 import { UserError } from './graph/index.ts'
@@ -146,6 +146,8 @@ async function doors(): Promise<Record<string, unknown>> {
 
 function located(asked: Recipe, folder: string): Recipe {
   const find = (path: string) => (isAbsolute(path) ? path : existsSync(join(folder, path)) ? join(folder, path) : resolve(path))
+  // A data set of the Hub is no path; where its owner is a folder here, it is one.
+  const data = (path: string) => (datasetId(path) && !existsSync(find(path)) && !existsSync(dirname(find(path))) ? path : find(path))
   const { edit } = asked
   const given = edit && 'files' in edit ? { ...asked, edit: { ...edit, files: edit.files.map(find) } } : asked
   const onHub = hubId(given.model) !== undefined && !existsSync(find(dirname(given.model)))
@@ -153,17 +155,20 @@ function located(asked: Recipe, folder: string): Recipe {
   return {
     ...given,
     model,
-    look: given.look.texts ? { ...given.look, texts: find(given.look.texts) } : given.look,
+    look: given.look.texts ? { ...given.look, texts: data(given.look.texts) } : given.look,
     ...(given.shutdown ? { shutdown: mapped(given.shutdown, find) } : {}),
-    preferences: locatedSource(given.preferences, find),
+    preferences: locatedSource(given.preferences, find, data),
   }
 }
 
-function locatedSource(preferences: Recipe['preferences'], find: (path: string) => string): Recipe['preferences'] {
-  if (preferences.kind === 'file') return { ...preferences, pairs: find(preferences.pairs) }
+type Find = (path: string) => string
+
+function locatedSource(preferences: Recipe['preferences'], find: Find, data: Find): Recipe['preferences'] {
+  if (preferences.kind === 'file') return { ...preferences, pairs: data(preferences.pairs) }
   if (preferences.kind === 'rollouts') return { ...preferences, rollouts: find(preferences.rollouts) }
-  if (preferences.kind === 'texts' || preferences.kind === 'tasks') return { ...preferences, file: find(preferences.file) }
-  const prompts = typeof preferences.prompts === 'string' ? find(preferences.prompts) : preferences.prompts
+  if (preferences.kind === 'texts') return { ...preferences, file: data(preferences.file) }
+  if (preferences.kind === 'tasks') return { ...preferences, file: find(preferences.file) }
+  const prompts = typeof preferences.prompts === 'string' ? data(preferences.prompts) : preferences.prompts
   if (preferences.kind === 'rewarded') {
     const { reward } = preferences
     return { ...preferences, prompts, reward: 'folder' in reward ? { folder: find(reward.folder) } : reward }

@@ -1,5 +1,5 @@
 import { fewest, type TextNll } from '../accept/index.ts'
-import type { Checkpoint } from '../checkpoints/index.ts'
+import { type Checkpoint, dataFile } from '../checkpoints/index.ts'
 import { hashFile } from '../files/index.ts'
 import { UserError } from '../graph/index.ts'
 import { type Policy, scoreTrees } from '../policy/index.ts'
@@ -20,7 +20,8 @@ export interface LookTexts {
  *
  * throws  UserError as loadTexts, and where a bound is on texts that are too few to tell
  */
-export async function openLookTexts(file: string, checkpoint: Checkpoint, watch: Watch, bounded = false): Promise<LookTexts> {
+export async function openLookTexts(given: string, checkpoint: Checkpoint, watch: Watch, bounded = false): Promise<LookTexts> {
+  const file = await dataFile(given, (line) => watch.note?.(line))
   const { rows, texts, quarantined, counts } = await loadTexts(file, checkpoint, { template: await loadChatTemplate(checkpoint.folder) })
   if (quarantined.length > 0)
     watch.note?.(`${file}: ${quarantined.length} of ${rows} texts can not be used (${Object.keys(counts).join(', ')})`)

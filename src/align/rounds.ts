@@ -1,4 +1,5 @@
 import { powerOf, sayPower } from '../accept/index.ts'
+import { dataFile } from '../checkpoints/index.ts'
 import { type AskingOrder, takesLong } from '../collect/ask-judge.ts'
 import { type AskedRow, pairsOf, pairsTrained, rolloutsOf, type VotedRow, votedSchema } from '../collect/collect.ts'
 import { type DecodeSide, decodeSides } from '../collect/decode-sides.ts'
@@ -199,6 +200,6 @@ export async function promptData(
 ): Promise<DataFile> {
   const used = train.length + development.length + sealed.length
   const [path, sha256] =
-    typeof prompts === 'string' ? [prompts, await hashFile(prompts)] : ['in the recipe', hashText(JSON.stringify(prompts))]
+    typeof prompts === 'string' ? [prompts, await hashFile(await dataFile(prompts))] : ['in the recipe', hashText(JSON.stringify(prompts))]
   return { role: 'prompts', path, sha256, rows: read, used, quarantined: {}, nearDuplicates }
 }

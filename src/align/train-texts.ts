@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { ratioOf } from '../accept/index.ts'
+import { dataFile } from '../checkpoints/index.ts'
 import { hashFile } from '../files/index.ts'
 import { UserError } from '../graph/index.ts'
 import type { Example } from '../objectives/index.ts'
@@ -24,8 +25,9 @@ export type HeldOutTexts = Readonly<z.infer<typeof heldOutTextsSchema>>
  * throws  UserError when none is usable, or none is left to train on
  */
 export async function openTexts(from: FromTexts, recipe: Recipe, models: Models, watch: Watch): Promise<TrainingSource> {
-  const { file, boundary, heldOut, measureEvery, columns, maxLength = Number.POSITIVE_INFINITY } = from
+  const { boundary, heldOut, measureEvery, columns, maxLength = Number.POSITIVE_INFINITY } = from
   const { checkpoint, lookPolicy, referencePolicy } = models
+  const file = await dataFile(from.file, (line) => watch.note?.(line))
   const most = Math.min(maxLength, checkpoint.config.contextLength, recipe.train.tokenBudget)
   const { rows, texts, dialects, quarantined, counts } = await loadTexts(file, checkpoint, {
     boundary,

@@ -1,4 +1,4 @@
-import type { Checkpoint } from '../checkpoints/index.ts'
+import { type Checkpoint, dataFile } from '../checkpoints/index.ts'
 import { readObjects } from '../files/index.ts'
 import { UserError } from '../graph/index.ts'
 import { type PromptRow, promptOf, type RawRow, talkPrompt, Unreadable } from '../preferences/index.ts'
@@ -9,12 +9,13 @@ import type { Prompt } from './prompts.ts'
 type Reader = Pick<Checkpoint, 'tokenizer' | 'config'> & Partial<Pick<Checkpoint, 'folder' | 'eosIds'>>
 
 /**
- * Reads prompts from a file of rows (JSON lines, a JSON array, CSV, Parquet): `prompt` as text or as messages, `prompt_ids`, taken verbatim, or
+ * Reads prompts from a file of rows, or a data set of the Hub (JSON lines, a JSON array, CSV, Parquet): `prompt` as text or as messages, `prompt_ids`, taken verbatim, or
  * a talk or pair in any dialect, of which what stands before the answer is the prompt. Talks are written with the model's chat template.
  *
  * throws  UserError naming the line that is no prompt for this model, or when there is none
  */
-export async function readPromptFile(file: string, model: Reader): Promise<Prompt[]> {
+export async function readPromptFile(given: string, model: Reader): Promise<Prompt[]> {
+  const file = await dataFile(given)
   const template = model.folder === undefined ? undefined : await loadChatTemplate(model.folder)
   const prompts: Prompt[] = []
   for await (const read of readObjects(file)) {
