@@ -87,6 +87,38 @@ describe('innate logp', () => {
   })
 })
 
+it('a reward model is trained, says how good it is, and scores both sides of every pair with its doubt', async () => {
+  const asked = {
+    model: 'models/tiny',
+    preferences: { pairs: 'forty.jsonl', heldOut: 0.2 },
+    objective: { name: 'rewardModel' },
+    inside: false,
+  }
+  await writeFile('reward.json', JSON.stringify(asked))
+  const trained = await innateJson('train reward.json --run runs/reward')
+  const estimate = { estimate: number, low: number, high: number, n: number, unit: 'share' }
+  expect(trained.code).toBe(0)
+  expect(trained.rows.at(-1)).toMatchObject({
+    model: expect.stringMatching(/runs\/reward\/model$/),
+    heldOut: { accuracy: estimate, ece: estimate },
+  })
+  const { rows } = await innateJson('logp --reward runs/reward/model --pairs forty.jsonl')
+  expect(rows).toHaveLength(40)
+  expect(rows[7]).toEqual({ row: 7, chosen: number, rejected: number, sdChosen: number, sdRejected: number })
+  const [policy, reward] = [
+    await innate('logp --reward models/tiny --pairs forty.jsonl'),
+    await innate('logp --model runs/reward --pairs forty.jsonl'),
+  ]
+  expect([policy.code, policy.err]).toEqual([
+    2,
+    expect.stringContaining('reward: must be a reward model, which scores texts, got models/tiny'),
+  ])
+  expect([reward.code, reward.err]).toEqual([
+    2,
+    expect.stringContaining('model: must be a policy, which says the next token, got runs/reward'),
+  ])
+})
+
 describe('innate train', () => {
   it('does the issue’s recipe as it stands: a row per step, and last the run and its model', async () => {
     const { code, rows } = await innateJson('train train.json')
