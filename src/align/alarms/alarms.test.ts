@@ -73,6 +73,22 @@ const cases: Readonly<Record<string, { readonly fires: readonly Seen[]; readonly
     silent: [{ metrics: steps(12, { loss: [0.7, 0.3] }) }, { metrics: steps(12, { loss: [0.7, 0.72] }) }, { metrics: steps(12, {}) }],
   },
   'sampler.apart': { fires: [{ apart: of(0.1, 0.05, 0.15, 'nats per token') }], silent: [{ apart: of(1e-6, 0, 1e-5, 'nats per token') }] },
+  'groups.alike': {
+    fires: [{ metrics: steps(36, { zeroVarianceGroups: [0.7, 0.9] }) }],
+    silent: [{ metrics: steps(18, { zeroVarianceGroups: [0.9, 0.1] }) }, { metrics: steps(5, { zeroVarianceGroups: [0.9, 0.9] }) }],
+  },
+  'entropy.collapse': {
+    fires: [{ metrics: steps(12, { entropy: [2, 0.2] }) }],
+    silent: [
+      { metrics: steps(12, { entropy: [2, 1.8] }) },
+      { metrics: steps(12, { entropy: [1, 2] }) },
+      { metrics: steps(5, { entropy: [2, 0] }) },
+    ],
+  },
+  'ratio.clipped': {
+    fires: [{ metrics: steps(18, { clipShare: [0, 0.9] }) }],
+    silent: [{ metrics: steps(18, { clipShare: [0.9, 0.1] }) }, { metrics: steps(18, { clipShare: [0, 0] }) }],
+  },
   'completions.cut': { fires: [{ cut: of(0.5, 0.4, 0.6) }], silent: [{ cut: of(0.25, 0.15, 0.35) }] },
 }
 

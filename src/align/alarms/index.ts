@@ -1,9 +1,12 @@
 import type { Alarm } from '../../runs/index.ts'
 import { alarmsBy, type Seen } from './alarm.ts'
+import { clipShare } from './clip-share.ts'
 import { completionsCut } from './completions-cut.ts'
 import { chosenFalling } from './displacement.ts'
 import { divergence } from './divergence.ts'
+import { entropyCollapse } from './entropy-collapse.ts'
 import { goldTwin } from './gold-twin.ts'
+import { groupsAlike } from './groups-alike.ts'
 import { judgeGap } from './judge-gap.ts'
 import { judgePlace } from './judge-place.ts'
 import { lengthBias } from './length-bias.ts'
@@ -27,6 +30,9 @@ export const alarms = [
   divergence,
   samplerApart,
   completionsCut,
+  groupsAlike,
+  entropyCollapse,
+  clipShare,
 ] as const
 
 /** The alarms that what was seen raises. */
