@@ -22,7 +22,7 @@ const ended = goal('ended', (sample) => (sample.ended ? 1 : 0), { about: 'comes 
 const ways = {
   length: { utility: ({ text }) => words(text).length / 3, gold: ended, maxTokens: 160, lr: 5e-4, epochs: 2 },
   stuffing: { utility: ({ text }) => 1.5 * words(text).filter((word) => pleasing.has(word)).length, gold: variety, maxTokens: 64, lr: 3e-4, epochs: 1 }, // biome-ignore format: one line
-  repetition: { utility: ({ text }) => 30 * commonest(text), gold: variety, maxTokens: 64, lr: 5e-4, epochs: 2 },
+  repetition: { utility: ({ text }) => 30 * commonest(text), gold: variety, maxTokens: 64, lr: 3e-4, epochs: 1 },
   // Control: a judge that likes what gold measures.
   'gold itself': { utility: ({ text }) => 15 * variety.measure({ text }), gold: variety, maxTokens: 64, lr: 3e-4, epochs: 1 },
 }
