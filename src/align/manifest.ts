@@ -38,7 +38,10 @@ export async function manifestOf(
     ...(preferences.kind === 'rewarded' ? { judge: rewardAbout(preferences.reward) } : {}),
     goals: (prior?.goals ?? []).map(({ name, about, direction }) => ({ name, about, direction })),
     ...(gold ? { gold: { name: gold.name, about: gold.about, ...(judge ? { checks: goldAgainst(gold, prior, judge) } : {}) } } : {}),
-    model: { name: checkpoint.name, sha256: checkpoint.hash, parameters, trained: trainee.trained },
+    model: {
+      ...{ name: checkpoint.name, sha256: checkpoint.hash, parameters, trained: trainee.trained },
+      ...(checkpoint.types ? { types: [...checkpoint.types] } : {}),
+    },
     data: [...data],
     ...(models.edits.length > 0 ? { edits: [...models.edits] } : {}),
     ...(files.length > 0 ? { files: await Promise.all(files.map(hashed)) } : {}),

@@ -44,6 +44,8 @@ export interface Checkpoint {
   /** How its generation_config.json says that it is sampled. */
   readonly sampling?: Generation['sampling']
   readonly saysHow?: boolean
+  /** The types that its weights come in, where its file is GGUF; they are made f32, and never rounded again. */
+  readonly types?: readonly string[]
   /** What it asks for that is not done here, a sentence each. */
   readonly notes?: readonly string[]
   /** sha256 of the weights file, or of its shards one after the other; of that and the edits, where some were asked for. */
@@ -108,6 +110,7 @@ export async function loadCheckpoint(
     params,
     tokenizer,
     ...generation,
+    ...(gguf ? { types: gguf.types } : {}),
     hash,
     ...(kept ? { edits: kept } : {}),
   }

@@ -38,6 +38,10 @@ describe('weights that are read when they are asked for', () => {
     expect(lazy.params.blocks[1]!.mlp.down.data).toEqual(whole.params.blocks[1]!.mlp.down.data)
   })
 
+  it('of a GGUF file are known by the types that they come in', async () => {
+    expect((await loadCheckpoint('fixtures/gguf-tiny/model.gguf')).types).toEqual(['Q4_1', 'F16', 'Q8_0'])
+  })
+
   it('a file that was changed since is refused', async () => {
     const folder = join(root, 'changed')
     cpSync('fixtures/llama-tiny', folder, { recursive: true })

@@ -42,7 +42,7 @@ function head(data: ReportData): Html {
 <p class="lead">${sentence(lead)}</p>
 ${more.length > 0 && html`<ul class="reasons">${more.map((reason) => html`<li>${sentence(reason)}</li>`)}</ul>`}
 <dl class="facts">
-${fact('model', `${manifest.model.name}, ${count(manifest.model.parameters)} parameters${trained(data)}`)}
+${fact('model', `${manifest.model.name}, ${count(manifest.model.parameters)} parameters${trained(data)}${types(data)}`)}
 ${fact('objective', [manifest.objective.name, ...Object.entries(manifest.objective.params).map(([k, v]) => `${k} ${say(v)}`)].join(', '))}
 ${manifest.judge && fact('judge', judgeSaid(manifest.judge))}
 ${verdict && fact('rounds', `${verdict.rounds}`)}
@@ -90,6 +90,10 @@ function whatElse(metrics: ReportData['metrics'], { objective }: ReportData['man
 
 function trained({ manifest: { model } }: ReportData): string {
   return model.trained !== undefined && model.trained !== model.parameters ? `, ${count(model.trained)} of them trained` : ''
+}
+
+function types({ manifest: { model } }: ReportData): string {
+  return model.types ? `; its weights come as ${model.types.join(', ')}, and are made f32 to be computed with` : ''
 }
 
 function fact(name: string, value: string): Html {

@@ -178,7 +178,11 @@ export const manifestSchema = z.object({
     .default([]),
   /** The gold measure, and what was checked of it before the run. */
   gold: z.object({ name: z.string(), about: z.string(), checks: z.exactOptional(z.array(goldAgainstSchema).readonly()) }).optional(),
-  model: z.object({ name: z.string(), sha256: z.string(), parameters: z.int().min(0), trained: z.int().min(0).optional() }),
+  model: z.object({
+    ...{ name: z.string(), sha256: z.string(), parameters: z.int().min(0), trained: z.int().min(0).optional() },
+    /** The types of GGUF that its weights come in. */
+    types: z.array(z.string()).optional(),
+  }),
   data: z.array(dataSchema).readonly().default([]),
   /** The files of the recipe's edit, in their order. */
   edits: z.exactOptional(z.array(z.object({ name: z.string(), sha256: z.string() })).readonly()),

@@ -16,6 +16,8 @@ export interface GgufModel {
   readonly files: Readonly<Record<string, Record<string, unknown>>>
   /** f32, named and laid out as transformers has them. */
   readonly tensors: Map<string, Tensor>
+  /** The types that its matrices come in, the most frequent first. */
+  readonly types: readonly string[]
   /** sha256 of the file. */
   readonly hash: string
 }
@@ -55,10 +57,18 @@ export async function readGguf(file: string, lazyFrom = LEAST_LAZY): Promise<Ggu
       ...files['generation_config.json'],
     }
     keys.refuseUnread()
-    return { files: { 'config.json': config, 'tokenizer.json': tokenizer, ...files }, tensors, hash: hash.digest('hex') }
+    const types = typesOf(parts)
+    return { files: { 'config.json': config, 'tokenizer.json': tokenizer, ...files }, tensors, types, hash: hash.digest('hex') }
   } finally {
     for (const { handle } of parts) await handle.close()
   }
+}
+
+function typesOf(parts: readonly Part[]): string[] {
+  const counts = new Map<string, number>()
+  for (const { type, shape } of parts.flatMap(({ header }) => header.tensors))
+    if (shape.length > 1) counts.set(type, (counts.get(type) ?? 0) + 1)
+  return [...counts].sort(([, a], [, b]) => b - a).map(([type]) => type)
 }
 
 /** What the header counts is held against what lies there before anything is made of it. */

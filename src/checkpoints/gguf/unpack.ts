@@ -10,16 +10,18 @@ export interface UnpackedGguf {
   /** A folder in the cache that holds all of a model folder's files but the weights. */
   readonly folder: string
   readonly tensors: Map<string, Tensor>
+  /** The types that its matrices come in, the most frequent first. */
+  readonly types: readonly string[]
   /** sha256 of the file. */
   readonly hash: string
 }
 
 /** Reads a GGUF file, and writes what is not weights where a model folder's files are looked for. */
 export async function unpackGguf(file: string, lazyFrom?: number): Promise<UnpackedGguf> {
-  const { files, tensors, hash } = await readGguf(file, lazyFrom)
+  const { files, tensors, types, hash } = await readGguf(file, lazyFrom)
   const folder = join(cacheFolder(), 'gguf', hash.slice(0, 32))
   await writeFolder(folder, async (temporary) => {
     for (const [name, json] of Object.entries(files)) await writeFile(join(temporary, name), JSON.stringify(json))
   })
-  return { file, folder, tensors, hash }
+  return { file, folder, tensors, types, hash }
 }
