@@ -13,7 +13,7 @@ requireNode(20, 19)
 install()
 build()
 
-if (verb === 'start') exit(node('dist/cli/main.js', 'align', 'examples/stories/recipe.ts', ...rest))
+if (verb === 'start') exit(start(rest))
 // Paths on a command line are those of the folder that npm was called in.
 if (verb === 'innate') exit(nodeIn(process.env.INIT_CWD ?? process.cwd(), join(home, 'dist/cli/main.js'), ...rest))
 if (verb === 'example') exit(example(...rest))
@@ -25,6 +25,18 @@ if (verb === 'test') {
 }
 if (verb === 'pack') exit(npm('pack', ...rest))
 if (verb !== 'build') exit(say(`unknown command ${verb}; choose start, test, innate, example, bench, box, build or pack`) ?? 2)
+
+/** Aligns the model in the box by a recipe of examples/stories: recipe.ts, or the one that `--recipe NAME` names. */
+function start(given) {
+  const at = given.findIndex((word) => word === '--recipe' || word.startsWith('--recipe='))
+  const name = at < 0 ? 'recipe' : (given[at].split('=')[1] ?? given[at + 1] ?? '')
+  const others = at < 0 ? given : given.filter((_, i) => i !== at && !(i === at + 1 && given[at] === '--recipe'))
+  const folder = join(home, 'examples', 'stories')
+  const recipes = ['recipe', 'grpo', ...readdirSync(join(folder, 'controls')).map((file) => `controls/${file.replace(/\.ts$/, '')}`)]
+  if (recipes.includes(name)) return node('dist/cli/main.js', 'align', join('examples', 'stories', `${name}.ts`), ...others)
+  say(`start --recipe: must be one of ${recipes.join(', ')}, got ${name === '' ? 'nothing' : name}; leave it out for recipe`)
+  return 2
+}
 
 /** Runs a numbered example: TypeScript, through the loader that recipes are loaded with. */
 function example(number) {

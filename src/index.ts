@@ -45,5 +45,6 @@ export {
   top,
 } from './policy/index.ts'
 export * from './recipe/index.ts'
+export type { Reward, RewardRow, Scored } from './rewards/index.ts'
 export type { Verdict } from './runs/index.ts'
 export { adamw, lion, optimizers, sgd } from './train/index.ts'

@@ -4,10 +4,13 @@ import { loadRecipe } from 'innate'
 import { expect, it } from 'vitest'
 
 const folder = fileURLToPath(new URL('.', import.meta.url))
-const recipes = ['recipe.ts', ...readdirSync(`${folder}controls`).map((name) => `controls/${name}`)]
+const recipes = ['recipe.ts', 'grpo.ts', ...readdirSync(`${folder}controls`).map((name) => `controls/${name}`)]
 
 it.each(recipes)('%s loads, and its prompts are there', async (name) => {
   const { preferences } = await loadRecipe(folder + name)
-  expect(preferences).toMatchObject({ kind: 'onPolicy', prompts: expect.stringMatching(/prompts\.jsonl$/) })
+  expect(preferences).toMatchObject({
+    kind: expect.stringMatching(/^(onPolicy|rewarded)$/),
+    prompts: expect.stringMatching(/prompts\.jsonl$/),
+  })
   expect(existsSync((preferences as { prompts: string }).prompts)).toBe(true)
 })

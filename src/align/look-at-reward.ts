@@ -15,6 +15,7 @@ import { begin } from './watch.ts'
  */
 export async function lookAtReward(rewarded: Rewarded, run: Run, round: number, which: Evaluation['look']): Promise<Evaluation> {
   const { recipe, preferences, models, watch, signal } = rewarded
+  const { reward: source } = preferences
   const prompts = rewarded.prompts[which]
   const before = await referenceSide(rewarded, which)
   const goalScale = await goalScaleOf(rewarded)
@@ -35,13 +36,14 @@ export async function lookAtReward(rewarded: Rewarded, run: Run, round: number, 
       checkpoint: models.checkpoint,
       policy: models.lookPolicy,
       reference: models.reference,
-      judge: rewardJudge(reward.name, (sample) => scoreOf!(sample).value),
-      doubtOf: (sample) => scoreOf!(sample).sd,
+      judge: 'learn' in source ? source.learn.judge : rewardJudge(reward.name, (sample) => scoreOf!(sample).value),
+      scoredOf: (sample) => scoreOf!(sample),
       earlier: await earlierLooks(run, round),
       async score(after) {
         scoreOf = await scoredBy(rewarded, run, [...before, ...after])
       },
       order: 'half',
+      asking: { progress: (total) => begin(watch, 'judging', total), ...(signal ? { signal } : {}) },
       goalScale,
       gold: recipe.gold,
       readBy: readBy(models),

@@ -29,12 +29,13 @@ import type { Reference } from '../policy/reference.ts'
 import type { Text } from '../preferences/index.ts'
 import type { OnPolicy, Recipe } from '../recipe/recipe.ts'
 import { withoutUndefined } from '../recipe/without-undefined.ts'
+import type { Scored } from '../rewards/index.ts'
 import type { Correlation, Estimate, Evaluation, SampleRow } from '../runs/index.ts'
 import { alarmsOf, type Seen } from './alarms/index.ts'
 import type { AuditsSeen } from './audit-training.ts'
 import { textNlls } from './look-texts.ts'
 import { placeOf } from './place.ts'
-import { rewardDoubt, seenOfReward, utilityRise } from './seen-of-reward.ts'
+import { measuresOfReward, seenOfReward } from './seen-of-reward.ts'
 import type { ShutdownSeen } from './shutdown-measures.ts'
 import { stopsOf } from './stops.ts'
 
@@ -58,8 +59,8 @@ export interface Look {
   readonly prompts: readonly Prompt[]
   /** Real text, for the perplexity. */
   readonly texts?: readonly Text[]
-  /** Where the reward knows its doubt of a completion: one standard deviation, once it was scored. */
-  readonly doubtOf?: (sample: SampledText['sample']) => number | undefined
+  /** Where completions are rewarded: what each got, once it was scored. */
+  readonly scoredOf?: (sample: SampledText['sample']) => Scored
   /** The looks at earlier rounds, oldest first, for alarms that compare rounds. */
   readonly earlier?: readonly Evaluation[]
   /** Votes for the first and the second completion of each prompt by the reference, where these pairs are measured. */
@@ -138,8 +139,10 @@ export async function look(
     shareEnded: shareEnded(column(after, ({ ended }) => ended), risk), // biome-ignore format: one line
     repetition: meanOf('repetition', column(after, repetition), 'share', [0, 1], risk),
     ...(pairs ? heldOutPairs(pairs, risk) : {}),
-    ...(judge.utility ? utilityRise(judge, column(after, judge.utility), column(before, judge.utility), risk) : {}),
-    ...rewardDoubt(given, after, risk),
+    ...(judge.utility && judge.kind !== 'reward'
+      ? { utility: meanDifference('utility', column(after, judge.utility), column(before, judge.utility), 'log-odds', undefined, risk) }
+      : {}),
+    ...measuresOfReward(given, after, risk),
     ...rises(standings, given.gold?.name, risk),
     ...(gold ? { gold: meanDifference('gold', gold.after, gold.before, 'sd', gold.range, risk) } : {}),
     ...(gold && answers ? { rewardGap: rewardGap(votesOf(answers), gold.after, gold.before, risk) } : {}),

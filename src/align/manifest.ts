@@ -59,6 +59,10 @@ function saidOf(preferences: Recipe['preferences']): unknown {
 
 /** A reward in the place of a judge. */
 function rewardAbout(reward: RewardSource): NonNullable<NewManifest['judge']> {
+  if ('learn' in reward) {
+    const { name, kind, about } = reward.learn.judge
+    return { name, kind, about: `${about}; a reward is learned from its votes` }
+  }
   const name = 'goals' in reward ? 'goals' : 'command' in reward ? reward.command : 'folder' in reward ? reward.folder : reward.name
   const about = 'goals' in reward ? Object.entries(reward.goals).map(([goal, weight]) => `${weight}·${goal}`).join(' + ') : name // biome-ignore format: one line
   return { name, kind: 'reward', about: `the reward ${about}` }

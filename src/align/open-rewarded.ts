@@ -30,6 +30,8 @@ export interface Rewarded {
   readonly referenceTexts: Partial<Record<Evaluation['look'], readonly (readonly SampledText[])[]>>
   /** Opened once the first completions are to be scored. */
   reward?: Reward
+  /** The round that the reward was learned for, where it is learned. */
+  learned?: number
   /** What expects returns, where the objective has one. */
   critic?: Critic
   /** Of the goals that looks measure. */
@@ -90,6 +92,7 @@ export async function rewardOf(rewarded: Rewarded, run: Run): Promise<Reward> {
   const { recipe, preferences, models } = rewarded
   const { reward: source } = preferences
   if (rewarded.reward) return rewarded.reward
+  if ('learn' in source) throw new Error('internal: a learned reward must be learned before it scores')
   if ('goals' in source) {
     const { goals, weights } = goalsOfReward(recipe, source.goals)
     rewarded.reward = goalsReward(await scaleOf(rewarded, goals), weights, readBy(models))
@@ -97,7 +100,11 @@ export async function rewardOf(rewarded: Rewarded, run: Run): Promise<Reward> {
   return rewarded.reward
 }
 
-async function opened(source: Exclude<RewardSource, { goals: unknown }>, { checkpoint }: Models, watch: Watch): Promise<Reward> {
+async function opened(
+  source: Exclude<RewardSource, { goals: unknown } | { learn: unknown }>,
+  { checkpoint }: Models,
+  watch: Watch,
+): Promise<Reward> {
   if ('score' in source) return source
   if ('command' in source) return commandReward(source.command, source)
   return folderReward(source.folder, { writer: checkpoint.folder, onProgress: (line) => watch.note?.(line) })

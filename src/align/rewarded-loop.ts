@@ -6,6 +6,7 @@ import { type Metrics, type Parts, type Run, roundFolder } from '../runs/index.t
 import { checkWarmup, stepsToCome } from '../train/index.ts'
 import { openCritic } from './critic.ts'
 import { estimate, rewardedWork } from './estimate.ts'
+import { learnReward } from './learn-reward.ts'
 import { lookAtReward } from './look-at-reward.ts'
 import type { Loop } from './loop.ts'
 import type { Models } from './open-models.ts'
@@ -40,6 +41,10 @@ export async function openRewarded(
     await trainee.load(await run.path(`${roundFolder(round)}/model`))
     now = round
   }
+  const { reward: source } = preferences
+  const learned = async (run: Run, round: number) => {
+    if ('learn' in source) await learnReward(rewarded, run, round, source)
+  }
   return {
     data: rewarded.data,
     inside: prompts.development.map(({ ids }) => ids),
@@ -58,6 +63,7 @@ export async function openRewarded(
     restore,
     async train(run, round) {
       await restore(run, round - 1)
+      await learned(run, round)
       await trainRewarded(rewarded, run, round)
       signal?.throwIfAborted()
       now = round
@@ -66,10 +72,14 @@ export async function openRewarded(
       return undefined
     },
     async look(run, round, which) {
+      await learned(run, round)
       await restore(run, round)
       return lookAtReward(rewarded, run, round, which)
     },
-    close: async () => rewarded.reward?.close(),
+    async close() {
+      await rewarded.reward?.close()
+      if ('learn' in source) await source.learn.judge.close?.()
+    },
   }
 }
 

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { tolerances } from '../../test/tolerances.ts'
 import { atLeast, atMost } from '../accept/index.ts'
-import { goal } from '../goals/index.ts'
+import { goal, simulatedVoter } from '../goals/index.ts'
 import { type Recipe, type RecipeInput, recipe } from '../recipe/recipe.ts'
 import type { Reward } from '../rewards/index.ts'
 import { evaluationSchema, openRun } from '../runs/index.ts'
@@ -176,6 +176,57 @@ describe('align with a reward', () => {
     )
     const nan = counting({ score: async (rows) => rows.map(() => ({ value: Number.NaN })) })
     await expect(align(tiny('nan', { reward: nan }))).rejects.toThrow('reward counting, completion 1: a reward must be a number, got NaN')
+  })
+})
+
+describe('align with a reward that it learns', () => {
+  const voter = (utility: (text: string) => number) =>
+    simulatedVoter({ about: 'likes vowels', utility: ({ text }) => utility(text), votesPerPair: 9 })
+  const count = (text: string) => text.match(/[aeiou]/g)?.length ?? 0
+  const learn = { judge: voter(count), prompts: 8, perPrompt: 4, heldOut: 0.5, least: 0 }
+
+  it('asks the judge anew before each round, measures held-out votes, and looks by the judge; resumed it is the same', async () => {
+    const how = { prior: undefined, accept: { shareEnded: atLeast(0.3) }, reward: { learn } } as const
+    await align(tiny('learned', how))
+    const run = await openRun(join(folder, 'learned'))
+    for (const round of ['rounds/01', 'rounds/02']) {
+      const { pairs, heldOut } = JSON.parse((await bytes('learned', `${round}/reward.json`)).toString())
+      expect(pairs).toBeGreaterThan(10)
+      for (const measure of [heldOut.accuracy, heldOut.ece]) {
+        expect(measure.low).toBeLessThanOrEqual(measure.estimate)
+        expect(measure.estimate).toBeLessThanOrEqual(measure.high)
+      }
+    }
+    // All votes so far: twice as many prompts were asked about.
+    const [first, second] = await Promise.all(['01', '02'].map(async (r) => JSON.parse((await bytes('learned', `rounds/${r}/reward.json`)).toString()).pairs as number)) // biome-ignore format: one line
+    expect(second).toBeGreaterThan(1.5 * first!)
+    const { measures } = await run.read('rounds/02/evaluation.json', evaluationSchema)
+    expect(Object.keys(measures)).toEqual(expect.arrayContaining(['winRate', 'utility', 'reward', 'rewardDoubt']))
+    const stop = new AbortController()
+    const stopped = align(tiny('learned-parts', how), {
+      signal: stop.signal,
+      watch: { step: ({ step }) => step === 6 && stop.abort(new Error('stopped')) },
+    })
+    await expect(stopped).rejects.toThrow('stopped')
+    await align(tiny('learned-parts', how), { resume: true })
+    expect(without(await metricsOf('learned-parts'))).toEqual(without(await metricsOf('learned')))
+    for (const file of ['rounds/02/votes.jsonl', 'rounds/02/reward.json', 'rounds/02/evaluation.json'])
+      expect((await bytes('learned-parts', file)).equals(await bytes('learned', file)), file).toBe(true)
+  })
+
+  it('trains nothing by a reward that ranks held-out votes no better than a coin', async () => {
+    const coin = voter((text) => ((text.length * 7919) % 13) / 2)
+    await expect(align(tiny('coin', { reward: { learn: { ...learn, judge: coin, least: 0.5 } } }))).rejects.toThrow(
+      /^reward.learn: the reward must rank more than 0.5 of the held-out votes as they were cast before it may train anything, with its whole interval, got 0\.\d+/,
+    )
+    await expect(metricsOf('coin')).resolves.toEqual([])
+  })
+
+  it('a judge that cannot be asked is refused', () => {
+    expect(() => tiny('none', { reward: { learn: { ...learn, judge: { goals: { vowels: 1 } } } } })).toThrow(
+      /^reward.learn.judge: must vote on what the policy says, got goals; write them under reward.goals/,
+    )
+    expect(() => tiny('none', { reward: { learn: { ...learn, heldOut: 1 } } })).toThrow(/heldOut/)
   })
 })
 

@@ -1,20 +1,27 @@
 import { meanDifference, ratioOf } from '../accept/index.ts'
-import type { Judge } from '../goals/index.ts'
+import type { Scored } from '../rewards/index.ts'
 import type { Estimate, Evaluation } from '../runs/index.ts'
 import type { Seen } from './alarms/index.ts'
 import type { Look } from './look.ts'
 
-/** The reward's mean doubt of what the policy says, over that of what the reference says; nothing where it knows none. */
-export function rewardDoubt(
-  { doubtOf, before }: Pick<Look, 'doubtOf' | 'before'>,
+/** How much the reward rose, and its mean doubt of what the policy says over that of what the reference says, where it knows its doubt. */
+export function measuresOfReward(
+  { scoredOf, before }: Pick<Look, 'scoredOf' | 'before'>,
   after: Look['before'],
   risk?: number,
 ): Record<string, Estimate> {
-  const means = [after, before].map((all) =>
-    all.map((group) => group.reduce((sum, { sample }) => sum + (doubtOf?.(sample) ?? Number.NaN), 0) / group.length),
+  if (!scoredOf) return {}
+  const [now, then] = [after, before].map((all) => all.map((group) => group.map(({ sample }) => scoredOf(sample)))) as [
+    Scored[][],
+    Scored[][],
+  ]
+  const values = (all: readonly (readonly Scored[])[]) => all.map((group) => group.map(({ value }) => value))
+  const reward = meanDifference('reward', values(now), values(then), 'reward', undefined, risk)
+  const doubts = [now, then].map((all) =>
+    all.map((group) => group.reduce((sum, { sd }) => sum + (sd ?? Number.NaN), 0) / group.length),
   ) as [number[], number[]]
-  if (means.flat().some(Number.isNaN) || !means[1].some((x) => x > 0)) return {}
-  return { rewardDoubt: ratioOf('rewardDoubt', ...means, 'ratio', undefined, risk) }
+  if (doubts.flat().some(Number.isNaN) || !doubts[1].some((x) => x > 0)) return { reward }
+  return { reward, rewardDoubt: ratioOf('rewardDoubt', ...doubts, 'ratio', undefined, risk) }
 }
 
 /** What alarms read of a reward: its doubt at the last look, and reward and gold at every look of the rounds. */
@@ -24,15 +31,4 @@ export function seenOfReward(looks: readonly Pick<Evaluation, 'look' | 'round' |
   )
   const doubt = looks.at(-1)!.measures.rewardDoubt
   return { rewarded, ...(doubt ? { doubt } : {}) }
-}
-
-/** How much what a simulated voter or a reward is pleased by rose. */
-export function utilityRise(
-  { kind }: Judge,
-  after: readonly (readonly number[])[],
-  before: readonly (readonly number[])[],
-  risk?: number,
-): Record<string, Estimate> {
-  const [name, unit] = kind === 'reward' ? (['reward', 'reward'] as const) : (['utility', 'log-odds'] as const)
-  return { [name]: meanDifference(name, after, before, unit, undefined, risk) }
 }

@@ -58,7 +58,7 @@ function measuredOfShutdown({ tasks, evals, harmless, sycophancy }: ShutdownFile
 function measuredOnPolicy({ prior, gold, look }: Recipe, source: OnPolicy | FromReward): Readonly<Record<string, Measurable>> {
   const { sampling } = source
   const rewarded = source.kind === 'rewarded'
-  const judge = rewarded ? { kind: 'reward' as const } : source.judge
+  const judge = !rewarded ? source.judge : 'learn' in source.reward ? source.reward.learn.judge : { kind: 'reward' as const }
   const all = <T>(prompts: number, perPrompt: number, one: T) => Array.from({ length: prompts }, () => Array<T>(perPrompt).fill(one))
   const utility = 'utility' in judge && judge.utility !== undefined
   const scored = { range: above0, guarded: Math.min(look.scored ?? look.sealed, look.sealed) }

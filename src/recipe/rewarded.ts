@@ -4,6 +4,7 @@ import { readyGoals } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
 import { type Objective, objectives, type RolloutObjective } from '../objectives/index.ts'
 import type { Reward } from '../rewards/index.ts'
+import type { LearnedReward } from './learned-reward.ts'
 import type { Recipe } from './recipe.ts'
 import { didYouMean, recipeError } from './recipe-error.ts'
 import { judgeSchema, type ParsedRecipe, type RecipeInput } from './schema.ts'
@@ -14,6 +15,7 @@ export type RewardSource =
   | Reward
   | { readonly goals: Readonly<Record<string, number>> }
   | { readonly folder: string }
+  | LearnedReward
   | { readonly command: string; readonly timeoutSeconds?: number; readonly tries?: number }
 
 /** The policy's own completions, sampled round after round, each with its reward. */

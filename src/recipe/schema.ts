@@ -9,6 +9,7 @@ import type { Reward } from '../rewards/index.ts'
 import { type Bound, boundSchema } from '../runs/index.ts'
 import type { Optimizer } from '../train/index.ts'
 import { madeGoalSchema, readyNames } from './goal-schema.ts'
+import { learnFields } from './learned-reward.ts'
 import type { Reading } from './reading.ts'
 
 const above0 = z.number().positive()
@@ -53,6 +54,7 @@ const rewardSchema = z.union([
   value<Reward>(({ score }) => typeof score === 'function', 'a reward'),
   z.strictObject({ goals: z.record(z.string(), z.number()) }),
   z.strictObject({ folder: z.string().min(1) }),
+  z.strictObject({ learn: z.strictObject({ judge: judgeSchema, ...learnFields }) }),
   z.strictObject({ command: z.string().trim().min(1), timeoutSeconds: above0.max(86_400).optional(), tries: whole.max(10).optional() }),
 ])
 

@@ -3,6 +3,7 @@ import { UserError } from '../graph/index.ts'
 import type { Sampling } from '../models/index.ts'
 import type { Objective } from '../objectives/index.ts'
 import type { Columns, TalkMessage, Truncate } from '../preferences/index.ts'
+import type { LearnedReward } from './learned-reward.ts'
 import { type FromReward, type RewardSource, rewardedOf } from './rewarded.ts'
 import type { ParsedRecipe, RecipeInput } from './schema.ts'
 import { withoutUndefined } from './without-undefined.ts'
@@ -110,7 +111,13 @@ export function sourceOf(
       `preferences: must have prompts that the policy completes for its reward, got ${preferences ? `a file of ${'rollouts' in preferences ? 'rollouts' : 'pairs'}` : 'none'}; name a file under preferences.prompts`,
     )
   if (reward && preferences && 'prompts' in preferences)
-    return rewardedOf(withoutUndefined(reward) as RewardSource, written, preferences, objective, batch)
+    return rewardedOf(
+      'learn' in reward ? learnedOf(reward) : (withoutUndefined(reward) as RewardSource),
+      written,
+      preferences,
+      objective,
+      batch,
+    )
   if (preferences && texts)
     throw new UserError('texts: must be left out where there are preferences, got both; train on the texts first, in a recipe of their own')
   if (learnsTasks) return tasksOf(shutdown, preferences ? 'preferences' : texts ? 'texts' : undefined)
@@ -146,6 +153,16 @@ function onPolicyOf(given: Extract<ParsedRecipe['preferences'], { prompts: unkno
     ...(rollout ? { rollout } : {}),
   }
   return { kind: 'onPolicy', ...asked, judge: judgeOf(judge!), order, sampling: withoutUndefined(sampling) }
+}
+
+/** A reward that is learned from whoever casts votes. */
+function learnedOf({ learn }: Extract<NonNullable<ParsedRecipe['reward']>, { learn: unknown }>): LearnedReward {
+  const judge = judgeOf(learn.judge)
+  if (judge.kind === 'byGoals' || judge.kind === 'votes')
+    throw new UserError(
+      `reward.learn.judge: must vote on what the policy says, got ${judge.kind === 'votes' ? 'a file of votes' : 'goals'}; ${judge.kind === 'votes' ? 'learn a reward model from the file with innate train, and name its folder' : 'write them under reward.goals'}`,
+    )
+  return { learn: { ...learn, judge } }
 }
 
 function judgeOf(given: NonNullable<Extract<ParsedRecipe['preferences'], { prompts: unknown }>['judge']>): Judge | JudgeByGoals {
