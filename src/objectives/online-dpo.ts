@@ -1,7 +1,8 @@
 import { constant, logSigmoid, type Value } from '../graph/index.ts'
 import { centred, type RewardedGroup } from './groups.ts'
+import type { Match } from './matches.ts'
 import { beside } from './ratios.ts'
-import { type Match, type RolloutSide, rolloutLoss } from './rollouts.ts'
+import { type RolloutSide, rolloutLoss } from './rollouts.ts'
 
 /**
  * DPO on pairs that the policy has just sampled: of each group the completion with the highest reward against that with the lowest. With soft labels the

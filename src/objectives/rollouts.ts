@@ -1,6 +1,7 @@
 import { abs, input, reshape, step, stopGradient, sum, table, takeRows, tensor, UserError, type Value } from '../graph/index.ts'
 import { average, present } from './averages.ts'
 import { deviation, type RewardedGroup } from './groups.ts'
+import { type Match, matchTensors } from './matches.ts'
 import type { DefinedMark, Described, Example, Kind, Maker, Need, Objective, Scored } from './objective.ts'
 import { type Params, type Settings, settle } from './params.ts'
 import { overTokens } from './ratios.ts'
@@ -28,13 +29,6 @@ export interface RolloutDefinition<P extends Params = Params> extends Described<
   readonly needsOf?: (params: Settings<P>) => readonly Need[]
   readonly marks?: readonly DefinedMark[]
   readonly known: readonly KnownRollout<P>[]
-}
-
-/** A completion beside another of its group: which one, what the two count, and the probability that the first is the better one. */
-export interface Match {
-  readonly against: number
-  readonly share: number
-  readonly label: number
 }
 
 /** Losses of one group that one can check by hand, each token's log-probability given; slopes are d loss / d log π of the first token of each. */
@@ -255,26 +249,6 @@ function inNumbers({ tree, rewards = [], sampled, reference, referenceTokens, va
     ...(values ? { values } : {}),
   }
   return { rewards, reference, own, tokens, ...(sampled ? { sampled: sampled.map((logps) => logps.reduce((sum, x) => sum + x, 0)) } : {}) }
-}
-
-/** The completions that others are held against, by their places among all of a micro-batch. */
-function matchTensors(examples: readonly Example[], of: (example: Example) => readonly Match[] | undefined) {
-  let first = 0
-  const all = examples.flatMap((example) => {
-    const from = first
-    first += example.tree.completions.length
-    const matches = of(example) ?? example.tree.completions.map((_, k): Match => ({ against: k, share: 0, label: 1 }))
-    return matches.map((match) => ({ ...match, against: from + match.against }))
-  })
-  return {
-    against: tensor(
-      Int32Array.from(all, ({ against }) => against),
-      [all.length],
-      'i32',
-    ),
-    matchShare: column(all.map(({ share }) => share)),
-    better: column(all.map(({ label }) => label)),
-  }
 }
 
 function checkGroups(examples: readonly Example[], objective: Objective): void {
