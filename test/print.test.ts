@@ -22,9 +22,12 @@ const config: DecoderConfig = {
 
 /** A DPO step as `train` traces it: 8 pairs in 8 rows. What only a run needs, the arrays' places in the engine, is left out. */
 function trainingStep({ lora, loss }: { lora?: RegExp | undefined; loss?: CustomLoss } = {}) {
-  const params = decoderParams(config, (_, shape) => ({ dtype: 'f32', shape }))
+  const params = decoderParams(config, (_, shape) => ({ dtype: 'f32', shape, slot: {} }))
   const { scale, layers } = freshAdapters(config, { rank: 8, alpha: 16, seed: 0 })
-  const chosen = Object.entries(layers).filter(([path]) => lora?.test(path))
+  const placed = <T extends object>(part: T) => ({ ...part, slot: {} })
+  const chosen = Object.entries(layers).flatMap(([path, part]) =>
+    lora?.test(path) ? [[path, { a: placed(part.a), b: placed(part.b) }]] : [],
+  )
   const adapters = lora ? { scale, layers: Object.fromEntries(chosen) } : undefined
   const policy = policyOf(undefined as never, config, params as never, adapters as never)
   const shape = { rows: 8, length: 192, wanted: 640, completions: 16 }
