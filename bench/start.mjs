@@ -53,7 +53,7 @@ const starts = {
   verbSeconds: { about: 'innate sample --help', words: () => [main, 'sample', '--help'] },
   firstTextSeconds: {
     about: 'innate complete: the first text of stories5m',
-    words: () => [main, 'complete', 'Once upon a time', '--model', 'stories5m', '--max-tokens', '8'],
+    words: () => [main, 'complete', 'stories5m', 'Once upon a time', '--max-tokens', '8'],
     shows: /./s,
   },
   firstStorySeconds: {
