@@ -14,7 +14,7 @@ export const learned = {
   objective: { name: 'grpo', group: 8, beta: 0.04 },
   // 4. Backpropagation; rounds are parts of one training.
   train: {
-    optimizer: adamw({ lr: 5e-4 }),
+    optimizer: adamw({ lr: 3e-4 }),
     schedule: { name: 'linear', warmup: 3 },
     batch: 32, // four prompts with eight completions each
     lora: { rank: 16, alpha: 32 },
