@@ -1,5 +1,3 @@
-import { constant } from '../graph/index.ts'
-import { beside } from './ratios.ts'
 import { rolloutLoss } from './rollouts.ts'
 
 /**
@@ -40,7 +38,6 @@ export const bestOfN = rolloutLoss({
   },
   matches: ({ rewards, own = rewards.length }) => rewards.map((_, k) => ({ against: k, share: k < own ? 1 / own : 0, label: 1 })),
   perCompletion: ({ advantage, logp, logRatio, share }) => logRatio.mul(logRatio).mul(0.5).sub(advantage.mul(logp)).mul(share),
-  clipped: ({ advantage }) => beside(constant(0, advantage.shape)),
 
   // Two of the policy's and two of the reference's, with rewards 1 and 0. Of the best of two F + G is 1 + ⅓ at 1, and ⅔ at 0: A is ± half of log 2.
   known: [

@@ -1,6 +1,5 @@
-import { constant } from '../graph/index.ts'
 import type { RewardedGroup } from './groups.ts'
-import { beside } from './ratios.ts'
+import { pulledGain } from './ratios.ts'
 import { rolloutLoss } from './rollouts.ts'
 
 /**
@@ -33,16 +32,7 @@ export const nashMd = rolloutLoss({
       return others.reduce((sum, other) => sum + (other.weight / total) * winning(reward, other.reward), 0) - 0.5
     })
   },
-  perCompletion({ advantage, logp, logRatio }, { beta }) {
-    const gain = advantage.mul(logp)
-    return beta > 0
-      ? logRatio
-          .mul(logRatio)
-          .mul(beta / 2)
-          .sub(gain)
-      : gain.neg()
-  },
-  clipped: ({ advantage }) => beside(constant(0, advantage.shape)),
+  perCompletion: (side, { beta }) => pulledGain(side, beta),
 
   // The one with the higher reward, by log 3, wins three times of four.
   known: [

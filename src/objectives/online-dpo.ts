@@ -1,7 +1,6 @@
-import { constant, logSigmoid, type Value } from '../graph/index.ts'
+import { logSigmoid, type Value } from '../graph/index.ts'
 import { centred, type RewardedGroup } from './groups.ts'
 import type { Match } from './matches.ts'
-import { beside } from './ratios.ts'
 import { type RolloutSide, rolloutLoss } from './rollouts.ts'
 
 /**
@@ -33,7 +32,6 @@ export const onlineDpo = rolloutLoss({
   advantages: centred,
   matches: (group, { labels }) => extremes(group, labels === 'soft'),
   perCompletion: (side, { beta }) => matchLoss(side, beta),
-  clipped: ({ advantage }) => beside(constant(0, advantage.shape)),
 
   // β·margin is 0.2 at a margin of 2: V-DPO-1, point A.
   known: [

@@ -1,5 +1,3 @@
-import { constant } from '../graph/index.ts'
-import { beside } from './ratios.ts'
 import { rolloutLoss } from './rollouts.ts'
 
 /**
@@ -31,7 +29,6 @@ export const raft = rolloutLoss({
     return rewards.map((_, k) => (best.includes(k) ? 1 / best.length : 0))
   },
   perCompletion: ({ advantage, logp, length }) => advantage.mul(logp).div(length).neg(),
-  clipped: ({ advantage }) => beside(constant(0, advantage.shape)),
 
   known: [
     {

@@ -14,6 +14,16 @@ export function outside(ratio: Value, advantage: Value, low: number, high: numbe
     .add(step(ratio.neg().add(1 - low)).mul(worse))
 }
 
+/** −A·log π + β·½·(log-ratio)²: a completion's advantage, and the pull to the reference with the slope of β·KL. shape f32[completions] */
+export function pulledGain({ advantage, logp, logRatio }: RolloutSide, beta: number): Value {
+  const gain = advantage.mul(logp)
+  if (beta === 0) return gain.neg()
+  return logRatio
+    .mul(logRatio)
+    .mul(beta / 2)
+    .sub(gain)
+}
+
 /** Each token's k3, exp(log π_ref − log π) + log π − log π_ref − 1, or k2, ½·(log π − log π_ref)². shape f32[completions, T] */
 export function tokenKl({ referenceRatio }: RolloutSide, form: 'k3' | 'k2' = 'k3'): Value {
   if (form === 'k2') return referenceRatio.mul(referenceRatio).mul(0.5)

@@ -1,6 +1,5 @@
-import { constant } from '../graph/index.ts'
 import { centred } from './groups.ts'
-import { beside } from './ratios.ts'
+import { pulledGain } from './ratios.ts'
 import { rolloutLoss } from './rollouts.ts'
 
 /**
@@ -30,16 +29,7 @@ export const reinforce = rolloutLoss({
   over: 'completions',
 
   advantages: (group, { baseline }) => (baseline === 'mean' ? centred(group) : [...group.rewards]),
-  perCompletion({ advantage, logp, logRatio }, { beta }) {
-    const gain = advantage.mul(logp)
-    return beta > 0
-      ? logRatio
-          .mul(logRatio)
-          .mul(beta / 2)
-          .sub(gain)
-      : gain.neg()
-  },
-  clipped: ({ advantage }) => beside(constant(0, advantage.shape)),
+  perCompletion: (side, { beta }) => pulledGain(side, beta),
 
   // A = ±0.5; the pull of β = 0.1 at a log-ratio of 2 is 0.2 in loss and in slope.
   known: [

@@ -1,4 +1,4 @@
-import { abs, input, reshape, step, stopGradient, sum, table, takeRows, tensor, UserError, type Value } from '../graph/index.ts'
+import { abs, constant, input, reshape, step, stopGradient, sum, table, takeRows, tensor, UserError, type Value } from '../graph/index.ts'
 import { average, present } from './averages.ts'
 import { deviation, type RewardedGroup } from './groups.ts'
 import { type Match, matchTensors } from './matches.ts'
@@ -23,8 +23,8 @@ export interface RolloutDefinition<P extends Params = Params> extends Described<
   readonly byReference?: (completions: number, params: Settings<P>) => number
   /** What a step's mean is over. */
   readonly over: 'completions' | 'tokens' | 'groups'
-  /** How much the loss no longer follows: 1 for each token (or completion) whose ratio is clipped, else 0. shape f32[completions, T] or [completions, 1] */
-  readonly clipped: (completion: RolloutSide, params: Settings<P>) => Value
+  /** How much the loss no longer follows: 1 for each token (or completion) whose ratio is clipped, else 0; left out where nothing is. shape f32[completions, T] or [completions, 1] */
+  readonly clipped?: (completion: RolloutSide, params: Settings<P>) => Value
   /** What it reads, where that depends on the parameters. */
   readonly needsOf?: (params: Settings<P>) => readonly Need[]
   readonly marks?: readonly DefinedMark[]
@@ -191,7 +191,7 @@ export function rolloutLoss<const P extends Params>(definition: RolloutDefinitio
         const completion = rolloutSide(scored)
         const mean = (x: Value) => averaged(overTokens(x, completion), completion, scored)
         return {
-          clipShare: mean(definition.clipped(completion, params)),
+          clipShare: definition.clipped ? mean(definition.clipped(completion, params)) : constant(0),
           samplerGap: mean(abs(completion.tokenRatio)),
           entropy: averaged(scored.perSlot(tokenEntropy(scored)), completion, scored),
         }

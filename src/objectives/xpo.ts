@@ -1,7 +1,5 @@
-import { constant } from '../graph/index.ts'
 import { centred } from './groups.ts'
 import { matchLoss } from './online-dpo.ts'
-import { beside } from './ratios.ts'
 import { rolloutLoss } from './rollouts.ts'
 
 /**
@@ -47,7 +45,6 @@ export const xpo = rolloutLoss({
     // The log-probability of the one it is held against is its log-ratio and a constant.
     return alpha > 0 ? loss.add(side.against.mul(side.share).mul(alpha)) : loss
   },
-  clipped: ({ advantage }) => beside(constant(0, advantage.shape)),
 
   // V-DPO-1, point A, with 0.01 of the reference's completion, whose log-ratio is −1.
   known: [
