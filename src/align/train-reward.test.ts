@@ -49,7 +49,10 @@ describe('a reward model from a file of pairs', async () => {
     expect(ece.low).toBeLessThanOrEqual(ece.estimate)
     expect(reliability.reduce((sum, { n }) => sum + n, 0)).toBe(47)
     expect((await trainRun(asked(), { resume: true })).heldOut).toEqual(trained.heldOut)
-    expect(await readFile(join(folder, 'run/report.html'), 'utf8')).toContain('Reliability')
+    const page = await readFile(join(folder, 'run/report.html'), 'utf8')
+    expect(page).toContain('Reliability')
+    expect(page).toMatch(/nats a pair and the margin of the scores to .* of the last step&#39;s pairs are ranked as they were voted/)
+    expect(page).not.toContain('on the side of their label')
   })
 
   it('is a folder that scores with doubt, more of it for what it was never shown', async () => {

@@ -79,7 +79,9 @@ function rewarded(metrics: ReportData['metrics']): string | undefined {
 /** What the last step says beside its loss. */
 function whatElse(metrics: ReportData['metrics'], { objective }: ReportData['manifest']): string {
   const labelled = (objective.kind ?? 'pairs') !== 'pairs'
-  const { margin, accuracy } = metrics.at(-1)!
+  const { margin, accuracy, rewardMargin } = metrics.at(-1)!
+  if (rewardMargin !== undefined && accuracy !== undefined)
+    return ` nats a pair and the margin of the scores to ${number(rewardMargin)} log-odds; ${Math.round(100 * accuracy)} % of the last step's pairs are ranked as they were voted`
   if (margin !== undefined && accuracy !== undefined)
     return labelled
       ? ` and the margin to ${number(margin)} nats; ${Math.round(100 * accuracy)} % of the last step's completions are on the side of their label`

@@ -104,6 +104,8 @@ export const curves: Section = {
 
 /** What a chart is called where a run learns from something else than pairs. */
 function worded(title: string, { manifest, metrics }: ReportData): Partial<Curve> {
+  // A reward model learns from pairs, though what it sees are single scores.
+  if (metrics[0]?.rewardMargin !== undefined) return title === 'Loss' ? { unit: 'nats per pair' } : {}
   const kind = manifest.objective.kind ?? (metrics[0]?.margin === undefined ? 'tokens' : 'pairs')
   if (kind === 'pairs') return {}
   if (title === 'Loss') return { unit: ['tokens', 'distillation'].includes(kind) ? 'nats per token' : 'per completion' }
