@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { link, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { setTimeout } from 'node:timers/promises'
 import { UserError } from '../graph/errors.ts'
@@ -40,27 +40,68 @@ const RETRY_MS = 50
 
 /** Takes a lock that is free or whose process has died; else what holds it. */
 async function take(path: string, mine: string): Promise<string | undefined> {
-  if (await createNew(path, mine)) return undefined
-  const held = await readFile(path, 'utf8').catch(() => '')
-  if (held !== '' && isAlive(held)) return held
-  // Moved, then looked at again: if another process was quicker, what was moved is its new lock, and it goes back.
-  const aside = `${path}.${process.pid}.stale`
-  await rename(path, aside).catch(() => {})
-  const moved = await readFile(aside, 'utf8').catch(() => held)
-  if (moved !== held) await rename(aside, path)
-  else await rm(aside, { force: true })
-  return moved === held && (await createNew(path, mine)) ? undefined : readFile(path, 'utf8').catch(() => '')
-}
-
-async function createNew(path: string, content: string): Promise<boolean> {
+  const held = await contentOf(path)
+  if (held === undefined) return (await createNew(path, mine)) ? undefined : ((await contentOf(path)) ?? '')
+  if (await isHeld(path, held)) return held
+  // One process at a time replaces the lock of a dead one, under a lock of its own. Only then may it look whether it is still there.
+  const takeover = `${path}.takeover`
+  if ((await take(takeover, mine)) !== undefined) return held
   try {
-    await writeFile(path, content, { flag: 'wx' })
-    return true
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
-    throw error
+    const now = await contentOf(path)
+    if (now !== held) return now ?? ''
+    await withFile(path, mine, (file) => rename(file, path))
+    return undefined
+  } finally {
+    await rm(takeover, { force: true })
   }
 }
+
+/** Makes a lock that has its whole content from the first moment, if there is none. */
+async function createNew(path: string, content: string): Promise<boolean> {
+  try {
+    await withFile(path, content, (file) => link(file, path))
+    return true
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code === 'EEXIST') return false
+    if (code === undefined || !NO_LINKS.includes(code)) throw error
+  }
+  // A disk without hard links: others may see the lock before its content.
+  return writeFile(path, content, { flag: 'wx' }).then(
+    () => true,
+    (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EEXIST') return false
+      throw error
+    },
+  )
+}
+const NO_LINKS = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']
+
+/** Does something with a file of this content, which does not stay. */
+async function withFile(path: string, content: string, use: (file: string) => Promise<void>): Promise<void> {
+  const file = `${path}.${randomUUID()}.tmp`
+  try {
+    await writeFile(file, content)
+    await use(file)
+  } finally {
+    await rm(file, { force: true })
+  }
+}
+
+async function contentOf(path: string): Promise<string | undefined> {
+  return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return undefined
+    throw error
+  })
+}
+
+/** Whether a living process holds a lock; one without its content may still be written, for a while. */
+async function isHeld(path: string, content: string): Promise<boolean> {
+  if (read(content) !== undefined) return isAlive(content)
+  const written = await stat(path).then(({ mtimeMs }) => mtimeMs, () => undefined) // biome-ignore format: one line
+  return written === undefined || Date.now() - written < TORN_MS
+}
+const TORN_MS = 5_000
 
 interface Holder {
   pid: number
