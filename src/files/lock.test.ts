@@ -55,14 +55,19 @@ describe('a lock', () => {
     expect(seen.size).toBe(1)
   })
 
-  it('without its content may still be written: it is held for a while, then taken over', async () => {
+  it('without its content is waited for, then taken over', async () => {
     const folder = await mkdtemp(join(root, 'torn-'))
-    await writeFile(join(folder, 'lock'), '')
-    await expect(lock(folder)).rejects.toThrow('one process at a time may write to a run, got another process')
+    const file = join(folder, 'lock')
+    await writeFile(file, '')
+    const alive = JSON.stringify({ pid: process.pid, host: hostname(), since: 'now' })
+    const written = setTimeout(100).then(() => writeFile(file, alive))
+    await expect(lock(folder)).rejects.toThrow(`one process at a time may write to a run, got process ${process.pid}`)
+    await written
+    await writeFile(file, '')
     const before = new Date(Date.now() - 60_000)
-    await utimes(join(folder, 'lock'), before, before)
+    await utimes(file, before, before)
     const release = await lock(folder)
-    expect(JSON.parse(await readFile(join(folder, 'lock'), 'utf8'))).toMatchObject({ pid: process.pid })
+    expect(JSON.parse(await readFile(file, 'utf8'))).toMatchObject({ pid: process.pid })
     await release()
   })
 

@@ -29,7 +29,9 @@ export async function lock(
   const mine = JSON.stringify({ pid: process.pid, host: hostname(), since, ...(began === undefined ? {} : { began }), id: randomUUID() })
   const until = Date.now() + waitMs
   for (let held = await take(path, mine); held !== undefined; held = await take(path, mine)) {
-    if (Date.now() >= until) throw busy(folder, path, may, held)
+    // One without its content is waited for, until it counts as left by a crash.
+    const holder = read(held)
+    if (Date.now() >= until && holder !== undefined) throw busy(folder, path, may, holder)
     await setTimeout(RETRY_MS)
   }
   return async () => {
@@ -38,14 +40,14 @@ export async function lock(
 }
 const RETRY_MS = 50
 
-/** Takes a lock that is free or whose process has died; else what holds it. */
+/** Takes a lock that is free or whose process has died; else what holds it, which is nothing while others are taking it. */
 async function take(path: string, mine: string): Promise<string | undefined> {
   const held = await contentOf(path)
   if (held === undefined) return (await createNew(path, mine)) ? undefined : ((await contentOf(path)) ?? '')
   if (await isHeld(path, held)) return held
   // One process at a time replaces the lock of a dead one, under a lock of its own. Only then may it look whether it is still there.
   const takeover = `${path}.takeover`
-  if ((await take(takeover, mine)) !== undefined) return held
+  if ((await take(takeover, mine)) !== undefined) return ''
   try {
     const now = await contentOf(path)
     if (now !== held) return now ?? ''
@@ -99,9 +101,9 @@ async function contentOf(path: string): Promise<string | undefined> {
 async function isHeld(path: string, content: string): Promise<boolean> {
   if (read(content) !== undefined) return isAlive(content)
   const written = await stat(path).then(({ mtimeMs }) => mtimeMs, () => undefined) // biome-ignore format: one line
-  return written === undefined || Date.now() - written < TORN_MS
+  return written === undefined || Math.abs(Date.now() - written) < TORN_MS
 }
-const TORN_MS = 5_000
+const TORN_MS = 1_000
 
 interface Holder {
   pid: number
@@ -144,8 +146,8 @@ function beganAt(pid: number): number | undefined {
   }
 }
 
-function busy(folder: string, path: string, may: string, content: string): UserError {
-  const holder = read(content)
-  const who = holder ? `process ${holder.pid} on ${holder.host}, since ${holder.since}` : 'another process'
-  return new UserError(`${folder}: one process at a time may ${may}, got ${who}; wait for it, or delete ${path} if it is gone`)
+function busy(folder: string, path: string, may: string, holder: Holder): UserError {
+  return new UserError(
+    `${folder}: one process at a time may ${may}, got process ${holder.pid} on ${holder.host}, since ${holder.since}; wait for it, or delete ${path} if it is gone`,
+  )
 }
