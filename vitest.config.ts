@@ -14,7 +14,8 @@ export default defineConfig({
   test: {
     include: ['src/**/*.test.ts', 'test/**/*.test.ts', 'examples/**/*.test.ts', 'box/**/*.test.ts'],
     testTimeout: 60_000,
-    // Two workers: every engine test owns an ONNX Runtime thread pool of its own.
+    // Two workers with one thread each, so that two cores are used once: idle threads of an engine's pool spin.
     maxWorkers: 2,
+    env: { INNATE_THREADS: '1' },
   },
 })

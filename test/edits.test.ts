@@ -29,7 +29,7 @@ import { expectClose } from './close.ts'
 import { expectTeacherForced } from './teacher-forced.ts'
 import { tolerances } from './tolerances.ts'
 
-const engine = openEngine({ threads: 2 })
+const engine = openEngine({ threads: 1 })
 afterAll(() => engine.close())
 
 const checkpoint = await loadCheckpoint('stories5m')

@@ -61,7 +61,7 @@ describe('twenty steps on texts and completions (fixtures/next-token, by oracle/
   })
 
   it('begin at PyTorch’s bits per byte of each text', async () => {
-    const engine = openEngine({ threads: 2 })
+    const engine = openEngine({ threads: 1 })
     const { texts: read } = await loadTexts(texts.file, checkpoint)
     const costs = await textNats(await openPolicy(engine, checkpoint), read)
     await engine.close()

@@ -9,7 +9,7 @@ import { freshAdapters } from '../models/index.ts'
 import { edited, openPolicy, textTree } from '../policy/index.ts'
 import { type ByParameter, gradientOf, hvp, perExample, type Risk, type SeenTrees } from './index.ts'
 
-const engine = openEngine({ threads: 2 })
+const engine = openEngine({ threads: 1 })
 afterAll(() => engine.close())
 
 const golden = JSON.parse(readFileSync('fixtures/curvature/golden.json', 'utf8')) as {

@@ -7,7 +7,7 @@ import { jsonSchema } from '../text/index.ts'
 import { openPolicy } from './policy.ts'
 import { sampleCompletions } from './sample.ts'
 
-const engine = openEngine({ threads: 2 })
+const engine = openEngine({ threads: 1 })
 afterAll(() => engine.close())
 const model = await loadCheckpoint('fixtures/llama-tiny')
 const policy = await openPolicy(engine, model)

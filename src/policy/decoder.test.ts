@@ -11,7 +11,7 @@ import { logits, tokenLogps } from '../models/head.ts'
 import { byPath, paramInputs } from '../models/params.ts'
 import { packTrees, textTree } from './rows.ts'
 
-const engine = openEngine({ threads: 2 })
+const engine = openEngine({ threads: 1 })
 afterAll(() => engine.close())
 
 describe.each(['llama-tiny', 'llama-tiny-untied'])('%s against transformers (golden file by oracle/)', (name) => {

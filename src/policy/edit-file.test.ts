@@ -31,7 +31,7 @@ import { sampleCompletions } from './sample.ts'
 import { decoderOnnx, saveOnnx } from './save-onnx.ts'
 import { scoreTrees } from './score.ts'
 
-const engine = openEngine({ threads: 2 })
+const engine = openEngine({ threads: 1 })
 let folder = ''
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'innate-edit-file-'))

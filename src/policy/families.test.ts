@@ -22,7 +22,7 @@ import { packTrees, textTree } from './rows.ts'
 import { sampleCompletions } from './sample.ts'
 import { scoreTrees } from './score.ts'
 
-const engine = openEngine({ threads: 2 })
+const engine = openEngine({ threads: 1 })
 const root = mkdtempSync(join(tmpdir(), 'innate-families-'))
 afterAll(async () => {
   rmSync(root, { recursive: true })

@@ -10,7 +10,7 @@ import { openPolicy, type Policy } from './policy.ts'
 import { sampleCompletions } from './sample.ts'
 import { scoreTokens, scoreTrees } from './score.ts'
 
-const engine = openEngine({ threads: 2 })
+const engine = openEngine({ threads: 1 })
 afterAll(() => engine.close())
 const model = await loadCheckpoint('fixtures/llama-tiny')
 const prompts = [

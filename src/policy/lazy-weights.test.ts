@@ -11,7 +11,7 @@ import { sampleCompletions } from './sample.ts'
 import { scoreTrees } from './score.ts'
 
 const root = mkdtempSync(join(tmpdir(), 'innate-lazy-'))
-const engine = openEngine({ threads: 2 })
+const engine = openEngine({ threads: 1 })
 afterAll(async () => {
   await engine.close()
   rmSync(root, { recursive: true })

@@ -35,7 +35,7 @@ import { rowInputs, rowTensors, shapeOf } from './row-inputs.ts'
 import { packTrees, textTree } from './rows.ts'
 
 const base = await loadCheckpoint('fixtures/llama-tiny')
-const engine = openEngine({ threads: 2 })
+const engine = openEngine({ threads: 1 })
 const root = mkdtempSync(join(tmpdir(), 'innate-variants-'))
 const jsonOf = (path: string) => JSON.parse(readFileSync(path, 'utf8'))
 afterAll(async () => {

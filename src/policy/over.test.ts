@@ -31,7 +31,7 @@ import { openPolicy } from './policy.ts'
 import type { Tree } from './rows.ts'
 import { treeLength } from './tree.ts'
 
-const engine = openEngine({ threads: 2 })
+const engine = openEngine({ threads: 1 })
 afterAll(() => engine.close())
 const checkpoint = await loadCheckpoint('fixtures/llama-tiny')
 const { config, params } = checkpoint

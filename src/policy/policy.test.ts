@@ -19,7 +19,7 @@ import { type Packing, packTrees, type Rows, type Tree, textTree } from './rows.
 import { sampleCompletions } from './sample.ts'
 import { scoreTrees } from './score.ts'
 
-const engine = openEngine({ threads: 2 })
+const engine = openEngine({ threads: 1 })
 afterAll(() => engine.close())
 const folders = { tied: 'fixtures/llama-tiny', untied: 'fixtures/llama-tiny-untied' }
 const policies = {

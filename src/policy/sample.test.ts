@@ -12,7 +12,7 @@ import { openPolicy } from './policy.ts'
 import { sampleCompletions } from './sample.ts'
 import { scoreTrees } from './score.ts'
 
-const engine = openEngine({ threads: 2 })
+const engine = openEngine({ threads: 1 })
 afterAll(() => engine.close())
 const model = await loadCheckpoint('fixtures/llama-tiny')
 const policy = await openPolicy(engine, model)

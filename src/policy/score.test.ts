@@ -6,7 +6,7 @@ import { openPolicy } from './policy.ts'
 import { treeLength } from './rows.ts'
 import { scoreTrees, splitTree } from './score.ts'
 
-const engine = openEngine({ threads: 2 })
+const engine = openEngine({ threads: 1 })
 afterAll(() => engine.close())
 
 const ids = fc.array(fc.nat(9), { minLength: 1, maxLength: 9 })

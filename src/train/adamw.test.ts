@@ -8,7 +8,7 @@ import { openPolicy, packTrees, policyInputs, rowInputs, rowTensors, shapeOf, te
 import { adamw } from './adamw.ts'
 import { openTrainState } from './state.ts'
 
-const engine = openEngine({ threads: 2 })
+const engine = openEngine({ threads: 1 })
 afterAll(() => engine.close())
 
 it('twenty clipped AdamW steps equal PyTorch’s (fixtures/adamw20, by oracle/): losses, norms and parameters ≤ 1e-4', async () => {

@@ -25,7 +25,7 @@ import { packingOf } from './micro-batch.ts'
 import { openTrainState } from './state.ts'
 import { train } from './train.ts'
 
-const engine = openEngine({ threads: 2 })
+const engine = openEngine({ threads: 1 })
 afterAll(() => engine.close())
 const folder = 'fixtures/llama-tiny'
 const objective = dpo({ beta: 0.3 })

@@ -9,7 +9,7 @@ import type { Metrics } from '../runs/index.ts'
 import { sgd } from './sgd.ts'
 import { train } from './train.ts'
 
-const engine = openEngine({ threads: 2 })
+const engine = openEngine({ threads: 1 })
 afterAll(() => engine.close())
 const checkpoint = await loadCheckpoint('fixtures/llama-tiny')
 const { examples: pairs } = await loadPairs('fixtures/trl-sigmoid/pairs.jsonl', checkpoint)

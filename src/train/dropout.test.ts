@@ -13,7 +13,7 @@ import { adamw } from './adamw.ts'
 import { dropoutMasks } from './dropout.ts'
 import { type Training, train } from './train.ts'
 
-const engine = openEngine({ threads: 2 })
+const engine = openEngine({ threads: 1 })
 afterAll(() => engine.close())
 const checkpoint = await loadCheckpoint('fixtures/llama-tiny')
 const lora = { rank: 4, alpha: 8, seed: 0 }

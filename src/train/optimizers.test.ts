@@ -21,7 +21,7 @@ interface Golden {
   readonly cases: { readonly optimizer: string; readonly params: Record<string, number | string>; readonly steps: number[][] }[]
 }
 const golden: Golden = JSON.parse(readFileSync('fixtures/optimizers/golden.json', 'utf8'))
-const engine = openEngine({ threads: 2 })
+const engine = openEngine({ threads: 1 })
 afterAll(() => engine.close())
 
 describe.each(Object.entries(optimizers))('%s', (name, make) => {

@@ -12,7 +12,7 @@ import type { Metrics } from '../runs/index.ts'
 import { adamw } from './adamw.ts'
 import { type Training, train } from './train.ts'
 
-const engine = openEngine({ threads: 2 })
+const engine = openEngine({ threads: 1 })
 afterAll(() => engine.close())
 
 /** A fresh copy of the tiny model with TRL's pairs, ready to train. */

@@ -8,7 +8,7 @@ import { sgd, type Training } from '../../train/index.ts'
 import { influence } from './influence.ts'
 import { checkInfluence, leaveOut } from './leave-out.ts'
 
-const engine = openEngine({ threads: 2 })
+const engine = openEngine({ threads: 1 })
 afterAll(() => engine.close())
 const checkpoint = await loadCheckpoint('fixtures/llama-tiny')
 const { examples: pairs } = await loadPairs('fixtures/trl-sigmoid/pairs.jsonl', checkpoint)
