@@ -1,6 +1,6 @@
 import { calibrationOf, meanOf } from '../accept/index.ts'
 import { askJudge } from '../collect/ask-judge.ts'
-import { pairUp, promptsOf, type VotedRow, votedSchema } from '../collect/collect.ts'
+import { pairUp, promptsOf, rowPrompt, type VotedRow, votedSchema } from '../collect/collect.ts'
 import { sampleOf, sampleTexts } from '../collect/sample-texts.ts'
 import { UserError } from '../graph/index.ts'
 import { splitByPrompt } from '../preferences/index.ts'
@@ -69,8 +69,7 @@ async function votesBefore(rewarded: Rewarded, run: Run, round: number, learn: L
   })
   bar.done()
   const rows = pairUp(groups, 'all')
-  const sideOf = (row: (typeof rows)[number], side: 'a' | 'b') =>
-    sampleOf(checkpoint.tokenizer, { text: row.prompt, ids: row.promptIds }, row[side])
+  const sideOf = (row: (typeof rows)[number], side: 'a' | 'b') => sampleOf(checkpoint.tokenizer, rowPrompt(row), row[side])
   const pairs = rows.map((row) => ({ a: sideOf(row, 'a'), b: sideOf(row, 'b') }))
   const answers = await askJudge(learn.judge, pairs, {
     seed: seedFor(recipe.seed, `votes/${round}`),

@@ -129,7 +129,8 @@ function namedIn(recipe: Recipe, source: RewardSource): readonly Goal[] {
 
 /** A completion as a reward reads it. */
 export function rewardRow(prompt: Prompt, ids: readonly number[], text: string): RewardRow {
-  return { prompt: { text: prompt.text }, completion: text, promptIds: prompt.ids, completionIds: ids }
+  const said = prompt.messages ? { messages: prompt.messages } : { text: prompt.text }
+  return { prompt: said, completion: text, promptIds: prompt.ids, completionIds: ids }
 }
 
 /** Scores completions as a look has them, and says what each got. */

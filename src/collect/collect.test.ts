@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
-import { pairsOf, pairUp } from './collect.ts'
+import { z } from 'zod'
+import { askedSchema, pairsOf, pairUp, rowPrompt } from './collect.ts'
 import type { SampledText } from './sample-texts.ts'
 
 const spoken = (text: string): SampledText => ({
@@ -20,6 +21,14 @@ it('completions of a prompt stand in a ring, each beside the next', () => {
 it('or each is compared with every other', () => {
   expect(said('abcd', 'all')).toEqual(['ab', 'ac', 'ad', 'bc', 'bd', 'cd'])
   expect([1, 2, 3, 4].map((n) => pairsOf(n, 'all').length)).toEqual([0, 1, 3, 6])
+})
+
+it('a talk stays a talk in the rows of a round, as they are kept and read', () => {
+  const messages = [{ role: 'user' as const, content: 'Once' }]
+  const group = ['a', 'b'].map((text) => ({ ...spoken(text), prompt: { text: 'Once', ids: [1], messages } }))
+  const [row] = z.array(askedSchema).parse(JSON.parse(JSON.stringify(pairUp([group], 'ring'))))
+  expect(rowPrompt(row!)).toEqual({ text: 'Once', ids: [1], messages })
+  expect(rowPrompt(pairUp([['a', 'b'].map(spoken)], 'ring')[0]!)).toEqual({ text: 'Once', ids: [1] })
 })
 
 it('two that say the same are no pair, and no pair at all is an error', () => {

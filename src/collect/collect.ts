@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { UserError } from '../graph/index.ts'
 import type { OnPolicy } from '../recipe/recipe.ts'
+import type { Message } from '../text/index.ts'
 import { answerSchema } from './ask-judge.ts'
 import type { Prompt } from './prompts.ts'
 import type { SampledText } from './sample-texts.ts'
@@ -8,7 +9,13 @@ import type { SampledText } from './sample-texts.ts'
 const sideSchema = z.object({ ids: z.array(z.int()), ended: z.boolean() })
 
 /** Two completions of a prompt as a round keeps them when they are put before the judge. */
-export const askedSchema = z.object({ prompt: z.string(), promptIds: z.array(z.int()), a: sideSchema, b: sideSchema })
+export const askedSchema = z.object({
+  prompt: z.string(),
+  messages: z.custom<readonly Message[]>(Array.isArray).optional(),
+  promptIds: z.array(z.int()),
+  a: sideSchema,
+  b: sideSchema,
+})
 export type AskedRow = z.infer<typeof askedSchema>
 
 /** The same with the judge's answer, and which of the round's rollouts it is of, counting from 1. */
@@ -41,7 +48,7 @@ export function pairUp(groups: readonly (readonly SampledText[])[], compare: OnP
     throw new UserError(
       `preferences: completions of a prompt must differ to be compared, got ${all.length} pairs of the same text; raise temperature, maxTokens or perPrompt`,
     )
-  return different.map(([a, b]) => ({ prompt: a.prompt.text, promptIds: [...a.prompt.ids], a: kept(a), b: kept(b) }))
+  return different.map(([a, b]) => ({ ...asRow(a.prompt), a: kept(a), b: kept(b) }))
 }
 
 /** How many pairs of each prompt are trained on at most. */
@@ -54,6 +61,15 @@ export function pairsOf(completions: number, compare: OnPolicy['compare']): [num
   const places = Array.from({ length: completions }, (_, i) => i)
   if (compare === 'all') return places.flatMap((i) => places.slice(i + 1).map((k): [number, number] => [i, k]))
   return places.slice(0, completions > 2 ? completions : completions - 1).map((i) => [i, (i + 1) % completions])
+}
+
+function asRow({ text, ids, messages }: Prompt): Omit<AskedRow, 'a' | 'b'> {
+  return { prompt: text, ...(messages ? { messages } : {}), promptIds: [...ids] }
+}
+
+/** The prompt of a row as a round keeps it. */
+export function rowPrompt({ prompt, promptIds, messages }: Omit<AskedRow, 'a' | 'b'>): Prompt {
+  return { text: prompt, ids: promptIds, ...(messages ? { messages } : {}) }
 }
 
 function kept({ completion: { ids, ended } }: SampledText): AskedRow['a'] {

@@ -48,7 +48,7 @@ describe('talks as prompts', async () => {
   ])('are read from %s and written with the template', async (_, row) => {
     const file = join(await mkdtemp(join(tmpdir(), 'innate-talks-')), 'prompts.json')
     await writeFile(file, JSON.stringify([row]))
-    expect(await readPromptFile(file, model)).toEqual([{ text: 'Is it so?', ids }])
+    expect(await readPromptFile(file, model)).toEqual([{ text: 'Is it so?', ids, messages: [user] }])
   })
 
   it('are plain text to people where more than the user speaks', async () => {

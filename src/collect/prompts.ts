@@ -3,13 +3,15 @@ import { UserError } from '../graph/index.ts'
 import { nearDuplicates } from '../preferences/index.ts'
 import { random } from '../random/index.ts'
 import type { InlinePrompt, OnPolicy, Recipe } from '../recipe/recipe.ts'
-import { loadChatTemplate } from '../text/index.ts'
+import { loadChatTemplate, type Message } from '../text/index.ts'
 import { checkPrompt, inTokens, readPromptFile } from './prompt-file.ts'
 
 /** A prompt as text and in tokens. */
 export interface Prompt {
   readonly text: string
   readonly ids: readonly number[]
+  /** The talk that it is, where it is one. */
+  readonly messages?: readonly Message[]
 }
 
 /** Prompts dealt into three parts that share none and no near duplicates: to train on, to look at after each round, and to look at once. */

@@ -34,7 +34,8 @@ export async function sampleTexts(
 export function sampleOf(tokenizer: Checkpoint['tokenizer'], prompt: Prompt, { ids, ended }: Pick<Completion, 'ids' | 'ended'>): Sample {
   const before = tokenizer.decode(prompt.ids)
   const text = tokenizer.decode([...prompt.ids, ...ids]).slice(before.length)
-  return { prompt: prompt.text, text, tokens: ids.length, ended }
+  const { messages } = prompt
+  return { prompt: prompt.text, ...(messages ? { messages } : {}), text, tokens: ids.length, ended }
 }
 
 /** Completions of one prompt, as they are scored. */

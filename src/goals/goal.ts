@@ -1,10 +1,13 @@
 import type { Checkpoint } from '../checkpoints/index.ts'
 import { UserError } from '../graph/errors.ts'
 import type { Policy } from '../policy/index.ts'
+import type { Message } from '../text/index.ts'
 
 /** One completion as goals and judges see it: text, never tensors. */
 export interface Sample {
   readonly prompt: string
+  /** The talk that the prompt is, where it is one; `prompt` is then the same as plain text. */
+  readonly messages?: readonly Message[]
   /** The completion alone, without special tokens. */
   readonly text: string
   readonly tokens: number

@@ -63,13 +63,13 @@ export function talkPrompt(
   { messages, tools }: { readonly messages: readonly TalkMessage[]; readonly tools?: readonly unknown[] },
   vocabulary: Vocabulary,
   template: ChatTemplate | undefined,
-): { ids: readonly number[]; text: string } {
+): { ids: readonly number[]; text: string; messages: readonly TalkMessage[] } {
   if (!template) throw new Unreadable('messages must have a chat template to be written with, got a model that has none')
   if (messages.at(-1)?.role === 'assistant')
     throw new Unreadable('messages must end with a turn that is to be answered, got one of assistant')
   const written = writtenBefore(messages, { vocabulary, template, tools }, 'the answer')
   if ('reason' in written) throw new Unreadable(written.detail)
-  return { ids: written.ids, text: talkAsText(messages) }
+  return { ids: written.ids, text: talkAsText(messages), messages }
 }
 
 /** A talk as plain text: what the user says where nothing else is said, else a line for each turn, after who speaks. */

@@ -13,8 +13,8 @@ export interface CommandRewardOptions {
 }
 
 /**
- * A command of the user's as the reward. It reads one completion a line on stdin, `{"prompt", "completion"}`, and writes for each, in the same order,
- * a number or `{"reward": 1.5}` on stdout; its stderr is shown.
+ * A command of the user's as the reward. It reads one completion a line on stdin, `{"prompt", "completion"}`, of a talk also its `messages`, and
+ * writes for each, in the same order, a number or `{"reward": 1.5}` on stdout; its stderr is shown.
  *
  * throws  UserError when it can not be run, fails or hangs so many times, writes another number of lines, or something that is not a finite number
  */
@@ -43,6 +43,11 @@ interface Asking {
   readonly onScored: OnScored | undefined
 }
 
+/** A completion as the command reads it; of a talk also its turns. */
+function asked({ prompt, completion }: RewardRow) {
+  return { prompt: promptText(prompt), ...('messages' in prompt ? { messages: prompt.messages } : {}), completion }
+}
+
 /** Runs the command once on what has no score yet, which it adds to `found`; says what kept it from the end, where another run may help. */
 async function ask(
   command: string,
@@ -58,7 +63,7 @@ async function ask(
   const ended = once(child, 'close') as Promise<[code: number | null, signal: string | null]>
   ended.catch(() => {})
   child.stdin.on('error', () => {}) // it may stop reading before it has read everything; its exit says whether that was well
-  child.stdin.end(left.map((row) => `${JSON.stringify({ prompt: promptText(row.prompt), completion: row.completion })}\n`).join(''))
+  child.stdin.end(left.map((row) => `${JSON.stringify(asked(row))}\n`).join(''))
   let hung = false
   const stop = () => {
     try {

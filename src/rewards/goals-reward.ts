@@ -11,6 +11,7 @@ export function goalsReward(scale: GoalScale, weights: readonly number[], by: Re
   const { tokenizer, eosIds } = by.checkpoint
   const sampleOf = ({ prompt, completion: text, completionIds: ids }: RewardRow): Sample => ({
     prompt: promptText(prompt, tokenizer),
+    ...('messages' in prompt ? { messages: prompt.messages } : {}),
     text,
     tokens: (ids ?? tokenizer.encode(text)).length,
     ended: ids ? eosIds.includes(ids.at(-1)!) : true,

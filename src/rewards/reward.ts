@@ -1,5 +1,5 @@
 import { UserError } from '../graph/errors.ts'
-import type { PromptRow } from '../preferences/index.ts'
+import { type PromptRow, talkAsText } from '../preferences/index.ts'
 
 /** Scores completions; what a policy is trained on in place of votes. */
 export interface Reward {
@@ -58,6 +58,6 @@ export class MiscountedRewards extends UserError {
 /** What a prompt says, as text. */
 export function promptText(prompt: PromptRow, tokenizer?: { decode(ids: readonly number[]): string }): string {
   if ('text' in prompt) return prompt.text
-  if ('messages' in prompt) return prompt.messages.map(({ content }) => content).join('\n')
+  if ('messages' in prompt) return talkAsText(prompt.messages)
   return tokenizer?.decode(prompt.ids) ?? prompt.ids.join(' ')
 }

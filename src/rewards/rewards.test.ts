@@ -61,6 +61,13 @@ describe('commandReward', () => {
     await expect(commandReward(command, { tries: 2 }).score(rows(n))).rejects.toThrow(said)
   })
 
+  it('gives a command the turns of a talk beside its text', async () => {
+    const messages = [{ role: 'user' as const, content: 'Hi' }]
+    const file = join(folder, 'talk.jsonl')
+    await commandReward(`tee ${file} | sed 's/.*/1/'`).score([{ prompt: { messages }, completion: 'Yes.' }])
+    expect(JSON.parse(await readFile(file, 'utf8'))).toEqual({ prompt: 'Hi', messages, completion: 'Yes.' })
+  })
+
   it('is ended where it hangs, and asked again only about what it has not scored', async () => {
     const command = await program(
       'hangs',

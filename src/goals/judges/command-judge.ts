@@ -9,8 +9,8 @@ import { type Heard, type Judge, type JudgedPair, keyOf, parseVotes, type Votes 
 import { readVotes } from './votes-file.ts'
 
 /**
- * A command of the user's as the judge. It reads one pair a line on stdin, `{"prompt", "a", "b"}`, and writes for each, in the same
- * order, `{"votes": [1, 0]}` on stdout; its stderr is shown, and INNATE_SEED is in its environment.
+ * A command of the user's as the judge. It reads one pair a line on stdin, `{"prompt", "a", "b"}`, of a talk also its `messages`, and
+ * writes for each, in the same order, `{"votes": [1, 0]}` on stdout; its stderr is shown, and INNATE_SEED is in its environment.
  *
  * Votes are appended to the file `keep` as they arrive. A pair found there in the same order is not asked again, so a judge that fails
  * half-way has lost nothing: run again and it goes on. The file is itself a votes file.
@@ -49,7 +49,7 @@ async function ask(command: string, pairs: readonly JudgedPair[], seed: number, 
   const child = spawn(command, { shell: true, stdio: ['pipe', 'pipe', 'inherit'], env: { ...process.env, INNATE_SEED: `${seed}` } })
   const ended = once(child, 'close') as Promise<[code: number | null, signal: string | null]>
   child.stdin.on('error', () => {}) // a judge may stop reading before it has read everything; its exit says whether that was well
-  child.stdin.end(pairs.map(({ a, b }) => `${JSON.stringify({ prompt: a.prompt, a: a.text, b: b.text })}\n`).join(''))
+  child.stdin.end(pairs.map((pair) => `${JSON.stringify(asked(pair))}\n`).join(''))
 
   const stop = () => {
     child.kill()
@@ -88,6 +88,11 @@ async function ask(command: string, pairs: readonly JudgedPair[], seed: number, 
         `mend the command and run again. ${kept(read, pairs.length, keep)}`,
     )
   }
+}
+
+/** A pair as the command reads it; of a talk also its turns. */
+function asked({ a: { prompt, messages, text }, b }: JudgedPair) {
+  return { prompt, ...(messages ? { messages } : {}), a: text, b: b.text }
 }
 
 function kept(read: number, asked: number, keep: string): string {

@@ -161,6 +161,18 @@ describe('a command as the judge', () => {
     expect(await votesFile(path).votes(many(5), 0)).toHaveLength(5)
   })
 
+  it('gives a command the turns of a talk beside its text', async () => {
+    const messages = [
+      { role: 'system' as const, content: 'Be kind.' },
+      { role: 'user' as const, content: 'Hi' },
+    ]
+    const talk = (text: string): Sample => ({ ...sample(text, 'system: Be kind.\n\nuser: Hi'), messages })
+    const asked = join(folder, 'talk.jsonl')
+    const command = `tee ${asked} | sed 's/.*/{"votes": [1, 0]}/'`
+    await commandJudge(command, { keep: keep() }).votes([{ a: talk('x'), b: talk('y') }], 0)
+    expect(JSON.parse(readFileSync(asked, 'utf8'))).toEqual({ prompt: 'system: Be kind.\n\nuser: Hi', messages, a: 'x', b: 'y' })
+  })
+
   it('asks once about a pair that comes twice, and again when its sides are swapped', async () => {
     const path = keep()
     const twice = [pair('x', 'yy'), pair('yy', 'x'), pair('x', 'yy')]
