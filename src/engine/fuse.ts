@@ -1,6 +1,7 @@
 import type { Lowering, Value } from '../graph/index.ts'
 import { BLOCK } from './blocks.ts'
 import { cachedAttention } from './fuse-attention.ts'
+import { inBlocks as headInBlocks } from './fuse-head.ts'
 import { rotation } from './fuse-rotation.ts'
 import type { Builder, Held } from './onnx-builder.ts'
 
@@ -23,6 +24,7 @@ export interface Fusion {
 export function fusionOf(value: Value, users: ReadonlyMap<Value, number>, held: Held): Fusion | undefined {
   return (
     cachedAttention(value, held) ??
+    headInBlocks(value, users) ??
     blockProduct(value, held) ??
     silu(value) ??
     siluSlope(value) ??

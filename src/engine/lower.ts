@@ -2,7 +2,8 @@ import { toBinary } from '@bufbuild/protobuf'
 import { ancestors, demand, type Graph, simplify, type Value } from '../graph/index.ts'
 import { type Fusion, fusionOf } from './fuse.ts'
 import { movesNothing } from './match.ts'
-import { type Files, type Held, INT32, type Open, onnxBuilder, type Written } from './onnx-builder.ts'
+import { type Files, type Held, onnxBuilder, type Written } from './onnx-builder.ts'
+import { INT32, type Open } from './onnx-messages.ts'
 import { ModelProto } from './onnx-proto.ts'
 
 /** An ONNX model's bytes, and what is written of it. */

@@ -1,16 +1,23 @@
-import { basename } from 'node:path'
 import { create, type Message } from '@bufbuild/protobuf'
 import type { FilePlace } from '../files/lazy-tensor.ts'
-import { type Graph, type Lowering, type Shape, sameShape, sizeOf, type Tensor, type Value } from '../graph/index.ts'
+import { type Graph, type Lowering, type Shape, sameShape, type Tensor, type Value } from '../graph/index.ts'
 import { type Bits, BLOCK } from './blocks.ts'
+import {
+  FLOAT,
+  INT32,
+  INT64,
+  isMicrosoft,
+  nodeProto,
+  type Open,
+  placed,
+  type Rounded,
+  sequenceOfFloats,
+  tensorInfo,
+  valueInfo,
+} from './onnx-messages.ts'
 import { ModelProto } from './onnx-proto.ts'
 import { STOP } from './protocol.ts'
-import { inSizes, type Sizes } from './sizes.ts'
-
-export const FLOAT = 1
-export const INT32 = 6
-const INT64 = 7
-const UINT8 = 2
+import { inSizes } from './sizes.ts'
 
 /** Inputs that belong to a program, not to a run. */
 export type Numbers = Readonly<Record<string, BigInt64Array | Float32Array>>
@@ -31,12 +38,6 @@ export interface Place {
   readonly rounded?: Rounded
 }
 
-/** Which half of a matrix in blocks it is. */
-export interface Rounded {
-  readonly bits: Bits
-  readonly half: 'values' | 'scales'
-}
-
 /** Inputs that are constants of the file; with `bits`, those that rows are multiplied by are rounded to blocks. */
 export interface Held {
   readonly names: ReadonlySet<string>
@@ -45,14 +46,6 @@ export interface Held {
 
 /** Where held inputs lie in files. */
 export type Files = ReadonlyMap<string, FilePlace>
-
-/** What the portable form of a graph leaves open. */
-export interface Open {
-  /** Sizes of the graph's inputs that the file reads from what it is given. */
-  readonly sizes: Sizes
-  /** Names of inputs that are no inputs of the file: it will hold their numbers. */
-  readonly held: ReadonlySet<string>
-}
 
 /** What fusions are written with. */
 export interface Builder extends Lowering {
@@ -218,10 +211,7 @@ export function onnxBuilder(
       const model = create(ModelProto, {
         irVersion: 10n,
         producerName: 'innate',
-        opsetImport: [
-          { domain: '', version: 21n },
-          ...(nodes.some(({ opType }) => microsoft.has(opType)) ? [{ domain: 'com.microsoft', version: 1n }] : []),
-        ],
+        opsetImport: [{ domain: '', version: 21n }, ...(nodes.some(isMicrosoft) ? [{ domain: 'com.microsoft', version: 1n }] : [])],
         graph: {
           name: 'innate',
           input: [
@@ -233,7 +223,7 @@ export function onnxBuilder(
             ),
           ],
           output: [
-            ...(portable ? [] : [{ name: STOP, type: { value: { case: 'sequenceType', value: { elemType: anyFloats } } } }]),
+            ...(portable ? [] : [{ name: STOP, type: sequenceOfFloats }]),
             ...outputs.map(({ name, value }) => valueInfo(name, value, portable, open)),
           ],
           initializer: [
@@ -246,14 +236,9 @@ export function onnxBuilder(
               ),
             ),
           ],
-          node: ordered.map(({ opType, inputs, outputs: made, attrs }) => ({
-            opType,
-            name: final(made[0]!),
-            input: inputs.map(final),
-            output: made.map(final),
-            domain: microsoft.has(opType) ? 'com.microsoft' : '',
-            attribute: Object.entries(attrs).map(attribute),
-          })),
+          node: ordered.map(({ inputs, outputs: made, ...node }) =>
+            nodeProto({ ...node, inputs: inputs.map(final), outputs: made.map(final) }),
+          ),
         },
       } as never)
       return { model, nodes: counts, numbers, held: Object.fromEntries(external.filter(([name]) => !files.has(name))) }
@@ -261,56 +246,3 @@ export function onnxBuilder(
   }
   return builder
 }
-
-/** Inputs one below another, as a constant whose numbers lie outside of the file. */
-function placed(
-  name: string,
-  parts: readonly Value[],
-  { file, rounded }: { readonly file: FilePlace | undefined; readonly rounded: Rounded | undefined },
-) {
-  const rows = parts.reduce((sum, { shape }) => sum + (shape[0] ?? 1), 0)
-  const { dtype, shape } = parts[0]!
-  const dims = parts.length === 1 ? shape : shape.with(0, rows)
-  const externalData = file
-    ? [
-        { key: 'location', value: basename(file.file) },
-        { key: 'offset', value: String(file.at) },
-        { key: 'length', value: String(4 * sizeOf(dims)) },
-      ]
-    : [{ key: 'location', value: name }]
-  if (rounded) {
-    const { bits, half } = rounded
-    const blocks = shape[1]! / BLOCK
-    const [size, dataType] = half === 'values' ? [[rows, blocks, (BLOCK * bits) / 8], UINT8] : [[rows, blocks], FLOAT]
-    return { name, dims: size.map(BigInt), dataType, externalData, dataLocation: 1 }
-  }
-  return { name, dims: dims.map(BigInt), dataType: dtype === 'i32' ? INT32 : FLOAT, externalData, dataLocation: 1 }
-}
-
-/** Node types of ONNX Runtime's own domain that fusions use. */
-const microsoft = new Set(['QuickGelu', 'FusedMatMul', 'RotaryEmbedding', 'GroupQueryAttention', 'MatMulNBits'])
-
-const anyFloats = { value: { case: 'tensorType', value: { elemType: FLOAT } } }
-
-function valueInfo(name: string, { dtype, shape }: Value, sized: boolean, open: Open | undefined) {
-  const dim = shape.map((n, i) => {
-    const { whole, of } = inSizes(n, open?.sizes ?? {})
-    if (of.length > 0) return { value: { case: 'dimParam', value: [...of, ...(whole === 1 ? [] : [whole])].join(' * ') } }
-    return { value: sized ? { case: 'dimValue', value: BigInt(n) } : { case: 'dimParam', value: `${name}.${i}` } }
-  })
-  return tensorInfo(name, dtype === 'i32' ? (open ? INT64 : INT32) : FLOAT, dim)
-}
-
-function tensorInfo(name: string, elemType: number, dim: readonly object[]) {
-  return { name, type: { value: { case: 'tensorType', value: { elemType, shape: { dim } } } } }
-}
-
-function attribute([name, value]: [string, unknown]) {
-  if (Array.isArray(value)) return { name, type: 7, ints: value.map(BigInt) }
-  if (typeof value === 'string') return { name, type: 3, s: new TextEncoder().encode(value) }
-  if (floats.has(name)) return { name, type: 1, f: value }
-  return { name, type: 2, i: BigInt(value as number) }
-}
-
-/** Attributes that ONNX wants as float even when the number is whole. */
-const floats = new Set(['alpha', 'epsilon', 'scale', 'softcap'])

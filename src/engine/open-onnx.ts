@@ -2,7 +2,7 @@ import { create, type Message, toBinary } from '@bufbuild/protobuf'
 import { BinaryWriter, WireType } from '@bufbuild/protobuf/wire'
 import type { Graph, Tensor } from '../graph/index.ts'
 import { lowered } from './lower.ts'
-import { FLOAT } from './onnx-builder.ts'
+import { FLOAT } from './onnx-messages.ts'
 import { GraphProto, ModelProto, TensorProto } from './onnx-proto.ts'
 import type { Sizes } from './sizes.ts'
 

@@ -1,6 +1,6 @@
 import type { FilePlace } from '../files/lazy-tensor.ts'
 import type { DType, Shape } from '../graph/index.ts'
-import type { Rounded } from './onnx-builder.ts'
+import type { Rounded } from './onnx-messages.ts'
 
 /** Where an array lies in the engine's memory: offset in bytes, size in numbers. */
 export interface Slot {

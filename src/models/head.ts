@@ -3,6 +3,7 @@ import {
   constant,
   demand,
   linear,
+  logPartition,
   logSumExp,
   matmul,
   reshape,
@@ -17,14 +18,43 @@ import type { DecoderConfig } from './config.ts'
 import type { DecoderParams } from './params.ts'
 
 /**
- * Log-probabilities of wanted next tokens, without ever holding more than [N, vocabulary]: logit of the target minus log Σ e^logit.
+ * Log-probabilities of wanted next tokens, without ever holding more than [N, vocabulary], or [N, vocabulary / blocks]: logit of the target
+ * minus log Σ e^logit.
  *
  * shape   hidden f32[R, T, d], wanted i32[N] flat positions, targets i32[N] → f32[N], nats
  */
-export function tokenLogps(params: DecoderParams<Value>, hidden: Value, wanted: Value, targets: Value, config: DecoderConfig): Value {
-  const { said, all } = tokenScores(params, hidden, wanted, targets, config)
-  return reshape(said.sub(logSumExp(all)), wanted.shape)
+export function tokenLogps(
+  params: DecoderParams<Value>,
+  hidden: Value,
+  wanted: Value,
+  targets: Value,
+  config: DecoderConfig,
+  { blocks = 1 }: { readonly blocks?: number } = {},
+): Value {
+  const { said, all, at } = tokenScores(params, hidden, wanted, targets, config)
+  const whole = blocks > 1 && !config.logitCap ? logPartition(at, headOf(params), { blocks }) : logSumExp(all)
+  return reshape(said.sub(whole), wanted.shape)
 }
+
+/**
+ * In how many blocks of its vocabulary a head is best computed for so many tokens: in one while the logits are few. A head that is trained
+ * is multiplied once more in blocks, so there they must be many.
+ *
+ * limits  a divisor of the vocabulary; 1 for one that has none, and where logits are capped
+ */
+export function headBlocks({ vocabSize, logitCap }: DecoderConfig, tokens: number, { trained }: { readonly trained: boolean }): number {
+  const logits = tokens * vocabSize
+  if (logitCap || logits <= (trained ? MOST_TRAINED : MOST_LOGITS)) return 1
+  const wanted = Math.min(MOST_BLOCKS, Math.ceil(logits / MOST_LOGITS))
+  const divisors = Array.from({ length: MOST_BLOCKS }, (_, i) => i + 1).filter((n) => vocabSize % n === 0)
+  return divisors.find((n) => n >= wanted) ?? divisors.at(-1)!
+}
+
+/** Logits that are held at a time: 16 MiB of them. */
+const MOST_LOGITS = 2 ** 22
+/** Of a head that is trained: 128 MiB. */
+const MOST_TRAINED = 2 ** 25
+const MOST_BLOCKS = 128
 
 /** Logits at wanted positions: that of the target, computed alone, and all of them. */
 export interface TokenScores {
@@ -32,6 +62,8 @@ export interface TokenScores {
   readonly said: Value
   /** f32[N, V] */
   readonly all: Value
+  /** What they are made of: f32[N, d] */
+  readonly at: Value
 }
 
 /** The rows that logits are made with. throws ShapeError for a reward model, which has none */
@@ -51,7 +83,7 @@ export function tokenScores(
   const head = headOf(params)
   const at = takeRows(reshape(hidden, [sizeOf(hidden.shape.slice(0, -1)), hidden.shape.at(-1)!]), wanted)
   const said = capped(sum(at.mul(takeRows(head, targets)), [-1]), logitCap)
-  return { said, all: capped(matmul(at, transpose(head)), logitCap) }
+  return { said, all: capped(matmul(at, transpose(head)), logitCap), at }
 }
 
 /**

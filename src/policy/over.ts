@@ -17,7 +17,7 @@ import {
 } from '../graph/index.ts'
 import type { Adapters } from '../models/adapters.ts'
 import type { DecoderConfig } from '../models/config.ts'
-import { completionLogps, tokenLogps } from '../models/head.ts'
+import { completionLogps, headBlocks, tokenLogps } from '../models/head.ts'
 import type { DecoderParams } from '../models/params.ts'
 import { tapsNamed } from '../models/taps.ts'
 import { checkIds } from './check-ids.ts'
@@ -192,7 +192,8 @@ function traceOver(policy: Policy, see: See, { per, shape, most, asked }: Tracin
       return completionLogps(this.tokenLogps, rows.completion, rows.weights, shape.completions)
     },
     get tokenLogps() {
-      return tokenLogps(params, hidden, rows.wanted, rows.targets, policy.config)
+      const blocks = headBlocks(policy.config, shape.wanted, { trained: false })
+      return tokenLogps(params, hidden, rows.wanted, rows.targets, policy.config, { blocks })
     },
     params,
     ...(adapters ? { adapters } : {}),

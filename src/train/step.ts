@@ -12,7 +12,7 @@ import {
   takeRows,
   type Value,
 } from '../graph/index.ts'
-import { completionLogps, logits, rewardsAt, tokenLogps } from '../models/index.ts'
+import { completionLogps, headBlocks, logits, rewardsAt, tokenLogps } from '../models/index.ts'
 import { type CustomLoss, isMeanOfExamples, type LossTerms, type Objective, type Of, type Taps, traceLoss } from '../objectives/index.ts'
 import { forward, isBlockEnd, type Policy, type RowShape, rowInputs } from '../policy/index.ts'
 import { maskInputs } from './dropout.ts'
@@ -34,6 +34,8 @@ export interface StepPlan {
   readonly asks?: ReadonlySet<string>
   /** Positions of the longest example, where a custom loss reads examples apart; the rows' length unless told. */
   readonly longest?: number
+  /** In how many blocks of the vocabulary the head is computed; see headBlocks where it is left out. */
+  readonly blocks?: number
 }
 
 /** A traced training step: loss, and the gradient of every trainable parameter. */
@@ -76,7 +78,7 @@ export function traceStep(plan: StepPlan): TracedStep {
   })
   const tokens = params.score
     ? rewardsAt(params, hidden, rows.wanted)
-    : tokenLogps(params, hidden, rows.wanted, rows.targets, policy.config)
+    : tokenLogps(params, hidden, rows.wanted, rows.targets, policy.config, { blocks: plan.blocks ?? blocksOf(plan) })
   const sides = plan.shared ? { sides: input('sides', [size.slots], 'i32') } : undefined
   const summed: Value[] = []
   const perSlot = (ofTokens: Value) => {
@@ -142,6 +144,11 @@ export function traceStep(plan: StepPlan): TracedStep {
     mean,
     ends: new Map<Value, string>([...[...taps].map(([name, value]) => [value, name] as const), [tokens, 'tokenLogps']]),
   }
+}
+
+/** A teacher's scores are compared with all logits, so that they are there whole. */
+function blocksOf({ policy, objective, shape }: StepPlan): number {
+  return objective.needs.includes('teacher') ? 1 : headBlocks(policy.config, shape.wanted, { trained: policy.adapters === undefined })
 }
 
 /** What of a step belongs to single examples, for isMeanOfExamples. */
