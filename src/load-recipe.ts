@@ -4,6 +4,7 @@ import { basename, dirname, isAbsolute, join, resolve } from 'node:path'
 import { createJiti } from 'jiti'
 import { z } from 'zod'
 import { datasetId, hubId, models } from './checkpoints/index.ts'
+import { door, doors } from './doors.ts'
 import { beside, namingBeside, readJson } from './files/index.ts'
 import { type Goal, goal, people, remade, votesFile } from './goals/index.ts'
 import { UserError } from './graph/index.ts'
@@ -97,7 +98,7 @@ async function fromCode(path: string): Promise<unknown> {
 
 /** What a TypeScript or JavaScript file exports. */
 async function moduleOf(path: string): Promise<{ readonly default?: unknown } & Readonly<Record<string, unknown>>> {
-  const jiti = createJiti(import.meta.url, { virtualModules: await doors(), moduleCache: false, interopDefault: false })
+  const jiti = createJiti(import.meta.url, { virtualModules: await doors(resolve(path)), moduleCache: false, interopDefault: false })
   try {
     return await jiti.import(resolve(path))
   } catch (cause) {
@@ -111,37 +112,6 @@ async function moduleOf(path: string): Promise<{ readonly default?: unknown } & 
 async function whereFrom(message: string): Promise<string> {
   const name = /^(\w+) is not defined$/.exec(message)?.[1]
   return name && name in (await import('./index.ts')) ? `; import it: import { ${name} } from '${door}'` : ''
-}
-
-const door = 'innate'
-
-/** The package and its parts as a recipe imports them: it must build its graph with this very copy, so they are answered from here. */
-async function doors(): Promise<Record<string, unknown>> {
-  return {
-    innate: await import('./index.ts'),
-    'innate/graph': await import('./graph/index.ts'),
-    'innate/random': await import('./random/index.ts'),
-    'innate/files': await import('./files/index.ts'),
-    'innate/engine': await import('./engine/index.ts'),
-    'innate/text': await import('./text/index.ts'),
-    'innate/models': await import('./models/index.ts'),
-    'innate/checkpoints': await import('./checkpoints/index.ts'),
-    'innate/policy': await import('./policy/index.ts'),
-    'innate/preferences': await import('./preferences/index.ts'),
-    'innate/labels': await import('./labels/index.ts'),
-    'innate/goals': await import('./goals/index.ts'),
-    'innate/objectives': await import('./objectives/index.ts'),
-    'innate/runs': await import('./runs/index.ts'),
-    'innate/curvature': await import('./curvature/index.ts'),
-    'innate/audits': await import('./audits/index.ts'),
-    'innate/train': await import('./train/index.ts'),
-    'innate/accept': await import('./accept/index.ts'),
-    'innate/recipe': await import('./recipe/index.ts'),
-    'innate/collect': await import('./collect/index.ts'),
-    'innate/align': await import('./align/index.ts'),
-    'innate/whitebox': await import('./whitebox/index.ts'),
-    'innate/shutdown': await import('./shutdown/index.ts'),
-  }
 }
 
 function located(asked: Recipe, folder: string): Recipe {

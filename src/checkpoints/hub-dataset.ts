@@ -1,13 +1,12 @@
 /// <reference types="node" preserve="true" />
 import { mkdir, readFile, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { datasetInfo, HubApiError, listFiles } from '@huggingface/hub'
 import { cacheFolder } from '../files/cache-folder.ts'
 import { parse } from '../files/json.ts'
 import { writeAtomic } from '../files/write.ts'
 import { UserError } from '../graph/errors.ts'
 import { download, type RemoteFile } from './download.ts'
-import { asUserError, commit, isOffline } from './hub.ts'
+import { asUserError, commit, isAnswer, isOffline } from './hub.ts'
 
 /** A data set on the Hub: `owner/name`, with a revision after `@` and a split after `:`. */
 export interface DatasetId {
@@ -52,13 +51,14 @@ export async function dataFile(
   const hubUrl = (env.HF_ENDPOINT || 'https://huggingface.co').replace(/\/+$/, '')
   const access = { hubUrl, ...(env.HF_TOKEN ? { accessToken: env.HF_TOKEN } : {}) }
   try {
+    const { datasetInfo } = await import('@huggingface/hub')
     const { sha } = await datasetInfo({ name: id.name, revision: id.revision, additionalFields: ['sha'], ...access })
     const found = parse(`${given}: sha`, sha, commit, 'is HF_ENDPOINT a Hub?')
     if (!(await there(listed(found)))) await fetchSplit(listed(found), given, id, found, access, onProgress)
     await writeAtomic(ref, found)
     return listed(found)
   } catch (error) {
-    if (!cached || error instanceof UserError || error instanceof HubApiError) throw asUserError(given, hubUrl, error, 'a data set')
+    if (!cached || error instanceof UserError || isAnswer(error)) throw asUserError(given, hubUrl, error, 'a data set')
     onProgress(`${given}: ${hubUrl} cannot be reached; going on with what is in the cache`)
     return cached
   }
@@ -72,6 +72,7 @@ async function fetchSplit(
   access: { readonly hubUrl: string; readonly accessToken?: string },
   onProgress: (line: string) => void,
 ): Promise<void> {
+  const { listFiles } = await import('@huggingface/hub')
   const all: RemoteFile[] = []
   for await (const { type, path, size, oid, lfs } of listFiles({
     repo: { type: 'dataset', name },

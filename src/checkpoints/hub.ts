@@ -1,7 +1,7 @@
 /// <reference types="node" preserve="true" />
 import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { HubApiError, listFiles, modelInfo } from '@huggingface/hub'
+import type { HubApiError } from '@huggingface/hub'
 import { z } from 'zod'
 import { cacheFolder } from '../files/cache-folder.ts'
 import { parse, parseJson } from '../files/json.ts'
@@ -58,6 +58,7 @@ export async function hubFolder(
   const hubUrl = (env.HF_ENDPOINT || 'https://huggingface.co').replace(/\/+$/, '')
   const access = { hubUrl, ...(env.HF_TOKEN ? { accessToken: env.HF_TOKEN } : {}) }
   try {
+    const { modelInfo } = await import('@huggingface/hub')
     const { sha } = await modelInfo({ name, revision, additionalFields: ['sha'], ...access })
     const known = parse(`${id}: sha`, sha, commit, 'is HF_ENDPOINT a Hub?')
     const folder = join(home, known)
@@ -66,7 +67,7 @@ export async function hubFolder(
     await writeFile(ref, known)
     return folder
   } catch (error) {
-    if (!there || error instanceof UserError || error instanceof HubApiError) throw asUserError(id, hubUrl, error)
+    if (!there || error instanceof UserError || isAnswer(error)) throw asUserError(id, hubUrl, error)
     onProgress(`${id}: ${hubUrl} cannot be reached; going on with what is in the cache`)
     return there
   }
@@ -81,6 +82,7 @@ type Access = { readonly hubUrl: string; readonly accessToken?: string }
 
 /** Fetches what a model folder needs into a folder beside, which gets its name when it is whole. */
 async function fetchInto(folder: string, id: string, name: string, sha: string, access: Access, onProgress: (line: string) => void) {
+  const { listFiles } = await import('@huggingface/hub')
   const files = new Map<string, RemoteFile>()
   for await (const { type, path, size, oid, lfs } of listFiles({ repo: { type: 'model', name }, revision: sha, ...access }))
     if (type === 'file')
@@ -114,6 +116,11 @@ async function fetchInto(folder: string, id: string, name: string, sha: string, 
     for (const shard of new Set(Object.values(map))) await fetchFile(shard)
   }
   await rename(half, folder)
+}
+
+/** Whether an error is what a Hub answered, rather than that none did. */
+export function isAnswer(error: unknown): error is HubApiError {
+  return typeof (error as { statusCode?: unknown }).statusCode === 'number'
 }
 
 /** One line for what the Hub answers. */

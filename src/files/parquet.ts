@@ -1,6 +1,5 @@
 import { open } from 'node:fs/promises'
-import { type AsyncBuffer, type FileMetaData, parquetMetadataAsync, parquetReadObjects } from 'hyparquet'
-import { compressors } from 'hyparquet-compressors'
+import type { AsyncBuffer, FileMetaData } from 'hyparquet'
 import { UserError } from '../graph/errors.ts'
 import type { JsonLine } from './json-lines.ts'
 
@@ -15,6 +14,11 @@ const rowsAtOnce = 2048
  * limits  whole numbers of 64 bits become numbers; bytes that are no text, and dates, become what JSON makes of them
  */
 export async function* parquetObjects(file: string): AsyncGenerator<JsonLine> {
+  // Loaded where it is needed: few files are of this kind.
+  const [{ parquetMetadataAsync, parquetReadObjects }, { compressors }] = await Promise.all([
+    import('hyparquet'),
+    import('hyparquet-compressors'),
+  ])
   const handle = await open(file)
   try {
     const { size } = await handle.stat()

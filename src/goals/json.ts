@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { Ajv } from 'ajv'
-import { Ajv2020 } from 'ajv/dist/2020.js'
+import { createRequire } from 'node:module'
+import type { Ajv as Checker } from 'ajv'
 import { beside } from '../files/index.ts'
 import { UserError } from '../graph/errors.ts'
 import { type Goal, goal, type MadeOptions } from './goal.ts'
@@ -53,7 +53,10 @@ function validator(as: string, schema: unknown): (value: unknown) => boolean {
     allErrors: false,
     code: { regExp },
   } as const
-  const ajv = seventh ? new Ajv(options) : new Ajv2020(options)
+  // Loaded where it is needed: few recipes have a schema.
+  const require = createRequire(import.meta.url)
+  const Ajv: new (given: typeof options) => Checker = seventh ? require('ajv').Ajv : require('ajv/dist/2020.js').Ajv2020
+  const ajv = new Ajv(options)
   try {
     return ajv.compile(schema as object | boolean)
   } catch (cause) {
