@@ -8,14 +8,19 @@ const chunkBytes = 8 << 20
 /** How floats are written: two bytes are rounded to nearest, ties to even. */
 export type FloatType = 'f32' | 'f16' | 'bf16'
 
+/** A tensor that is somewhere else until it is written. */
+export interface Later extends Type {
+  read(): Promise<Tensor>
+}
+
 /**
- * Writes tensors to a safetensors file, atomically: floats as `dtype`, whole numbers as I32; `metadata` goes into its header.
+ * Writes tensors to a safetensors file, atomically: floats as `dtype`, whole numbers as I32; `metadata` goes into its header. Of what is read later one is held at a time.
  *
  * throws  UserError when the disk refuses
  */
 export async function writeSafetensors(
   file: string,
-  tensors: Iterable<readonly [name: string, tensor: Tensor]>,
+  tensors: Iterable<readonly [name: string, tensor: Tensor | Later]>,
   dtype: FloatType = 'f32',
   metadata: Readonly<Record<string, string>> = {},
 ): Promise<void> {
@@ -23,7 +28,8 @@ export async function writeSafetensors(
   const { head } = safetensorsHead(all, dtype, metadata)
   await writeAtomic(file, async (handle) => {
     await writeAll(handle, head)
-    for (const [, { data }] of all) {
+    for (const [, one] of all) {
+      const { data } = 'read' in one ? await one.read() : one
       const four = data instanceof Float64Array ? Float32Array.from(data) : data
       if (four instanceof Int32Array || dtype === 'f32')
         await writeAll(handle, new Uint8Array(four.buffer, four.byteOffset, four.byteLength))

@@ -1,4 +1,4 @@
-import { readSafetensors, writeSafetensors } from '../checkpoints/index.ts'
+import { type Later, readSafetensors, writeSafetensors } from '../checkpoints/index.ts'
 import type { Engine, Resident, Update } from '../engine/index.ts'
 import { graph, input, type Tensor, tensor, UserError } from '../graph/index.ts'
 import type { Policy } from '../policy/index.ts'
@@ -102,17 +102,14 @@ export async function openTrainState(policy: Policy, optimizer: Optimizer, clip:
         update: () => update(step, lr),
       }),
     async save(file, step, more = []) {
-      const tensors: [string, Tensor][] = [
-        ['step', tensor(Int32Array.of(step), [1])],
-        ...more.map(([name, one]): [string, Tensor] => [name, one]),
-      ]
+      const tensors: (readonly [string, Tensor | Later])[] = [['step', tensor(Int32Array.of(step), [1])], ...more]
       // To the bit: an f64 as two i32.
       if (state.carried.length > 0) {
         const bits = new Int32Array(Float64Array.from(state.carried).buffer)
         tensors.push(['carried', tensor(bits, [bits.length])])
       }
-      for (const [name, resident] of saved()) tensors.push([name, await engine.read(resident)])
-      await writeSafetensors(file, tensors)
+      const later = (resident: Resident): Later => ({ dtype: resident.dtype, shape: resident.shape, read: () => engine.read(resident) })
+      await writeSafetensors(file, [...tensors, ...saved().map(([name, resident]) => [name, later(resident)] as const)])
     },
     async restore(file) {
       const tensors = await readSafetensors(file)
