@@ -1,16 +1,18 @@
 import { pairsOf, rolloutsOf } from '../collect/collect.ts'
 import type { PromptParts } from '../collect/prompts.ts'
 import type { DecoderConfig } from '../models/index.ts'
-import { LONGEST_JOINED } from '../policy/index.ts'
+import { type CacheSize, LONGEST_JOINED } from '../policy/index.ts'
 import { referencePerPrompt } from '../recipe/held-out-pairs.ts'
 import type { OnPolicy, Recipe, TrainSettings } from '../recipe/recipe.ts'
-import { memoryNeeds, sizesOf } from './memory-needs.ts'
+import { blockwiseFor, memoryNeeds, sizesOf } from './memory-needs.ts'
 
 /** What a run will have to do, in input positions; `wanted` of them pass through the head. */
 export interface Work {
   /** Positions of a prompt with its completions, on average. */
   readonly length: number
   readonly sampled: number
+  /** The most completions that are written side by side, on average from so many tokens up to so many. */
+  readonly sampling?: CacheSize
   readonly scored: { readonly positions: number; readonly wanted: number }
   readonly trained: { readonly positions: number; readonly wanted: number }
 }
@@ -36,12 +38,12 @@ export function estimate(config: DecoderConfig, train: TrainSettings, work: Work
   // Two operations a parameter; attention reads half of the length on average, in two products.
   const attention = 2 * config.layers * config.heads * config.headDim * length
   const forward = (positions: number, wanted: number) => positions * (2 * block + attention) + wanted * 2 * head
-  // Backwards is twice forwards; what is frozen needs no gradient of its own.
-  const backward = train.lora ? 2 : 3
+  // Backwards is twice forwards; what is frozen needs no gradient of its own. Block by block, what is inside is computed once more.
+  const passes = (train.lora ? 2 : 3) + (blockwiseFor(config, train) ? 1 : 0)
   const seconds =
     forward(sampled, sampled) / efficiency.sampling +
     forward(scored.positions, scored.wanted) / efficiency.scoring +
-    (backward * forward(trained.positions, trained.wanted)) / efficiency.training
+    (passes * forward(trained.positions, trained.wanted)) / efficiency.training
   return { seconds: seconds / throughput, bytes: memoryNeeds(config, train, work) }
 }
 
@@ -75,8 +77,10 @@ export function alignWork(
   const [trees, sides] = trainOn === 'extremes' ? [1, 2] : shared ? [1, perPrompt] : [pairsOf(perPrompt, compare).length, 2]
   const compared = (n: number) => ({ positions: n * trees * (before + sides * after), wanted: n * trees * sides * after })
   const length = before + sides * after
+  const cache = sideBySide(Math.max(asked * perPrompt, look.sealed * look.perPrompt), before, after)
   const round: Work = {
     length,
+    sampling: cache,
     sampled: (asked * perPrompt + look.development * (look.perPrompt + byReference)) * after,
     scored: add(add(read(asked), lookAt(look.development)), compared(asked - rollouts[0]!)),
     trained: compared(train.epochs * asked),
@@ -86,6 +90,7 @@ export function alignWork(
   // look is sampled once.
   const all: Work = {
     length,
+    sampling: cache,
     sampled:
       (rounds * asked * perPrompt +
         (rounds * look.development + look.sealed) * look.perPrompt +
@@ -115,11 +120,17 @@ export function rewardedWork(
   }
   const work = (rounds: number, looked: number, sealed: number): Work => ({
     length,
+    sampling: sideBySide(asked * group, before, after),
     sampled: (rounds * asked * group + (looked * look.development + sealed * look.sealed + look.development) * look.perPrompt) * after,
     scored: add(add(times(groups, rounds), times(lookAt(look.development), looked)), times(lookAt(look.sealed), sealed)),
     trained: times(groups, rounds * train.epochs),
   })
   return { round: work(1, 1, 0), all: work(rounds, rounds, 2) }
+}
+
+/** So many completions, as many at a time as sampling writes unless told. */
+function sideBySide(completions: number, before: number, after: number): CacheSize {
+  return { rows: Math.min(64, completions), from: before, longest: before + after }
 }
 
 /** How many trees there are, and the tokens of their prompts and of their completions. */
@@ -149,6 +160,8 @@ export function trainWork(
   return {
     length: positions / count,
     sampled: 0,
+    // The samples that a report shows.
+    sampling: sideBySide(8, prompts / count, 96),
     scored: { positions: seen * positions, wanted: seen * wanted },
     trained: { positions: taken * positions, wanted: taken * wanted },
   }

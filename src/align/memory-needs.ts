@@ -1,11 +1,14 @@
 import { UserError } from '../graph/index.ts'
-import type { DecoderConfig } from '../models/index.ts'
+import { type DecoderConfig, headBlocks } from '../models/index.ts'
+import { cacheBytes } from '../policy/index.ts'
 import type { TrainSettings } from '../recipe/recipe.ts'
 import type { Work } from './estimate.ts'
 
 const float = 4
-/** Node, ONNX Runtime and its programs before any model. */
-const processBytes = 250e6
+/** Node, ONNX Runtime and its programs before any model; and what the programs of single blocks were seen to take besides. */
+const [processBytes, stagesBytes] = [280e6, 300e6]
+/** What the way back makes while it reads, on top of what it reads. */
+const WAY_BACK = 1.1
 /** Weights of so many bytes are read when they are asked for (see loadCheckpoint): smaller ones are in memory twice. */
 const LAZY_FROM = 2 ** 27
 /** From so many bytes of f32 weights on a frozen model stays outside of the engine, whatever is done with it. */
@@ -39,26 +42,45 @@ function inside({ hiddenSize, intermediateSize, heads }: DecoderConfig, position
 }
 
 /** Memory of the largest moment of some work, in bytes: of the whole process. */
-export function memoryNeeds(config: DecoderConfig, train: TrainSettings, { trained, sampled, length }: Work): number {
-  const { layers, hiddenSize, kvHeads, headDim, vocabSize, contextLength } = config
+export function memoryNeeds(config: DecoderConfig, train: TrainSettings, work: Work): number {
   const { block, head, all } = sizesOf(config)
   // Of a step, with a tenth of padding; one that is longer than the budget takes several passes.
-  const step = Math.min(1.1 * train.batch * length, trained.positions)
+  const step = Math.min(1.1 * train.batch * work.length, work.trained.positions)
   const positions = Math.min(train.tokenBudget, step)
-  const wanted = trained.positions === 0 ? 0 : (positions * trained.wanted) / trained.positions
   const blockwise = blockwiseFor(config, train)
-  const outside = frozenOutside(config, train, sampled === 0)
-  const oneBlock = inside(config, positions, length)
-  // Two matrices of the head; block by block, what ends each block besides.
-  const activations = (blockwise ? oneBlock + positions * hiddenSize * (layers + 2) : layers * oneBlock) + 2 * wanted * vocabSize
-  // Keys and values of what is sampled at a time; their columns double until all fit.
-  const columns = Math.min(contextLength, 2 * length)
-  const cache = sampled > 0 ? 96 * (4 * layers * kvHeads * headDim * columns + 2 * vocabSize) : 0
   const small = float * all < LAZY_FROM ? all : 0
   // Brought in: a block, the embedding or the head, and what the larger of them is read into.
-  const largest = Math.max(block / layers, head)
-  const frozen = small + (outside ? block / layers + head + largest : all)
-  return processBytes + float * (frozen + trainedNumbers(config, train, { blockwise, passes: step / train.tokenBudget }) + Math.max(activations, cache)) // biome-ignore format: one line
+  const largest = Math.max(block / config.layers, head)
+  const frozen = small + (frozenOutside(config, train, work.sampled === 0) ? block / config.layers + head + largest : all)
+  const trained = trainedNumbers(config, train, { blockwise, passes: step / train.tokenBudget })
+  const moment = Math.max(float * activations(config, train, work, { positions, blockwise }), samplingBytes(config, train, work))
+  return processBytes + (blockwise && work.trained.positions > 0 ? stagesBytes : 0) + float * (frozen + trained) + moment
+}
+
+/** Numbers that a pass of a training step holds at its largest moment. */
+function activations(
+  config: DecoderConfig,
+  { lora }: TrainSettings,
+  { trained, length }: Work,
+  { positions, blockwise }: { readonly positions: number; readonly blockwise: boolean },
+): number {
+  const { layers, hiddenSize, vocabSize } = config
+  const wanted = trained.positions === 0 ? 0 : (positions * trained.wanted) / trained.positions
+  const blocks = headBlocks(config, wanted, { trained: !lora })
+  // In blocks: products, what is made of them, and the gradient of a head that is trained on its way.
+  const head = blocks === 1 ? 2 * wanted * vocabSize : (3 * wanted * vocabSize) / blocks + (lora ? 0 : 2 * vocabSize * hiddenSize)
+  const oneBlock = WAY_BACK * inside(config, positions, length)
+  // Block by block, what ends each block besides.
+  return head + (blockwise ? oneBlock + positions * hiddenSize * (layers + 2) : layers * oneBlock)
+}
+
+/** Keys and values of what is sampled at a time, and weights that are packed for it. */
+function samplingBytes(config: DecoderConfig, { lora }: TrainSettings, { sampling }: Work): number {
+  if (!sampling) return 0
+  const { all } = sizesOf(config)
+  // Larger ones are multiplied by as they lie, see freeze; those of adapters are merged first.
+  const packed = float * all <= 2 ** 28 ? (lora ? 2 : 1) * all : 0
+  return float * packed + cacheBytes(config, sampling)
 }
 
 /** What is trained, with its gradient and the optimizer's arrays; a step of several micro-batches has one gradient more. */

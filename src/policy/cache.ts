@@ -1,5 +1,6 @@
 import { type Blocks, part, type Resident } from '../engine/index.ts'
-import { concat, constant, graph, input, reshape, sizeOf, type Tensor, takeRows, tensor, type Value } from '../graph/index.ts'
+import { constant, graph, input, reshape, type Tensor, takeRows, tensor, type Value } from '../graph/index.ts'
+import type { DecoderConfig } from '../models/config.ts'
 import { logits } from '../models/head.ts'
 import type { SampledWeights } from '../models/sampling.ts'
 import { fedTo } from './edit.ts'
@@ -27,6 +28,21 @@ export interface CacheNeeds {
   readonly temperature: number | 'logits'
   /** What steps multiply by. Default: the weights as they are. */
   readonly weights?: SampledWeights
+}
+
+/** So many rows, from a prompt of so many tokens up to the longest. */
+export interface CacheSize {
+  readonly rows: number
+  readonly from: number
+  readonly longest: number
+}
+
+/** Bytes that a cache takes at its largest moment: where it grows it is there twice; prompts are read a quarter of the rows at a time. */
+export function cacheBytes({ layers, kvHeads, headDim, vocabSize }: DecoderConfig, { rows, from, longest }: CacheSize): number {
+  const aColumn = 2 * layers * kvHeads * headDim
+  const size = SIZES.find((n) => n >= rows) ?? rows
+  const columns = longest <= from + ROOM ? longest : 2 * longest - ROOM
+  return 4 * (aColumn * (size * columns + (size / 4) * from) + 3 * size * vocabSize)
 }
 
 /** `rows` rows of `width` columns each. */
@@ -112,7 +128,7 @@ export function openCache(policy: Policy, { rows, longest, temperature, weights 
         const rows = { tokens: given.tokens, positions: reshape(given.positions, [1, T]), mask: given.mask }
         const { params, hidden, inputs } = forward(policy, rows, { path: 'read', onKeysValues: (_, k, v) => kv.push(k, v) })
         const scores = logits(params, takeRows(reshape(hidden, [R * T, config.hiddenSize]), given.last), config)
-        return graph({ ...inputs, ...given }, { ...next.outputs(scores), kv: stacked(kv) })
+        return graph({ ...inputs, ...given }, { ...next.outputs(scores), ...Object.fromEntries(kv.map((value, p) => [`kv.${p}`, value])) })
       })
       const kv = await allocate([planes, R, kvHeads * T * headDim])
       const tokens = new Int32Array(R * T)
@@ -133,7 +149,13 @@ export function openCache(policy: Policy, { rows, longest, temperature, weights 
           last: tensor(last, [R]),
           ...(policy.edits ? promptSites(prompts, texts, R, T) : {}),
         },
-        { kv },
+        // Each where it belongs, so that those of one block are done with when the next is computed.
+        Object.fromEntries(
+          Array.from({ length: planes }, (_, p) => [
+            `kv.${p}`,
+            part(kv, p * R * kvHeads * T * headDim, program.graph.outputs[`kv.${p}`]!.shape),
+          ]),
+        ),
       )
       read = { kv, rows: R, length: T }
       return following
@@ -252,12 +274,4 @@ function promptSites(prompts: readonly (readonly number[])[], texts: readonly nu
     'site.real': whole(new Float32Array(R * T), () => 1),
     'site.completion': tensor(new Float32Array(R * T), [R, T]),
   }
-}
-
-/** Keys (transposed) and values of all blocks as one value, so that one output is returned: [planes, R, kvHeads · T · headDim]. */
-function stacked(kv: readonly Value[]): Value {
-  return concat(
-    kv.map((value) => reshape(value, [1, value.shape[0]!, sizeOf(value.shape.slice(1))])),
-    0,
-  )
 }

@@ -1,3 +1,4 @@
+export { type CacheSize, cacheBytes } from './cache.ts'
 export { asksInAttention, type Edit, type EditOptions, edited, type Feeds, fedTo, isInAttention, type Site, underEditsOf } from './edit.ts'
 export { editOf, placedFiles, underFiles } from './edit-file.ts'
 export { type Forward, forward, type Pass, runInputs, siteTensors } from './forward.ts'
