@@ -45,6 +45,11 @@ export const lines: PlotForm = {
       (p) => rounded(y(clamp(p.low, y.domain()))),
       (p) => rounded(y(clamp(p.high, y.domain()))),
     )
+    // A point without others has no curve and no band: a dot, and a line over its interval.
+    const alone = (p: Point, i: number) => {
+      const [at, ends] = [rounded(x(p.x)), [p.low, p.high].map((end) => rounded(y(clamp(end, y.domain()))))]
+      return html`${p.low < p.high && html`<path class="s${i % 6}" d="M${at},${ends[0]}V${ends[1]}"/>`}<circle class="s${i % 6}" r="2.5" cx="${at}" cy="${rounded(y(p.y))}"/>`
+    }
     const [sayY, zero] = [y.tickFormat(4), y.domain()[0]! <= 0 && 0 <= y.domain()[1]!]
     const starts = (series[0]?.pieces ?? []).slice(1).map((piece) => piece[0]!.x - 0.5)
     const whole = points.every((p) => Number.isInteger(p.x))
@@ -60,7 +65,7 @@ ${series.flatMap((s, i) =>
   s.pieces.map((piece) => {
     const smooth = movingMean(piece, axes.smooth ?? 1)
     const banded = piece.some((p) => p.low < p.high)
-    return html`${banded && html`<path class="band s${i % 6}" d="${band(piece) ?? ''}"/>`}${smooth !== piece && html`<path class="raw s${i % 6}" d="${path(piece) ?? ''}"/>`}<path class="s${i % 6}" d="${path(smooth) ?? ''}"/>${piece.length === 1 && html`<circle class="s${i % 6}" r="2.5" cx="${rounded(x(piece[0]!.x))}" cy="${rounded(y(piece[0]!.y))}"/>`}`
+    return html`${banded && html`<path class="band s${i % 6}" d="${band(piece) ?? ''}"/>`}${smooth !== piece && html`<path class="raw s${i % 6}" d="${path(piece) ?? ''}"/>`}<path class="s${i % 6}" d="${path(smooth) ?? ''}"/>${piece.length === 1 && alone(piece[0]!, i)}`
   }),
 )}`
     return { body, width, height, series: series.map((s) => s.name), summary: series.map(said).join(' ') }

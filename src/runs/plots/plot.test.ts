@@ -60,6 +60,18 @@ describe('what is drawn is what was measured', () => {
     expect(paths(drawn({ about: '', rows }, 'lines', { title: 'a', x: 'step' }).html)).toBe(1)
   })
 
+  it('a point alone shows its interval, between the heights of its ends', () => {
+    const rows = [
+      { ...exactly('a', 0.5, { x: 0.5, piece: 1 }), low: 0.25, high: 1 },
+      ...[1, 2].map((x) => exactly('a', x - 1, { x, piece: 2 })),
+    ]
+    const svg = drawn({ about: '', rows }, 'lines', { title: 'a', x: 'x', breaks: 'piece' }).html
+    const [, at, low, high] = svg.match(/<path class="s0" d="M([\d.]+),([\d.]+)V([\d.]+)"/)!.map(Number)
+    const [, cx, cy] = svg.match(/<circle class="s0" r="2.5" cx="([\d.]+)" cy="([\d.]+)"/)!.map(Number)
+    expect(cx).toBe(at)
+    expect((low! - cy!) / (low! - high!)).toBeCloseTo(1 / 3, 3)
+  })
+
   it('an axis names a group of the rows', () => {
     const table = { about: '', rows: [exactly('a', 1, { step: 1 })] }
     expect(() => plot(table, 'lines', { title: 'a', x: 'stepp' })).toThrow('axes.x must be one of name, step, got stepp')
