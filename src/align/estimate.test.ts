@@ -117,6 +117,7 @@ describe('an estimate', () => {
     ['stories15m with LoRA', config, { lora }, 24, [130, 65, 78], 0.93],
     ['SmolLM2-135M with LoRA, short pairs', smol, { lora, batch: 4 }, 24, [125, 40, 50], 1.54],
     ['SmolLM2-135M with LoRA, from its GGUF', smol, { lora, batch: 4 }, 24, [125, 40, 50], 1.3],
+    ['SmolLM2-135M with LoRA, long pairs', smol, { lora, batch: 4 }, 6, [141, 95, 412], 1.56],
     ['TinyLlama-1.1B with LoRA, tiny pairs', billion, { lora, batch: 4 }, 80, [6, 7, 10], 1.54],
   ] as const)('of training %s is within 15 % of the memory that was used', (_, of, settings, count, [prompt, chosen, rejected], seen) => {
     const { train } = made({ train: settings })
