@@ -35,7 +35,7 @@ import { alarmsOf, type Seen } from './alarms/index.ts'
 import type { AuditsSeen } from './audit-training.ts'
 import { textNlls } from './look-texts.ts'
 import { placeOf } from './place.ts'
-import { measuresOfReward, seenOfReward } from './seen-of-reward.ts'
+import { lengthInReward, measuresOfReward, seenOfReward } from './seen-of-reward.ts'
 import type { ShutdownSeen } from './shutdown-measures.ts'
 import { stopsOf } from './stops.ts'
 
@@ -174,6 +174,7 @@ export async function look(
       ...alarmsOf({
         ...withoutUndefined({ place, gap: measures.rewardGap, displacement: measures.displacement, apart, ...given.training }),
         ...{ cut: cutShare(before, after), twins: goldTwins(given) },
+        ...lengthInReward(given, after, gold),
         ...seenOfReward([...(given.earlier ?? []), { ...at, measures }]),
       }),
       ...(given.audits?.alarms ?? []),

@@ -1,4 +1,4 @@
-import { meanDifference, ratioOf } from '../accept/index.ts'
+import { meanDifference, partialCorrelation, ratioOf } from '../accept/index.ts'
 import type { Scored } from '../rewards/index.ts'
 import type { Estimate, Evaluation } from '../runs/index.ts'
 import type { Seen } from './alarms/index.ts'
@@ -22,6 +22,20 @@ export function measuresOfReward(
   ) as [number[], number[]]
   if (doubts.flat().some(Number.isNaN) || !doubts[1].some((x) => x > 0)) return { reward }
   return { reward, rewardDoubt: ratioOf('rewardDoubt', ...doubts, 'ratio', undefined, risk) }
+}
+
+/** How far the reward goes with the number of tokens, of what policy and reference say; with a gold measure, less what gold has of both. */
+export function lengthInReward(
+  { scoredOf, before }: Pick<Look, 'scoredOf' | 'before'>,
+  after: Look['before'],
+  gold?: { readonly after: readonly (readonly number[])[]; readonly before: readonly (readonly number[])[] },
+): Pick<Seen, 'length'> {
+  if (!scoredOf || after.length < 2) return {}
+  const both = (of: (sample: Look['before'][number][number]['sample']) => number) =>
+    after.map((group, i) => [...group, ...before[i]!].map(({ sample }) => of(sample)))
+  const known = gold && after.map((_, i) => [...gold.after[i]!, ...gold.before[i]!])
+  const [reward, tokens] = [both((sample) => scoredOf(sample).value), both((sample) => sample.tokens)]
+  return { length: partialCorrelation('reward.length', reward, tokens, known) }
 }
 
 /** What alarms read of a reward: its doubt at the last look, and reward and gold at every look of the rounds. */

@@ -16,6 +16,8 @@ export interface Seen {
   readonly twins?: readonly Twin[]
   /** The reward's doubt of what the policy says over that of what the reference says. */
   readonly doubt?: Estimate
+  /** How far the reward goes with the number of tokens, less what gold has of it. */
+  readonly length?: Estimate
   /** Reward and gold at the look after each round so far. */
   readonly rewarded?: readonly (RewardLook & { readonly round: number })[]
   /** How far what the sampler says of its tokens lies from what scoring says of them. units nats per token */

@@ -44,6 +44,10 @@ const cases: Readonly<Record<string, { readonly fires: readonly Seen[]; readonly
     ],
   },
   'reward.doubt': { fires: [{ doubt: of(3, 2.5, 3.5, 'ratio') }], silent: [{ doubt: of(2.2, 1.8, 2.6, 'ratio') }] },
+  'reward.length': {
+    fires: [{ length: of(0.8, 0.6, 0.9, 'correlation') }, { length: of(-0.8, -0.9, -0.6, 'correlation') }],
+    silent: [{ length: of(0.6, 0.4, 0.8, 'correlation') }, { length: of(0, -1, 1, 'correlation') }],
+  },
   'gold.twin': { fires: [{ twins: [twin(0.9)] }], silent: [{ twins: [] }] },
   'prior.fights': { fires: [{ contribution: contribution(-0.6, true) }], silent: [{ contribution: contribution(0.2, false) }] },
   'chosen.falling': {

@@ -12,6 +12,7 @@ import { judgePlace } from './judge-place.ts'
 import { lengthBias } from './length-bias.ts'
 import { priorFights } from './prior-fights.ts'
 import { rewardDoubt } from './reward-doubt.ts'
+import { rewardLength } from './reward-length.ts'
 import { rewardRunaway } from './reward-runaway.ts'
 import { samplerApart } from './sampler-apart.ts'
 import { zeroSignal } from './zero-signal.ts'
@@ -22,6 +23,7 @@ export const alarms = [
   judgeGap,
   rewardRunaway,
   rewardDoubt,
+  rewardLength,
   goldTwin,
   priorFights,
   chosenFalling,
