@@ -27,6 +27,7 @@ export async function labelRows(
     if (i === undefined) return [{ tree: pairTree(pair), label: 0.5, gap: true }]
     return recipe.objective.kind.ofPair!({
       ...{ tree: pairTree(pair), label: soft[i]! },
+      ...(pair.margin === undefined ? {} : { margin: pair.margin }),
       ...(prior ? priorParts(recipe, prior[i]!) : {}),
     })
   })

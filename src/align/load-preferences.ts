@@ -39,7 +39,14 @@ export async function loadPreferences(
   const kind = await kindOfFile(path, columns)
   checkKind(path, kind, objective)
   const template = await loadChatTemplate(checkpoint.folder)
-  const options = { boundary, truncate, template, columns, ...(maxLength ? { maxLength } : {}) }
+  const options = {
+    boundary,
+    truncate,
+    template,
+    columns,
+    margins: objective.kind.name === 'scoredPairs',
+    ...(maxLength ? { maxLength } : {}),
+  }
   const loaded: Loaded<Pair> | Loaded<Labelled> =
     kind === 'pairs' ? await loadPairs(path, checkpoint, options) : await loadLabelled(path, checkpoint, options)
   const { rows, examples, quarantined, counts, dialects, truncated } = loaded

@@ -66,6 +66,30 @@ describe('a reward model from a file of pairs', async () => {
   })
 })
 
+it('a margin is read from its column, and a row whose margin is no number is set aside by name', async () => {
+  const file = join(folder, 'margins.jsonl')
+  const given = [...rows.slice(0, 12).map((row) => ({ ...row, margin: 4 })), { ...rows[12], margin: 'far' }]
+  await writeFile(file, given.map((row) => `${JSON.stringify(row)}\n`).join(''))
+  const none = { ...asked().train, epochs: 1, batch: 12, optimizer: { name: 'adamw', lr: 1e-6 } } as const
+  const short = (pairs: string, objective: string, run: string) =>
+    trainRun(
+      asked({
+        preferences: { pairs },
+        objective: { name: objective, ...(objective === 'dpo' ? {} : { posterior: 'head' }) },
+        train: none,
+        run: join(folder, run),
+      }),
+    )
+  const { quarantined } = await short(file, 'rewardModel', 'margins')
+  expect(quarantined).toEqual({ 'bad votes': 1 })
+  expect(await readFile(join(folder, 'margins/quarantine.jsonl'), 'utf8')).toContain('margin must be a finite number, got \\"far\\"')
+  const [first] = (await readFile(join(folder, 'margins/metrics.jsonl'), 'utf8')).split('\n')
+  // All scores are 0 before the first step.
+  expect(JSON.parse(first!).loss).toBeCloseTo(Math.log1p(Math.exp(4)), 5)
+  // To an objective that learns from no margin a column of that name is any other.
+  expect((await short(file, 'dpo', 'no-margins')).quarantined).toEqual({})
+})
+
 it('align needs an objective of a policy', async () => {
   await expect(align(asked({ run: join(folder, 'align'), accept: { preferenceAccuracy: { atLeast: 0.5 } } }))).rejects.toThrow(
     /^objective\.name: must be an objective of a policy for align, got rewardModel/,

@@ -36,6 +36,8 @@ export interface Example {
   readonly referenceTokens?: readonly (readonly number[])[]
   /** Of a group, where the objective needs it: what a critic expects of each token's completion from there on. */
   readonly values?: readonly (readonly number[])[]
+  /** Of a pair: by how many log-odds its better side must be ahead. */
+  readonly margin?: number
   /** A pair whose voter has no preference, which is not a tie: its order gives no gradient. */
   readonly gap?: boolean
   /** Of a pair, where the objective needs it: the reference's log-probability of each side's first tokens, as many as the shorter side has. */

@@ -150,7 +150,8 @@ export function pairsObjective(given: Omit<PairObjective, 'terms' | 'atStart'>):
   const objective: PairObjective = {
     ...given,
     terms(scored) {
-      const sides = sidesOf(scored)
+      const { margins } = scored.inputs
+      const sides = { ...sidesOf(scored), ...(margins ? { margin: margins } : {}) }
       return lossTerms(
         given.name,
         scored.inside,
@@ -181,17 +182,17 @@ export function pairsObjective(given: Omit<PairObjective, 'terms' | 'atStart'>):
  * throws  ShapeError when there is not one q per pair
  * source  Mitchell 2023, "A note on DPO with noisy preferences & relationship to IPO"
  */
-export function pairLosses(objective: PairObjective, { chosen, rejected }: Sides, q: Value): Value {
+export function pairLosses(objective: PairObjective, { chosen, rejected, ...rest }: Sides, q: Value): Value {
   demand(
     q.dtype === 'f32' && sameShape(q.shape, chosen.logp.shape) && sameShape(q.shape, rejected.logp.shape),
     () => `pairLosses: one f32 soft label per pair expected, got ${show(q)} for ${show(chosen.logp)} and ${show(rejected.logp)}`,
   )
   if (objective.whole) {
     const [better, worse] = [votedFor(q, chosen, rejected), votedFor(q, rejected, chosen)]
-    return objective.perPair({ chosen: better, rejected: worse })
+    return objective.perPair({ chosen: better, rejected: worse, ...rest })
   }
-  const won = objective.perPair({ chosen, rejected })
-  const lost = objective.perPair({ chosen: rejected, rejected: chosen })
+  const won = objective.perPair({ chosen, rejected, ...rest })
+  const lost = objective.perPair({ chosen: rejected, rejected: chosen, ...rest })
   return won.mul(q).add(lost.mul(q.neg().add(1)))
 }
 

@@ -5,7 +5,7 @@ import { scoredPairs } from './scored-pairs.ts'
 
 /**
  * A reward model of Bradley and Terry: −log σ(r(chosen) − r(rejected) − margin), with r the score of a head at the end of each completion.
- * Only differences of scores within a prompt are learned; `center` pulls their sum to 0, which fixes where the scale begins.
+ * A row may have a margin of its own, which is added. Only differences of scores within a prompt are learned; `center` pulls their sum to 0, which fixes where the scale begins.
  *
  * shape   scores f32[pairs] → f32[pairs]; the trainer takes the mean
  * units   scores in log-odds: their difference is the log-odds of the observed choice
@@ -17,14 +17,20 @@ export const rewardModel = preferenceLoss({
   formula: '−log σ(r − r′ − margin) + center·(r + r′)²',
   needs: ['policy'],
   params: {
-    margin: { about: 'how far the better side must be ahead', default: 0, unit: '', atLeast: 0 },
+    margin: { about: 'how far the better side must be ahead, and as far again as a row says', default: 0, unit: '', atLeast: 0 },
     bootstrap: { about: 'pairs: training pairs are drawn with replacement, by train.seed', default: 'none', choices: ['none', 'pairs'] },
     center: { about: 'pull of the sum of both scores to 0', default: 0, unit: '', atLeast: 0 },
+    posterior: {
+      about: 'of what the doubt is kept: the whole network, or its head alone',
+      default: 'network',
+      choices: ['network', 'head'],
+    },
   },
   kindOf: () => scoredPairs,
 
-  perPair({ chosen, rejected }, { margin, center }) {
-    const ahead = chosen.logp.sub(rejected.logp).sub(margin)
+  perPair({ chosen, rejected, margin: ofRow }, { margin, center }) {
+    const difference = chosen.logp.sub(rejected.logp).sub(margin)
+    const ahead = ofRow ? difference.sub(ofRow) : difference
     const loss = logSigmoid(ahead).neg()
     if (center === 0) return loss
     const both = chosen.logp.add(rejected.logp)

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { evaluate, gradient, graph, input, sum, UserError } from '../graph/index.ts'
-import { type Example, objectives } from './index.ts'
+import { constant, evaluate, gradient, graph, input, sum, UserError, type Value } from '../graph/index.ts'
+import { type Example, objectives, pairLosses } from './index.ts'
 import { rankingLoss } from './reward-ranking.ts'
+import { side } from './side.ts'
 
 /** The loss of one ranking, and its slope by each score. */
 function lossAt(scores: readonly number[]) {
@@ -12,6 +13,43 @@ function lossAt(scores: readonly number[]) {
   })
   return { loss: values.loss!.data[0]!, slopes: Array.from(values.slopes!.data) }
 }
+
+describe('a margin of each row', () => {
+  const { rewardModel } = objectives
+  const margins = [0.5, -0.2, 0]
+  const scores = [1.2, 0.3, -0.4, 0.9, 0.1, 0.6]
+  const at = (given: readonly number[], q: readonly number[]) => {
+    const [a, b, margin] = [0, 1, 2].map((k) => input(`${k}`, [3])) as [Value, Value, Value]
+    const one = (logp: Value) => side({ logp, length: constant(1, [3]) })
+    const objective = rewardModel()
+    const labels = input('q', [3])
+    const losses = pairLosses(objective, { chosen: one(a), rejected: one(b), margin }, labels)
+    const f64 = (data: readonly number[]) => ({ dtype: 'f32' as const, shape: [3], data: Float64Array.from(data) })
+    const every = (k: number) => f64([k, k + 2, k + 4].map((i) => given[i]!))
+    const values = evaluate(graph({ '0': a, '1': b, '2': margin, q: labels }, { losses, slopes: gradient(sum(losses), a) }), {
+      ...{ '0': every(0), '1': every(1), '2': f64(margins), q: f64(q) },
+    })
+    return { losses: [...values.losses!.data], slopes: [...values.slopes!.data] }
+  }
+
+  it('V-BT-1: is what the winning side must be ahead by, whichever it is', () => {
+    const { losses, slopes } = at(scores, [1, 1, 0.25])
+    expect(Math.abs(losses[0]! - 0.5130152524)).toBeLessThan(1e-9)
+    expect(losses[1]).toBeCloseTo(Math.log1p(Math.exp(1.3 - 0.2)), 12)
+    expect(losses[2]).toBeCloseTo(0.25 * Math.log1p(Math.exp(0.5)) + 0.75 * Math.log1p(Math.exp(-0.5)), 12)
+    const other = at(scores, [0, 1, 1]).losses[0]
+    expect(other).toBeCloseTo(Math.log1p(Math.exp(0.9 + 0.5)), 12)
+    const moved = (i: number, by: number) => at(scores.with(2 * i, scores[2 * i]! + by), [1, 1, 0.25]).losses[i]!
+    for (const [i, slope] of slopes.entries()) expect(slope).toBeCloseTo((moved(i, 1e-5) - moved(i, -1e-5)) / 2e-5, 7)
+  })
+
+  it('comes from the rows of a micro-batch, 0 where a row has none', () => {
+    const pair = { tree: { prompt: [1], completions: [[2], [3]] }, reference: [], label: 1 }
+    const size = { examples: 2, slots: 4, tokens: 8, longest: 2 }
+    const { margins } = rewardModel().kind.given([{ ...pair, margin: 0.5 }, pair], size, [], { now: [pair], carried: [] })
+    expect([...margins!.data]).toEqual([0.5, 0])
+  })
+})
 
 describe('rewardRanking', () => {
   const { rewardRanking } = objectives

@@ -3,6 +3,7 @@ import { average, present } from './averages.ts'
 import { endsOf, readToEnds } from './ends.ts'
 import type { Kind } from './objective.ts'
 import { pairs } from './pairs.ts'
+import { column } from './side.ts'
 
 /**
  * Two completions of one prompt that the head of a reward model scores, each where it ends: `logp` of a side is its score. A pair's prompt is read
@@ -15,8 +16,16 @@ export const scoredPairs: Kind = {
   alone: true,
   treeOf: readToEnds,
   whereRead: [...pairs.whereRead!, 'reference', 'lengths'],
-  inputs: (size): Record<string, Value> => ({ ...pairs.inputs(size), ends: input('ends', [size.tokens]) }),
-  given: (examples, size, asked, step) => ({ ...pairs.given(examples, size, asked, step), ends: endsOf(examples, size.tokens) }),
+  inputs: (size): Record<string, Value> => ({
+    ...pairs.inputs(size),
+    ends: input('ends', [size.tokens]),
+    margins: input('margins', [size.examples]),
+  }),
+  given: (examples, size, asked, step) => ({
+    ...pairs.given(examples, size, asked, step),
+    ends: endsOf(examples, size.tokens),
+    margins: column(examples.map(({ margin = 0 }) => margin)),
+  }),
   metrics(examples, scores) {
     const better = examples.map(({ label }) => (Math.sign(label - 0.5) + 1) / 2)
     const of = (i: number, share: number) => scores[i]![0]! * share + scores[i]![1]! * (1 - share)

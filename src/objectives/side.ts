@@ -47,6 +47,8 @@ export interface Side {
 export interface Sides {
   readonly chosen: Side
   readonly rejected: Side
+  /** By how many log-odds the better side must be ahead, where rows say so. */
+  readonly margin?: Value
 }
 
 /** A batch of completions, each with the probability that it is desirable, f32[n]. */

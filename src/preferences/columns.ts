@@ -69,8 +69,11 @@ export function has(row: RawRow, name: string): boolean {
   return row[name] !== undefined && row[name] !== null
 }
 
-/** Votes and gap of a row, where it has some. */
-export function votesIn(row: RawRow): { votes?: unknown; gap?: unknown } {
+/** Votes, gap and margin of a row, where it has some. */
+export function votesIn(row: RawRow): { votes?: unknown; gap?: unknown; margin?: unknown } {
   const votes = typeof row.votes === 'string' ? (written(row.votes) ?? row.votes) : row.votes
-  return { ...('votes' in row ? { votes } : {}), ...('gap' in row ? { gap: row.gap } : {}) }
+  // Tables in text have no other way to write a number.
+  const asNumber = typeof row.margin === 'string' && row.margin.trim() !== '' ? Number(row.margin) : Number.NaN
+  const margin = Number.isFinite(asNumber) ? asNumber : row.margin
+  return { ...('votes' in row ? { votes } : {}), ...('gap' in row ? { gap: row.gap } : {}), ...(has(row, 'margin') ? { margin } : {}) }
 }

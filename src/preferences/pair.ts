@@ -8,6 +8,8 @@ export interface Pair {
   readonly chosen: readonly number[]
   readonly rejected: readonly number[]
   readonly votes: readonly [forChosen: number, forRejected: number]
+  /** By how many log-odds the chosen side must be ahead, for a reward model. */
+  readonly margin?: number
   /** The voter has no preference between the two, and a little more on one side would not make one: not a tie, which has as many votes for each. */
   readonly gap?: true
   readonly text?: { readonly prompt: string; readonly chosen: string; readonly rejected: string }

@@ -7,6 +7,7 @@ export interface TalkMessage extends Message {
 
 interface Voted {
   readonly votes?: unknown
+  readonly margin?: unknown
   readonly gap?: unknown
 }
 

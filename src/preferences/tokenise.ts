@@ -28,6 +28,8 @@ export interface Tokenising {
   readonly maxLength?: number
   /** What becomes of rows that are too long: set aside (`none`, the default), or cut. */
   readonly truncate?: Truncate | undefined
+  /** Whether a column `margin` is read: for reward models, since other columns of that name mean other things. */
+  readonly margins?: boolean
   /** The model's chat template: what talks are written with. */
   readonly template?: ChatTemplate | undefined
 }
@@ -56,7 +58,7 @@ export type Tokenised =
  *         we append its id, which a tokenizer that knows it as a special token gives as well
  */
 export function tokenise(row: PreferenceRow, number: number, vocabulary: Vocabulary, options: Tokenising = {}): Tokenised {
-  const read = 'label' in row ? {} : readVotes(row)
+  const read = 'label' in row ? {} : readVotes(options.margins ? row : { votes: row.votes, gap: row.gap })
   if ('detail' in read) return { reason: 'bad votes', detail: read.detail }
   const whole = cutOf(row, vocabulary, options)
   if ('reason' in whole) return whole
@@ -186,14 +188,23 @@ function build(
   row: PreferenceRow,
   number: number,
   { prompt, sides, text }: Cut,
-  { votes = [1, 0], gap }: { votes?: Pair['votes']; gap?: true },
+  { votes = [1, 0], gap, margin }: { votes?: Pair['votes']; gap?: true; margin?: number },
 ): Pair | Labelled {
   const [a, b] = sides
   const said = text?.sides
   if ('label' in row)
     return { row: number, prompt, completion: a!, label: row.label, ...(text && { text: { prompt: text.prompt, completion: said![0]! } }) }
   const shown = text && { text: { prompt: text.prompt, chosen: said![0]!, rejected: said![1]! } }
-  return { row: number, prompt, chosen: a!, rejected: b!, votes, ...(gap ? { gap } : {}), ...shown }
+  return {
+    row: number,
+    prompt,
+    chosen: a!,
+    rejected: b!,
+    votes,
+    ...(gap ? { gap } : {}),
+    ...(margin === undefined ? {} : { margin }),
+    ...shown,
+  }
 }
 
 function shown(tokenizer: Vocabulary['tokenizer'], ids: readonly number[], from: number): string {
