@@ -2,12 +2,19 @@ import { z } from 'zod'
 import { calibrationOf, meanInterval, meanOf, type ReliabilityBin, tail } from '../accept/index.ts'
 import type { Example } from '../objectives/index.ts'
 import type { Labelled, Pair } from '../preferences/index.ts'
+import type { Recipe } from '../recipe/recipe.ts'
 import {
+  centerOf,
   difference,
   endFeatures,
+  type Features,
   headPosterior,
   type KeptPosterior,
+  type NetworkPosterior,
+  networkMarginVariances,
+  networkPosterior,
   scoresOf,
+  tangentFeatures,
   upToPadding,
   varianceAt,
   winChance,
@@ -32,7 +39,7 @@ export const heldOutRewardsSchema = z.object({
   ece: estimateSchema,
   eceIfCalibrated: z.number(),
   rewardMargin: estimateSchema,
-  /** One standard deviation of a margin, by the posterior of the head. */
+  /** One standard deviation of a margin, by the posterior. */
   marginSd: z.number(),
   reliability: z.array(binSchema).readonly(),
 })
@@ -46,22 +53,59 @@ export function readToEnd<T extends Pair | Labelled>(row: T, { checkpoint }: Pic
     : { ...row, completion: upToPadding(row.completion, padId) }
 }
 
-/** The posterior of the trained head given the pairs that it was trained on, written beside the model's weights. */
-export async function keepPosterior(folder: string, models: Models, examples: readonly Example[], watch: Watch): Promise<KeptPosterior> {
+/** Two completions of one prompt, and the share of the votes for the first. */
+interface VotedPair {
+  readonly prompt: readonly number[]
+  readonly sides: readonly [readonly number[], readonly number[]]
+  readonly share: number
+}
+
+/**
+ * The posterior of the trained head, and of the whole network where the objective asks for it, given the pairs that it was trained on, written beside
+ * the model's weights.
+ */
+export async function keepPosterior(
+  folder: string,
+  models: Models,
+  examples: readonly Example[],
+  { objective }: Pick<Recipe, 'objective'>,
+  watch: Watch,
+): Promise<KeptPosterior> {
   const { lookPolicy, engine, signal } = models
-  const pairs = examples.filter(({ gap }) => !gap)
+  const trained = examples
+    .filter(({ gap }) => !gap)
+    .map(({ tree: { prompt, completions }, label }) => ({ prompt, sides: [completions[0]!, completions[1]!] as const, share: label }))
   const bar = begin(watch, 'features of the training pairs', 100)
-  const texts = pairs.flatMap(({ tree: { prompt, completions } }) => completions.map((ids) => [...prompt, ...ids]))
-  const features = await endFeatures(lookPolicy, texts, { signal, onBatch: percents(bar) })
+  const features = await endFeatures(lookPolicy, trained.flatMap(textsOf), { signal, onBatch: percents(bar) })
   bar.done()
-  const { width, count, data } = features
-  const center = new Float64Array(width)
-  for (let i = 0; i < count; i++) for (let k = 0; k < width; k++) center[k]! += data[i * width + k]! / count
-  const compared = pairs.map(({ label }, i) => ({ x: difference(features, 2 * i, 2 * i + 1), q: label }))
-  const head = (await engine.read(lookPolicy.params.score!)).data
-  const posterior = { ...headPosterior(compared, { head: head as Float32Array }), center }
-  await writePosterior(folder, posterior)
-  return posterior
+  const head = (await engine.read(lookPolicy.params.score!)).data as Float32Array
+  const posterior = { ...headPosterior(comparedOf(trained, features), { head }), center: centerOf(features) }
+  // Outside of memory a network is brought in block by block, and its slopes are not taken.
+  const whole = objective.params.posterior === 'network' && !lookPolicy.streamed
+  const kept = whole ? { ...posterior, network: await ofNetwork() } : posterior
+  await writePosterior(folder, kept)
+  return kept
+
+  async function ofNetwork(): Promise<NetworkPosterior> {
+    const more = begin(watch, 'slopes of the pairs', 100)
+    const onBatch = percents(more)
+    const own = await tangentFeatures(lookPolicy, trained.flatMap(textsOf), { signal, onBatch })
+    more.done()
+    return networkPosterior({ features: own, shares: trained.map(({ share }) => share) })
+  }
+}
+
+function textsOf({ prompt, sides }: VotedPair): number[][] {
+  return sides.map((ids) => [...prompt, ...ids])
+}
+
+function comparedOf(pairs: readonly VotedPair[], features: Features): { x: Float64Array; q: number }[] {
+  return pairs.map(({ share }, i) => ({ x: difference(features, 2 * i, 2 * i + 1), q: share }))
+}
+
+/** Pairs on which the votes do not tie, the side with more of them first. */
+function decidedPairs(rows: readonly (Pair | Labelled)[]): Pair[] {
+  return rows.filter((row): row is Pair => 'chosen' in row && !row.gap && row.votes[0] !== row.votes[1]).map(byVotes)
 }
 
 function percents(bar: ReturnType<typeof begin>): (done: number, of: number) => void {
@@ -81,20 +125,17 @@ export async function measureRewards(
 ): Promise<HeldOutRewards | { readonly tooFew: string }> {
   const all = rows.filter((row): row is Pair => 'chosen' in row)
   const pairs = all.filter(({ gap }) => !gap)
-  const decided = pairs.filter(({ votes: [a, b] }) => a !== b).map(byVotes)
+  const decided = decidedPairs(rows)
   const groups = byPrompt(decided)
   if (groups.length < 2) return { tooFew: `pairs on at least 2 prompts whose votes do not tie, got ${decided.length} on ${groups.length}` }
-  const features = await endFeatures(
-    lookPolicy,
-    decided.flatMap(({ prompt, chosen, rejected }) => [
-      [...prompt, ...chosen],
-      [...prompt, ...rejected],
-    ]),
-    { signal },
-  )
+  const texts = decided.flatMap(({ prompt, chosen, rejected }) => [chosen, rejected].map((ids) => [...prompt, ...ids]))
+  const features = await endFeatures(lookPolicy, texts, { signal })
   const scores = scoresOf(features, posterior.mean)
   const margins = decided.map((_, i) => scores[2 * i]! - scores[2 * i + 1]!)
-  const variances = decided.map((_, i) => varianceAt(posterior, difference(features, 2 * i, 2 * i + 1)))
+  const { network } = posterior
+  const variances = network
+    ? networkMarginVariances(network, await tangentFeatures(lookPolicy, texts, { signal }))
+    : decided.map((_, i) => varianceAt(posterior, difference(features, 2 * i, 2 * i + 1)))
   const groupOf = new Map(groups.flatMap((group, g) => group.map((i) => [i, g] as const)))
   const predicted = decided.map((_, i) => ({ group: groupOf.get(i)!, chance: winChance(margins[i]!, variances[i]!) }))
   const { ece, eceIfCalibrated, bins } = calibrationOf(predicted)

@@ -283,7 +283,7 @@ export async function openPreferences(
     ...(scores
       ? {
           async beside(model, examples) {
-            posterior = await keepPosterior(model, models, examples, watch)
+            posterior = await keepPosterior(model, models, examples, recipe, watch)
           },
         }
       : {}),

@@ -34,6 +34,18 @@ export async function endFeatures(
 
 const atEnd: See = ({ tap }) => ({ state: tap('final') })
 
+/** Row i less a centre. */
+export function lessCenter({ data, width }: Features, i: number, center: ArrayLike<number>): Float64Array {
+  return Float64Array.from({ length: width }, (_, k) => data[i * width + k]! - center[k]!)
+}
+
+/** The mean of all rows. */
+export function centerOf({ data, width, count }: Features): Float64Array {
+  const center = new Float64Array(width)
+  for (let i = 0; i < count; i++) for (let k = 0; k < width; k++) center[k]! += data[i * width + k]! / count
+  return center
+}
+
 /** Row i less row j. */
 export function difference({ data, width }: Features, i: number, j: number): Float64Array {
   return Float64Array.from({ length: width }, (_, k) => data[i * width + k]! - data[j * width + k]!)

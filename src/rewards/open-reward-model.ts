@@ -1,10 +1,12 @@
 import { type Checkpoint, loadCheckpoint } from '../checkpoints/index.ts'
 import { openEngine } from '../engine/index.ts'
 import { openPolicy } from '../policy/index.ts'
-import { endFeatures, scoresOf } from './end-features.ts'
+import { endFeatures, lessCenter, scoresOf } from './end-features.ts'
 import { varianceAt } from './head-posterior.ts'
+import { networkVariance, unitFeature } from './network-posterior.ts'
 import { type KeptPosterior, readPosterior } from './posterior-file.ts'
 import type { Scored } from './reward.ts'
+import { tangentFeatures } from './tangent-features.ts'
 import { upToPadding } from './with-head.ts'
 
 /** A reward model in an engine of its own. */
@@ -40,9 +42,11 @@ export async function openRewardModel(folder: string, onProgress?: (line: string
       const features = await endFeatures(policy, ended, options)
       const values = scoresOf(features, head.data)
       if (!posterior) return values.map((value) => ({ value }))
-      const { width, data } = features
-      const away = (i: number) => Float64Array.from({ length: width }, (_, k) => data[i * width + k]! - posterior.center[k]!)
-      return values.map((value, i) => ({ value, sd: Math.sqrt(varianceAt(posterior, away(i))) }))
+      const away = (i: number) => lessCenter(features, i, posterior.center)
+      const { network } = posterior
+      if (!network) return values.map((value, i) => ({ value, sd: Math.sqrt(varianceAt(posterior, away(i))) }))
+      const tangents = await tangentFeatures(policy, ended, { signal: options?.signal })
+      return values.map((value, i) => ({ value, sd: Math.sqrt(networkVariance(network, unitFeature(network, tangents, i))) }))
     },
     close: () => engine.close(),
   }

@@ -3,19 +3,24 @@ import { join } from 'node:path'
 import { readSafetensors, writeSafetensors } from '../checkpoints/index.ts'
 import { sameShape, show, type Tensor, tensor, UserError } from '../graph/index.ts'
 import type { HeadPosterior } from './head-posterior.ts'
+import type { NetworkPosterior } from './network-posterior.ts'
 
-/** The doubt of a reward model about its head, beside its weights; transformers does not read it. */
+/** The doubt of a reward model about its weights, beside them; transformers does not read it. */
 export const posteriorFile = 'posterior.safetensors'
 
-/** What a folder keeps: the posterior of the head, and the mean feature of what was compared, against which doubt is told. */
+/**
+ * What a folder keeps: the posterior of the head, the mean feature of what was compared, against which doubt is told, and the posterior of the whole
+ * network where it was asked for.
+ */
 export interface KeptPosterior extends HeadPosterior {
   readonly center: Float64Array
+  readonly network?: NetworkPosterior
 }
 
 /** Writes it into the folder of a reward model. throws UserError when the disk refuses */
 export async function writePosterior(
   folder: string,
-  { mean, center, prior, directions, variances, effective }: KeptPosterior,
+  { mean, center, prior, directions, variances, effective, network }: KeptPosterior,
 ): Promise<void> {
   const f32 = (data: Float64Array, shape: readonly number[]) => tensor(Float32Array.from(data), shape)
   const width = mean.length
@@ -26,7 +31,19 @@ export async function writePosterior(
     ['effective', f32(Float64Array.of(effective), [1])],
     ['directions', f32(directions, [variances.length, width])],
     ['variances', f32(variances, [variances.length])],
+    ...(network ? networkTensors(network) : []),
   ])
+}
+
+function networkTensors({ center, spread, prior, factor }: NetworkPosterior): [string, Tensor][] {
+  const p = center.length
+  const f32 = (data: Float64Array, shape: readonly number[]) => tensor(Float32Array.from(data), shape)
+  return [
+    ['network.center', f32(center, [p])],
+    ['network.spread', f32(Float64Array.of(spread), [1])],
+    ['network.prior', f32(Float64Array.of(prior), [1])],
+    ['network.factor', f32(factor, [p, p])],
+  ]
 }
 
 /**
@@ -53,6 +70,7 @@ export async function readPosterior(folder: string, head: Tensor): Promise<KeptP
     throw new UserError(
       `${file}: must be of the head beside it, got ${mean[other]} for ${head.data[other]} at place ${other}; delete the file to score without doubt`,
     )
+  const p = found.get('network.center')?.data.length
   return {
     mean,
     center: read('center', [width]),
@@ -60,5 +78,15 @@ export async function readPosterior(folder: string, head: Tensor): Promise<KeptP
     effective: read('effective', [1])[0]!,
     directions: read('directions', [count, width]),
     variances: read('variances', [count]),
+    ...(p === undefined
+      ? {}
+      : {
+          network: {
+            center: read('network.center', [p]),
+            spread: read('network.spread', [1])[0]!,
+            prior: read('network.prior', [1])[0]!,
+            factor: read('network.factor', [p, p]),
+          },
+        }),
   }
 }
