@@ -32,7 +32,7 @@ A loss that a policy is trained by, as \`objective\` of a recipe: \`{ "name": "d
 parameters stand in [recipe.md](recipe.md#2-preferences-and-objective). \`mixture\` is a weighted sum of those of pairs. Each has values that can be checked by hand,
 and every one that TRL 1.16 has too was trained for fifty steps (on rollouts twenty) beside it: the same losses to 1e-3, the same log-probabilities to 1e-2 nats.
 
-r is a log-ratio log π − log π_ref of a completion, summed over its tokens (of \`rewardModel\` a score), m the margin r(chosen) − r(rejected), n the tokens of a completion,
+r is a log-ratio log π − log π_ref of a completion, summed over its tokens (of reward models a score), m the margin r(chosen) − r(rejected), n the tokens of a completion,
 NLL minus its log-probability per token.
 
 ${row(['objective', 'trained on', 'loss', 'what it is', 'source'])}
@@ -60,7 +60,7 @@ learn the chosen one as text; \`sigmoidNorm\` takes length out of it. \`apoDown\
 ## Curves
 
 Loss, and its slopes by the log-probability of the two sides, over the margin in nats: half of it gained by the chosen side of ${LENGTH} tokens, half lost
-by the rejected one, from ${START} nats each, with the parameters' defaults. Of single completions over the log-ratio, for a desirable and an undesirable one.
+by the rejected one, from ${START} nats each, with the parameters' defaults. Of single completions over the log-ratio (of \`rewardUnpaired\` the score), for a desirable and an undesirable one.
 
 ${row(['', 'loss', 'slope'])}
 ${row(['---', '---', '---'])}
@@ -76,7 +76,12 @@ ${curves.join('\n')}
       const picture = plot({ about: definition.about, rows: rows.filter(({ group }) => group.what === what) }, 'lines', {
         title: `${name}: ${what}`,
         x: 'at',
-        xLabel: 'perExample' in objective ? 'log-ratio, nats' : 'margin, nats',
+        xLabel:
+          objective.kind.scores && 'perExample' in objective
+            ? 'score, log-odds'
+            : 'perExample' in objective
+              ? 'log-ratio, nats'
+              : 'margin, nats',
         series: 'name',
         zero: what === 'slope',
       })
@@ -98,6 +103,8 @@ function ofPairs(objective: PairObjective): MeasureRow[] {
 }
 
 function ofLabelled(objective: LabelledObjective): MeasureRow[] {
+  // A score is one by itself: it is drawn around 0.
+  const start = objective.kind.scores ? 0 : START
   const it = sideAt('it')
   const label = input('label', [1])
   const loss = sum(
@@ -106,7 +113,7 @@ function ofLabelled(objective: LabelledObjective): MeasureRow[] {
   const traced = graph({ 'it.logp': it.logp, label }, { loss, slope: gradient(loss, it.logp) })
   return places.flatMap((at) =>
     [1, 0].flatMap((wanted) => {
-      const seen = evaluate(traced, { 'it.logp': one(START + at), label: one(wanted) })
+      const seen = evaluate(traced, { 'it.logp': one(start + at), label: one(wanted) })
       const name = wanted === 1 ? 'desirable' : 'undesirable'
       return ['loss', 'slope'].map((what) => exactly(name, seen[what]!.data[0]!, { at, what }))
     }),

@@ -1,6 +1,6 @@
 import { type Labels, labelPairs } from '../collect/label.ts'
 import { sampleOf } from '../collect/sample-texts.ts'
-import { goalScale, readSamples } from '../goals/index.ts'
+import { goalScale, readSamples, softLabel } from '../goals/index.ts'
 import type { Unscored } from '../objectives/index.ts'
 import { type Labelled, labelledTree, type Pair, pairTree } from '../preferences/index.ts'
 import type { Recipe } from '../recipe/recipe.ts'
@@ -15,7 +15,7 @@ export async function labelRows(
   models: Models,
 ): Promise<{ labelled: Unscored[]; contribution?: ContributionRow; predictions?: Labels['predictions'] }> {
   const singles = rows.filter((row): row is Labelled => 'label' in row)
-  if (singles.length > 0) return { labelled: singles.map((row) => ({ tree: labelledTree(row), label: row.label ? 1 : 0 })) }
+  if (singles.length > 0) return { labelled: singles.map((row) => ({ tree: labelledTree(row), label: shareOf(row) })) }
   const pairs = rows.filter((row): row is Pair => 'chosen' in row)
   const voted = pairs.filter(({ gap }) => !gap)
   const { soft, prior, contribution, predictions } = await softLabels(voted, recipe, models)
@@ -32,6 +32,11 @@ export async function labelRows(
     })
   })
   return { labelled, ...(contribution ? { contribution } : {}), ...(predictions ? { predictions } : {}) }
+}
+
+/** The probability that a completion is wanted: its votes as they are, or its label. */
+function shareOf({ votes, label }: Labelled): number {
+  return votes ? softLabel(votes, 0.5, 0) : label ? 1 : 0
 }
 
 async function softLabels(pairs: readonly Pair[], recipe: Recipe, models: Models): Promise<Labels> {

@@ -27,7 +27,7 @@ export interface Preferences {
  * Reads a recipe's file of preferences for its objective. An objective of single completions reads pairs too: the chosen side as
  * wanted, the rejected one as not.
  *
- * throws  UserError when the file holds labelled completions and the objective needs pairs, and as loadPairs
+ * throws  UserError when the file holds labelled completions and the objective needs pairs, or the other way round, and as loadPairs
  */
 export async function loadPreferences(
   { pairs, boundary, maxLength, truncate, columns }: FromFile,
@@ -44,7 +44,7 @@ export async function loadPreferences(
     truncate,
     template,
     columns,
-    margins: objective.kind.name === 'scoredPairs',
+    rewardColumns: objective.kind.scores === true,
     ...(maxLength ? { maxLength } : {}),
   }
   const loaded: Loaded<Pair> | Loaded<Labelled> =
@@ -75,6 +75,8 @@ export async function loadPreferences(
 export function checkKind(path: string, kind: 'pairs' | 'labelled', { name, kind: form }: Recipe['objective']): void {
   if (form.reads.includes(kind)) return
   throw new UserError(
-    `${path}: ${name} needs pairs (prompt, chosen, rejected), got labelled completions; choose objective kto or bcoUnpaired, or another file`,
+    kind === 'pairs'
+      ? `${path}: ${name} needs labelled completions (prompt, completion, label), got pairs; choose objective rewardModel, or another file`
+      : `${path}: ${name} needs pairs (prompt, chosen, rejected), got labelled completions; choose objective ${form.scores ? 'rewardUnpaired' : 'kto or bcoUnpaired'}, or another file`,
   )
 }

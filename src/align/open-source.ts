@@ -1,8 +1,9 @@
 import type { Recipe } from '../recipe/recipe.ts'
 import type { FromFile, FromRollouts, FromTexts } from '../recipe/sources.ts'
 import type { Models } from './open-models.ts'
+import { openPreferences } from './open-preferences.ts'
 import { openRollouts } from './train-rollouts.ts'
-import { openPreferences, type TrainingSource } from './train-run.ts'
+import type { TrainingSource } from './train-run.ts'
 import { openTexts } from './train-texts.ts'
 import type { Watch } from './watch.ts'
 

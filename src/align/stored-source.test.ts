@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type FromFile, type Recipe, recipe } from '../recipe/recipe.ts'
 import { type Models, openModels } from './open-models.ts'
+import { openPreferences } from './open-preferences.ts'
 import { openStored } from './stored-source.ts'
-import { openPreferences } from './train-run.ts'
 
 let folder = ''
 const cacheBefore = process.env.INNATE_CACHE

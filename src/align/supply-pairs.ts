@@ -3,9 +3,9 @@ import type { FromFile, Recipe } from '../recipe/recipe.ts'
 import type { ContributionRow } from '../runs/index.ts'
 import type { Supply } from './loop.ts'
 import type { Models } from './open-models.ts'
+import { openPreferences } from './open-preferences.ts'
 import { dealHeldOut } from './pairs-held-out.ts'
 import { apartFrom, type ShutdownHeldOut } from './shutdown-held-out.ts'
-import { openPreferences } from './train-run.ts'
 import type { Watch } from './watch.ts'
 
 /** The pairs of a file that are like none that is held out: each round trains on all of them once more. */

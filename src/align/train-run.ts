@@ -2,14 +2,11 @@ import { totalmem } from 'node:os'
 import { z } from 'zod'
 import type { Labels } from '../collect/label.ts'
 import { onDisk } from '../files/index.ts'
-import { checkGoals } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
 import { type Example, keepGaps, type PairObjective } from '../objectives/index.ts'
-import { type Labelled, type Pair, type Quarantined, splitByPrompt } from '../preferences/index.ts'
-import { random } from '../random/index.ts'
-import type { FromFile, Recipe } from '../recipe/recipe.ts'
+import type { Quarantined } from '../preferences/index.ts'
+import type { Recipe } from '../recipe/recipe.ts'
 import { withoutUndefined } from '../recipe/without-undefined.ts'
-import type { KeptPosterior } from '../rewards/index.ts'
 import {
   type Alarm,
   alarmsFile,
@@ -21,26 +18,24 @@ import {
   type Run,
   writeReport,
 } from '../runs/index.ts'
-import { checkWarmup, planSteps, type Trained, type Training } from '../train/index.ts'
+import type { Trained, Training } from '../train/index.ts'
 import { alarmsOf } from './alarms/index.ts'
 import { auditsFile } from './audit-training.ts'
-import { estimate, trainWork, type Work } from './estimate.ts'
-import { withReference } from './examples.ts'
-import { type HeldOut, type HeldOutLabelled, heldOutLabelledSchema, heldOutSchema, measureHeldOut } from './held-out.ts'
+import { estimate, type Work } from './estimate.ts'
+import { type HeldOut, type HeldOutLabelled, heldOutLabelledSchema, heldOutSchema } from './held-out.ts'
 import { keepInside } from './inside.ts'
-import { labelRows } from './label-rows.ts'
-import { loadPreferences } from './load-preferences.ts'
+import { type HeldOutLabelRewards, heldOutLabelRewardsSchema } from './label-rewards.ts'
 import { manifestOf } from './manifest.ts'
 import { checkFits } from './memory-needs.ts'
-import { goalsOf, type Models, openModels, readBy } from './open-models.ts'
+import { openModels } from './open-models.ts'
 import { openSource } from './open-source.ts'
-import { withoutHeldOut } from './shutdown-held-out.ts'
+import { keepReliability } from './reliability.ts'
 import { openStored, takesOneByOne } from './stored-source.ts'
 import { takeRun } from './take-run.ts'
 import { throughputOf } from './throughput.ts'
-import { orderOf, trainInto } from './train-into.ts'
-import { type HeldOutRewards, heldOutRewardsSchema, keepPosterior, keepReliability, measureRewards, readToEnd } from './train-reward.ts'
-import { type ShownPrompts, shownPrompts, trainSamples } from './train-samples.ts'
+import { trainInto } from './train-into.ts'
+import { type HeldOutRewards, heldOutRewardsSchema } from './train-reward.ts'
+import { type ShownPrompts, trainSamples } from './train-samples.ts'
 import { type HeldOutTexts, heldOutTextsSchema } from './train-texts.ts'
 import type { Watch } from './watch.ts'
 
@@ -59,7 +54,7 @@ export interface TrainedRun extends Trained {
   readonly run: string
   /** The trained model, once every step was taken. */
   readonly model?: string
-  readonly heldOut?: HeldOut | HeldOutLabelled | HeldOutTexts | HeldOutRewards
+  readonly heldOut?: HeldOut | HeldOutLabelled | HeldOutTexts | HeldOutRewards | HeldOutLabelRewards
   /** Rows of the file that could not be used, by reason; each is in quarantine.jsonl. */
   readonly quarantined: Readonly<Record<string, number>>
   /** Pairs without a preference, where there are some. */
@@ -154,7 +149,7 @@ export async function trainRun(given: Recipe, options: TrainRunOptions = {}): Pr
     await source.beside?.(model, examples)
     const measured = await source.heldOut()
     if (measured) await run.write('held-out.json', measured)
-    if (measured && 'reliability' in measured) await keepReliability(run, measured)
+    if (measured && 'reliability' in measured) await keepReliability(run, measured, heldOutName(measured))
     await keepAlarms(run, contribution, measured)
     const samples = recipe.objective.kind.scores
       ? []
@@ -171,13 +166,20 @@ export async function trainRun(given: Recipe, options: TrainRunOptions = {}): Pr
   }
 }
 
+function heldOutName(measured: HeldOutRewards | HeldOutLabelRewards): string {
+  return 'pairs' in measured ? `${measured.pairs} held-out pairs` : `${measured.completions} held-out completions`
+}
+
+/** What held-out.json may hold; those with more fields come first, since others would read them too. */
+const measuredSchema = z.union([heldOutRewardsSchema, heldOutLabelRewardsSchema, heldOutSchema, heldOutTextsSchema, heldOutLabelledSchema])
+
 /** What a run that has ended came to. */
 async function said(run: Run, watch: Watch): Promise<TrainedRun> {
   watch.note?.(`this run has ended (${run.manifest.ended}); nothing is left to go on with`)
   const steps = (await run.readMetrics()).at(-1)?.step ?? 0
   const heldOut = run.has('held-out.json')
     ? {
-        heldOut: await run.read('held-out.json', z.union([heldOutRewardsSchema, heldOutSchema, heldOutTextsSchema, heldOutLabelledSchema])),
+        heldOut: await run.read('held-out.json', measuredSchema),
       }
     : {}
   const contribution = run.has('contribution.json') ? { contribution: await run.read('contribution.json', contributionSchema) } : {}
@@ -207,97 +209,4 @@ async function keepAlarms(run: Run, contribution: ContributionRow | undefined, m
   const displacement = chosen && { ...chosen, estimate: 0 - chosen.estimate, low: 0 - chosen.high, high: 0 - chosen.low }
   const raised = alarmsOf({ metrics: await run.readMetrics(), ...withoutUndefined({ contribution, displacement }) })
   if (raised.length > 0) await run.write(alarmsFile, raised)
-}
-
-/** Of a file of preferences: what is trained on, and what is like a held-out row and is not. */
-interface PairCounts {
-  count(): Promise<number>
-  readonly near: number
-  /** Rows that are not trained on, and the text of a row's prompt. */
-  readonly heldOutRows: readonly (Pair | Labelled)[]
-  readonly promptText: (row: Pair | Labelled) => string
-}
-
-/** A file of pairs or labelled completions, with the part of it that is held out; `apart` says which prompts may be trained on. */
-export async function openPreferences(
-  from: FromFile,
-  recipe: Recipe,
-  models: Models,
-  watch: Watch,
-  apart?: (prompts: readonly string[]) => readonly boolean[],
-): Promise<TrainingSource & PairCounts> {
-  const scores = recipe.objective.kind.scores === true
-  const read = await loadPreferences(from, recipe, models.checkpoint, watch)
-  const loaded = scores ? { ...read, rows: read.rows.map((row) => readToEnd(row, models)) } : read
-  const { quarantined } = loaded
-  await checkGoals(goalsOf(recipe), readBy(models))
-  const promptText = (row: Pair | Labelled) => row.text?.prompt ?? models.checkpoint.tokenizer.decode(row.prompt)
-  const isApart = apart?.(loaded.rows.map(promptText))
-  const rows = isApart ? loaded.rows.filter((_, i) => isApart[i]) : loaded.rows
-  const near = loaded.rows.length - rows.length
-  const data = withoutHeldOut(loaded.data, near)
-  if (recipe.prior && rows.some((row) => 'label' in row))
-    throw new UserError(
-      `prior: must be left out with labelled completions, got one for ${from.pairs}; a prior is about which of two completions votes will choose`,
-    )
-  const shares = { train: 1 - from.heldOut, heldOut: from.heldOut }
-  const { train: trained, heldOut } = splitByPrompt(rows, promptText, shares, recipe.seed)
-  const votedOn = trained.some((row) => !('gap' in row))
-  if (trained.length > 0 && !votedOn && !recipe.gap)
-    throw new UserError(
-      `${from.pairs}: must have pairs with a preference, got ${trained.length} gaps, which train nothing; add votes, or gap.weight`,
-    )
-  if (trained.length === 0)
-    throw new UserError(`preferences.heldOut: must leave pairs to train on, got ${from.heldOut} of ${rows.length} rows; lower it`)
-  let made: ReturnType<typeof labelRows> | undefined
-  let posterior: KeptPosterior | undefined
-  const labels = () =>
-    (made ??= labelRows(recipe.objective.params.bootstrap === 'pairs' ? drawn(trained, recipe) : trained, recipe, models))
-  const promptsOf = (part: typeof rows) => part.map(({ prompt }) => prompt)
-  return {
-    data,
-    near,
-    heldOutRows: heldOut,
-    promptText,
-    count: async () => (await labels()).labelled.length,
-    quarantined,
-    shown: shownPrompts(promptsOf(heldOut), promptsOf(trained), models),
-    inside: (heldOut.length > 1 ? heldOut : trained).map((row) => [...row.prompt, ...('chosen' in row ? row.chosen : row.completion)]),
-    async work(steps) {
-      const { labelled } = await labels()
-      return trainWork(
-        recipe.train,
-        labelled.map(({ tree }) => tree),
-        steps,
-      )
-    },
-    async examples(steps) {
-      const { labelled, ...rest } = await labels()
-      const unscored = labelled.map((example) => ({ ...example, reference: [] }))
-      const order = { objective: recipe.objective, examples: unscored, ...orderOf(recipe, 0) }
-      checkWarmup(recipe.train.schedule, planSteps(order).steps)
-      if (scores) return { examples: unscored, ...rest }
-      const { plan } = planSteps({ ...order, epochs: 1 })
-      return { examples: await withReference(unscored, models, watch, recipe.objective, plan.slice(0, steps)), ...rest }
-    },
-    ...(scores
-      ? {
-          async beside(model, examples) {
-            posterior = await keepPosterior(model, models, examples, recipe, watch)
-          },
-        }
-      : {}),
-    async heldOut() {
-      if (from.heldOut === 0) return undefined
-      const measured = posterior ? await measureRewards(models, posterior, heldOut) : await measureHeldOut(models, heldOut)
-      if (!('tooFew' in measured)) return measured
-      watch.note?.(`a held-out figure needs ${measured.tooFew}; raise preferences.heldOut`)
-      return undefined
-    },
-  }
-}
-
-/** As many rows, drawn with replacement: a bootstrap sample, for a member of an ensemble. */
-function drawn<T>(rows: readonly T[], { train }: Recipe): T[] {
-  return Array.from(random(train.seed, 'bootstrap').integers(rows.length, rows.length), (i) => rows[i]!)
 }

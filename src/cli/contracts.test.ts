@@ -105,6 +105,16 @@ it('a reward model is trained, says how good it is, and scores both sides of eve
   const { rows } = await innateJson('logp --reward runs/reward/model --pairs forty.jsonl')
   expect(rows).toHaveLength(40)
   expect(rows[7]).toEqual({ row: 7, chosen: number, rejected: number, sdChosen: number, sdRejected: number })
+  const labels = [{ prompt: 'Once', completion: ' upon', label: true }, { prompt: 'Once', completion: ' more', label: false }] // biome-ignore format: one line
+  await writeFile('labels.jsonl', labels.map((row) => `${JSON.stringify(row)}\n`).join(''))
+  const ofLabels = await innateJson('logp --reward runs/reward/model --pairs labels.jsonl')
+  expect(ofLabels.rows).toEqual([
+    { row: 0, label: true, completion: number, sdCompletion: number },
+    {
+      ...{ row: 1, label: false, completion: number, sdCompletion: number },
+      summary: { completions: 2, wanted: number, unwanted: number, onSideOfLabel: number },
+    },
+  ])
   const [policy, reward] = [
     await innate('logp --reward models/tiny --pairs forty.jsonl'),
     await innate('logp --model runs/reward --pairs forty.jsonl'),

@@ -7,7 +7,7 @@ import { loadChatTemplate } from '../text/index.ts'
 import { columnsFlag, columnsOf } from './columns-flag.ts'
 import { command, oneOf, text, texts } from './command.ts'
 import { editFlag } from './edit-flag.ts'
-import { scorePairs } from './score-pairs.ts'
+import { scoreRows } from './score-rows.ts'
 
 /** Prints what a model thinks of both sides of every pair, and of all of them. */
 export const logp = command({
@@ -19,7 +19,10 @@ export const logp = command({
     reward: texts('folder of a reward model, whose scores are printed instead; several are an ensemble', { shown: 'FOLDER' }),
     adapter: text('folder of an adapter for the model, as PEFT or train saves it', { shown: 'FOLDER' }),
     ...editFlag,
-    pairs: text('file of pairs in any form that pairs check reads', { default: 'pairs.jsonl', shown: 'FILE' }),
+    pairs: text('file of pairs in any form that pairs check reads; with --reward also of labelled completions', {
+      default: 'pairs.jsonl',
+      shown: 'FILE',
+    }),
     boundary: oneOf('what to do when a prompt is not a token prefix', ['strict', 'trim'], { default: 'strict' }),
     ...columnsFlag,
     quarantine: text('where rows that cannot be used are written; nowhere when left out', { shown: 'FILE' }),
@@ -34,7 +37,7 @@ export const logp = command({
     if (reward.length > 0) {
       const strange = Object.entries({ '--adapter': adapter, '--edit': edit }).find(([, given]) => given?.length)
       if (strange) throw new UserError(`${strange[0]}: must be left out with --reward, got ${strange[1]}; a reward model is its own folder`)
-      return scorePairs({ reward, file, boundary, words, quarantine }, screen, signal)
+      return scoreRows({ reward, file, boundary, words, quarantine }, screen, signal)
     }
     const checkpoint = await loadCheckpoint(model, { onProgress: screen.note, edit })
     const { examples, quarantined } = await loadPairs(await dataFile(file, screen.note), checkpoint, {

@@ -74,6 +74,18 @@ function rowsOf({ run, heldOut }: TrainedRun, model: string): string[][] {
       ['after', `${interval(heldOut.bitsPerByte, 3)} bits a byte`],
       ...places,
     ]
+  if ('rewardSd' in heldOut) {
+    const { completions, wanted, ties, accuracy, ece, eceIfCalibrated, wantedReward, unwantedReward, rewardSd } = heldOut
+    return [
+      [`on ${completions} held-out completions, ${wanted} wanted${leftOut({ ties, gaps: 0 })}`, 'with 95 % intervals over prompts'],
+      ['on the side of the label', interval(accuracy, 3)],
+      ['calibration error', `${interval(ece, 3)}; ${eceIfCalibrated.toFixed(3)} if calibrated`],
+      ...(wantedReward ? [['score of wanted ones', `${interval(wantedReward, 3)} log-odds`]] : []),
+      ...(unwantedReward ? [['score of unwanted ones', `${interval(unwantedReward, 3)} log-odds`]] : []),
+      ['doubt of a score', `± ${rewardSd.toFixed(3)} log-odds`],
+      ...places,
+    ]
+  }
   if ('ece' in heldOut) {
     const { pairs, accuracy, ece, eceIfCalibrated, rewardMargin, marginSd } = heldOut
     return [

@@ -77,11 +77,14 @@ function between(seconds: number): string {
 
 function stepLine(metrics: Metrics): string {
   const loss = `loss ${metrics.loss.toFixed(3)}`
-  const { margin, accuracy, chosenLogRatio, rejectedLogRatio, bitsPerByte, reward, flatGroups, rewardMargin } = metrics
+  const { margin, accuracy, chosenLogRatio, rejectedLogRatio, bitsPerByte, reward, flatGroups } = metrics
+  const { rewardMargin, chosenReward, rejectedReward } = metrics
   if (reward !== undefined)
     return `step ${metrics.step}: reward ${reward.toFixed(3)}${flatGroups === undefined ? '' : ` · ${Math.round(100 * flatGroups)} % of the groups flat`}`
   if (rewardMargin !== undefined && accuracy !== undefined)
     return `step ${metrics.step}: ${loss} · margin ${two(rewardMargin)} log-odds · accuracy ${two(accuracy)}`
+  if ((chosenReward !== undefined || rejectedReward !== undefined) && accuracy !== undefined)
+    return `step ${metrics.step}: ${loss} · accuracy ${two(accuracy)}`
   if (margin === undefined || accuracy === undefined || chosenLogRatio === undefined || rejectedLogRatio === undefined)
     return `step ${metrics.step}: ${loss} nats a token${bitsPerByte === undefined ? '' : ` · ${bitsPerByte.toFixed(3)} bits a byte, held out`}`
   return `${loss} · margin ${two(margin)} nats · accuracy ${two(accuracy)} · log-ratio chosen ${two(chosenLogRatio)}, rejected ${two(rejectedLogRatio)}`

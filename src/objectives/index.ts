@@ -37,6 +37,7 @@ import { raft } from './raft.ts'
 import { reinforce } from './reinforce.ts'
 import { rewardModel } from './reward-model.ts'
 import { rewardRanking, scoredGroups } from './reward-ranking.ts'
+import { rewardUnpaired, scoredLabels } from './reward-unpaired.ts'
 import { rewardLoss, rewards } from './rewards.ts'
 import { rloo } from './rloo.ts'
 import { robust } from './robust.ts'
@@ -99,6 +100,7 @@ export {
   rewardLoss,
   rewardModel,
   rewardRanking,
+  rewardUnpaired,
   rloo,
   robust,
   rolloutLoss,
@@ -116,11 +118,11 @@ export const objectives = {
   ...{ cpo, simpo, orpo, sft, kto, bcoUnpaired, nextToken, rloo, drest, distil },
   ...{ grpo, drGrpo, dapo, gspo, cispo },
   ...{ reinforce, ppo, onlineDpo, xpo, nashMd, bestOfN, raft },
-  ...{ rewardModel, rewardRanking },
+  ...{ rewardModel, rewardRanking, rewardUnpaired },
 }
 
 /** Every kind of objective: what its examples are. */
-export const kinds = { pairs, labelled, shifted, tokens, rewards, distillation, scoredPairs, scoredGroups }
+export const kinds = { pairs, labelled, shifted, tokens, rewards, distillation, scoredPairs, scoredGroups, scoredLabels }
 
 /**
  * An objective from how a recipe writes it: `{ name: 'dpo', beta: 0.1 }`, or `{ name: 'mixture', of: [{ objective: { … }, weight: 0.8 }, …] }`.

@@ -11,8 +11,8 @@ import { klTerms, lossTerms, slotEntropy } from './terms.ts'
 export interface LabelledDefinition<P extends Params = Params> extends Described<P> {
   /** The loss of each completion; linear in its label, so that a label between 0 and 1 is an expectation. shape f32[examples] */
   readonly perExample: (example: LabelledSide, z0: Value, params: Settings<P>) => Value
-  /** The loss of one completion when policy = reference; z0 is then 0. */
-  readonly atReference: (params: Settings<P>, label: number, z0: number) => number
+  /** The loss of one completion when policy = reference, where it reads one; z0 is then 0. */
+  readonly atReference?: (params: Settings<P>, label: number, z0: number) => number
   /** What its examples are; labelled completions with the drift z0 unless told. */
   readonly kind?: Kind
   readonly known: readonly KnownExample<P>[]
@@ -33,8 +33,8 @@ export interface KnownExample<P extends Params = Params> {
 export interface LabelledObjective extends Objective {
   /** The loss of each completion. shape z0 f32[] → f32[examples] */
   perExample(example: LabelledSide, z0: Value): Value
-  /** The loss of one completion when policy = reference. */
-  readonly atReference: (label: number, z0?: number) => number
+  /** The loss of one completion when policy = reference; absent where no reference is read. */
+  readonly atReference?: (label: number, z0?: number) => number
 }
 
 /** Single completions, each with the probability that it is desirable. A pair with soft label q is two of them, of q and 1 − q. */
@@ -101,7 +101,7 @@ export function labelledLoss<const P extends Params>(
       params,
       needs,
       perExample: (example, z0) => perExample(example, z0, params),
-      atReference: (label, z0 = 0) => atReference(params, label, z0),
+      ...(atReference ? { atReference: (label: number, z0 = 0) => atReference(params, label, z0) } : {}),
       terms(scored) {
         const { labels, z0 } = scored.inputs as { labels: Value; z0: Value }
         const completion = sideOf(scored, { label: labels })
@@ -118,7 +118,7 @@ export function labelledLoss<const P extends Params>(
           'labelled completions have `completion`',
         )
       },
-      atStart: (examples) => average(examples.map(({ label }) => objective.atReference(label))),
+      atStart: (examples) => (atReference ? average(examples.map(({ label }) => atReference(params, label, 0))) : undefined),
     }
     return objective
   }

@@ -17,6 +17,7 @@ import {
   nextToken,
   objectiveFrom,
   objectives,
+  rewardUnpaired,
   simpo,
 } from './index.ts'
 import type { KnownExample, LabelledObjective } from './labelled.ts'
@@ -109,7 +110,7 @@ describe('known values and slopes', () => {
     expect(Math.abs(seen.rejected - slopes.rejected)).toBeLessThan(1e-8)
   })
 
-  const labelled = [kto, bcoUnpaired].flatMap(({ definition: { name, known } }) =>
+  const labelled = [kto, bcoUnpaired, rewardUnpaired].flatMap(({ definition: { name, known } }) =>
     (known as readonly KnownExample[]).map((one) => ({ name, ...one })),
   )
   it.each(labelled)('$id: $name is $loss at z0 $z0', ({ name, ...known }) => {
@@ -173,7 +174,7 @@ describe('at policy = reference', () => {
     fc.assert(
       fc.property(anySide(), fc.constantFrom(0, 1), number(0, 20), number(0.1, 3), number(0.1, 3), (at, wanted, z0, up, down) => {
         const objective = kto({ desirableWeight: up, undesirableWeight: down })
-        expect(exampleAt(objective, { ...at, logp: at.reference }, wanted, z0).loss).toBeCloseTo(objective.atReference(wanted, z0), 9)
+        expect(exampleAt(objective, { ...at, logp: at.reference }, wanted, z0).loss).toBeCloseTo(objective.atReference!(wanted, z0), 9)
       }),
     )
   })

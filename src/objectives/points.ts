@@ -21,5 +21,9 @@ export const points = {
   fallen: { chosen: { logp: -12, reference: -11.5, length: 6 }, rejected: { logp: -15, reference: -13.75, length: 10 } },
   reference: { chosen: { logp: -12, reference: -12, length: 6 }, rejected: { logp: -15, reference: -15, length: 10 } },
   /** Scores of a reward model. */
-  scored: { chosen: { logp: 1.2, reference: 0, length: 6 }, rejected: { logp: 0.3, reference: 0, length: 10 } },
+  scored: {
+    chosen: { logp: 1.2, reference: 0, length: 6 },
+    rejected: { logp: 0.3, reference: 0, length: 10 },
+    alone: { logp: 0.9, reference: 0, length: 6 },
+  },
 } as const

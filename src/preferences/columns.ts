@@ -69,6 +69,12 @@ export function has(row: RawRow, name: string): boolean {
   return row[name] !== undefined && row[name] !== null
 }
 
+/** Votes for and against a labelled completion, where its row has some. */
+export function labelVotesIn(row: RawRow): { votes?: unknown } {
+  const { votes } = votesIn(row)
+  return votes === undefined ? {} : { votes }
+}
+
 /** Votes, gap and margin of a row, where it has some. */
 export function votesIn(row: RawRow): { votes?: unknown; gap?: unknown; margin?: unknown } {
   const votes = typeof row.votes === 'string' ? (written(row.votes) ?? row.votes) : row.votes

@@ -148,7 +148,7 @@ function digestOf(
 ): Digest {
   const sides = sidesOf(example)
   const [a, b] = sides
-  const votes = 'votes' in example ? example.votes : example.label ? [1, 0] : [0, 1]
+  const votes = 'chosen' in example ? example.votes : example.label ? [1, 0] : [0, 1]
   return {
     row: example.row,
     prompt: example.prompt.length,

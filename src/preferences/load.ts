@@ -82,6 +82,10 @@ async function load<T extends Pair | Labelled>(
   const dialects: Record<string, number> = {}
   for await (const read of readRows(file, options.columns)) {
     const { line, raw } = read
+    if (options.rewardColumns && 'row' in read && kindOfRow(read.row) !== 'texts' && kindOfRow(read.row) !== wanted)
+      throw new UserError(
+        `${file}: must hold pairs or unpaired rows for a reward model, not both, got ${kindName[kindOfRow(read.row)]} at line ${line} after ${kindName[wanted]}; put them into two files`,
+      )
     const done =
       'bad' in read
         ? read.bad

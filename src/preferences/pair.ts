@@ -21,6 +21,8 @@ export interface Labelled {
   readonly prompt: readonly number[]
   readonly completion: readonly number[]
   readonly label: boolean
+  /** For a reward model, where more than the label is known. */
+  readonly votes?: readonly [forIt: number, against: number]
   readonly text?: { readonly prompt: string; readonly completion: string }
 }
 

@@ -41,8 +41,13 @@ export interface PairTalk extends Voted, Tooled {
   readonly plain?: PairText
 }
 
+/** Votes for and against a completion, where its label is not all that is known. */
+interface Judged {
+  readonly votes?: unknown
+}
+
 /** One completion of a prompt as text, and whether it is wanted. */
-export interface LabelledText {
+export interface LabelledText extends Judged {
   readonly form: 'labelledText'
   readonly prompt: string
   readonly completion: string
@@ -50,7 +55,7 @@ export interface LabelledText {
 }
 
 /** The same in tokens, which are taken verbatim. */
-export interface LabelledIds {
+export interface LabelledIds extends Judged {
   readonly form: 'labelledIds'
   readonly prompt_ids: readonly number[]
   readonly completion_ids: readonly number[]
@@ -58,7 +63,7 @@ export interface LabelledIds {
 }
 
 /** The same as a talk with an answer. */
-export interface LabelledTalk extends Tooled {
+export interface LabelledTalk extends Judged, Tooled {
   readonly form: 'labelledTalk'
   readonly prompt: readonly TalkMessage[]
   readonly completion: readonly TalkMessage[]

@@ -8,7 +8,7 @@ import type { LabelledText, PairText, PreferenceRow } from './row.ts'
 import { endedOnce, textAfterEnd } from './special-tokens.ts'
 import { commonPrefix } from './talk-tokens.ts'
 import { keptTokens, lengthOf, type Truncate, truncated } from './truncate.ts'
-import { readVotes } from './votes.ts'
+import { readLabelVotes, readVotes } from './votes.ts'
 
 /** What tokenising needs of a model; a Checkpoint is one. */
 export interface Vocabulary {
@@ -28,8 +28,8 @@ export interface Tokenising {
   readonly maxLength?: number
   /** What becomes of rows that are too long: set aside (`none`, the default), or cut. */
   readonly truncate?: Truncate | undefined
-  /** Whether a column `margin` is read: for reward models, since other columns of that name mean other things. */
-  readonly margins?: boolean
+  /** Whether what reward models alone read is read: `margin` of pairs and `votes` of labelled completions; elsewhere these columns are any other. */
+  readonly rewardColumns?: boolean
   /** The model's chat template: what talks are written with. */
   readonly template?: ChatTemplate | undefined
 }
@@ -58,7 +58,7 @@ export type Tokenised =
  *         we append its id, which a tokenizer that knows it as a special token gives as well
  */
 export function tokenise(row: PreferenceRow, number: number, vocabulary: Vocabulary, options: Tokenising = {}): Tokenised {
-  const read = 'label' in row ? {} : readVotes(options.margins ? row : { votes: row.votes, gap: row.gap })
+  const read = votesOf(row, options)
   if ('detail' in read) return { reason: 'bad votes', detail: read.detail }
   const whole = cutOf(row, vocabulary, options)
   if ('reason' in whole) return whole
@@ -68,6 +68,11 @@ export function tokenise(row: PreferenceRow, number: number, vocabulary: Vocabul
   const { trimmed, endTokens, begins, ends, cutTokens = 0 } = cut
   const example = build(row, number, cut, read)
   return { example, trimmed, endTokens, begins, ends, cutTokens }
+}
+
+function votesOf(row: PreferenceRow, { rewardColumns = false }: Tokenising): ReturnType<typeof readVotes> {
+  if ('label' in row) return rewardColumns ? readLabelVotes(row) : {}
+  return readVotes(rewardColumns ? row : { votes: row.votes, gap: row.gap })
 }
 
 /** A row that fits, cut where it is too long and may be. */
@@ -188,19 +193,23 @@ function build(
   row: PreferenceRow,
   number: number,
   { prompt, sides, text }: Cut,
-  { votes = [1, 0], gap, margin }: { votes?: Pair['votes']; gap?: true; margin?: number },
+  { votes, gap, margin }: { votes?: Pair['votes']; gap?: true; margin?: number },
 ): Pair | Labelled {
   const [a, b] = sides
   const said = text?.sides
   if ('label' in row)
-    return { row: number, prompt, completion: a!, label: row.label, ...(text && { text: { prompt: text.prompt, completion: said![0]! } }) }
+    return {
+      ...{ row: number, prompt, completion: a!, label: row.label },
+      ...(votes ? { votes } : {}),
+      ...(text && { text: { prompt: text.prompt, completion: said![0]! } }),
+    }
   const shown = text && { text: { prompt: text.prompt, chosen: said![0]!, rejected: said![1]! } }
   return {
     row: number,
     prompt,
     chosen: a!,
     rejected: b!,
-    votes,
+    votes: votes ?? [1, 0],
     ...(gap ? { gap } : {}),
     ...(margin === undefined ? {} : { margin }),
     ...shown,

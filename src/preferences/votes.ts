@@ -27,3 +27,14 @@ export function readVotes({
     }
   return { votes: [a!, b!], ...ahead }
 }
+
+/** The votes for and against a labelled completion, where its row has some; most of them must be for its label. */
+export function readLabelVotes({ votes, label }: { readonly votes?: unknown; readonly label: boolean }): ReturnType<typeof readVotes> {
+  const read = readVotes({ votes })
+  if ('detail' in read || !read.votes) return read
+  const [wanted, unwanted] = read.votes
+  if (wanted === unwanted || wanted > unwanted === label) return read
+  return {
+    detail: `votes must be for the label, ${label}, got ${JSON.stringify(votes)}, first those that want the completion; mend one of them`,
+  }
+}

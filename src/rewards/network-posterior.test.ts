@@ -11,7 +11,7 @@ import { cholesky, inverseOf } from './cholesky.ts'
 import { difference, endFeatures, scoresOf } from './end-features.ts'
 import { headPosterior } from './head-posterior.ts'
 import { networkMarginVariances, networkPosterior, openRewardModel, tangentFeatures, writePosterior } from './index.ts'
-import { networkVariance } from './network-posterior.ts'
+import { networkVariance, networkVariances } from './network-posterior.ts'
 import { projections, tangentPlaces } from './tangent-features.ts'
 
 const folder = 'fixtures/trl-reward'
@@ -120,11 +120,40 @@ function asFeatures(texts: readonly Float64Array[], width: number) {
 
 const mean = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b) / numbers.length
 
+/** How often intervals hold scores with an intercept, which no feature shows, where each text was judged by itself. */
+function coverageAlone(width: number, count: number, seed: number): number {
+  const truth = random(seed, 'truth').normals(width + 1).map((x) => 2 * x) // biome-ignore format: one line
+  const worth = (x: ArrayLike<number>) => Array.from(x).reduce((sum, each, k) => sum + each * truth[k]!, truth[width]!)
+  const drawn = (count: number, name: string) =>
+    Array.from({ length: count }, (_, i) => {
+      const x = random(seed, name).normals(width, i)
+      return x.map((each) => each / Math.hypot(...x))
+    })
+  const texts = drawn(count, 'trained')
+  const shares = texts.map((x, i) => (random(seed, 'votes').uniform(i) < 1 / (1 + Math.exp(-worth(x))) ? 1 : 0))
+  const posterior = networkPosterior({ features: asFeatures(texts, width), shares, alone: true })
+  const { mean } = headPosterior(
+    texts.map((x, i) => ({ x: Float64Array.of(...x, 1), q: shares[i]! })),
+    { prior: 2 },
+  )
+  const fresh = drawn(20, 'fresh')
+  const sds = networkVariances(posterior, asFeatures(fresh, width)).map(Math.sqrt)
+  const inside = sds.filter((sd, i) => {
+    const said = fresh[i]!.reduce((sum, each, k) => sum + each * mean[k]!, mean[width]!)
+    return Math.abs(worth(fresh[i]!) - said) < 1.959964 * sd
+  })
+  return inside.length / sds.length
+}
+
 describe('the posterior of a network', () => {
   const seeds = Array.from({ length: 50 }, (_, i) => i)
 
   it('covers a reward that is linear in its features as often as it says', () => {
     expect(Math.abs(mean(seeds.map((seed) => known(6, 200, seed).coverage)) - 0.95)).toBeLessThan(0.03)
+  })
+
+  it('covers scores, with their intercept, where texts were judged one by one', () => {
+    expect(Math.abs(mean(seeds.map((seed) => coverageAlone(6, 200, seed))) - 0.95)).toBeLessThan(0.03)
   })
 
   it('is wider where nothing was compared', () => {

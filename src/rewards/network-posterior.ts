@@ -15,12 +15,16 @@ export interface NetworkPosterior {
   readonly spread: number
   /** Standard deviation of a score before any vote, mean over the widths that the votes leave likely. */
   readonly prior: number
+  /** Whether a last feature, 1 for every text, is that of all scores together: where texts were judged one by one. */
+  readonly intercept?: true
 }
 
 /** Texts that were compared two by two, by their tangent features, and the share of the votes for the first of each two. */
 export interface ComparedTexts {
   readonly features: Features
   readonly shares: readonly number[]
+  /** Each text was judged by itself: a share is that of the votes for it. */
+  readonly alone?: boolean
 }
 
 /** Likely widths of the prior are sought from 1 on by factors of 2. units log-odds */
@@ -31,18 +35,20 @@ const unlikely = 5
 /**
  * Laplace's posterior of the linearised network: Bradley–Terry votes on w·x, with x the difference of two tangent features, w ~ N(0, s²I). A text's
  * feature is taken from their centre and brought to the length 1, so that before any vote no score is surer than another. Each s weighs
- * what the evidence of the votes says of it.
+ * what the evidence of the votes says of it. Of texts that were judged one by one x is such a feature with a 1 behind it, and the doubt is of the
+ * score itself.
  *
  * units   scores in log-odds
  * source  Immer et al. 2021, arXiv:2008.08216 (linearised); Yang et al. 2023, arXiv:2308.13111; Yang et al. 2024, arXiv:2402.13210
  */
 export function networkPosterior(trained: ComparedTexts): NetworkPosterior {
-  const p = trained.features.width
-  const center = centerOf(trained.features)
-  const scale = { center, spread: spreadOf(trained.features, center) }
-  const unit = (i: number) => unitFeature(scale, trained.features, i)
+  const { features, shares, alone } = trained
+  const p = features.width + (alone ? 1 : 0)
+  const center = centerOf(features)
+  const scale = { center, spread: spreadOf(features, center), ...(alone ? { intercept: true as const } : {}) }
+  const unit = (i: number) => unitFeature(scale, features, i)
   const likely = likelyWidths(
-    trained.shares.map((q, i) => ({ x: minus(unit(2 * i), unit(2 * i + 1)), q })),
+    shares.map((q, i) => ({ x: alone ? unit(i) : minus(unit(2 * i), unit(2 * i + 1)), q })),
     p,
   )
   const total = likely.reduce((sum, { weight }) => sum + weight, 0)
@@ -57,21 +63,26 @@ export function networkPosterior(trained: ComparedTexts): NetworkPosterior {
   return { factor: cholesky(covariance, p), ...scale, prior }
 }
 
-/** A text's feature from the centre, of length 1, and shorter only where it lies close to there. */
-export function unitFeature({ center, spread }: Pick<NetworkPosterior, 'center' | 'spread'>, features: Features, i: number): Float64Array {
+/** A text's feature from the centre, of length 1, and shorter only where it lies close to there; and the intercept's, where there is one. */
+export function unitFeature(
+  { center, spread, intercept }: Pick<NetworkPosterior, 'center' | 'spread' | 'intercept'>,
+  features: Features,
+  i: number,
+): Float64Array {
   const away = lessCenter(features, i, center)
   const length = Math.sqrt(dot(away, away) + NEAR * spread)
-  return length > 0 ? away.map((each) => each / length) : away
+  const unit = length > 0 ? away.map((each) => each / length) : away
+  return intercept ? Float64Array.of(...unit, 1) : unit
 }
 const NEAR = 1e-3
 
 /**
- * The variance of a score against that of the centre, or, with the difference of two unit features, of a difference of scores.
+ * The variance of a score against that of the centre (with an intercept, of the score itself), or, with the difference of two unit features, of a difference of scores.
  *
  * units   log-odds²
  */
-export function networkVariance({ factor, center }: NetworkPosterior, x: Float64Array): number {
-  const p = center.length
+export function networkVariance({ factor }: NetworkPosterior, x: Float64Array): number {
+  const p = x.length
   const along = new Float64Array(p)
   for (let i = 0; i < p; i++) {
     const each = x[i]!
@@ -84,6 +95,11 @@ export function networkVariance({ factor, center }: NetworkPosterior, x: Float64
 export function networkMarginVariances(posterior: NetworkPosterior, features: Features): number[] {
   const unit = (i: number) => unitFeature(posterior, features, i)
   return Array.from({ length: features.count / 2 }, (_, i) => networkVariance(posterior, minus(unit(2 * i), unit(2 * i + 1))))
+}
+
+/** The variances of the scores of texts. */
+export function networkVariances(posterior: NetworkPosterior, features: Features): number[] {
+  return Array.from({ length: features.count }, (_, i) => networkVariance(posterior, unitFeature(posterior, features, i)))
 }
 
 function spreadOf(features: Features, center: Float64Array): number {

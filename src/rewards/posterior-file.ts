@@ -9,8 +9,8 @@ import type { NetworkPosterior } from './network-posterior.ts'
 export const posteriorFile = 'posterior.safetensors'
 
 /**
- * What a folder keeps: the posterior of the head, the mean feature of what was compared, against which doubt is told, and the posterior of the whole
- * network where it was asked for.
+ * What a folder keeps: the posterior of the head, the mean feature of what was compared, against which doubt is told (0 where texts were judged one by
+ * one, whose scores are learned themselves), and the posterior of the whole network where it was asked for.
  */
 export interface KeptPosterior extends HeadPosterior {
   readonly center: Float64Array
@@ -35,11 +35,11 @@ export async function writePosterior(
   ])
 }
 
-function networkTensors({ center, spread, prior, factor }: NetworkPosterior): [string, Tensor][] {
-  const p = center.length
+function networkTensors({ center, spread, prior, factor, intercept }: NetworkPosterior): [string, Tensor][] {
+  const p = center.length + (intercept ? 1 : 0)
   const f32 = (data: Float64Array, shape: readonly number[]) => tensor(Float32Array.from(data), shape)
   return [
-    ['network.center', f32(center, [p])],
+    ['network.center', f32(center, [center.length])],
     ['network.spread', f32(Float64Array.of(spread), [1])],
     ['network.prior', f32(Float64Array.of(prior), [1])],
     ['network.factor', f32(factor, [p, p])],
@@ -71,6 +71,9 @@ export async function readPosterior(folder: string, head: Tensor): Promise<KeptP
       `${file}: must be of the head beside it, got ${mean[other]} for ${head.data[other]} at place ${other}; delete the file to score without doubt`,
     )
   const p = found.get('network.center')?.data.length
+  // A row more than the centre is the intercept's.
+  const intercept = p !== undefined && found.get('network.factor')?.shape[0] === p + 1
+  const rows = intercept ? p + 1 : p
   return {
     mean,
     center: read('center', [width]),
@@ -85,7 +88,8 @@ export async function readPosterior(folder: string, head: Tensor): Promise<KeptP
             center: read('network.center', [p]),
             spread: read('network.spread', [1])[0]!,
             prior: read('network.prior', [1])[0]!,
-            factor: read('network.factor', [p, p]),
+            factor: read('network.factor', [rows!, rows!]),
+            ...(intercept ? { intercept: true } : {}),
           },
         }),
   }

@@ -80,6 +80,8 @@ function rewarded(metrics: ReportData['metrics']): string | undefined {
 function whatElse(metrics: ReportData['metrics'], { objective }: ReportData['manifest']): string {
   const labelled = (objective.kind ?? 'pairs') !== 'pairs'
   const { margin, accuracy, rewardMargin } = metrics.at(-1)!
+  if (objective.kind === 'scoredLabels' && accuracy !== undefined)
+    return ` nats a completion; ${Math.round(100 * accuracy)} % of the last step's scores have the sign of their label`
   if (rewardMargin !== undefined && accuracy !== undefined)
     return ` nats a pair and the margin of the scores to ${number(rewardMargin)} log-odds; ${Math.round(100 * accuracy)} % of the last step's pairs are ranked as they were voted`
   if (margin !== undefined && accuracy !== undefined)

@@ -1,4 +1,4 @@
-import { has, kindOf, labelIn, listIn, type RawRow, textIn, Unreadable } from '../columns.ts'
+import { has, kindOf, labelIn, labelVotesIn, listIn, type RawRow, textIn, Unreadable } from '../columns.ts'
 import { said } from '../messages.ts'
 import type { TalkMessage } from '../row.ts'
 import type { Dialect } from './dialect.ts'
@@ -13,7 +13,7 @@ export const alpaca: Dialect = {
     const answer = (name: string) => [said('assistant', textIn(row, name), name)]
     if ('chosen' in row || 'rejected' in row) return { form: 'pairTalk', prompt, chosen: answer('chosen'), rejected: answer('rejected') }
     const completion = answer('output')
-    if (has(row, 'kto_tag')) return { form: 'labelledTalk', prompt, completion, label: labelIn(row, 'kto_tag') }
+    if (has(row, 'kto_tag')) return { form: 'labelledTalk', prompt, completion, label: labelIn(row, 'kto_tag'), ...labelVotesIn(row) }
     return { form: 'talk', messages: [...prompt.map((turn) => ({ ...turn, weight: 0 as const })), ...completion] }
   },
 }

@@ -1,4 +1,4 @@
-import { has, kindOf, labelIn, listIn, type RawRow, Unreadable, votesIn } from '../columns.ts'
+import { has, kindOf, labelIn, labelVotesIn, listIn, type RawRow, Unreadable, votesIn } from '../columns.ts'
 import type { Dialect } from './dialect.ts'
 
 const sides = ['prompt', 'chosen', 'rejected', 'completion'] as const
@@ -16,6 +16,7 @@ export const ids: Dialect = {
         prompt_ids: idsIn(row, 'prompt'),
         completion_ids: idsIn(row, 'completion'),
         label: labelIn(row, 'label'),
+        ...labelVotesIn(row),
       }
     return {
       form: 'pairIds',

@@ -1,4 +1,4 @@
-import { labelIn } from '../columns.ts'
+import { labelIn, labelVotesIn } from '../columns.ts'
 import { answered, messagesIn, toolsIn } from '../messages.ts'
 import type { Dialect } from './dialect.ts'
 
@@ -11,6 +11,6 @@ export const messages: Dialect = {
     const turns = messagesIn(row, 'messages')
     const tools = toolsIn(row)
     if (!('label' in row)) return { form: 'talk', messages: turns, ...tools }
-    return { form: 'labelledTalk', ...answered(turns, 'messages'), label: labelIn(row, 'label'), ...tools }
+    return { form: 'labelledTalk', ...answered(turns, 'messages'), label: labelIn(row, 'label'), ...labelVotesIn(row), ...tools }
   },
 }

@@ -1,4 +1,4 @@
-import { has, kindOf, labelIn, type RawRow, Unreadable } from '../columns.ts'
+import { has, kindOf, labelIn, labelVotesIn, type RawRow, Unreadable } from '../columns.ts'
 import { answered, messageOf, messagesIn, said, toolsIn } from '../messages.ts'
 import type { TalkMessage } from '../row.ts'
 import type { Dialect } from './dialect.ts'
@@ -18,6 +18,7 @@ export const sharegpt: Dialect = {
         form: 'labelledTalk',
         ...answered(turns, 'conversations'),
         label: labelIn(row, has(row, 'kto_tag') ? 'kto_tag' : 'label'),
+        ...labelVotesIn(row),
         ...tools,
       }
     return { form: 'talk', messages: turns, ...tools }

@@ -1,4 +1,4 @@
-import { holdsTurns, labelIn, textIn } from '../columns.ts'
+import { holdsTurns, labelIn, labelVotesIn, textIn } from '../columns.ts'
 import { messagesIn, toolsIn } from '../messages.ts'
 import type { Dialect } from './dialect.ts'
 
@@ -12,11 +12,12 @@ export const trlUnpaired: Dialect = {
     if (talk) {
       const [prompt, completion] = [messagesIn(row, 'prompt'), messagesIn(row, 'completion')]
       const tools = toolsIn(row)
-      if ('label' in row) return { form: 'labelledTalk', prompt, completion, label: labelIn(row, 'label'), ...tools }
+      if ('label' in row) return { form: 'labelledTalk', prompt, completion, label: labelIn(row, 'label'), ...labelVotesIn(row), ...tools }
       // What was given is not learned.
       return { form: 'talk', messages: [...prompt.map((turn) => ({ ...turn, weight: 0 as const })), ...completion], ...tools }
     }
     const text = { prompt: textIn(row, 'prompt'), completion: textIn(row, 'completion') }
-    return 'label' in row ? { form: 'labelledText', ...text, label: labelIn(row, 'label') } : { form: 'completion', ...text }
+    if (!('label' in row)) return { form: 'completion', ...text }
+    return { form: 'labelledText', ...text, label: labelIn(row, 'label'), ...labelVotesIn(row) }
   },
 }

@@ -104,6 +104,7 @@ export const curves: Section = {
 
 /** What a chart is called where a run learns from something else than pairs. */
 function worded(title: string, { manifest, metrics }: ReportData): Partial<Curve> {
+  if (manifest.objective.kind === 'scoredLabels') return ofLabelledScores[title] ?? {}
   // A reward model learns from pairs, though what it sees are single scores.
   if (metrics[0]?.rewardMargin !== undefined) return title === 'Loss' ? { unit: 'nats per pair' } : {}
   const kind = manifest.objective.kind ?? (metrics[0]?.margin === undefined ? 'tokens' : 'pairs')
@@ -115,6 +116,15 @@ function worded(title: string, { manifest, metrics }: ReportData): Partial<Curve
   if (title === 'Accuracy') return { unit: 'share of completions', about: 'on the side of their label' }
   if (title === 'KL from the original') return { about: 'on the completions trained on' }
   return {}
+}
+
+const ofLabelledScores: Readonly<Record<string, Partial<Curve>>> = {
+  Loss: { unit: 'nats per completion' },
+  Accuracy: { unit: 'share of completions', about: 'whose score has the sign of their label' },
+  Scores: {
+    about: 'of wanted and unwanted completions, and how far they lie apart',
+    lines: { chosenReward: 'wanted', rejectedReward: 'unwanted', rewardMargin: 'apart' },
+  },
 }
 
 /** How many points the strong line of a chart takes the mean of. */
