@@ -45,6 +45,7 @@ describe.skipIf(!built)(`the package${built ? '' : ' (not run here: dist is olde
         'docs/audits.md',
         'docs/curvature.md',
         'docs/curvature-density.svg',
+        'docs/pairs-check-memory.svg',
         'docs/evidence.md',
         'docs/examples.md',
         'docs/acceptance.md',
