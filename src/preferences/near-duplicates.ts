@@ -56,8 +56,7 @@ function joinSimilar(all: readonly Shingled[], groups: DisjointGroups): void {
       beginning.set(shingle, byGroup)
       for (const [group, members] of byGroup) {
         if (groups.of(text) === group) continue
-        if (members.some((j) => sets[j]!.ranks.length >= similar * ranks.length && jaccard(sets[j]!.ranks, ranks) >= similar))
-          groups.join(group, text)
+        if (members.some((j) => isSimilar(sets[j]!.ranks, ranks))) groups.join(group, text)
       }
     }
     for (const shingle of prefix) {
@@ -80,16 +79,24 @@ function regrouped(before: Map<number, number[]>, groupOf: (member: number) => n
   return now
 }
 
-/** |a ∩ b| / |a ∪ b| of two sets of numbers in ascending order. */
-export function jaccard(a: Int32Array | Uint32Array, b: Int32Array | Uint32Array): number {
+/** Whether |a ∩ b| / |a ∪ b| of two sets of numbers in ascending order is enough; most that are not are told apart by their beginnings. */
+export function isSimilar(a: Int32Array | Uint32Array, b: Int32Array | Uint32Array): boolean {
+  const [less, more] = a.length < b.length ? [a, b] : [b, a]
+  if (less.length < similar * more.length) return false
+  const all = a.length + b.length
+  let needed = Math.floor((similar * all) / (1 + similar))
+  while (needed / (all - needed) < similar) needed++
+  // So many numbers of either set may be missing in the other.
+  const [mostOfA, mostOfB] = [a.length - needed, b.length - needed]
   let both = 0
   for (let i = 0, j = 0; i < a.length && j < b.length; ) {
     const difference = a[i]! - b[j]!
     if (difference === 0) both++
     if (difference <= 0) i++
     if (difference >= 0) j++
+    if (i - both > mostOfA || j - both > mostOfB) return false
   }
-  return both / (a.length + b.length - both)
+  return both >= needed
 }
 
 /** A text after NFKC, in lower case, with letters and digits alone; itself where it has none. */

@@ -1,6 +1,6 @@
 import { openSpill } from '../files/index.ts'
 import { hashOfText, hashTable } from './hashes.ts'
-import { type DisjointGroups, disjointGroups, formOf, jaccard, shingleWords, similar, wordsOf } from './near-duplicates.ts'
+import { type DisjointGroups, disjointGroups, formOf, isSimilar, shingleWords, similar, wordsOf } from './near-duplicates.ts'
 
 /** A text as near duplicates are looked for: a hash of its form, and of each of its shingles, in ascending order. */
 export interface Shingled {
@@ -140,11 +140,6 @@ function joinRun(run: Float64Array, groups: DisjointGroups, setAt: (i: number) =
     if (!own && met.length < mostGroups) met.push((own = { any: i, sets: [] }))
     if (own && own.sets.length < mostOfGroup) own.sets.push(mine)
   }
-}
-
-function isSimilar(a: Uint32Array, b: Uint32Array): boolean {
-  const [less, more] = a.length < b.length ? [a, b] : [b, a]
-  return less.length >= similar * more.length && jaccard(a, b) >= similar
 }
 
 function* placesOf(parts: readonly (readonly [number, number])[]): Generator<number> {
