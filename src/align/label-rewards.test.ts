@@ -46,7 +46,7 @@ describe('a reward model from labelled completions', async () => {
   it('tells held-out ones apart, with its calibration, and says so again', async () => {
     const { accuracy, ece, reliability, completions, wanted, ...more } = trained.heldOut as Extract<
       typeof trained.heldOut,
-      { rewardSd: unknown }
+      { rewardSd: unknown; wanted: unknown }
     >
     expect(completions).toBeGreaterThan(20)
     expect(wanted).toBeGreaterThan(5)

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { calibrationOf, meanOf } from '../accept/index.ts'
-import type { Labelled, Pair } from '../preferences/index.ts'
+import type { Labelled, Pair, Stepwise } from '../preferences/index.ts'
 import {
   endFeatures,
   type KeptPosterior,
@@ -11,7 +11,7 @@ import {
   varianceAt,
   winChance,
 } from '../rewards/index.ts'
-import { estimateSchema } from '../runs/index.ts'
+import { type Estimate, estimateSchema } from '../runs/index.ts'
 import { byPrompt } from './held-out.ts'
 import type { Models } from './open-models.ts'
 import { binSchema } from './reliability.ts'
@@ -37,6 +37,25 @@ export const heldOutLabelRewardsSchema = z.object({
 })
 export type HeldOutLabelRewards = Readonly<z.infer<typeof heldOutLabelRewardsSchema>>
 
+/**
+ * What held-out completions in steps say of a reward model, step by step: the share of steps whose score has the sign of their label, the mean over
+ * prompts, and the rest as of labelled completions.
+ */
+export const heldOutStepRewardsSchema = z.object({
+  solutions: z.int(),
+  steps: z.int(),
+  /** How many of the steps are right. */
+  right: z.int(),
+  accuracy: estimateSchema,
+  ece: estimateSchema,
+  eceIfCalibrated: z.number(),
+  rightReward: estimateSchema.optional(),
+  wrongReward: estimateSchema.optional(),
+  rewardSd: z.number(),
+  reliability: z.array(binSchema).readonly(),
+})
+export type HeldOutStepRewards = Readonly<z.infer<typeof heldOutStepRewardsSchema>>
+
 /** A text that was judged by itself, with the votes for and against it. */
 interface Judged {
   readonly prompt: readonly number[]
@@ -46,15 +65,36 @@ interface Judged {
 
 /** Measures a trained reward model on completions that it was not trained on; or says why there are too few of them. */
 export async function measureLabelRewards(
-  { lookPolicy, signal }: Models,
+  models: Models,
   posterior: KeptPosterior,
   rows: readonly (Pair | Labelled)[],
 ): Promise<HeldOutLabelRewards | { readonly tooFew: string }> {
   const all = rows.filter((row): row is Labelled => 'label' in row).map(judgedOf)
+  const measured = await measureJudged(models, posterior, all)
+  if ('tooFew' in measured) return { tooFew: `completions ${measured.tooFew}` }
+  const { n, means, ...rest } = measured
+  return { completions: n, ...rest, ...means('wantedReward', 'unwantedReward') }
+}
+
+/** Measures one on completions in steps, each step by itself: what was said up to its end is a text. */
+export async function measureStepRewards(
+  models: Models,
+  posterior: KeptPosterior,
+  rows: readonly Stepwise[],
+): Promise<HeldOutStepRewards | { readonly tooFew: string }> {
+  const all = rows.flatMap(({ prompt, completion, steps }) =>
+    steps.map(({ end, label }): Judged => ({ prompt, text: [...prompt, ...completion.slice(0, end)], votes: label ? [1, 0] : [0, 1] })),
+  )
+  const measured = await measureJudged(models, posterior, all)
+  if ('tooFew' in measured) return { tooFew: `steps ${measured.tooFew}` }
+  const { n, wanted, ties: _, means, ...rest } = measured
+  return { solutions: rows.length, steps: n, right: wanted, ...rest, ...means('rightReward', 'wrongReward') }
+}
+
+async function measureJudged({ lookPolicy, signal }: Models, posterior: KeptPosterior, all: readonly Judged[]) {
   const judged = all.filter(({ votes }) => votes[0] !== votes[1])
   const groups = byPrompt(judged)
-  if (groups.length < 2)
-    return { tooFew: `completions of at least 2 prompts whose votes do not tie, got ${judged.length} of ${groups.length}` }
+  if (groups.length < 2) return { tooFew: `of at least 2 prompts whose votes do not tie, got ${judged.length} of ${groups.length}` }
   const texts = judged.map(({ text }) => text)
   const features = await endFeatures(lookPolicy, texts, { signal })
   const scores = scoresOf(features, posterior.mean)
@@ -76,8 +116,11 @@ export async function measureLabelRewards(
     const parts = groups.map((group) => group.filter((i) => wanted[i] === label).map((i) => scores[i]!)).filter(({ length }) => length > 0)
     return parts.length < 2 ? {} : { [name]: meanOf(name, parts, 'log-odds') }
   }
+  const means = <Name extends string>(ofWanted: Name, ofUnwanted: Name) =>
+    ({ ...mean(ofWanted, true), ...mean(ofUnwanted, false) }) as { readonly [N in Name]?: Estimate }
   return {
-    completions: judged.length,
+    n: judged.length,
+    means,
     wanted: wanted.filter(Boolean).length,
     ties: all.length - judged.length,
     accuracy: meanOf(
@@ -88,8 +131,6 @@ export async function measureLabelRewards(
     ),
     ece,
     eceIfCalibrated,
-    ...mean('wantedReward', true),
-    ...mean('unwantedReward', false),
     rewardSd: Math.sqrt(variances.reduce((sum, v) => sum + v, 0) / variances.length),
     reliability: bins,
   }

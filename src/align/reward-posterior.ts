@@ -35,11 +35,11 @@ export async function keepPosterior(
   watch: Watch,
 ): Promise<KeptPosterior> {
   const { lookPolicy, engine, signal } = models
-  const told = examples.filter(({ gap }) => !gap).map(toldBy)
+  const told = examples.filter(({ gap }) => !gap).flatMap(toldBy)
   const texts = told.flatMap((one) => one.texts)
   const alone = texts.length === told.length
   const read = async (what: string, features: typeof endFeatures): Promise<Features> => {
-    const bar = begin(watch, `${what} of the training ${alone ? 'completions' : 'pairs'}`, 100)
+    const bar = begin(watch, `${what} of the training ${alone ? (examples[0]?.steps ? 'steps' : 'completions') : 'pairs'}`, 100)
     const found = await features(lookPolicy, texts, { signal, onBatch: percents(bar) })
     bar.done()
     return found
@@ -60,7 +60,8 @@ export async function keepPosterior(
   return kept
 }
 
-function toldBy({ tree: { prompt, completions }, label }: Example): Told {
+function toldBy({ tree: { prompt, completions }, label, steps }: Example): Told | Told[] {
+  if (steps) return steps.map((step) => ({ texts: [[...prompt, ...completions[0]!.slice(0, step.end)]], share: step.label }))
   return { texts: completions.map((ids) => [...prompt, ...ids]), share: label }
 }
 

@@ -24,7 +24,7 @@ import { auditsFile } from './audit-training.ts'
 import { estimate, type Work } from './estimate.ts'
 import { type HeldOut, type HeldOutLabelled, heldOutLabelledSchema, heldOutSchema } from './held-out.ts'
 import { keepInside } from './inside.ts'
-import { type HeldOutLabelRewards, heldOutLabelRewardsSchema } from './label-rewards.ts'
+import { type HeldOutLabelRewards, type HeldOutStepRewards, heldOutLabelRewardsSchema, heldOutStepRewardsSchema } from './label-rewards.ts'
 import { manifestOf } from './manifest.ts'
 import { checkFits } from './memory-needs.ts'
 import { openModels } from './open-models.ts'
@@ -54,7 +54,7 @@ export interface TrainedRun extends Trained {
   readonly run: string
   /** The trained model, once every step was taken. */
   readonly model?: string
-  readonly heldOut?: HeldOut | HeldOutLabelled | HeldOutTexts | HeldOutRewards | HeldOutLabelRewards
+  readonly heldOut?: HeldOut | HeldOutLabelled | HeldOutTexts | HeldOutRewards | HeldOutLabelRewards | HeldOutStepRewards
   /** Rows of the file that could not be used, by reason; each is in quarantine.jsonl. */
   readonly quarantined: Readonly<Record<string, number>>
   /** Pairs without a preference, where there are some. */
@@ -166,12 +166,20 @@ export async function trainRun(given: Recipe, options: TrainRunOptions = {}): Pr
   }
 }
 
-function heldOutName(measured: HeldOutRewards | HeldOutLabelRewards): string {
+function heldOutName(measured: HeldOutRewards | HeldOutLabelRewards | HeldOutStepRewards): string {
+  if ('steps' in measured) return `${measured.steps} held-out steps`
   return 'pairs' in measured ? `${measured.pairs} held-out pairs` : `${measured.completions} held-out completions`
 }
 
 /** What held-out.json may hold; those with more fields come first, since others would read them too. */
-const measuredSchema = z.union([heldOutRewardsSchema, heldOutLabelRewardsSchema, heldOutSchema, heldOutTextsSchema, heldOutLabelledSchema])
+const measuredSchema = z.union([
+  heldOutRewardsSchema,
+  heldOutStepRewardsSchema,
+  heldOutLabelRewardsSchema,
+  heldOutSchema,
+  heldOutTextsSchema,
+  heldOutLabelledSchema,
+])
 
 /** What a run that has ended came to. */
 async function said(run: Run, watch: Watch): Promise<TrainedRun> {

@@ -115,6 +115,14 @@ it('a reward model is trained, says how good it is, and scores both sides of eve
       summary: { completions: 2, wanted: number, unwanted: number, onSideOfLabel: number },
     },
   ])
+  await writeFile('steps.jsonl', JSON.stringify({ prompt: 'Once', completions: ['upon', 'a time'], labels: [true, false] }))
+  const ofSteps = await innateJson('logp --reward runs/reward/model --pairs steps.jsonl')
+  expect(ofSteps.rows).toEqual([
+    {
+      ...{ row: 0, labels: [true, false], steps: [number, number], sdSteps: [number, number] },
+      summary: { completions: 1, steps: 2, right: number, wrong: number, onSideOfLabel: number },
+    },
+  ])
   const [policy, reward] = [
     await innate('logp --reward models/tiny --pairs forty.jsonl'),
     await innate('logp --model runs/reward --pairs forty.jsonl'),

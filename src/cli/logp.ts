@@ -19,7 +19,7 @@ export const logp = command({
     reward: texts('folder of a reward model, whose scores are printed instead; several are an ensemble', { shown: 'FOLDER' }),
     adapter: text('folder of an adapter for the model, as PEFT or train saves it', { shown: 'FOLDER' }),
     ...editFlag,
-    pairs: text('file of pairs in any form that pairs check reads; with --reward also of labelled completions', {
+    pairs: text('file of pairs in any form that pairs check reads; with --reward also of labelled completions, or of steps', {
       default: 'pairs.jsonl',
       shown: 'FILE',
     }),

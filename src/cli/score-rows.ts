@@ -1,10 +1,12 @@
 import { dataFile } from '../checkpoints/index.ts'
 import {
   type Boundary,
+  holdsSteps,
   kindOfFile,
   type Loading,
   loadLabelled,
   loadPairs,
+  loadSteps,
   type Quarantined,
   writeQuarantine,
 } from '../preferences/index.ts'
@@ -13,6 +15,7 @@ import { loadChatTemplate } from '../text/index.ts'
 import { columnsOf } from './columns-flag.ts'
 import { showLabelled } from './score-labelled.ts'
 import { showPairs } from './score-pairs.ts'
+import { showSteps } from './score-steps.ts'
 import type { ScoreTexts } from './scored.ts'
 import type { Screen } from './screen.ts'
 
@@ -54,6 +57,11 @@ export async function scoreRows(
           `${first}: has no posterior of its head, so its doubt is not known; train with objective rewardModel or rewardUnpaired to have one`,
         )
       return scored
+    }
+    if (await holdsSteps(path)) {
+      const { examples, quarantined } = await loadSteps(path, checkpoint)
+      await leftOut(quarantined)
+      return await showSteps(examples, score, screen)
     }
     if ((await kindOfFile(path, columns)) === 'pairs') {
       const { examples, quarantined } = await loadPairs(path, checkpoint, options)

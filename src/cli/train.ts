@@ -74,6 +74,18 @@ function rowsOf({ run, heldOut }: TrainedRun, model: string): string[][] {
       ['after', `${interval(heldOut.bitsPerByte, 3)} bits a byte`],
       ...places,
     ]
+  if ('right' in heldOut) {
+    const { solutions, steps, right, accuracy, ece, eceIfCalibrated, rightReward, wrongReward, rewardSd } = heldOut
+    return [
+      [`on ${steps} held-out steps of ${solutions} completions, ${right} right`, 'with 95 % intervals over prompts'],
+      ['on the side of the label', interval(accuracy, 3)],
+      ['calibration error', `${interval(ece, 3)}; ${eceIfCalibrated.toFixed(3)} if calibrated`],
+      ...(rightReward ? [['score of right steps', `${interval(rightReward, 3)} log-odds`]] : []),
+      ...(wrongReward ? [['score of wrong steps', `${interval(wrongReward, 3)} log-odds`]] : []),
+      ['doubt of a score', `± ${rewardSd.toFixed(3)} log-odds`],
+      ...places,
+    ]
+  }
   if ('rewardSd' in heldOut) {
     const { completions, wanted, ties, accuracy, ece, eceIfCalibrated, wantedReward, unwantedReward, rewardSd } = heldOut
     return [

@@ -78,11 +78,12 @@ function between(seconds: number): string {
 function stepLine(metrics: Metrics): string {
   const loss = `loss ${metrics.loss.toFixed(3)}`
   const { margin, accuracy, chosenLogRatio, rejectedLogRatio, bitsPerByte, reward, flatGroups } = metrics
-  const { rewardMargin, chosenReward, rejectedReward } = metrics
+  const { rewardMargin, chosenReward, rejectedReward, stepAccuracy } = metrics
   if (reward !== undefined)
     return `step ${metrics.step}: reward ${reward.toFixed(3)}${flatGroups === undefined ? '' : ` · ${Math.round(100 * flatGroups)} % of the groups flat`}`
   if (rewardMargin !== undefined && accuracy !== undefined)
     return `step ${metrics.step}: ${loss} · margin ${two(rewardMargin)} log-odds · accuracy ${two(accuracy)}`
+  if (stepAccuracy !== undefined) return `step ${metrics.step}: ${loss} · accuracy of steps ${two(stepAccuracy)}`
   if ((chosenReward !== undefined || rejectedReward !== undefined) && accuracy !== undefined)
     return `step ${metrics.step}: ${loss} · accuracy ${two(accuracy)}`
   if (margin === undefined || accuracy === undefined || chosenLogRatio === undefined || rejectedLogRatio === undefined)

@@ -37,6 +37,7 @@ import { raft } from './raft.ts'
 import { reinforce } from './reinforce.ts'
 import { rewardModel } from './reward-model.ts'
 import { rewardRanking, scoredGroups } from './reward-ranking.ts'
+import { rewardSteps, scoredSteps } from './reward-steps.ts'
 import { rewardUnpaired, scoredLabels } from './reward-unpaired.ts'
 import { rewardLoss, rewards } from './rewards.ts'
 import { rloo } from './rloo.ts'
@@ -100,6 +101,7 @@ export {
   rewardLoss,
   rewardModel,
   rewardRanking,
+  rewardSteps,
   rewardUnpaired,
   rloo,
   robust,
@@ -118,11 +120,11 @@ export const objectives = {
   ...{ cpo, simpo, orpo, sft, kto, bcoUnpaired, nextToken, rloo, drest, distil },
   ...{ grpo, drGrpo, dapo, gspo, cispo },
   ...{ reinforce, ppo, onlineDpo, xpo, nashMd, bestOfN, raft },
-  ...{ rewardModel, rewardRanking, rewardUnpaired },
+  ...{ rewardModel, rewardRanking, rewardUnpaired, rewardSteps },
 }
 
 /** Every kind of objective: what its examples are. */
-export const kinds = { pairs, labelled, shifted, tokens, rewards, distillation, scoredPairs, scoredGroups, scoredLabels }
+export const kinds = { pairs, labelled, shifted, tokens, rewards, distillation, scoredPairs, scoredGroups, scoredLabels, scoredSteps }
 
 /**
  * An objective from how a recipe writes it: `{ name: 'dpo', beta: 0.1 }`, or `{ name: 'mixture', of: [{ objective: { … }, weight: 0.8 }, …] }`.

@@ -38,6 +38,8 @@ export interface Example {
   readonly values?: readonly (readonly number[])[]
   /** Of a pair: by how many log-odds its better side must be ahead. */
   readonly margin?: number
+  /** Of a completion in steps: after how many of its tokens each ends, and the probability that it is right. */
+  readonly steps?: readonly { readonly end: number; readonly label: number }[]
   /** A pair whose voter has no preference, which is not a tie: its order gives no gradient. */
   readonly gap?: boolean
   /** Of a pair, where the objective needs it: the reference's log-probability of each side's first tokens, as many as the shorter side has. */
@@ -54,7 +56,7 @@ export interface Example {
 export type Unscored = Omit<Example, 'reference' | 'prefixes' | 'referenceTokens'>
 
 /** What the rows of a file can be. */
-export type FileForm = 'pairs' | 'labelled' | 'texts' | 'rollouts'
+export type FileForm = 'pairs' | 'labelled' | 'steps' | 'texts' | 'rollouts'
 
 /** A loss with its parameters settled, as the trainer reads it. */
 export interface Objective {

@@ -48,6 +48,10 @@ export function rowOf(read: JsonLine, columns?: Columns): ReadRow {
 export function dialectOf(row: RawRow): Dialect {
   const found = dialects.find((dialect) => dialect.fits(row))
   if (found) return found
+  if ('prompt' in row && 'completions' in row && 'labels' in row)
+    throw new Unreadable(
+      'columns must be those of pairs, labelled completions or texts, got steps (completions, labels); objective rewardSteps reads these',
+    )
   const names = Object.keys(row)
   if ('prompt' in row) throw new Unreadable('chosen and rejected, or completion: missing beside prompt')
   throw new Unreadable(

@@ -142,7 +142,7 @@ describe('a recipe', () => {
     [{ ...asked(), prior, gold: 'kind' }, /^gold: must be another measure than kind, got the same function; what was trained on cannot/],
     [
       { ...file, objective: { name: 'dpoo' } },
-      /^objective.name: must be an objective, got "dpoo"; choose from dpo, robust, .*, cispo, reinforce, .*, raft, rewardModel, rewardRanking, rewardUnpaired, mixture$/,
+      /^objective.name: must be an objective, got "dpoo"; choose from dpo, robust, .*, cispo, reinforce, .*, raft, rewardModel, rewardRanking, rewardUnpaired, rewardSteps, mixture$/,
     ],
     [{ ...file, objective: { name: 'dpo', bta: 1 } }, /dpo\.bta: must be a parameter of dpo, got 1; did you mean beta\?$/],
     [{ ...file, objective: 'dpo' }, /^objective: must be an objective, or an object with name, got "dpo"$/],

@@ -79,7 +79,9 @@ function rewarded(metrics: ReportData['metrics']): string | undefined {
 /** What the last step says beside its loss. */
 function whatElse(metrics: ReportData['metrics'], { objective }: ReportData['manifest']): string {
   const labelled = (objective.kind ?? 'pairs') !== 'pairs'
-  const { margin, accuracy, rewardMargin } = metrics.at(-1)!
+  const { margin, accuracy, rewardMargin, stepAccuracy } = metrics.at(-1)!
+  if (stepAccuracy !== undefined)
+    return ` nats a step; ${Math.round(100 * stepAccuracy)} % of the last step's scores have the sign of their label`
   if (objective.kind === 'scoredLabels' && accuracy !== undefined)
     return ` nats a completion; ${Math.round(100 * accuracy)} % of the last step's scores have the sign of their label`
   if (rewardMargin !== undefined && accuracy !== undefined)

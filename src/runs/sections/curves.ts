@@ -32,6 +32,8 @@ const curvesOf: readonly Curve[] = [
     about: 'of both sides of the pairs trained on, and how far they lie apart',
     lines: { chosenReward: 'chosen', rejectedReward: 'rejected', rewardMargin: 'margin' },
   },
+  { title: 'Steps', unit: 'share of steps', about: 'whose score has the sign of their label', lines: { stepAccuracy: 'accuracy' } },
+  { title: 'Step scores', unit: 'log-odds', about: 'mean over the steps trained on', lines: { stepReward: 'score' } },
   { title: 'Flat groups', unit: 'share of groups', about: 'all of one reward, which pull nowhere', lines: { flatGroups: 'flat' } },
   {
     title: 'Groups of one reward',
@@ -104,6 +106,7 @@ export const curves: Section = {
 
 /** What a chart is called where a run learns from something else than pairs. */
 function worded(title: string, { manifest, metrics }: ReportData): Partial<Curve> {
+  if (manifest.objective.kind === 'scoredSteps') return title === 'Loss' ? { unit: 'nats per step' } : {}
   if (manifest.objective.kind === 'scoredLabels') return ofLabelledScores[title] ?? {}
   // A reward model learns from pairs, though what it sees are single scores.
   if (metrics[0]?.rewardMargin !== undefined) return title === 'Loss' ? { unit: 'nats per pair' } : {}
