@@ -156,6 +156,7 @@ export async function look(
     after.map(
       (group, i): SampleRow => ({
         prompt: prompts[i]!.text,
+        ...(prompts[i]!.messages ? { talk: true } : {}),
         reference: sideOf(before[i]![k]!),
         policy: sideOf(group[k]!),
         ...(answers ? asked(answers[i]![k]!) : {}),

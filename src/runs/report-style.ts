@@ -48,7 +48,7 @@ h1.accepted { color: var(--good) } h1.rejected { color: var(--bad) } h1.budget {
 .mark { font-weight: 600; font-size: 13px; white-space: nowrap } .mark.met { color: var(--good) } .mark.missed { color: var(--bad) }
 .pair { display: grid; grid-template-columns: 1fr 1fr; gap: 0 34px; padding: 18px 0 14px; border-top: 1px solid var(--rule) }
 .pair p { margin: 0; font: 16.5px/1.6 var(--serif); max-width: none; overflow-wrap: anywhere; white-space: pre-wrap }
-.pair .side { font-size: 12.5px; color: var(--faint); margin-bottom: 5px } .pair .prompt { color: var(--faint) }
+.pair .side { font-size: 12.5px; color: var(--faint); margin-bottom: 5px } .pair .prompt { color: var(--faint) } .pair .prompt.talk { display: block; margin-bottom: 4px }
 .pair del, .pair ins { text-decoration: none; border-radius: 2px; -webkit-box-decoration-break: clone; box-decoration-break: clone } .pair del { background: var(--bad-wash) } .pair ins { background: var(--good-wash) }
 .pair .how { margin-top: 6px; font-size: 12.5px; color: var(--faint) }
 .charts { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 380px), 1fr)); gap: 30px 36px }

@@ -339,6 +339,12 @@ describe('the report', () => {
     expect(renderReport({ ...accepted, manifest: { ...manifest, judge } })).toContain('node judge.mjs.')
   })
 
+  it('an answer stands below the talk that it answers, and a completion goes on where its prompt ends', () => {
+    const page = (more: object) => renderReport({ ...trained, samples: samples.map((sample) => ({ ...sample, ...more })) })
+    expect(page({ talk: true })).toContain('<span class="prompt talk">')
+    expect(page({})).not.toContain('prompt talk">')
+  })
+
   it('tables of others are drawn, and a run that was trained shows samples before and after', () => {
     const shown = { ...plotForms.heatmap.sample, as: 'heatmap' as const }
     expect(renderReport({ ...accepted, tables: [shown] })).toContain('More measurements')

@@ -92,6 +92,8 @@ const storySchema = z.object({ text: z.string(), tokens: z.int().min(0), ended: 
 /** One prompt, completed by the reference and by the policy; which prompts are kept is fixed before anything is sampled. */
 export const sampleSchema = z.object({
   prompt: z.string(),
+  /** The prompt is a talk, which the completion answers rather than goes on with. */
+  talk: z.exactOptional(z.literal(true)),
   reference: storySchema,
   policy: storySchema,
   /** Votes of the judge: for the policy, for the reference. */

@@ -18,12 +18,12 @@ export const samples: Section = {
   },
 }
 
-function samplePair({ prompt, reference, policy, votes }: SampleRow, simulated: boolean): Html {
+function samplePair({ prompt, talk, reference, policy, votes }: SampleRow, simulated: boolean): Html {
   const difference = wordDifference(reference.text, policy.text)
   const voted = (forThis: number, against: number) => `${simulated ? 'simulated votes' : 'votes'} ${forThis} of ${forThis + against}`
   const side = (name: 'before' | 'after', { text, tokens, ended }: SampleRow['policy'], vote?: string) => html`<div>
 <div class="side">${name}</div>
-<p><span class="prompt">${prompt}</span>${difference ? difference[name].map((part) => marked(name, part)) : text}</p>
+<p><span class="prompt${talk && ' talk'}">${prompt}</span>${difference ? difference[name].map((part) => marked(name, part)) : text}</p>
 <div class="how">${tokens} tokens, ${ended ? 'comes to its end' : 'cut off before an end'}${vote && html` · ${vote}`}${!difference && name === 'after' && ' · other words throughout'}</div>
 </div>`
   return html`<div class="pair">
