@@ -111,6 +111,9 @@ it('what does not go with steps is refused by name', async () => {
       await asked('right', [{ prompt: 'a', completions: ['b'], labels: [true] }], { preferences: { pairs: join(folder, 'right.jsonl') } }),
     ),
   ).rejects.toThrow(/rewardSteps needs steps that are right and some that are not, got 1 that are all right/)
+  await expect(trainRun(await asked('prior', rows, { prior: { goals: ['length'], strength: 5 } }))).rejects.toThrow(
+    /^prior: must be left out with rewardSteps, got one/,
+  )
   await expect(trainRun(await asked('cut', rows, { preferences: { pairs: join(folder, 'cut.jsonl'), truncate: 'end' } }))).rejects.toThrow(
     /^preferences\.truncate: must be left out with rewardSteps/,
   )

@@ -27,6 +27,10 @@ export async function openSteps(from: FromFile, recipe: Recipe, models: Models, 
   const strange = Object.entries({ columns: from.columns, truncate: from.truncate !== 'none', boundary: from.boundary !== 'strict' }).find(([, given]) => given) // biome-ignore format: one line
   if (strange)
     throw new UserError(`preferences.${strange[0]}: must be left out with ${recipe.objective.name}, whose steps are tokenised one by one, got some; leave it out`) // biome-ignore format: one line
+  if (recipe.prior)
+    throw new UserError(
+      `prior: must be left out with ${recipe.objective.name}, got one; a prior is about which of two completions votes will choose`,
+    )
   const path = await dataFile(from.pairs, (line) => watch.note?.(line))
   const { rows, examples, quarantined } = await loadSteps(path, checkpoint, from.maxLength ? { maxLength: from.maxLength } : {})
   const counts = countReasons(quarantined)
