@@ -70,6 +70,11 @@ export const tolerances = {
     why: 'what a fused kernel computes, written out, f32; asked for by the issue',
   },
   teacherForced: { absolute: 1e-4, relative: 0, why: 'a token read from a cache against one read in its row, f32; asked for by the issue' },
+  rowsOf8Bits: {
+    absolute: 0.02,
+    relative: 0,
+    why: 'mean nats a token between products with rows of 8 bits and of f32, the same rounded weights; measured 0.012 with int4 and less with int8',
+  },
   doubleOracle: {
     absolute: 5e-5,
     relative: 2e-6,

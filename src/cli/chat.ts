@@ -7,7 +7,7 @@ import { flowing } from './flowing.ts'
 import { generationFlags, samplingOf } from './generation-flags.ts'
 import type { Screen } from './screen.ts'
 import { fitsBeside, sideBySide } from './side-by-side.ts'
-import { openSpeaker, type Said, type Speaker } from './speaker.ts'
+import { openSpeaker, type Said, type Speaker, type Speaking } from './speaker.ts'
 import { typedLines } from './typed-lines.ts'
 
 /** Talks with one model, or with two at once. */
@@ -28,7 +28,7 @@ export const chat = command({
     const sampling = samplingOf(flags)
     try {
       for (const [i, name] of (other ? [model, other] : [model]).entries())
-        talkers.push(await openTalker(name, screen, { system, jsonSchema, edit: i === 0 ? edit : [] }))
+        talkers.push(await openTalker(name, screen, { system, jsonSchema, edit: i === 0 ? edit : [], weights: flags.weights }))
       for (const { name, speaker } of talkers)
         if (sampling.temperature === undefined && speaker.checkpoint.saysHow === false)
           screen.note(`${name}: drawn at temperature 1; its generation_config.json does not say do_sample, and transformers is greedy then`)
@@ -75,7 +75,7 @@ interface Talker {
 async function openTalker(
   model: string,
   screen: Screen,
-  { system, jsonSchema, edit }: { system: string | undefined; jsonSchema: string | undefined; edit: readonly string[] },
+  { system, jsonSchema, ...how }: { system: string | undefined; jsonSchema: string | undefined } & Pick<Speaking, 'edit' | 'weights'>,
 ): Promise<Talker> {
   let template: ChatTemplate | undefined
   const moreEnds = async ({ folder, tokenizer }: Checkpoint) => {
@@ -84,7 +84,7 @@ async function openTalker(
     const ids = end === undefined ? [] : tokenizer.encode(end, { special: false })
     return ids.length === 1 ? ids : []
   }
-  const speaker = await openSpeaker(model, screen, { moreEnds, edit, ...(jsonSchema ? { jsonSchema } : {}) })
+  const speaker = await openSpeaker(model, screen, { moreEnds, ...how, ...(jsonSchema ? { jsonSchema } : {}) })
   const { folder, name } = speaker.checkpoint
   if (!template) {
     await speaker.close()

@@ -23,7 +23,7 @@ export const complete = command({
   ],
 
   async action({ model, prompt, jsonSchema, edit, ...flags }, screen, signal) {
-    const speaker = await openSpeaker(model, screen, { edit, ...(jsonSchema ? { jsonSchema } : {}) })
+    const speaker = await openSpeaker(model, screen, { edit, weights: flags.weights, ...(jsonSchema ? { jsonSchema } : {}) })
     const sampling = samplingOf(flags)
     const lines = typedLines(screen, screen.colour.cyan('› '), signal)
     const { tokenizer, config } = speaker.checkpoint

@@ -14,7 +14,7 @@ export const generationFlags = {
   maxTokens: integer('most new tokens; what the context leaves when left out', { unit: 'tokens', min: 1 }),
   stop: texts('a string that ends a completion and is not part of it, \\n a line’s end'),
   jsonSchema: text('a JSON schema that completions must follow', { shown: 'FILE' }),
-  weights: oneOf('what new tokens are multiplied by: rounded weights are quicker, and another model near to it', sampledWeights, {
+  weights: oneOf('what tokens are multiplied by: rounded weights are quicker, and another model near to it', sampledWeights, {
     default: 'f32',
   }),
   seed: integer('seed', { default: 0, min: 0 }),

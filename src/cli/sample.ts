@@ -42,7 +42,8 @@ export const sample = command({
     const adapters = adapter === undefined ? undefined : await loadAdapters(adapter, checkpoint.config)
     const engine = openEngine()
     try {
-      const policy = await openPolicy(engine, checkpoint, adapters)
+      // The weights as they are score what was said, block by block; whole they would be most of the memory. Adapters are merged where all lies.
+      const policy = await openPolicy(engine, checkpoint, adapters, { streamed: flags.weights !== 'f32' && !adapters })
       const bar = screen.progress('sampling', prompts.length * perPrompt * n)
       const sampled = await sampleCompletions(
         policy,

@@ -1,6 +1,6 @@
 import { type Checkpoint, loadCheckpoint } from '../checkpoints/index.ts'
 import { openEngine } from '../engine/index.ts'
-import type { Completion, Sampling } from '../models/index.ts'
+import type { Completion, SampledWeights, Sampling } from '../models/index.ts'
 import { openPolicy, sampleCompletions } from '../policy/index.ts'
 import { constraintOf } from './generation-flags.ts'
 import type { Screen } from './screen.ts'
@@ -18,23 +18,26 @@ export interface Said extends Completion {
   readonly interrupted: boolean
 }
 
-interface Speaking {
+/** How a model is opened to speak. */
+export interface Speaking {
   /** Ids that end its completions besides its own end tokens. */
   readonly moreEnds?: (checkpoint: Checkpoint) => Promise<readonly number[]>
   /** File of the JSON schema that all it says must follow. */
   readonly jsonSchema?: string
   /** Files of edits that it is under, in their order. */
-  readonly edit?: readonly string[]
+  readonly edit?: readonly string[] | undefined
+  /** What it will be sampled from. */
+  readonly weights: SampledWeights
 }
 
 /** Loads a model into an engine of its own, so that two can speak at once. */
-export async function openSpeaker(model: string, screen: Screen, { moreEnds, jsonSchema, edit }: Speaking): Promise<Speaker> {
+export async function openSpeaker(model: string, screen: Screen, { moreEnds, jsonSchema, edit, weights }: Speaking): Promise<Speaker> {
   const checkpoint = await loadCheckpoint(model, { onProgress: screen.note, edit })
   for (const note of checkpoint.notes ?? []) screen.note(`${checkpoint.name}: ${note}`)
   const eosIds = [...new Set([...checkpoint.eosIds, ...((await moreEnds?.(checkpoint)) ?? [])])]
   const constraint = await constraintOf(jsonSchema, checkpoint.tokenizer, eosIds)
   const engine = openEngine()
-  const policy = await openPolicy(engine, checkpoint, undefined, { fixed: true })
+  const policy = await openPolicy(engine, checkpoint, undefined, { fixed: true, streamed: weights !== 'f32' })
   const { tokenizer } = checkpoint
   return {
     checkpoint,

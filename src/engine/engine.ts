@@ -6,6 +6,7 @@ import { Worker } from 'node:worker_threads'
 import { checkState, placeOf } from '../files/lazy-tensor.ts'
 import { demand, type Graph, sameShape, show, sizeOf, type Tensor, type Type, UserError } from '../graph/index.ts'
 import type { Bits } from './blocks.ts'
+import { whileInFiles } from './held-files.ts'
 import { toOnnx } from './lower.ts'
 import type { Files, Numbers } from './onnx-builder.ts'
 import type { Blocks, Request } from './protocol.ts'
@@ -111,12 +112,12 @@ export function openEngine({ threads = Number(process.env.INNATE_THREADS) || ava
   }
 
   async function compile(graph: Graph, { profile, held: wanted, pack = true, bits }: CompileOptions = {}): Promise<Program> {
-    // What is rounded is a copy, so nothing of it is mapped.
+    // What is rounded is a copy in files of its own.
     const { held, folder, files }: ReturnType<typeof heldOf> = bits ? { held: wanted ?? {}, files: new Map() } : heldOf(wanted)
     const kept = Object.entries(graph.inputs).filter(([key]) => held[key])
     for (const [key, type] of kept)
       demand(sameShape(held[key]!.shape, type.shape), () => `compile: input ${key} must be ${show(type)}, got ${show(held[key]!)} to hold`)
-    const slotOf = new Map(kept.map(([key, { attrs }]) => [attrs.name as string, held[key]!.slot]))
+    const residents = new Map(kept.map(([key, { attrs }]) => [attrs.name as string, held[key]!]))
     const filed = new Map(kept.flatMap(([key, { attrs }]) => (files.has(key) ? [[attrs.name as string, files.get(key)!] as const] : [])))
     const {
       bytes,
@@ -124,7 +125,7 @@ export function openEngine({ threads = Number(process.env.INNATE_THREADS) || ava
       numbers,
       held: places,
     } = toOnnx(graph, {
-      held: { names: new Set(slotOf.keys()), ...(bits ? { bits } : {}) },
+      held: { names: new Set(residents.keys()), ...(bits ? { bits } : {}) },
       files: filed,
     })
     const key = createHash('sha256')
@@ -132,10 +133,12 @@ export function openEngine({ threads = Number(process.env.INNATE_THREADS) || ava
       .update(`${profile ?? ''} ${wanted ? numberOf(wanted) : ''} ${pack}`)
       .digest('hex')
     const slots = Object.fromEntries(
-      Object.entries(places).map(([place, { parts, ...how }]) => [place, { slots: parts.map((name) => slotOf.get(name)!), ...how }]),
+      Object.entries(places).map(([place, { parts }]) => [place, parts.map((name) => residents.get(name)!.slot)]),
     )
-    const about = { bytes, held: slots, pack, ...(folder ? { folder } : {}), ...(profile ? { profile } : {}) }
-    const session = sessions.get(key) ?? openSession(key, about)
+    const about = { bytes, held: bits ? {} : slots, pack, ...(folder ? { folder } : {}), ...(profile ? { profile } : {}) }
+    const read = ({ slot }: Resident) => ask<Float32Array>({ kind: 'read', slot })
+    const inFiles = (load: (folder: string) => Promise<void>) => whileInFiles(places, (name) => residents.get(name)!, read, load)
+    const session = sessions.get(key) ?? openSession(key, about, bits && inFiles)
     session.users++
     await session.ready
     let open = true
@@ -154,9 +157,14 @@ export function openEngine({ threads = Number(process.env.INNATE_THREADS) || ava
     }
   }
 
-  function openSession(key: string, about: Pick<Request & { kind: 'session' }, 'bytes' | 'held' | 'folder' | 'pack' | 'profile'>): Session {
+  function openSession(
+    key: string,
+    about: Pick<Request & { kind: 'session' }, 'bytes' | 'held' | 'folder' | 'pack' | 'profile'>,
+    inFiles?: (load: (folder: string) => Promise<void>) => Promise<void>,
+  ): Session {
     const id = ++made
-    const ready = ask<void>({ kind: 'session', id, threads, ...about }).catch((error) => {
+    const load = (folder?: string) => ask<void>({ kind: 'session', id, threads, ...about, ...(folder ? { folder } : {}) })
+    const ready = (inFiles ? inFiles(load) : load()).catch((error) => {
       sessions.delete(key)
       throw error
     })

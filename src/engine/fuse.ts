@@ -26,6 +26,7 @@ export function fusionOf(value: Value, users: ReadonlyMap<Value, number>, held: 
     cachedAttention(value, held) ??
     headInBlocks(value, users) ??
     blockProduct(value, held) ??
+    blockRows(value, held) ??
     silu(value) ??
     siluSlope(value) ??
     weightedNorm(value, users) ??
@@ -78,6 +79,14 @@ function blockProduct(value: Value, held: Held): Fusion | undefined {
   const constant = weight?.op.name === 'input' && weight.shape.length === 2 && held.names.has(String(weight.attrs.name))
   if (!a || !constant || !inBlocks(held, weight.shape[1]!)) return undefined
   return { needs: [a], lower: (g, [x]) => g.blockProduct(x!, [String(weight.attrs.name)], held.bits!) }
+}
+
+/** Rows of a constant, an embedding's, that is rounded to blocks. */
+function blockRows({ op, inputs }: Value, held: Held): Fusion | undefined {
+  const weight = op.name === 'takeRows' ? inputs.x! : undefined
+  const constant = weight?.op.name === 'input' && weight.shape.length === 2 && held.names.has(String(weight.attrs.name))
+  if (!constant || !inBlocks(held, weight.shape[1]!)) return undefined
+  return { needs: [inputs.index!], lower: (g, [index]) => g.blockRows(String(weight.attrs.name), index!) }
 }
 
 /** Whether constants of so many columns are rounded to blocks. */

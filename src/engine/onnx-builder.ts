@@ -59,6 +59,8 @@ export interface Builder extends Lowering {
   joined(inputs: readonly string[]): string
   /** x · [w₁; w₂; …]ᵀ for held matrices rounded to blocks. */
   blockProduct(x: string, weights: readonly string[], bits: Bits): string
+  /** Rows of a held matrix rounded to blocks of 8 bits, whatever products are rounded to: few of them are read. */
+  blockRows(weight: string, index: string): string
 }
 
 /** Collects the nodes of one model, equal ones once, and writes it. */
@@ -115,6 +117,13 @@ export function onnxBuilder(
       else nodes.splice(i, 1)
     }
   }
+  /** Both halves of held matrices in blocks. */
+  const halves = (parts: readonly string[], how: Omit<Rounded, 'half'>) =>
+    (['values', 'scales'] as const).map((half) => {
+      const name = `${parts.join('+')}.int${how.bits}${how.asRows ? '.rows' : ''}.${half}`
+      places.set(name, { parts, rounded: { ...how, half } })
+      return name
+    }) as [string, string]
   const i64 = (values: readonly number[]) =>
     number(`i64:${values.length}:${values}`, [values.length], INT64, BigInt64Array.from(values, BigInt))
   /** Numbers that are made of sizes, read from the inputs at hand. */
@@ -170,15 +179,15 @@ export function onnxBuilder(
       return name
     },
     blockProduct(x, weights, bits) {
-      const [values, scales] = (['values', 'scales'] as const).map((half) => {
-        const name = `${weights.join('+')}.int${bits}.${half}`
-        places.set(name, { parts: weights, rounded: { bits, half } })
-        return name
-      }) as [string, string]
+      const [values, scales] = halves(weights, { bits })
       const shapes = weights.map((weight) => inputs.find(({ attrs }) => attrs.name === weight)!.shape)
       const [K, N] = [shapes[0]![1]!, shapes.reduce((rows, [n]) => rows + n!, 0)]
       // Level 4 rounds what is multiplied to 8 bits too and adds up whole numbers; the exact level runs at a fifth of its speed.
       return builder.node('MatMulNBits', [x, values, scales], { K, N, bits, block_size: BLOCK, accuracy_level: 4 })
+    },
+    blockRows(weight, index) {
+      const [values, scales] = halves([weight], { bits: 8, asRows: true })
+      return builder.node('GatherBlockQuantized', [values, index, scales], { bits: 8, block_size: BLOCK, gather_axis: 0, quantize_axis: 1 })
     },
     rename(name, to) {
       if (name === undefined || finalNames.has(name) || taken.has(to) || !produced.has(name)) return

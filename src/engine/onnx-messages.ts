@@ -13,6 +13,8 @@ const UINT8 = 2
 export interface Rounded {
   readonly bits: Bits
   readonly half: 'values' | 'scales'
+  /** Its rows are read, not multiplied by: a block is no axis of its own. */
+  readonly asRows?: boolean
 }
 
 /** What the portable form of a graph leaves open. */
@@ -52,16 +54,17 @@ export function placed(
       ]
     : [{ key: 'location', value: name }]
   if (rounded) {
-    const { bits, half } = rounded
+    const { bits, half, asRows } = rounded
     const blocks = shape[1]! / BLOCK
-    const [size, dataType] = half === 'values' ? [[rows, blocks, (BLOCK * bits) / 8], UINT8] : [[rows, blocks], FLOAT]
+    const [size, dataType] =
+      half === 'values' ? [asRows ? [rows, (shape[1]! * bits) / 8] : [rows, blocks, (BLOCK * bits) / 8], UINT8] : [[rows, blocks], FLOAT]
     return { name, dims: size.map(BigInt), dataType, externalData, dataLocation: 1 }
   }
   return { name, dims: dims.map(BigInt), dataType: dtype === 'i32' ? INT32 : FLOAT, externalData, dataLocation: 1 }
 }
 
 /** Node types of ONNX Runtime's own domain that fusions use. */
-const microsoft = new Set(['QuickGelu', 'FusedMatMul', 'RotaryEmbedding', 'GroupQueryAttention', 'MatMulNBits'])
+const microsoft = new Set(['QuickGelu', 'FusedMatMul', 'RotaryEmbedding', 'GroupQueryAttention', 'MatMulNBits', 'GatherBlockQuantized'])
 
 export const sequenceOfFloats = {
   value: { case: 'sequenceType', value: { elemType: { value: { case: 'tensorType', value: { elemType: FLOAT } } } } },

@@ -1,6 +1,5 @@
 import type { FilePlace } from '../files/lazy-tensor.ts'
 import type { DType, Shape } from '../graph/index.ts'
-import type { Rounded } from './onnx-messages.ts'
 
 /** Where an array lies in the engine's memory: offset in bytes, size in numbers. */
 export interface Slot {
@@ -26,7 +25,7 @@ export type Request =
       readonly bytes: Uint8Array
       readonly threads: number
       /** What lies at each place that the bytes name as external data, one array below another; what is mapped from a file is not among it. */
-      readonly held: Readonly<Record<string, HeldSlots>>
+      readonly held: Readonly<Record<string, readonly Slot[]>>
       /** Files that the bytes name are in this folder. */
       readonly folder?: string
       readonly pack: boolean
@@ -43,12 +42,6 @@ export type Request =
       readonly numbers: Readonly<Record<string, BigInt64Array | Float32Array>>
       readonly outputs: readonly Fetch[]
     }
-
-/** Arrays one below another, as they are or rounded to blocks. */
-export interface HeldSlots {
-  readonly slots: readonly Slot[]
-  readonly rounded?: Rounded
-}
 
 /** Equal runs of numbers, copied from and to places that lie at equal distances in two nested loops. */
 export interface Blocks {

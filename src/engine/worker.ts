@@ -2,9 +2,8 @@ import { parentPort } from 'node:worker_threads'
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { readPlace } from '../files/lazy-tensor.ts'
 import { sizeOf } from '../graph/index.ts'
-import { rounded as roundedTo } from './blocks.ts'
 import { openMemory } from './memory.ts'
-import { type HeldSlots, type Request, type Slot, STOP } from './protocol.ts'
+import { type Request, type Slot, STOP } from './protocol.ts'
 
 // The engine's own thread: `session.run` blocks whoever calls it. It owns the memory, the sessions and the kernels, and does what it is
 // told in the order it is told.
@@ -47,7 +46,7 @@ const actions: { readonly [K in Request['kind']]: (request: Extract<Request, { k
     sessions.set(
       id,
       await InferenceSession.create(bytes, {
-        externalData: Object.entries(held).map(([path, place]) => ({ path, data: bytesAt(place) })),
+        externalData: Object.entries(held).map(([path, slots]) => ({ path, data: joined(slots) })),
         intraOpNumThreads: threads,
         executionMode: 'sequential',
         graphOptimizationLevel: 'all',
@@ -152,17 +151,6 @@ function scratch(key: string, dtype: keyof typeof arrays, size: number): Float32
   const made = new arrays[dtype](size)
   scratches.set(key, made)
   return made
-}
-
-/** What a session is given at a place. */
-function bytesAt({ slots, rounded }: HeldSlots): Uint8Array {
-  if (!rounded) return joined(slots)
-  return Buffer.concat(
-    slots.map((slot) => {
-      const { buffer, byteOffset, byteLength } = roundedTo(numbersOf(slot) as Float32Array, rounded.bits)[rounded.half]
-      return new Uint8Array(buffer, byteOffset, byteLength)
-    }),
-  )
 }
 
 /** The bytes of arrays, one after another. */

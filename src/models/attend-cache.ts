@@ -15,13 +15,13 @@ import {
 } from '../graph/index.ts'
 import { capped } from './capped.ts'
 
-/** One new token a row, and the keys and values of those before it. */
+/** New tokens of each row, and the keys and values of those before them. */
 export interface Cached {
-  /** f32[B, H, 1, headDim], and k, v f32[B, KV, 1, headDim] */
+  /** f32[B, H, T, headDim], and k, v f32[B, KV, T, headDim] */
   readonly q: Value
   readonly k: Value
   readonly v: Value
-  /** f32[B, KV, S, headDim]; of row b the first lengths[b] columns are in use, lengths i32[B] below S. */
+  /** f32[B, KV, S, headDim]; the last new token of row b takes column lengths[b], lengths i32[B] below S. */
   readonly keys: Value
   readonly values: Value
   readonly lengths: Value
@@ -60,13 +60,50 @@ export function attendCache(cached: Cached, attending: Attending, tap?: Tap): { 
   const allValues = written(values, v)
   const { scale, cap, window } = attending
   const raw = matmul(reshape(q.mul(scale), [B, KV, H / KV, headDim]), transpose(allKeys))
-  const later = maximum(before.neg(), 0)
-  const hidden = window ? later.add(maximum(before.sub(window - 1), 0)) : later
-  const scores = capped(raw, cap).sub(hidden.mul(1e9))
+  const scores = capped(raw, cap).sub(unseen(before, window).mul(1e9))
   const byHead = (x: Value) => reshape(x, [B, H, 1, S])
   const pattern = tap ? tap('attn.pattern', softmax(tap('attn.scores', byHead(scores)))) : softmax(scores)
   const mixed = reshape(matmul(reshape(pattern, [B, KV, H / KV, S]), allValues), q.shape)
-  if (tap) return { mixed, keys: allKeys, values: allValues }
-  const known = (result: string, y: Value) => composite({ name: 'cachedAttention', result, ...attending }, y, { ...cached })
-  return { mixed: known('mixed', mixed), keys: known('keys', allKeys), values: known('values', allValues) }
+  const made = { mixed, keys: allKeys, values: allValues }
+  return tap ? made : known(made, cached, attending)
+}
+
+/**
+ * Attention of the first tokens of each row to those before them, which fills the whole cache: T = S, and lengths are S − 1. What is in the
+ * cache is not read. With a tap it is written out, as attendCache.
+ *
+ * shape   → mixed f32[B, H, S, headDim], keys and values
+ */
+export function attendFirst(cached: Cached, attending: Attending, tap?: Tap): { mixed: Value; keys: Value; values: Value } {
+  const { q, k, v } = cached
+  const { scale, cap, window } = attending
+  const [B, H, T, headDim] = q.shape as [number, number, number, number]
+  const KV = k.shape[1]!
+  const places = table(
+    tensor(
+      Float32Array.from({ length: T }, (_, i) => i),
+      [T],
+    ),
+  )
+  const before = reshape(places, [1, 1, T, 1]).sub(reshape(places, [1, 1, 1, T]))
+  const grouped = reshape(q.mul(scale), [B, KV, (H / KV) * T, headDim])
+  const raw = capped(reshape(matmul(grouped, transpose(k)), [B, H, T, T]), cap)
+  const scores = raw.sub(unseen(before, window).mul(1e9))
+  const pattern = tap ? tap('attn.pattern', softmax(tap('attn.scores', scores))) : softmax(scores)
+  const mixed = reshape(matmul(reshape(pattern, [B, KV, (H / KV) * T, T]), v), q.shape)
+  const made = { mixed, keys: k, values: v }
+  return tap ? made : known(made, cached, attending)
+}
+
+/** Above 0 where a key comes after its query by so many positions, or lies outside of its window; 0 elsewhere. */
+function unseen(before: Value, window: number | undefined): Value {
+  const later = maximum(before.neg(), 0)
+  return window ? later.add(maximum(before.sub(window - 1), 0)) : later
+}
+
+function known(made: Record<'mixed' | 'keys' | 'values', Value>, cached: Cached, attending: Attending) {
+  const one = (result: string, y: Value) => composite({ name: 'cachedAttention', result, ...attending }, y, { ...cached })
+  // The kernel has tokens before heads.
+  const turn = (x: Value) => transpose(x, [0, 2, 1, 3])
+  return { mixed: turn(one('mixed', turn(made.mixed))), keys: one('keys', made.keys), values: one('values', made.values) }
 }

@@ -14,7 +14,7 @@ import {
   transpose,
   type Value,
 } from '../graph/index.ts'
-import { attendCache } from './attend-cache.ts'
+import { attendCache, attendFirst } from './attend-cache.ts'
 import { capped } from './capped.ts'
 import type { DecoderConfig, RopeScaling } from './config.ts'
 import type { DecoderInputs, DecoderOptions, Dense } from './decoder-inputs.ts'
@@ -44,7 +44,8 @@ export function attentionInputs(
   const { window, ropeTheta, ropeScaling, unrotated = [] } = config
   const T = positions.keys.shape.at(-1)!
   const front = past && 'longest' in past ? past : undefined
-  const length = front?.longest ?? tableLength(T + (past?.blocks[0]?.keys.shape[2] ?? 0), config)
+  const columns = past?.blocks[0]?.keys.shape[2] ?? 0
+  const length = front?.longest ?? tableLength(T === columns ? T : T + columns, config)
   const turns = (theta: number, scaling?: RopeScaling) => {
     const ofKeys = rotations(positions.keys, length, config, theta, scaling)
     return { keys: ofKeys, queries: segments ? rotations(positions.queries, length, config, theta, scaling) : ofKeys }
@@ -145,7 +146,8 @@ export function attention(
   function inPlace(keys: Value, values: Value, lengths: Value): Value {
     const more = { ...(scoreCap ? { cap: scoreCap } : {}), ...(inputs.window ? { window: inputs.window } : {}) }
     const inside = asked('attn.scores') || asked('attn.pattern') ? tap : undefined
-    const attended = attendCache({ q, k, v, keys, values, lengths }, { scale: queryScale, ...more }, inside)
+    const attend = T === 1 ? attendCache : attendFirst
+    const attended = attend({ q, k, v, keys, values, lengths }, { scale: queryScale, ...more }, inside)
     options.onKeysValues?.(block, attended.keys, attended.values)
     return attended.mixed
   }

@@ -33,7 +33,10 @@ interface Past {
   readonly blocks: readonly { readonly keys: Value; readonly values: Value }[]
 }
 
-/** Row r has used the first lengths[r] columns, and its one token takes the next. The mask is not read, and scores and pattern are tapped where somebody asks. */
+/**
+ * Row r has used the first lengths[r] columns, and its one token takes the next; or its tokens are its first ones, as many as there are columns
+ * (see attendFirst). The mask is not read, and scores and pattern are tapped where somebody asks.
+ */
 interface PastInPlace extends Past {
   readonly lengths: Value
 }

@@ -29,7 +29,7 @@ export interface Sampling {
   readonly batch?: number
   /**
    * What new tokens are multiplied by: the weights, or the weights rounded to blocks of 8 or 4 bits, which are quicker to read and another
-   * model, near to this one; log-probabilities are those of what was sampled from. Prompts are read as ever. Default f32.
+   * model, near to this one; log-probabilities are those of what was sampled from. Prompts are read with them too. Default f32.
    */
   readonly weights?: SampledWeights
   /**

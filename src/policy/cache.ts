@@ -1,5 +1,5 @@
 import { type Blocks, part, type Resident } from '../engine/index.ts'
-import { constant, graph, input, reshape, type Tensor, takeRows, tensor, type Value } from '../graph/index.ts'
+import { constant, graph, input, reshape, type Tensor, table, takeRows, tensor, type Value } from '../graph/index.ts'
 import type { DecoderConfig } from '../models/config.ts'
 import { logits } from '../models/head.ts'
 import type { SampledWeights } from '../models/sampling.ts'
@@ -26,7 +26,7 @@ export interface CacheNeeds {
   readonly longest: number
   /** What tokens are sampled at; with `logits`, those are returned. */
   readonly temperature: number | 'logits'
-  /** What steps multiply by. Default: the weights as they are. */
+  /** What rows are multiplied by. Default: the weights as they are. */
   readonly weights?: SampledWeights
 }
 
@@ -51,7 +51,6 @@ interface Layout {
   readonly width: number
 }
 
-const HIDDEN = -1e9
 const ROOM = 256
 const SIZES = [1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256]
 
@@ -83,6 +82,41 @@ export function openCache(policy: Policy, { rows, longest, temperature, weights 
     await engine.release(resident)
   }
   const active = () => writings.filter((w) => w !== undefined)
+
+  const frozenFor = (rows: number) => (frozen ??= freeze(policy, rows, { weights }))
+
+  /** Keys and values of each block where they lie in a cache of so many rows and columns. */
+  const planesOf = (time: 'past' | 'present', all: Resident, [rows, columns]: readonly [number, number]) =>
+    Object.fromEntries(
+      Array.from({ length: planes }, (_, p) => [
+        `${time}.${p >> 1}.${p % 2 === 0 ? 'keys' : 'values'}`,
+        part(all, p * rows * kvHeads * columns * headDim, [rows, kvHeads, columns, headDim]),
+      ]),
+    )
+
+  /** T new tokens of B rows into a cache of S columns, and what may come after the last ones. Reading and steps are written alike, so they can share a session. */
+  function traced(one: Policy, path: 'read' | 'step', [B, T, S]: readonly [number, number, number], places?: Value) {
+    const given = { tokens: input('tokens', [B, T], 'i32'), lengths: input('lengths', [B], 'i32'), last: input('last', [B], 'i32') }
+    const past = Array.from({ length: layers }, (_, l) => ({
+      keys: input(`past.${l}.keys`, [B, kvHeads, S, headDim]),
+      values: input(`past.${l}.values`, [B, kvHeads, S, headDim]),
+    }))
+    const present: Record<string, Value> = {}
+    const rows = { tokens: given.tokens, positions: places ?? reshape(given.lengths, [B, 1]), mask: constant(0) }
+    const { params, hidden, inputs } = forward(one, rows, {
+      path,
+      past: { blocks: past, lengths: given.lengths },
+      onKeysValues(l, keys, values) {
+        present[`present.${l}.keys`] = keys
+        present[`present.${l}.values`] = values
+      },
+    })
+    const pastInputs = Object.fromEntries(
+      past.flatMap(({ keys, values }) => [keys, values]).map((value) => [String(value.attrs.name), value]),
+    )
+    const scores = logits(params, takeRows(reshape(hidden, [B * T, config.hiddenSize]), given.last), config)
+    return graph({ ...inputs, ...given, ...pastInputs }, { ...next.outputs(scores), ...present })
+  }
 
   /** Copies the first `length` columns of `rows` rows, of keys and of values, between two layouts. */
   function columns(length: number, [from, fromRow]: [Layout, number], [to, toRow]: [Layout, number], rows: number): Blocks {
@@ -117,45 +151,30 @@ export function openCache(policy: Policy, { rows, longest, temperature, weights 
     async read(prompts: readonly (readonly number[])[], texts: readonly number[]): Promise<NextTokens> {
       const R = SIZES.find((n) => n >= prompts.length) ?? prompts.length
       const T = Math.min(config.contextLength, Math.ceil(Math.max(...prompts.map((p) => p.length)) / 16) * 16)
-      const program = await policy.program(`read ${R} ${T} ${temperature}`, () => {
-        const given = {
-          tokens: input('tokens', [R, T], 'i32'),
-          positions: input('positions', [T], 'i32'),
-          mask: input('mask', [T, T]),
-          last: input('last', [R], 'i32'),
-        }
-        const kv: Value[] = []
-        const rows = { tokens: given.tokens, positions: reshape(given.positions, [1, T]), mask: given.mask }
-        const { params, hidden, inputs } = forward(policy, rows, { path: 'read', onKeysValues: (_, k, v) => kv.push(k, v) })
-        const scores = logits(params, takeRows(reshape(hidden, [R * T, config.hiddenSize]), given.last), config)
-        return graph({ ...inputs, ...given }, { ...next.outputs(scores), ...Object.fromEntries(kv.map((value, p) => [`kv.${p}`, value])) })
-      })
+      const reader = weights === 'f32' ? policy : await frozenFor(R)
+      const places = Int32Array.from({ length: T }, (_, t) => t)
+      const program = await reader.program(`read ${R} ${T} ${temperature}`, () =>
+        traced(reader, 'read', [R, T, T], table(tensor(places, [1, T]))),
+      )
       const kv = await allocate([planes, R, kvHeads * T * headDim])
       const tokens = new Int32Array(R * T)
       prompts.forEach((prompt, r) => {
         tokens.set(prompt, r * T)
       })
       const last = Int32Array.from({ length: R }, (_, r) => r * T + (prompts[r]?.length ?? 1) - 1)
-      const mask = Float32Array.from({ length: T * T }, (_, i) => (i % T <= Math.floor(i / T) ? 0 : HIDDEN))
-      const places = Int32Array.from({ length: T }, (_, t) => t)
       const following = await next.run(
         program,
         {
-          ...policy.given,
-          ...fedTo(policy),
+          ...reader.given,
+          ...fedTo(reader),
+          ...planesOf('past', kv, [R, T]),
           tokens: tensor(tokens, [R, T]),
-          positions: tensor(places, [T]),
-          mask: tensor(mask, [T, T]),
+          lengths: tensor(new Int32Array(R).fill(T - 1), [R]),
           last: tensor(last, [R]),
           ...(policy.edits ? promptSites(prompts, texts, R, T) : {}),
         },
         // Each where it belongs, so that those of one block are done with when the next is computed.
-        Object.fromEntries(
-          Array.from({ length: planes }, (_, p) => [
-            `kv.${p}`,
-            part(kv, p * R * kvHeads * T * headDim, program.graph.outputs[`kv.${p}`]!.shape),
-          ]),
-        ),
+        planesOf('present', kv, [R, T]),
       )
       read = { kv, rows: R, length: T }
       return following
@@ -180,39 +199,8 @@ export function openCache(policy: Policy, { rows, longest, temperature, weights 
     async step(): Promise<NextTokens> {
       await arrange(Math.max(...active().map((w) => w.length)))
       const [B, S] = [size, capacity]
-      const writer = await (frozen ??= freeze(policy, B, { weights }))
-      const program = await writer.program(`step ${B} ${S} ${temperature}`, () => {
-        const given = { tokens: input('tokens', [B, 1], 'i32'), lengths: input('lengths', [B], 'i32') }
-        const past = Array.from({ length: layers }, (_, l) => ({
-          keys: input(`past.${l}.keys`, [B, kvHeads, S, headDim]),
-          values: input(`past.${l}.values`, [B, kvHeads, S, headDim]),
-        }))
-        const present: Record<string, Value> = {}
-        const last = { tokens: given.tokens, positions: reshape(given.lengths, [B, 1]), mask: constant(0) }
-        const { params, hidden, inputs } = forward(writer, last, {
-          path: 'step',
-          past: { blocks: past, lengths: given.lengths },
-          onKeysValues(l, keys, values) {
-            present[`present.${l}.keys`] = keys
-            present[`present.${l}.values`] = values
-          },
-        })
-        const pastInputs = Object.fromEntries(
-          past.flatMap(({ keys, values }) => [keys, values]).map((value) => [String(value.attrs.name), value]),
-        )
-        return graph(
-          { ...inputs, ...given, ...pastInputs },
-          { ...next.outputs(logits(params, reshape(hidden, [B, config.hiddenSize]), config)), ...present },
-        )
-      })
-      const plane = B * kvHeads * S * headDim
-      const planesOf = (time: 'past' | 'present') =>
-        Object.fromEntries(
-          Array.from({ length: planes }, (_, p) => [
-            `${time}.${p >> 1}.${p % 2 === 0 ? 'keys' : 'values'}`,
-            part(cache!, p * plane, [B, kvHeads, S, headDim]),
-          ]),
-        )
+      const writer = await frozenFor(B)
+      const program = await writer.program(`step ${B} ${S} ${temperature}`, () => traced(writer, 'step', [B, 1, S]))
       const lengths = Int32Array.from(writings, (w) => w?.length ?? 1)
       const each = (of: (w: Writing) => number) => Int32Array.from(writings, (w) => (w ? of(w) : 0))
       const site = {
@@ -229,8 +217,19 @@ export function openCache(policy: Policy, { rows, longest, temperature, weights 
       )
       const following = await next.run(
         program,
-        { ...writer.given, ...fedTo(writer), ...planesOf('past'), tokens, lengths: tensor(lengths, [B]), ...site },
-        planesOf('present'),
+        {
+          ...writer.given,
+          ...fedTo(writer),
+          ...planesOf('past', cache!, [B, S]),
+          tokens,
+          lengths: tensor(lengths, [B]),
+          last: tensor(
+            Int32Array.from({ length: B }, (_, b) => b),
+            [B],
+          ),
+          ...site,
+        },
+        planesOf('present', cache!, [B, S]),
       )
       for (const w of writings) if (w) w.length++
       return following

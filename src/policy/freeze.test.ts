@@ -4,7 +4,7 @@ import { tolerances } from '../../test/tolerances.ts'
 import { loadCheckpoint } from '../checkpoints/checkpoint.ts'
 import { loadAdapters } from '../checkpoints/load-peft.ts'
 import { openEngine } from '../engine/index.ts'
-import { graph, input, type Tensor, tensor } from '../graph/index.ts'
+import { graph, input, isTensor, mapNested, type Tensor, tensor } from '../graph/index.ts'
 import { freeze } from './freeze.ts'
 import { openPolicy, type Policy } from './policy.ts'
 import { sampleCompletions } from './sample.ts'
@@ -111,12 +111,51 @@ describe('what is sampled from rounded weights', () => {
     }
   })
 
-  it('must be of weights that are there: a model that is read block by block is refused', async () => {
+  const spoken = { seed: 4, eosIds: [], maxTokens: 12, perPrompt: 2 }
+
+  it.each(['int8', 'int4'] as const)('%s: what is never in the engine as it was is the same to the bit', async (weights) => {
     const lazy = await loadCheckpoint('fixtures/llama-tiny', { lazyFrom: 0 })
-    const policy = await openPolicy(engine, lazy, undefined, { streamed: true })
-    expect(policy.streamed).toBe(true)
+    const streamed = await openPolicy(engine, lazy, undefined, { streamed: true })
+    expect(streamed.streamed).toBe(true)
+    const whole = await openPolicy(engine, model)
+    expect(await sampleCompletions(streamed, prompts, { ...spoken, weights })).toEqual(
+      await sampleCompletions(whole, prompts, { ...spoken, weights }),
+    )
+  })
+
+  it.each(['int8', 'int4'] as const)('%s: prompts and completions are read by one model', async (weights) => {
+    const policy = await openPolicy(engine, model, undefined, { fixed: true })
+    const greedy = { seed: 0, eosIds: [], temperature: 0, weights }
+    const said = await sampleCompletions(policy, prompts, { ...greedy, maxTokens: 12 })
+    const again = said.flatMap(([whole], i) => whole!.ids.map((_, t) => [...prompts[i]!, ...whole!.ids.slice(0, t)]))
+    const first = await sampleCompletions(policy, again, { ...greedy, maxTokens: 1 })
+    const logps = (groups: typeof said) => groups.flat().flatMap((one) => one.logps)
+    expectClose(logps(first), logps(said), tolerances.teacherForced)
+  })
+
+  it.each([
+    ['int8', 8],
+    ['int4', 4],
+  ] as const)('%s: it is the model of those weights but for rows that are rounded to 8 bits', async (weights, bits) => {
+    const groups = await sampleCompletions(await openPolicy(engine, model), prompts, { ...spoken, weights })
+    const trees = groups.map((group, i) => ({ prompt: prompts[i]!, completions: group.map(({ ids }) => ids) }))
+    const matrix = (x: Tensor) => tensor(dequantised(x.data as Float32Array, bits), x.shape)
+    const params = mapNested(model.params, isTensor, (x: Tensor, path) =>
+      path.startsWith('blocks') && x.shape.length === 2 ? matrix(x) : x,
+    )
+    const untied = { config: { ...model.config, tied: false }, params: { ...params, head: matrix(model.params.embed) } as never }
+    const own = (await scoreTokens(await openPolicy(engine, untied), trees)).flat(2)
+    const said = groups.flat().flatMap(({ logps }) => logps)
+    expect(mean(said.map((logp, i) => Math.abs(logp - own[i]!)))).toBeLessThan(tolerances.rowsOf8Bits.absolute)
+  })
+
+  it('must be of weights without an adapter where they are read block by block', async () => {
+    const lazy = await loadCheckpoint('fixtures/llama-tiny', { lazyFrom: 0 })
+    const policy = await openPolicy(engine, lazy, await loadAdapters('fixtures/peft-lora', lazy.config), { streamed: true })
     const asked = sampleCompletions(policy, prompts, { seed: 0, eosIds: [], weights: 'int8' })
-    await expect(asked).rejects.toThrow('sample: weights must be f32 for a model that is read from its file block by block, got int8')
+    await expect(asked).rejects.toThrow(
+      'sample: weights must be f32 for a model with an adapter that is read from its file block by block, got int8',
+    )
   })
 
   it('must be asked for by a name that there is', async () => {
@@ -124,3 +163,13 @@ describe('what is sampled from rounded weights', () => {
     await expect(asked).rejects.toThrow('sample: weights must be one of f32, int8, int4, got "int2"; leave it out for f32')
   })
 })
+
+/** Numbers as blocks of 32 hold them. */
+function dequantised(numbers: Float32Array, bits: 8 | 4): Float32Array {
+  return numbers.map((x, i) => {
+    const block = numbers.subarray(32 * Math.floor(i / 32), 32 * Math.floor(i / 32) + 32)
+    const largest = block.reduce((most, y) => (Math.abs(y) > Math.abs(most) ? y : most), 0)
+    const step = bits === 8 ? Math.abs(largest) / 127 : largest / -8
+    return step === 0 ? 0 : Math.min(Math.round(x / step), 2 ** (bits - 1) - 1) * step
+  })
+}

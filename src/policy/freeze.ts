@@ -18,7 +18,7 @@ export interface Frozen extends Policy {
  *
  * Edits act in it as in the policy, and what is kept of a fixed one serves all that differ in edits alone.
  *
- * With `weights` its products round what they multiply by to blocks; it is then another model, near to the policy.
+ * With `weights` its products round what they multiply by to blocks; it is then another model, near to the policy, and its parameters need not be in the engine.
  *
  * limits  a policy of more than `most` bytes whose weights are not rounded, 256 MiB unless told, stays as it is
  */

@@ -79,7 +79,8 @@ export function policyOf(
     : Object.keys(mapped).length > 0
       ? { held: mapped, pack: false }
       : {}
-  const streamed = Object.values(given).some(outsideOf)
+  // What is rounded is held, wherever it comes from.
+  const streamed = hold !== 'int8' && hold !== 'int4' && Object.values(given).some(outsideOf)
   const inStages = blockwise || streamed
   const scratch = openScratch(engine)
   const programs = new Map<string, Promise<Program>>()

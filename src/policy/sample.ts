@@ -23,9 +23,9 @@ import type { Policy } from './policy.ts'
  */
 export async function sampleCompletions(policy: Policy, prompts: readonly (readonly number[])[], given: Sampling): Promise<Completion[][]> {
   checkSampling(given)
-  if (policy.streamed && (given.weights ?? 'f32') !== 'f32')
+  if (policy.streamed && policy.adapters && (given.weights ?? 'f32') !== 'f32')
     throw new UserError(
-      `sample: weights must be f32 for a model that is read from its file block by block, got ${given.weights}; convert it to a folder of safetensors first`,
+      `sample: weights must be f32 for a model with an adapter that is read from its file block by block, got ${given.weights}; merge the adapter into it first`,
     )
   // So near to 0 logits overflow when they are divided, and only equal ones could both be drawn.
   const options = (given.temperature ?? 1) < 1e-20 ? { ...given, temperature: 0 } : given

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { type Engine, outsideOf, type Program, type Resident } from '../engine/index.ts'
-import { readTensor } from '../files/lazy-tensor.ts'
+import { placeOf, readTensor } from '../files/lazy-tensor.ts'
 import { ancestors, cutGraph, type Graph, type Stage, sizeOf, type Tensor } from '../graph/index.ts'
 
 /** Whether a tap is where a block ends, or what the first one reads. */
@@ -76,7 +76,7 @@ export function openScratch(engine: Engine) {
         const tensor = given && 'slot' in given ? outsideOf(given) : undefined
         return tensor && graph.inputs[mine] ? [[mine, tensor] as const] : []
       })
-      const bytes = wanted.reduce((sum, [, { shape }]) => sum + 4 * sizeOf(shape), 0)
+      const bytes = wanted.reduce((sum, [, tensor]) => sum + (placeOf(tensor) ? 0 : 4 * sizeOf(tensor.shape)), 0)
       if (buffer.byteLength < bytes) buffer = new SharedArrayBuffer(bytes)
       const brought: Record<string, Resident> = {}
       const writes: Promise<void>[] = []
@@ -89,13 +89,18 @@ export function openScratch(engine: Engine) {
         const key = `${shape} ${nth}`
         const place = places.get(key) ?? (await engine.allocate({ dtype, shape }))
         places.set(key, place)
+        brought[mine] = place
+        // What lies in a file as it is needs no room on the way.
+        if (placeOf(tensor)) {
+          writes.push(engine.write(place, tensor))
+          continue
+        }
         const data = new Float32Array(buffer, at, sizeOf(shape))
         at += data.byteLength
         // So that what else this thread has to do is done meanwhile.
         await setImmediate()
         readTensor(tensor, data)
         writes.push(engine.write(place, { dtype, shape, data }))
-        brought[mine] = place
       }
       await Promise.all(writes)
       return brought
