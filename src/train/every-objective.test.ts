@@ -35,9 +35,25 @@ function rowsFor({ kind }: Objective, rows: number): Unscored[] {
   const all = small.map((tree, i): Unscored => ({ tree, label: 1, rewards: [i % 2, 1] }))
   const first = ({ tree: { prompt, completions }, label }: Unscored) => ({ tree: { prompt, completions: completions.slice(0, 1) }, label })
   if (kind.name === 'scoredGroups') return all.slice(0, rows).map((row, i) => ({ ...row, rewards: [i % 2, 2] }))
+  if (kind.name === 'scoredLabels')
+    return all
+      .map(first)
+      .map((row) => ({ ...row, label: 0.75 }))
+      .slice(0, rows)
+  if (kind.name === 'scoredSteps')
+    return all
+      .map(first)
+      .map((row) => ({ ...row, steps: inTwo(row.tree.completions[0]!.length) }))
+      .slice(0, rows)
   const own = kind.sides === 1 ? (kind.ofPair ? all.flatMap(kind.ofPair) : all.map(first)) : all
   return own.slice(0, rows)
 }
+
+/** Two steps of a completion of so many tokens, of which the first is right. */
+const inTwo = (tokens: number) => [
+  { end: 1, label: 1 },
+  { end: tokens, label: 0 },
+]
 
 const adapters: Record<string, Omit<Lora, 'seed'> | undefined> = {
   full: undefined,
