@@ -16,6 +16,16 @@ import { byPrompt } from './held-out.ts'
 import type { Models } from './open-models.ts'
 import { binSchema } from './reliability.ts'
 
+/** What is measured of texts that were judged one by one. */
+const judgedFields = {
+  accuracy: estimateSchema,
+  ece: estimateSchema,
+  eceIfCalibrated: z.number(),
+  /** One standard deviation of a score, by the posterior. units log-odds */
+  rewardSd: z.number(),
+  reliability: z.array(binSchema).readonly(),
+}
+
 /**
  * What held-out labelled completions say of a reward model: the share whose score has the sign of its label, and how far the probability that it gives
  * to the likelier label is from the share of times that it is right (`ece`). `eceIfCalibrated` is what as many show of a model without such an error.
@@ -26,14 +36,9 @@ export const heldOutLabelRewardsSchema = z.object({
   wanted: z.int(),
   /** Left out, since as many votes are for as against them. */
   ties: z.int(),
-  accuracy: estimateSchema,
-  ece: estimateSchema,
-  eceIfCalibrated: z.number(),
   wantedReward: estimateSchema.optional(),
   unwantedReward: estimateSchema.optional(),
-  /** One standard deviation of a score, by the posterior. */
-  rewardSd: z.number(),
-  reliability: z.array(binSchema).readonly(),
+  ...judgedFields,
 })
 export type HeldOutLabelRewards = Readonly<z.infer<typeof heldOutLabelRewardsSchema>>
 
@@ -46,13 +51,9 @@ export const heldOutStepRewardsSchema = z.object({
   steps: z.int(),
   /** How many of the steps are right. */
   right: z.int(),
-  accuracy: estimateSchema,
-  ece: estimateSchema,
-  eceIfCalibrated: z.number(),
   rightReward: estimateSchema.optional(),
   wrongReward: estimateSchema.optional(),
-  rewardSd: z.number(),
-  reliability: z.array(binSchema).readonly(),
+  ...judgedFields,
 })
 export type HeldOutStepRewards = Readonly<z.infer<typeof heldOutStepRewardsSchema>>
 

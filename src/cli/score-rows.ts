@@ -53,9 +53,7 @@ export async function scoreRows(
       })
       bar.done()
       if (scored[0]!.sd === undefined)
-        screen.note(
-          `${first}: has no posterior of its head, so its doubt is not known; train with objective rewardModel or rewardUnpaired to have one`,
-        )
+        screen.note(`${first}: has no posterior of its head, so its doubt is not known; train it with innate train to have one`)
       return scored
     }
     if (await holdsSteps(path)) {

@@ -64,9 +64,6 @@ function rowsOf({ run, heldOut }: TrainedRun, model: string): string[][] {
     ['report', `${run}/report.html`],
   ]
   if (!heldOut) return places
-  type Interval = { readonly estimate: number; readonly low: number; readonly high: number }
-  const interval = ({ estimate, low, high }: Interval, digits: number) =>
-    `${estimate.toFixed(digits)} [${low.toFixed(digits)}, ${high.toFixed(digits)}]`
   if ('bitsPerByte' in heldOut)
     return [
       [`on ${heldOut.texts} held-out texts`, 'with 95 % intervals over texts'],
@@ -75,28 +72,15 @@ function rowsOf({ run, heldOut }: TrainedRun, model: string): string[][] {
       ...places,
     ]
   if ('right' in heldOut) {
-    const { solutions, steps, right, accuracy, ece, eceIfCalibrated, rightReward, wrongReward, rewardSd } = heldOut
-    return [
-      [`on ${steps} held-out steps of ${solutions} completions, ${right} right`, 'with 95 % intervals over prompts'],
-      ['on the side of the label', interval(accuracy, 3)],
-      ['calibration error', `${interval(ece, 3)}; ${eceIfCalibrated.toFixed(3)} if calibrated`],
-      ...(rightReward ? [['score of right steps', `${interval(rightReward, 3)} log-odds`]] : []),
-      ...(wrongReward ? [['score of wrong steps', `${interval(wrongReward, 3)} log-odds`]] : []),
-      ['doubt of a score', `± ${rewardSd.toFixed(3)} log-odds`],
-      ...places,
-    ]
+    const { solutions, steps, right, rightReward, wrongReward } = heldOut
+    const means: Means = [['right steps', rightReward], ['wrong steps', wrongReward]] // biome-ignore format: one line
+    return [...judgedLines(`on ${steps} held-out steps of ${solutions} completions, ${right} right`, heldOut, means), ...places]
   }
   if ('rewardSd' in heldOut) {
-    const { completions, wanted, ties, accuracy, ece, eceIfCalibrated, wantedReward, unwantedReward, rewardSd } = heldOut
-    return [
-      [`on ${completions} held-out completions, ${wanted} wanted${leftOut({ ties, gaps: 0 })}`, 'with 95 % intervals over prompts'],
-      ['on the side of the label', interval(accuracy, 3)],
-      ['calibration error', `${interval(ece, 3)}; ${eceIfCalibrated.toFixed(3)} if calibrated`],
-      ...(wantedReward ? [['score of wanted ones', `${interval(wantedReward, 3)} log-odds`]] : []),
-      ...(unwantedReward ? [['score of unwanted ones', `${interval(unwantedReward, 3)} log-odds`]] : []),
-      ['doubt of a score', `± ${rewardSd.toFixed(3)} log-odds`],
-      ...places,
-    ]
+    const { completions, wanted, ties, wantedReward, unwantedReward } = heldOut
+    const means: Means = [['wanted ones', wantedReward], ['unwanted ones', unwantedReward]] // biome-ignore format: one line
+    const title = `on ${completions} held-out completions, ${wanted} wanted${leftOut({ ties, gaps: 0 })}`
+    return [...judgedLines(title, heldOut, means), ...places]
   }
   if ('ece' in heldOut) {
     const { pairs, accuracy, ece, eceIfCalibrated, rewardMargin, marginSd } = heldOut
@@ -124,6 +108,37 @@ function rowsOf({ run, heldOut }: TrainedRun, model: string): string[][] {
     ['chosen log-ratio', `${interval(heldOut.chosenLogRatio, 2)} nats`],
     ['rejected log-ratio', `${interval(heldOut.rejectedLogRatio, 2)} nats`],
     ...places,
+  ]
+}
+
+interface Interval {
+  readonly estimate: number
+  readonly low: number
+  readonly high: number
+}
+
+function interval({ estimate, low, high }: Interval, digits: number): string {
+  return `${estimate.toFixed(digits)} [${low.toFixed(digits)}, ${high.toFixed(digits)}]`
+}
+
+/** Mean scores of what has one label, where there are some. */
+type Means = readonly (readonly [of: string, mean: Interval | undefined])[]
+
+interface JudgedOneByOne {
+  readonly accuracy: Interval
+  readonly ece: Interval
+  readonly eceIfCalibrated: number
+  readonly rewardSd: number
+}
+
+/** What is said of a reward model whose texts were judged one by one. */
+function judgedLines(title: string, { accuracy, ece, eceIfCalibrated, rewardSd }: JudgedOneByOne, means: Means): string[][] {
+  return [
+    [title, 'with 95 % intervals over prompts'],
+    ['on the side of the label', interval(accuracy, 3)],
+    ['calibration error', `${interval(ece, 3)}; ${eceIfCalibrated.toFixed(3)} if calibrated`],
+    ...means.flatMap(([of, mean]) => (mean ? [[`score of ${of}`, `${interval(mean, 3)} log-odds`]] : [])),
+    ['doubt of a score', `± ${rewardSd.toFixed(3)} log-odds`],
   ]
 }
 

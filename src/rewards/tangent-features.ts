@@ -17,7 +17,7 @@ const side = 20
  * shape   one row of 400 numbers a text
  * units   of the score
  * throws  UserError as over
- * limits  a text of one token has a row of zeros; three times the work of scoring
+ * limits  a text of one token has a row of zeros; a way back for each text, beside the work of scoring it
  * source  Yang et al. 2023, arXiv:2308.13111 (Laplace-LoRA); projections: Park et al. 2023, arXiv:2303.14186, section 3
  */
 export async function tangentFeatures(
