@@ -77,6 +77,7 @@ describe('align', () => {
       'report.html',
       'rounds',
       'tables',
+      'times.json',
       'verdict.json',
     ])
     expect((await readdir(join(folder, 'budget/rounds/02'))).sort()).toEqual([

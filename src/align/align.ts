@@ -5,6 +5,7 @@ import { writeFolder } from '../files/write.ts'
 import { checkDemands } from '../recipe/bounds.ts'
 import type { Recipe } from '../recipe/recipe.ts'
 import { type Evaluation, evaluationSchema, type Run, roundFolder, type Verdict, verdictSchema, writeReport } from '../runs/index.ts'
+import { type Clocked, clocked } from './clock.ts'
 import { keepInside } from './inside.ts'
 import { pruneRounds } from './keep-rounds.ts'
 import type { Loop } from './loop.ts'
@@ -12,7 +13,7 @@ import { manifestOf } from './manifest.ts'
 import { openLoop } from './open-loop.ts'
 import { openModels } from './open-models.ts'
 import { takeRun } from './take-run.ts'
-import type { Watch } from './watch.ts'
+import { during, type Watch } from './watch.ts'
 
 export interface AlignOptions {
   readonly watch?: Watch
@@ -39,9 +40,11 @@ export interface Aligned extends Verdict {
  * throws  UserError for what is wrong with recipe, files or judge
  */
 export async function align(recipe: Recipe, options: AlignOptions = {}): Promise<Aligned> {
-  const { watch = {}, signal, resume, command = 'align(recipe)' } = options
+  const { signal, resume, command = 'align(recipe)' } = options
+  const clock = clocked(options.watch ?? {})
+  const { watch } = clock
   checkDemands(recipe)
-  const models = await openModels(recipe, watch, { signal })
+  const models = await during(watch, 'opening the model', () => openModels(recipe, watch, { signal }))
   let run: Run | undefined
   let loop: Loop | undefined
   try {
@@ -59,7 +62,7 @@ export async function align(recipe: Recipe, options: AlignOptions = {}): Promise
           await loop.restore(run, evaluations.at(-1)!.round)
           await keepInside(run, recipe, models, loop.inside, watch)
         }
-        return await finish(run, decision.verdict, recipe)
+        return await finish(run, decision.verdict, recipe, clock)
       }
       if (decision.next === 'sealed look') {
         evaluations.push(await loop.look(run, decision.round, 'sealed'))
@@ -71,6 +74,7 @@ export async function align(recipe: Recipe, options: AlignOptions = {}): Promise
       await pruneRounds(run, evaluations, recipe.keepRounds)
     }
   } finally {
+    if (run && !run.has('verdict.json')) await clock.keep(run)
     await run?.close()
     await loop?.close?.()
     if (recipe.preferences.kind === 'onPolicy' && recipe.preferences.judge.kind !== 'byGoals') await recipe.preferences.judge.close?.()
@@ -95,7 +99,7 @@ async function judgedBy({ preferences }: Recipe): Promise<Pick<Verdict, 'judged'
 }
 
 /** Verdict, model and report. The accepted model is the last round's as it was looked at. */
-async function finish(run: Run, now: Verdict, recipe: Recipe): Promise<Aligned> {
+async function finish(run: Run, now: Verdict, recipe: Recipe, clock: Clocked): Promise<Aligned> {
   const ended = run.has('verdict.json')
   const verdict: Verdict = ended ? await run.read('verdict.json', verdictSchema) : { ...now, ...(await judgedBy(recipe)) }
   const accepted = verdict.verdict === 'accepted' && verdict.round !== undefined
@@ -104,6 +108,7 @@ async function finish(run: Run, now: Verdict, recipe: Recipe): Promise<Aligned> 
     const from = await run.path(`${roundFolder(verdict.round)}/model`)
     await writeFolder(model, (temporary) => cp(from, temporary, { recursive: true }))
   }
+  if (!ended) await clock.keep(run)
   if (!ended) await run.write('verdict.json', verdict)
   if (run.manifest.ended === undefined) await run.close({ ended: true })
   await writeReport(run)

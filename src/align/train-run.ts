@@ -21,6 +21,7 @@ import {
 import type { Trained, Training } from '../train/index.ts'
 import { alarmsOf } from './alarms/index.ts'
 import { auditsFile } from './audit-training.ts'
+import { clocked } from './clock.ts'
 import { estimate, type Work } from './estimate.ts'
 import { type HeldOut, type HeldOutLabelled, heldOutLabelledSchema, heldOutSchema } from './held-out.ts'
 import { keepInside } from './inside.ts'
@@ -37,7 +38,7 @@ import { trainInto } from './train-into.ts'
 import { type HeldOutRewards, heldOutRewardsSchema } from './train-reward.ts'
 import { type ShownPrompts, trainSamples } from './train-samples.ts'
 import { type HeldOutTexts, heldOutTextsSchema } from './train-texts.ts'
-import type { Watch } from './watch.ts'
+import { during, type Watch } from './watch.ts'
 
 export interface TrainRunOptions {
   readonly watch?: Watch
@@ -98,7 +99,9 @@ export interface TrainingSource {
  */
 export async function trainRun(given: Recipe, options: TrainRunOptions = {}): Promise<TrainedRun> {
   const recipe = given.gap ? { ...given, objective: keepGaps(given.objective as PairObjective, given.gap.weight) } : given
-  const { watch = {}, signal, resume, maxSteps, command = 'trainRun(recipe)' } = options
+  const { signal, resume, maxSteps, command = 'trainRun(recipe)' } = options
+  const clock = clocked(options.watch ?? {})
+  const { watch } = clock
   const { preferences } = recipe
   if (preferences.kind === 'onPolicy')
     throw new UserError('preferences: train needs a file of pairs, got prompts and a judge; use { pairs: FILE }, or run: innate align')
@@ -106,7 +109,7 @@ export async function trainRun(given: Recipe, options: TrainRunOptions = {}): Pr
     throw new UserError('reward: must be left out for train, which samples nothing, got one; run: innate align')
   if (preferences.kind === 'tasks' || recipe.shutdown)
     throw new UserError('shutdown: must be left out for train, which measures nothing of it, got some; run: innate align')
-  const models = await openModels(recipe, watch, { signal, trains: true })
+  const models = await during(watch, 'opening the model', () => openModels(recipe, watch, { signal, trains: true }))
   const { checkpoint, trainee, engine } = models
   let run: Run | undefined
   let source: TrainingSource | undefined
@@ -145,9 +148,9 @@ export async function trainRun(given: Recipe, options: TrainRunOptions = {}): Pr
     }
     if (done < steps) return found
     const model = await run.path('model')
-    await onDisk(model, 4 * trainee.trained, () => trainee.save(model))
+    await during(watch, 'writing the model', () => onDisk(model, 4 * trainee.trained, () => trainee.save(model)))
     await source.beside?.(model, examples)
-    const measured = await source.heldOut()
+    const measured = await during(watch, 'measuring what is held out', async () => source?.heldOut())
     if (measured) await run.write('held-out.json', measured)
     if (measured && 'reliability' in measured) await keepReliability(run, measured, heldOutName(measured))
     await keepAlarms(run, contribution, measured)
@@ -156,11 +159,13 @@ export async function trainRun(given: Recipe, options: TrainRunOptions = {}): Pr
       : await trainSamples(models, source.shown, recipe.seed, { watch, ...(signal ? { signal } : {}) })
     if (samples.length > 0) await run.writeRows('samples.jsonl', samples)
     await keepInside(run, recipe, models, source.inside, watch)
+    await clock.keep(run)
     await run.close({ ended: true })
     await writeReport(run)
     return { ...found, ...(await alarmsIn(run)), model, ...(measured ? { heldOut: measured } : {}) }
   } finally {
     source?.close?.()
+    if (run && run.manifest.ended === undefined) await clock.keep(run)
     await run?.close()
     await engine.close()
   }

@@ -11,6 +11,8 @@ export interface Watch {
   note?(line: string): void
   /** Something that takes a while, of which `before` was done before; `advance` with how much more is done and a word on it. */
   progress?(label: string, total: number, before?: number): { advance(by?: number, about?: string): void; done(): void }
+  /** A piece of work that shows no progress, for those who measure where the time goes; what it returns ends it. */
+  during?(label: string): () => void
   /** The first completion of a run, as soon as it is there. */
   firstCompletion?(prompt: string, text: string): void
   step?(metrics: Metrics, at: { steps: number }): unknown
@@ -39,4 +41,14 @@ export function begin(
   before = 0,
 ): { advance(by?: number, about?: string): void; done(): void } {
   return watch.progress?.(label, total, before) ?? { advance() {}, done() {} }
+}
+
+/** Does a piece of work that shows no progress, so that its time is measured. */
+export async function during<T>(watch: Watch, label: string, work: () => Promise<T>): Promise<T> {
+  const end = watch.during?.(label)
+  try {
+    return await work()
+  } finally {
+    end?.()
+  }
 }

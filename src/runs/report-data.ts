@@ -19,6 +19,7 @@ import {
   type Verdict,
   verdictSchema,
 } from './schema.ts'
+import { type Times, timesFile, timesSchema } from './times.ts'
 
 /** All that a report says, as plain data; what a run does not have (yet) is left out. */
 export interface ReportData {
@@ -37,6 +38,8 @@ export interface ReportData {
   readonly audits?: Audits
   /** Of a training run: what its steps raise. */
   readonly alarms?: readonly Alarm[]
+  /** Seconds by what was done. */
+  readonly times?: Times
   /** Where the samples are from: the round they show, and the slice of prompts. */
   readonly sampled?: { readonly round: number; readonly look: Evaluation['look'] }
 }
@@ -71,6 +74,7 @@ export async function readReport(run: Run, options: { samples?: number } = {}): 
     ...(tables.length > 0 && { tables }),
     ...(audited && { audits: await run.read(`${audited}/audits.json`, auditsSchema) }),
     ...(run.has(alarmsFile) && { alarms: await run.read(alarmsFile, alarmsSchema) }),
+    ...(run.has(timesFile) && { times: await run.read(timesFile, timesSchema) }),
     samples: from ? (await run.readRows(`${from}/samples.jsonl`, sampleSchema)).slice(0, options.samples ?? 8) : [],
     ...(shown && { sampled: { round: shown.round, look: from === 'sealed' ? 'sealed' : 'development' } }),
   }

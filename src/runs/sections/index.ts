@@ -14,6 +14,7 @@ import { samples } from './samples.ts'
 import type { Section } from './section.ts'
 import { shutdown } from './shutdown.ts'
 import { tables } from './tables.ts'
+import { times } from './times.ts'
 
 /** The sections of a report, in their order. */
 export const sections: readonly Section[] = [
@@ -31,5 +32,6 @@ export const sections: readonly Section[] = [
   tables,
   loss,
   data,
+  times,
   reproduce,
 ]
