@@ -13,18 +13,22 @@ export const stories15m = existsSync(maker) ? { folder: cachedFolder } : undefin
 async function cachedFolder(onProgress: (line: string) => void): Promise<string> {
   const folder = join(cacheFolder(), 'models', 'stories15m')
   if (existsSync(folder)) return folder
-  // TypeScript that Node 20 cannot read by itself, with this very copy of the modules it imports.
-  const virtualModules = {
-    'innate/graph': await import('../graph/index.ts'),
-    'innate/files': await import('../files/index.ts'),
-    'innate/text': await import('../text/index.ts'),
-    'innate/models': await import('../models/index.ts'),
-    'innate/checkpoints': await import('./safetensors.ts'),
-  }
-  const jiti = createJiti(import.meta.url, { virtualModules, interopDefault: false })
+  // TypeScript that Node 20 cannot read by itself.
+  const jiti = createJiti(import.meta.url, { virtualModules: await makerModules(), interopDefault: false })
   const { makeStories15m } = (await jiti.import(maker)) as {
     makeStories15m: (folder: string, say: (line: string) => void) => Promise<void>
   }
   await makeStories15m(folder, onProgress)
   return folder
+}
+
+/** What the maker and the files beside it import, from this very copy. */
+export async function makerModules(): Promise<Record<string, object>> {
+  return {
+    'innate/graph': await import('../graph/index.ts'),
+    'innate/files': await import('../files/index.ts'),
+    'innate/text': await import('../text/index.ts'),
+    'innate/models': await import('../models/index.ts'),
+    'innate/checkpoints': await import('./index.ts'),
+  }
 }
