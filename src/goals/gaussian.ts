@@ -43,13 +43,19 @@ export function solve(matrix: Matrix, b: Matrix): Matrix {
   return factor(matrix).solve(b)
 }
 
+/** The inverse of a positive definite matrix, symmetric to the last bit. */
 export function covarianceOf(precision: Matrix): Matrix {
-  return solve(precision, Matrix.eye(precision.rows))
+  return symmetric(solve(precision, Matrix.eye(precision.rows)))
 }
 
-/** L of L·Lᵀ = A for a positive definite A, whose rounding is taken evenly from both sides. */
+/** L of L·Lᵀ = A for a positive definite A. */
 export function lowerOf(matrix: Matrix): Matrix {
-  return factor(Matrix.add(matrix, matrix.transpose()).mul(0.5)).lowerTriangularMatrix
+  return factor(symmetric(matrix)).lowerTriangularMatrix
+}
+
+/** Rounding is taken evenly from both sides: a matrix that is not symmetric to the last bit cannot be taken apart. */
+function symmetric(matrix: Matrix): Matrix {
+  return Matrix.add(matrix, matrix.transpose()).mul(0.5)
 }
 
 function factor(matrix: Matrix): CholeskyDecomposition {

@@ -1,4 +1,5 @@
 import fc from 'fast-check'
+import { Matrix } from 'ml-matrix'
 import { describe, expect, it } from 'vitest'
 import { evidenceBits } from '../../test/beta.ts'
 import { sampleRng } from '../../test/sample-rng.ts'
@@ -30,6 +31,34 @@ describe('posterior', () => {
     expect(posterior.mean).toEqual(prior.mean)
     expect(posterior.sd.map((s) => s * s)).toEqual(prior.variance.map((v) => expect.closeTo(v, 12)))
     expect(posterior.codeLength).toBeCloseTo(0, 12)
+  })
+
+  it('goals that go together, any number of them: without votes it is the prior, with votes its gradient is 0', () => {
+    const entries = fc.integer({ min: 2, max: 6 }).chain((d) => fc.array(fc.double({ min: -1, max: 1, noNaN: true }), { minLength: d * d, maxLength: d * d })) // biome-ignore format: one line
+    fc.assert(
+      fc.property(entries, (flat) => {
+        const d = Math.sqrt(flat.length)
+        const root = Array.from({ length: d }, (_, i) => flat.slice(i * d, (i + 1) * d))
+        const covariance = root.map((a, i) => root.map((b, j) => a.reduce((sum, x, k) => sum + x * b[k]!, i === j ? 0.3 : 0)))
+        const law = { location: root[0]!, covariance, laplace: root.map(() => false), signs: root.map(() => 0 as const) }
+        const prior = { mean: law.location, variance: covariance.map((row, k) => row[k]!), law }
+        const before = posteriorOf(prior, [])
+        expect(before.covariance.to2DArray()).toEqual(covariance.map((row) => row.map((value) => expect.closeTo(value, 9))))
+        const pairs: VotedPair[] = root.map((x, i) => ({ x, votes: [i, 2] }))
+        const after = posteriorOf(prior, pairs)
+        const away = after.mean.map((m, k) => m - law.location[k]!)
+        const pull = before.precision.mmul(new Matrix(away.map((x) => [x]))).to1DArray()
+        const push = pairs.reduce(
+          (sum, { x, votes: [a, b] }) => {
+            const p = sigmoid(x.reduce((m, value, k) => m + value * after.mean[k]!, 0))
+            return sum.map((s, k) => s + (a - (a + b) * p) * x[k]!)
+          },
+          pull.map((x) => -x),
+        )
+        for (const slope of push) expect(Math.abs(slope)).toBeLessThan(1e-7)
+      }),
+      { numRuns: 60 },
+    )
   })
 
   it('the code length is the evidence: it equals the integral over one weight', () => {
