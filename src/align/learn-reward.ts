@@ -1,14 +1,17 @@
 import { calibrationOf, meanOf } from '../accept/index.ts'
 import { askJudge } from '../collect/ask-judge.ts'
 import { pairUp, promptsOf, rowPrompt, type VotedRow, votedSchema } from '../collect/collect.ts'
+import { priorScale } from '../collect/goal-scale.ts'
 import { sampleOf, sampleTexts } from '../collect/sample-texts.ts'
+import { readSamples, type Sample, scores } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
 import { splitByPrompt } from '../preferences/index.ts'
 import { seedFor } from '../random/index.ts'
 import type { LearnedReward } from '../recipe/learned-reward.ts'
-import { type FrozenHead, frozenReward, learnHead, saidFeatures } from '../rewards/index.ts'
+import { type FrozenHead, frozenReward, joined, learnHead, rowSample, saidFeatures } from '../rewards/index.ts'
 import { type Run, roundFolder } from '../runs/index.ts'
-import type { Rewarded } from './open-rewarded.ts'
+import { heeding, readBy } from './open-models.ts'
+import { goalScaleOf, type Rewarded } from './open-rewarded.ts'
 import { begin } from './watch.ts'
 
 /**
@@ -23,8 +26,12 @@ export async function learnReward(rewarded: Rewarded, run: Run, round: number, {
   for (let of = 1; of <= round; of++) rows.push(...(await votesBefore(rewarded, run, of, learn)))
   const { models, recipe, signal, watch } = rewarded
   const sides = rows.flatMap(({ promptIds, a, b }) => [a, b].map(({ ids }) => ({ promptIds, completionIds: ids })))
-  const features = await saidFeatures(models.referencePolicy, sides, learn.tap, signal)
+  const ofTap = await saidFeatures(models.referencePolicy, sides, learn.tap, signal)
   await models.referencePolicy.rest()
+  const believed = learn.prior ? await believedGoals(rewarded) : undefined
+  const sideOf = (row: VotedRow, side: 'a' | 'b') => sampleOf(models.checkpoint.tokenizer, rowPrompt(row), row[side])
+  const ofGoals = await believed?.measure(rows.flatMap((row) => [sideOf(row, 'a'), sideOf(row, 'b')]))
+  const features = ofGoals ? ofTap.map((x, i) => joined(x, ofGoals[i]!)) : ofTap
   const compared = rows.map(({ prompt, votes: [a, b] }, i) => ({
     ...{ prompt, votes: [a, b] as const, a: features[2 * i]!, b: features[2 * i + 1]! },
     share: a + b === 0 ? 0.5 : a / (a + b),
@@ -34,10 +41,17 @@ export async function learnReward(rewarded: Rewarded, run: Run, round: number, {
     throw new UserError(
       `reward.learn: must have votes to learn from, got ${rows.length} on held-out prompts alone; raise prompts, or lower heldOut`,
     )
-  const head = learnHead(parts.train)
+  const head = learnHead(parts.train, believed?.belief)
   const heldOut = measured(head, parts.heldOut)
-  const { effective, prior } = head.posterior
-  await run.write(`${roundFolder(round)}/reward.json`, { pairs: parts.train.length, effective, prior, heldOut })
+  const { effective, prior } = head
+  const goals = believed && Object.fromEntries(believed.names.map((name, k) => [name, head.believed[k]]))
+  await run.write(`${roundFolder(round)}/reward.json`, {
+    pairs: parts.train.length,
+    effective,
+    prior,
+    ...(goals ? { goals } : {}),
+    heldOut,
+  })
   const { accuracy, ece } = heldOut
   const said = `${share(accuracy)} of ${heldOut.pairs} held-out votes ranked right, calibration error ${share(ece)}`
   watch.note?.(`round ${round}: the reward is learned from ${parts.train.length} pairs: ${said}`)
@@ -46,8 +60,26 @@ export async function learnReward(rewarded: Rewarded, run: Run, round: number, {
       `reward.learn: the reward must rank more than ${learn.least} of the held-out votes as they were cast before it may train anything, with its whole interval, got ${share(accuracy)} of ${heldOut.pairs} pairs; raise reward.learn.prompts, or look whether the judge tells completions apart`,
     )
   await rewarded.reward?.close()
-  rewarded.reward = frozenReward(`learned from ${learn.judge.name}`, models.referencePolicy, head, learn)
+  rewarded.reward = frozenReward(`learned from ${learn.judge.name}`, models.referencePolicy, head, {
+    ...{ tap: learn.tap, penalty: learn.penalty },
+    ...(believed ? { more: (rows) => believed.measure(rows.map((row) => rowSample(row, readBy(models)))) } : {}),
+  })
   rewarded.learned = round
+}
+
+/** The prior's goals as features, in standard deviations over the reference's completions of the development prompts, and what the prior believes of their weights. */
+async function believedGoals(rewarded: Rewarded) {
+  const { recipe, models } = rewarded
+  const { goals, law } = recipe.prior!
+  const scale = priorScale((await goalScaleOf(rewarded))!, { goals })
+  return {
+    names: goals.map(({ name }) => name),
+    belief: { mean: law.location, covariance: law.covariance },
+    async measure(samples: readonly Sample[]): Promise<number[][]> {
+      await readSamples(goals, samples, readBy(models), heeding(models))
+      return samples.map((sample) => scores(scale, sample))
+    },
+  }
 }
 
 /** The judge's votes on what the policy says before a round; kept ones, where it was asked before. */

@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { tolerances } from '../../test/tolerances.ts'
 import { atLeast, atMost } from '../accept/index.ts'
-import { goal, simulatedVoter } from '../goals/index.ts'
+import { goal, goalPrior, simulatedVoter } from '../goals/index.ts'
 import { type Recipe, type RecipeInput, recipe } from '../recipe/recipe.ts'
 import type { Reward } from '../rewards/index.ts'
 import { evaluationSchema, openRun } from '../runs/index.ts'
-import { align } from './align.ts'
+import { type AlignOptions, align } from './align.ts'
 import { trainRun } from './train-run.ts'
 
 let folder = ''
@@ -212,6 +212,33 @@ describe('align with a reward that it learns', () => {
     expect(without(await metricsOf('learned-parts'))).toEqual(without(await metricsOf('learned')))
     for (const file of ['rounds/02/votes.jsonl', 'rounds/02/reward.json', 'rounds/02/evaluation.json'])
       expect((await bytes('learned-parts', file)).equals(await bytes('learned', file)), file).toBe(true)
+  })
+
+  it('reads the goals of a prior too, and starts from what the prior believes of them; resumed it is the same', async () => {
+    const how = { accept: { shareEnded: atLeast(0.3) }, reward: { learn: { ...learn, prior: true } }, rounds: 1 } as const
+    await align(tiny('believed', how))
+    const { goals, heldOut } = JSON.parse((await bytes('believed', 'rounds/01/reward.json')).toString())
+    expect(Object.keys(goals)).toEqual(['vowels'])
+    // The voter likes vowels, as the prior says; the votes leave less doubt than the prior's.
+    const { law } = tiny('believed', how).prior!
+    expect(goals.vowels.mean).toBeGreaterThan(law.location[0]!)
+    expect(goals.vowels.sd).toBeLessThan(Math.sqrt(law.covariance[0]![0]!))
+    expect(heldOut.accuracy.estimate).toBeGreaterThan(0.7)
+    const stop = new AbortController()
+    const watch: AlignOptions['watch'] = { step: ({ step }) => step === 2 && stop.abort(new Error('stopped')) }
+    await expect(align(tiny('believed-parts', how), { signal: stop.signal, watch })).rejects.toThrow('stopped')
+    await align(tiny('believed-parts', how), { resume: true })
+    for (const file of ['rounds/01/reward.json', 'rounds/01/evaluation.json'])
+      expect((await bytes('believed-parts', file)).equals(await bytes('believed', file)), file).toBe(true)
+  })
+
+  it('a prior that a head cannot start from is refused, and one that is not there', () => {
+    const reward = { learn: { ...learn, prior: true } }
+    expect(() => tiny('none', { prior: undefined, reward })).toThrow(/^reward.learn.prior: must be left out where there is no prior/)
+    const signed = goalPrior({ goals: [vowels], strength: 5, signs: { vowels: 'positive' } })
+    expect(() => tiny('none', { prior: signed, reward })).toThrow(
+      /^reward.learn.prior: must be left out with a prior that has signs or a Laplace form/,
+    )
   })
 
   it('trains nothing by a reward that ranks held-out votes no better than a coin', async () => {

@@ -17,6 +17,8 @@ export interface LearnedReward {
     readonly tap: string
     /** Deviations of its doubt that are taken off each score. */
     readonly penalty: number
+    /** Whether the head reads the prior's goals too, whose weights the prior is about. */
+    readonly prior: boolean
   }
 }
 
@@ -30,4 +32,5 @@ export const learnFields = {
   least: z.number().min(0).lt(1).default(0.5),
   tap: z.string().min(1).default('final'),
   penalty: z.number().min(0).default(0),
+  prior: z.boolean().default(false),
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Goal } from '../goals/index.ts'
-import { readyGoals } from '../goals/index.ts'
+import { isGaussian, readyGoals } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
 import { type Objective, objectives, type RolloutObjective } from '../objectives/index.ts'
 import type { Reward } from '../rewards/index.ts'
@@ -92,6 +92,13 @@ export function checkRewarded(made: Recipe, { reward }: FromReward): void {
       `train.batch: must be a multiple of objective.group ${group}, since a step takes whole groups of completions, got ${made.train.batch}; say ${Math.ceil(made.train.batch / group) * group}`,
     )
   if ('goals' in reward) goalsOfReward(made, reward.goals)
+  if ('learn' in reward && reward.learn.prior) {
+    if (!made.prior) throw new UserError('reward.learn.prior: must be left out where there is no prior, got true; state one under prior')
+    if (!isGaussian(made.prior.law))
+      throw new UserError(
+        'reward.learn.prior: must be left out with a prior that has signs or a Laplace form, got true; a head is learned under a Gaussian, so leave signs and form out of the prior',
+      )
+  }
 }
 
 /**

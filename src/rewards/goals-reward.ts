@@ -1,5 +1,6 @@
-import { type GoalScale, type ReadBy, readSamples, type Sample, scores } from '../goals/index.ts'
-import { promptText, type Reward, type RewardRow } from './reward.ts'
+import { type GoalScale, type ReadBy, readSamples, scores } from '../goals/index.ts'
+import type { Reward } from './reward.ts'
+import { rowSample } from './row-sample.ts'
 
 /**
  * Stated goals as the reward: w·φ, with each goal's measure in standard deviations from the reference model's mean; signs included.
@@ -8,18 +9,10 @@ import { promptText, type Reward, type RewardRow } from './reward.ts'
  * throws  UserError for a measure that is not a finite number
  */
 export function goalsReward(scale: GoalScale, weights: readonly number[], by: ReadBy): Reward {
-  const { tokenizer, eosIds } = by.checkpoint
-  const sampleOf = ({ prompt, completion: text, completionIds: ids }: RewardRow): Sample => ({
-    prompt: promptText(prompt, tokenizer),
-    ...('messages' in prompt ? { messages: prompt.messages } : {}),
-    text,
-    tokens: (ids ?? tokenizer.encode(text)).length,
-    ended: ids ? eosIds.includes(ids.at(-1)!) : true,
-  })
   return {
     name: scale.goals.map(({ name }, k) => `${weights[k]}·${name}`).join(' + '),
     async score(rows, signal) {
-      const samples = rows.map(sampleOf)
+      const samples = rows.map((row) => rowSample(row, by))
       await readSamples(scale.goals, samples, by, () => signal?.throwIfAborted())
       return samples.map((sample) => ({ value: scores(scale, sample).reduce((sum, x, k) => sum + x * weights[k]!, 0) }))
     },

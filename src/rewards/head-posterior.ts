@@ -15,10 +15,17 @@ export interface HeadPosterior {
   readonly effective: number
 }
 
+/** A posterior as it was found, with ln of the probability of the votes, the head averaged over. */
+export interface FoundHead extends HeadPosterior {
+  readonly evidence: number
+}
+
 /** Two completions that were compared: φ(a) − φ(b), and the probability that a is the better one. */
 export interface Compared {
   readonly x: Float64Array
   readonly q: number
+  /** What is known of the margin besides the head, such as what a prior's mean says; 0 when left out. Units: log-odds. */
+  readonly offset?: number
 }
 
 export interface HeadOptions {
@@ -36,7 +43,7 @@ export interface HeadOptions {
  * units   scores in log-odds
  * source  V-LAPLACE-1; MacKay 1992, Bayesian interpolation, section 4; Daxberger et al. 2021, arXiv:2106.14806 (the last layer)
  */
-export function headPosterior(compared: readonly Compared[], { prior, head }: HeadOptions = {}): HeadPosterior {
+export function headPosterior(compared: readonly Compared[], { prior, head }: HeadOptions = {}): FoundHead {
   const width = head?.length ?? compared[0]!.x.length
   let start: Float64Array = head ? Float64Array.from(head) : new Float64Array(width)
   const fixed = head && spectrumOf(compared, start)
@@ -48,18 +55,19 @@ export function headPosterior(compared: readonly Compared[], { prior, head }: He
     const volume = spectrum.values.reduce((sum, value) => sum + Math.log1p(s2 * value), 0)
     return { mean, s2, spectrum, evidence: logPosterior(compared, s2, mean) - volume / 2 }
   }
-  const { mean, s2, spectrum } = prior === undefined ? mostEvident(under) : under(prior ** 2)
+  const { mean, s2, spectrum, evidence } = prior === undefined ? mostEvident(under) : under(prior ** 2)
   return {
     mean,
     prior: Math.sqrt(s2),
     directions: spectrum.vectors,
     variances: spectrum.values.map((value) => 1 / (value + 1 / s2)),
     effective: spectrum.values.reduce((sum, value) => sum + value / (value + 1 / s2), 0),
+    evidence,
   }
 }
 
 /** Climbs in log s, with steps that are halved where neither side is better. */
-function mostEvident<T extends { readonly evidence: number; readonly s2: number }>(under: (s2: number) => T): T {
+export function mostEvident<T extends { readonly evidence: number }>(under: (s2: number) => T): T {
   const at = (log: number) => ({ log, found: under(10 ** (2 * log)) })
   let best = at(0)
   for (let step = 1; step > 0.02; ) {
@@ -102,8 +110,9 @@ function mostProbable(compared: readonly Compared[], s2: number, start: Float64A
   let value = logPosterior(compared, s2, w)
   for (let round = 0; round < 50; round++) {
     const slope = w.map((x) => -x / s2)
-    const weights = compared.map(({ x, q }) => {
-      const p = sigmoid(dot(x, w))
+    const weights = compared.map((one) => {
+      const { x, q } = one
+      const p = sigmoid(marginOf(one, w))
       addTo(slope, x, q - p)
       return p * (1 - p)
     })
@@ -129,10 +138,15 @@ function mostProbable(compared: readonly Compared[], s2: number, start: Float64A
   return w
 }
 
+function marginOf({ x, offset = 0 }: Compared, w: Float64Array): number {
+  return offset + dot(x, w)
+}
+
 function logPosterior(compared: readonly Compared[], s2: number, w: Float64Array): number {
   return compared.reduce(
-    (sum, { x, q }) => {
-      const margin = dot(x, w)
+    (sum, one) => {
+      const margin = marginOf(one, w)
+      const { q } = one
       return sum + q * logSigmoid(margin) + (1 - q) * logSigmoid(-margin)
     },
     -dot(w, w) / (2 * s2),
@@ -161,8 +175,9 @@ function conjugate(product: (v: Float64Array) => Float64Array, b: Float64Array):
 /** Eigenvalues and eigenvectors of Σ σ′ x xᵀ that are not 0, by whichever of the two Gram matrices is smaller. */
 function spectrumOf(compared: readonly Compared[], w: Float64Array): { values: Float64Array; vectors: Float64Array } {
   const width = w.length
-  const rows = compared.map(({ x }) => {
-    const p = sigmoid(dot(x, w))
+  const rows = compared.map((one) => {
+    const { x } = one
+    const p = sigmoid(marginOf(one, w))
     const scale = Math.sqrt(p * (1 - p))
     return x.map((each) => scale * each)
   })

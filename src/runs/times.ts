@@ -5,6 +5,7 @@ import type { Run } from './run.ts'
 export const timesSchema = z.record(z.string(), z.number().nonnegative()).readonly()
 export type Times = Readonly<z.infer<typeof timesSchema>>
 
+/** The file in a run's folder that holds them. */
 export const timesFile = 'times.json'
 
 /** Adds seconds to those that a run's folder holds. */
