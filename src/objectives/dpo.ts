@@ -28,7 +28,12 @@ export const dpo = preferenceLoss({
     beta: { about: 'pull to the reference: the larger, the less a margin needs to grow', default: 0.1, unit: '1/nat', above: 0 },
     labelSmoothing: { about: 'how often a vote is for the wrong side', default: 0, unit: 'share', atLeast: 0, atMost: 0.5 },
     fDivergence: { about: 'the divergence that holds the policy to the reference', default: 'reverseKl', choices: fDivergences },
-    alpha: { about: 'with fDivergence alpha, which one; 1 is the reverse KL, 0 the forward', default: 0.5, unit: '' },
+    alpha: {
+      about: 'with fDivergence alpha, which one; 1 is the reverse KL, 0 the forward',
+      default: 0.5,
+      unit: '',
+      only: { param: 'fDivergence', is: 'alpha' },
+    },
     ldAlpha: {
       about: 'what a token of the longer side counts beyond the shorter one’s length',
       default: 1,

@@ -86,6 +86,15 @@ it('an objective that is not there is refused with the names of those that are',
   )
 })
 
+it('what belongs to a choice that was not made is refused, but for its default, as settled parameters have it', () => {
+  expect(() => objectiveFrom({ name: 'dpo', alpha: 0.3 })).toThrow(
+    'dpo.alpha: must stand beside fDivergence alpha, got 0.3 beside "reverseKl"; leave it out, or say fDivergence: "alpha"',
+  )
+  expect(() => objectiveFrom({ name: 'dpo', alpha: 0.3, fDivergence: 'forwardKl' })).toThrow('got 0.3 beside "forwardKl"')
+  expect(dpo({ fDivergence: 'alpha', alpha: 0.3 }).params).toMatchObject({ alpha: 0.3 })
+  expect(objectiveFrom({ name: 'dpo', ...dpo().params }).params).toEqual(dpo().params)
+})
+
 describe('known values and slopes', () => {
   const pairs = Object.entries(pairMakers).flatMap(([name, make]) =>
     (make.definition.known as readonly KnownPair[]).map((known) => ({

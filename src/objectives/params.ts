@@ -14,6 +14,8 @@ export interface NumberParam {
   /** The value must be this or smaller. */
   readonly atMost?: number
   readonly whole?: true
+  /** The choice that it belongs to: beside another one it would be read by nobody. */
+  readonly only?: { readonly param: string; readonly is: string }
 }
 
 export interface ChoiceParam {
@@ -50,7 +52,8 @@ export type Settled = Readonly<Record<string, unknown>>
 /**
  * Fills in the defaults of what was not given; `where` leads the error and is the owner's name unless told.
  *
- * throws  UserError naming the field and its bound when a value is out of bounds, of another type, or has a name that is not declared
+ * throws  UserError naming the field and its bound when a value is out of bounds, of another type, has a name that is not declared, or belongs
+ *         to a choice that was not made (its default may stand there: that is how settled parameters come back)
  */
 export function settle<P extends Params>(owner: string, params: P, given: Readonly<Record<string, unknown>>, where = owner): Settings<P> {
   for (const name of Object.keys(given)) {
@@ -61,11 +64,18 @@ export function settle<P extends Params>(owner: string, params: P, given: Readon
       `${where}.${name}: must be a parameter of ${owner}, got ${show(given[name])}; ${near ? `did you mean ${near}?` : `choose from ${known.join(', ') || 'none, it has no parameter'}`}`,
     )
   }
-  const settled = Object.entries(params).map(([name, param]) => [
-    name,
-    checked(`${where}.${name}`, param, given[name] === undefined ? param.default : given[name]),
-  ])
-  return Object.fromEntries(settled)
+  const settled = Object.fromEntries(
+    Object.entries(params).map(([name, param]) => [
+      name,
+      checked(`${where}.${name}`, param, given[name] === undefined ? param.default : given[name]),
+    ]),
+  )
+  for (const [name, param] of Object.entries(params))
+    if ('only' in param && settled[name] !== param.default && settled[param.only.param] !== param.only.is)
+      throw new UserError(
+        `${where}.${name}: must stand beside ${param.only.param} ${param.only.is}, got ${show(settled[name])} beside ${show(settled[param.only.param])}; leave it out, or say ${param.only.param}: ${JSON.stringify(param.only.is)}`,
+      )
+  return settled as Settings<P>
 }
 
 function checked(where: string, param: Param, value: unknown): unknown {

@@ -5,7 +5,7 @@ import { readJson } from '../../files/index.ts'
 import { UserError } from '../../graph/index.ts'
 import { didYouMean } from '../../recipe/recipe-error.ts'
 
-const share = z.number().gt(0).lt(1)
+const share = z.number().gt(0, 'must be above 0').lt(1, 'must be below 1')
 const name = z.string().min(1)
 
 const schema = z.strictObject({
@@ -21,13 +21,13 @@ const schema = z.strictObject({
   /** The model whose next-token distributions are wanted. */
   teacher: z.exactOptional(name),
   over: z.enum(['weights', 'activations']).default('weights'),
-  sites: z.array(name).min(1),
+  sites: z.array(name).min(1, 'must name one or more'),
   size: z.enum(['norm', 'groups', 'gates', 'rank']),
-  success: z.number().gt(0).max(1).default(0.95),
-  controlKl: z.number().gt(0),
-  seed: z.int().min(0).default(0),
+  success: z.number().gt(0, 'must be above 0').max(1, 'must be at most 1').default(0.95),
+  controlKl: z.number().gt(0, 'must be above 0'),
+  seed: z.int().min(0, 'must be 0 or more').default(0),
   /** Steps of each descent. */
-  steps: z.int().min(1).default(80),
+  steps: z.int().min(1, 'must be 1 or more').default(80),
 })
 
 /** A search as a file describes it. */

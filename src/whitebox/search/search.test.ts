@@ -206,8 +206,8 @@ it.each([
     { control: 'prompts-too.jsonl' },
     /prompts-too\.jsonl: must not contain prompts of the target, got 3, such as "Bird 0"/,
   ],
-  ['a budget of 0', { controlKl: 0 }, /s\.json: controlKl: .*>0, got 0; mend/],
-  ['a share above 1', { success: 1.2 }, /s\.json: success: .*<=1, got 1\.2; mend/],
+  ['a budget of 0', { controlKl: 0 }, /s\.json: controlKl: must be above 0, got 0; mend/],
+  ['a share above 1', { success: 1.2 }, /s\.json: success: must be at most 1, got 1\.2; mend/],
   ['an unknown field', { sucess: 1 }, /s\.json: must have no other fields than .*, got sucess; did you mean success\?/],
   [
     'sites that match nothing',
