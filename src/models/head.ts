@@ -2,6 +2,8 @@ import {
   addRows,
   constant,
   demand,
+  expectedRow,
+  type InBlocks,
   linear,
   logPartition,
   logSumExp,
@@ -34,6 +36,19 @@ export function tokenLogps(
   const { said, all, at } = tokenScores(params, hidden, wanted, targets, config)
   const whole = blocks > 1 && !config.logitCap ? logPartition(at, headOf(params), { blocks }) : logSumExp(all)
   return reshape(said.sub(whole), wanted.shape)
+}
+
+/**
+ * The entropy of the next token at wanted positions, in blocks of the vocabulary: log Σ e^logit − x·E[w]. The row that is expected of the head is
+ * also what the gradient of tokenLogps computes, so that in a training step nothing more is multiplied.
+ *
+ * shape   hidden f32[R, T, d], wanted i32[N] flat positions → f32[N], nats
+ * limits  for logits that are not capped
+ */
+export function entropyInBlocks(params: DecoderParams<Value>, hidden: Value, wanted: Value, how: InBlocks): Value {
+  const [at, head] = [rowsAt(hidden, wanted), headOf(params)]
+  const expected = sum(at.mul(expectedRow(at, head, how)), [-1])
+  return reshape(logPartition(at, head, how).sub(reshape(expected, [...wanted.shape, 1])), wanted.shape)
 }
 
 /**
@@ -81,7 +96,7 @@ export function tokenScores(
   { logitCap }: DecoderConfig,
 ): TokenScores {
   const head = headOf(params)
-  const at = takeRows(reshape(hidden, [sizeOf(hidden.shape.slice(0, -1)), hidden.shape.at(-1)!]), wanted)
+  const at = rowsAt(hidden, wanted)
   const said = capped(sum(at.mul(takeRows(head, targets)), [-1]), logitCap)
   return { said, all: capped(matmul(at, transpose(head)), logitCap), at }
 }
@@ -92,8 +107,13 @@ export function tokenScores(
  * shape   hidden f32[R, T, d], wanted i32[N] flat positions → f32[N]
  */
 export function rewardsAt({ score }: DecoderParams<Value>, hidden: Value, wanted: Value): Value {
-  const at = takeRows(reshape(hidden, [sizeOf(hidden.shape.slice(0, -1)), hidden.shape.at(-1)!]), wanted)
+  const at = rowsAt(hidden, wanted)
   return reshape(matmul(at, transpose(score!)), wanted.shape)
+}
+
+/** shape hidden f32[R, T, d], wanted i32[N] flat positions → f32[N, d] */
+function rowsAt(hidden: Value, wanted: Value): Value {
+  return takeRows(reshape(hidden, [sizeOf(hidden.shape.slice(0, -1)), hidden.shape.at(-1)!]), wanted)
 }
 
 /** Logits over the whole vocabulary. shape hidden f32[…, d] → f32[…, V] */

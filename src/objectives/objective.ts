@@ -165,6 +165,8 @@ export interface Scored extends Size {
   readonly weights: Value
   /** The scores of all next tokens, by the policy and by the teacher. shape f32[tokens, vocabulary] */
   readonly logits: { readonly policy: () => Value; readonly teacher: () => Value }
+  /** The entropy of each next token, where the policy's scores are computed in blocks and never held at once. shape f32[tokens], nats */
+  readonly entropy?: () => Value
   /** What one unit of weight counts, so that losses times this add up to the step's mean. shape f32[] */
   readonly unit: Value
   /** The kind's own inputs. */

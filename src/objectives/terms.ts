@@ -143,7 +143,8 @@ export function klTerms(logRatio: () => Value, average: (x: Value) => Value = me
 }
 
 /** The entropy of the policy's next token at each token asked for. shape f32[tokens], nats */
-export function tokenEntropy({ logits, weights }: Pick<Scored, 'logits' | 'weights'>): Value {
+export function tokenEntropy({ logits, weights, entropy }: Pick<Scored, 'logits' | 'weights' | 'entropy'>): Value {
+  if (entropy) return entropy()
   const scores = logits.policy()
   return reshape(logSumExp(scores).sub(sum(softmax(scores).mul(scores), [-1])), weights.shape)
 }

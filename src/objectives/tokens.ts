@@ -50,14 +50,14 @@ export function tokenLoss<const P extends Params>(definition: TokenDefinition<P>
       params,
       needs,
       perToken: (logp) => perToken(logp, params),
-      terms: ({ tokenLogps, weights, unit, inside, logits }) =>
+      terms: ({ tokenLogps, weights, unit, inside, ...scores }) =>
         lossTerms(
           name,
           inside,
           {
             losses: () => perToken(tokenLogps, params).mul(weights),
             objective: ({ losses }) => sum(losses).mul(unit),
-            entropy: () => sum(tokenEntropy({ logits, weights }).mul(weights)).mul(unit),
+            entropy: () => sum(tokenEntropy({ ...scores, weights }).mul(weights)).mul(unit),
           },
           'texts have `objective`, `losses` and `tap`',
         ),

@@ -5,7 +5,7 @@ import { tolerances } from '../../test/tolerances.ts'
 import { loadCheckpoint } from '../checkpoints/index.ts'
 import { openEngine } from '../engine/index.ts'
 import { type DecoderConfig, freshAdapters, headBlocks, type Lora } from '../models/index.ts'
-import { dpo, type Example } from '../objectives/index.ts'
+import { type CustomLoss, dpo, type Example } from '../objectives/index.ts'
 import { openPolicy } from '../policy/index.ts'
 import { microInputs, planOf } from './backward.ts'
 import { microBatches, packingOf } from './micro-batch.ts'
@@ -25,11 +25,23 @@ const variants: Record<string, Omit<Lora, 'seed'> | undefined> = { trained: unde
 
 describe.each(['fixtures/llama-tiny', 'fixtures/llama-tiny-untied'])('the head of %s', async (folder) => {
   const model = await loadCheckpoint(folder)
-  it.each(Object.entries(variants))('%s, in blocks, has the loss and every gradient of the head in one piece', async (_, lora) => {
+  const losses: [string, CustomLoss | undefined][] = [
+    ['the objective', undefined],
+    ['a loss of entropy', ({ objective, entropy }) => objective.sub(entropy.mul(0.1))],
+  ]
+  const cases = Object.entries(variants).flatMap(([name, lora]) => losses.map(([of, loss]) => [name, of, lora, loss] as const))
+  it.each(cases)('%s, in blocks, has the value and every gradient of the head in one piece: %s', async (_, __, lora, loss) => {
     const adapters = lora && freshAdapters(model.config, { ...lora, seed: 3 }, model.params)
     for (const { b } of Object.values(adapters?.layers ?? {})) (b.data as Float32Array).set(b.data.map((_, i) => Math.sin(i) / 50))
     const policy = await openPolicy(engine, model, adapters)
-    const stepping = { policy, objective: dpo({ beta: 0.3 }), seed: 0, packing: packingOf(policy), referenceOf: async () => [] }
+    const stepping = {
+      policy,
+      objective: dpo({ beta: 0.3 }),
+      seed: 0,
+      packing: packingOf(policy),
+      referenceOf: async () => [],
+      ...(loss ? { loss } : {}),
+    }
     const sessions = new Set<string>()
     await fc.assert(
       fc.asyncProperty(groups, fc.constantFrom(2, 4, 8), async (trees, blocks) => {

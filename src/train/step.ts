@@ -12,7 +12,7 @@ import {
   takeRows,
   type Value,
 } from '../graph/index.ts'
-import { completionLogps, headBlocks, logits, rewardsAt, tokenLogps } from '../models/index.ts'
+import { completionLogps, entropyInBlocks, headBlocks, logits, rewardsAt, tokenLogps } from '../models/index.ts'
 import { type CustomLoss, isMeanOfExamples, type LossTerms, type Objective, type Of, type Taps, traceLoss } from '../objectives/index.ts'
 import { forward, isBlockEnd, type Policy, type RowShape, rowInputs } from '../policy/index.ts'
 import { maskInputs } from './dropout.ts'
@@ -76,9 +76,10 @@ export function traceStep(plan: StepPlan): TracedStep {
     look: (name, x) => taps.set(name, x),
     asks: (name) => asks.has(name),
   })
+  const blocks = plan.blocks ?? blocksOf(plan)
   const tokens = params.score
     ? rewardsAt(params, hidden, rows.wanted)
-    : tokenLogps(params, hidden, rows.wanted, rows.targets, policy.config, { blocks: plan.blocks ?? blocksOf(plan) })
+    : tokenLogps(params, hidden, rows.wanted, rows.targets, policy.config, { blocks })
   const sides = plan.shared ? { sides: input('sides', [size.slots], 'i32') } : undefined
   const summed: Value[] = []
   const perSlot = (ofTokens: Value) => {
@@ -111,6 +112,7 @@ export function traceStep(plan: StepPlan): TracedStep {
     perSlot,
     weights: rows.weights,
     logits: { policy: scores, teacher: () => teacher!.teacher },
+    ...(blocks > 1 && !policy.config.logitCap ? { entropy: once(() => entropyInBlocks(params, hidden, rows.wanted, { blocks })) } : {}),
     unit,
     inputs: given,
     inside: inside.inside,
