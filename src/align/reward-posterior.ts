@@ -53,8 +53,9 @@ export async function keepPosterior(
   // Outside of memory a network is brought in block by block, and its slopes are not taken.
   const whole = objective.params.posterior === 'network' && !lookPolicy.streamed
   const shares = told.map(({ share }) => share)
+  const margins = compared.map((one) => one.x.reduce((sum, each, k) => sum + each * head[k]!, 0))
   const kept = whole
-    ? { ...posterior, network: networkPosterior({ features: await read('slopes', tangentFeatures), shares, alone }) }
+    ? { ...posterior, network: networkPosterior({ features: await read('slopes', tangentFeatures), shares, margins, alone }) }
     : posterior
   await writePosterior(folder, kept)
   return kept

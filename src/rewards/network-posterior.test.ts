@@ -98,11 +98,10 @@ function known(width: number, count: number, seed: number) {
     return { features: asFeatures(texts, width), shares }
   }
   const trained = compared(count, 'trained')
-  const posterior = networkPosterior(trained)
-  const { mean } = headPosterior(
-    trained.shares.map((q, i) => ({ x: difference(trained.features, 2 * i, 2 * i + 1), q })),
-    { prior: 2 },
-  )
+  const votes = trained.shares.map((q, i) => ({ x: difference(trained.features, 2 * i, 2 * i + 1), q }))
+  const { mean } = headPosterior(votes, { prior: 2 })
+  const margins = votes.map(({ x }) => x.reduce((sum, each, k) => sum + each * mean[k]!, 0))
+  const posterior = networkPosterior({ ...trained, margins })
   const fresh = drawn(20, 'fresh')
   const sds = networkMarginVariances(posterior, asFeatures(fresh, width)).map(Math.sqrt)
   const inside = sds.filter((sd, i) => {
@@ -131,11 +130,10 @@ function coverageAlone(width: number, count: number, seed: number): number {
     })
   const texts = drawn(count, 'trained')
   const shares = texts.map((x, i) => (random(seed, 'votes').uniform(i) < 1 / (1 + Math.exp(-worth(x))) ? 1 : 0))
-  const posterior = networkPosterior({ features: asFeatures(texts, width), shares, alone: true })
-  const { mean } = headPosterior(
-    texts.map((x, i) => ({ x: Float64Array.of(...x, 1), q: shares[i]! })),
-    { prior: 2 },
-  )
+  const votes = texts.map((x, i) => ({ x: Float64Array.of(...x, 1), q: shares[i]! }))
+  const { mean } = headPosterior(votes, { prior: 2 })
+  const margins = votes.map(({ x }) => x.reduce((sum, each, k) => sum + each * mean[k]!, 0))
+  const posterior = networkPosterior({ features: asFeatures(texts, width), shares, margins, alone: true })
   const fresh = drawn(20, 'fresh')
   const sds = networkVariances(posterior, asFeatures(fresh, width)).map(Math.sqrt)
   const inside = sds.filter((sd, i) => {
@@ -156,12 +154,20 @@ describe('the posterior of a network', () => {
     expect(Math.abs(mean(seeds.map((seed) => coverageAlone(6, 200, seed))) - 0.95)).toBeLessThan(0.03)
   })
 
+  it('is not far wider than the scores where rows are told apart without an error', () => {
+    const texts = Array.from({ length: 60 }, (_, i) => random(4, 'texts').normals(6, i).map((x, k) => (k > 0 ? x / 10 : i % 2 ? -1 : 1))) // biome-ignore format: one line
+    const shares = texts.map((x) => (x[0]! > 0 ? 1 : 0))
+    const features = asFeatures(texts, 6)
+    const posterior = networkPosterior({ features, shares, margins: shares.map((q) => 8.8 * q - 4.4), alone: true })
+    expect(Math.max(...networkVariances(posterior, features).map(Math.sqrt))).toBeLessThan(4.4)
+  })
+
   it('is wider where nothing was compared', () => {
     const width = 6
     const texts = Array.from({ length: 600 }, (_, i) => random(3, 'texts').normals(width, i).map((x, k) => (k < 5 ? x : 0))) // biome-ignore format: one line
     const features = asFeatures(texts, width)
     const shares = Array.from({ length: 300 }, (_, i) => (texts[2 * i]![0]! > texts[2 * i + 1]![0]! ? 1 : 0))
-    const posterior = networkPosterior({ features, shares })
+    const posterior = networkPosterior({ features, shares, margins: shares.map((q) => 4 * q - 2) })
     const at = (k: number) =>
       networkVariance(
         posterior,

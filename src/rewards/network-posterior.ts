@@ -23,6 +23,8 @@ export interface NetworkPosterior {
 export interface ComparedTexts {
   readonly features: Features
   readonly shares: readonly number[]
+  /** What the trained network says of what was compared: differences of scores, or scores where each text was judged by itself. units log-odds */
+  readonly margins: readonly number[]
   /** Each text was judged by itself: a share is that of the votes for it. */
   readonly alone?: boolean
 }
@@ -36,21 +38,20 @@ const unlikely = 5
  * Laplace's posterior of the linearised network: Bradley–Terry votes on w·x, with x the difference of two tangent features, w ~ N(0, s²I). A text's
  * feature is taken from their centre and brought to the length 1, so that before any vote no score is surer than another. Each s weighs
  * what the evidence of the votes says of it. Of texts that were judged one by one x is such a feature with a 1 behind it, and the doubt is of the
- * score itself.
+ * score itself. s is half-normal, with the scale τ at which the prior expects margins as large as the trained ones (at least 1): where rows are told
+ * apart without an error, evidence bounds no width from above, and without it doubt would be as large as the widest that is tried.
  *
  * units   scores in log-odds
- * source  Immer et al. 2021, arXiv:2008.08216 (linearised); Yang et al. 2023, arXiv:2308.13111; Yang et al. 2024, arXiv:2402.13210
+ * source  Immer et al. 2021, arXiv:2008.08216 (linearised); Yang et al. 2023, arXiv:2308.13111; Yang et al. 2024, arXiv:2402.13210; half-normal widths: Gelman 2006, Prior distributions for variance parameters
  */
 export function networkPosterior(trained: ComparedTexts): NetworkPosterior {
-  const { features, shares, alone } = trained
+  const { features, shares, margins, alone } = trained
   const p = features.width + (alone ? 1 : 0)
   const center = centerOf(features)
   const scale = { center, spread: spreadOf(features, center), ...(alone ? { intercept: true as const } : {}) }
   const unit = (i: number) => unitFeature(scale, features, i)
-  const likely = likelyWidths(
-    shares.map((q, i) => ({ x: alone ? unit(i) : minus(unit(2 * i), unit(2 * i + 1)), q })),
-    p,
-  )
+  const compared = shares.map((q, i) => ({ x: alone ? unit(i) : minus(unit(2 * i), unit(2 * i + 1)), q }))
+  const likely = likelyWidths(compared, p, scaleOf(compared, margins))
   const total = likely.reduce((sum, { weight }) => sum + weight, 0)
   const ways = likely.map(({ s, weight, w, lower }) => ({ s, weight: weight / total, w, inverse: inverseOf(lower, p) }))
   const mean = new Float64Array(p)
@@ -115,6 +116,13 @@ function minus(a: Float64Array, b: Float64Array): Float64Array {
   return a.map((each, k) => each - b[k]!)
 }
 
+/** The width at which the prior expects the mean square of the margins. */
+function scaleOf(compared: readonly Compared[], margins: readonly number[]): number {
+  const expected = compared.reduce((sum, { x }) => sum + dot(x, x), 0)
+  const said = margins.reduce((sum, each) => sum + each * each, 0)
+  return Math.sqrt(Math.max(1, expected > 0 ? said / expected : 0))
+}
+
 interface Fit {
   /** The most probable weights. */
   readonly w: Float64Array
@@ -125,17 +133,18 @@ interface Fit {
 }
 
 /** The widths that votes leave likely, each with its posterior. */
-function likelyWidths(compared: readonly Compared[], p: number) {
+function likelyWidths(compared: readonly Compared[], p: number, scale: number) {
   const known = new Map<number, Fit & { s: number; evidence: number }>()
   const at = (step: number, start?: Float64Array) => {
     const before = known.get(step)
     if (before) return before
     const s = 2 ** step
     const fit = fitAt(compared, s, p, start)
-    const made = { ...fit, s, evidence: fit.logEvidence }
+    const made = { ...fit, s, evidence: fit.logEvidence + Math.log(s) - s ** 2 / (2 * scale ** 2) }
     known.set(step, made)
     return made
   }
+  // Widths lie evenly by their logarithm, so that the density of s is taken times s.
   let most = at(0).evidence
   for (const way of [1, -1])
     for (let step = way; Math.abs(step) <= farthest; step += way) {
