@@ -38,7 +38,7 @@ const unlikely = 5
  * Laplace's posterior of the linearised network: Bradley–Terry votes on w·x, with x the difference of two tangent features, w ~ N(0, s²I). A text's
  * feature is taken from their centre and brought to the length 1, so that before any vote no score is surer than another. Each s weighs
  * what the evidence of the votes says of it. Of texts that were judged one by one x is such a feature with a 1 behind it, and the doubt is of the
- * score itself. s is half-normal, with the scale τ at which the prior expects margins as large as the trained ones (at least 1): where rows are told
+ * score itself. s is half-normal, with three times the scale at which the prior expects margins as large as the trained ones (at least 1): where rows are told
  * apart without an error, evidence bounds no width from above, and without it doubt would be as large as the widest that is tried.
  *
  * units   scores in log-odds
@@ -116,11 +116,14 @@ function minus(a: Float64Array, b: Float64Array): Float64Array {
   return a.map((each, k) => each - b[k]!)
 }
 
-/** The width at which the prior expects the mean square of the margins. */
+/** Votes shrink what is learned, so the width may well be some times larger than the margins say. */
+const WIDE = 3
+
+/** WIDE times the width at which the prior expects the mean square of the margins. */
 function scaleOf(compared: readonly Compared[], margins: readonly number[]): number {
   const expected = compared.reduce((sum, { x }) => sum + dot(x, x), 0)
   const said = margins.reduce((sum, each) => sum + each * each, 0)
-  return Math.sqrt(Math.max(1, expected > 0 ? said / expected : 0))
+  return WIDE * Math.sqrt(Math.max(1, expected > 0 ? said / expected : 0))
 }
 
 interface Fit {
