@@ -36,6 +36,26 @@ describe('drawToken', () => {
     expect(drawToken(Float32Array.from(probabilities), () => u, choice)).toBe(index)
   })
 
+  it('takes of very many entries the one whose half, quarter, … the numbers fall into', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 200, max: 700 }), fc.nat(), (size, seed) => {
+        const { uniform } = random(seed, 'many')
+        // Whole numbers, whose sums are exact in any order.
+        const weights = Float32Array.from({ length: size }, (_, i) => Math.floor(8 * uniform(0, i)))
+        const draw = (depth: number) => uniform(1, depth)
+        let [from, to] = [0, size]
+        for (let depth = 0; to - from > 1; depth++) {
+          const middle = (from + to) >> 1
+          const mass = (a: number, b: number) => weights.slice(a, b).reduce((total, w) => total + w, 0)
+          if (draw(depth) * mass(from, to) < mass(from, middle)) to = middle
+          else from = middle
+        }
+        expect(drawToken(weights, draw)).toBe(from)
+      }),
+      { numRuns: 50, seed: 5 },
+    )
+  })
+
   it('finds p even when it takes more than a few hundred tokens', () => {
     const even = new Float32Array(1000).fill(1 / 1000)
     expect(drawToken(even, () => almostOne, { topP: 0.5 })).toBe(499)
