@@ -7,7 +7,7 @@ import { atLeast, atMost } from '../accept/index.ts'
 import { goal, goalPrior, simulatedVoter } from '../goals/index.ts'
 import { type Recipe, type RecipeInput, recipe } from '../recipe/recipe.ts'
 import type { Reward } from '../rewards/index.ts'
-import { evaluationSchema, openRun } from '../runs/index.ts'
+import { evaluationSchema, openRun, timesFile, timesSchema } from '../runs/index.ts'
 import { type AlignOptions, align } from './align.ts'
 import { trainRun } from './train-run.ts'
 
@@ -68,6 +68,10 @@ describe('align with a reward', () => {
   it('samples, scores and trains step by step, and says each step', async () => {
     const { verdict } = await align(tiny('goals'))
     expect(verdict).toBe('out of budget')
+    const times = await (await openRun(join(folder, 'goals'))).read(timesFile, timesSchema)
+    expect(Object.keys(times)).toEqual(
+      expect.arrayContaining(['sampling', 'scoring', 'reference log-probabilities', 'training', 'looking']),
+    )
     const rows = await metricsOf('goals')
     expect(rows.map(({ round, step }) => [round, step])).toEqual([1, 1, 1, 1, 2, 2, 2, 2].map((round, i) => [round, i + 1]))
     for (const row of rows) {

@@ -12,6 +12,7 @@ import { stepsToCome } from '../train/index.ts'
 import { heeding } from './open-models.ts'
 import { type Rewarded, rewardOf, rewardRow } from './open-rewarded.ts'
 import { orderOf } from './train-into.ts'
+import { during } from './watch.ts'
 
 /** A completion as a round keeps it, so that it is neither sampled nor scored again, and that `train` can replay the round. */
 const rolloutSchema = z.object({
@@ -64,6 +65,7 @@ async function sampled(
   const ids = prompts.map((prompt) => prompt.ids)
   const limits = { ...preferences.sampling, eosIds }
   const name = `sample/${round}/${rollout}`
+  const sampling = watch.during?.('sampling')
   const completions = await sampleCompletions(policy, ids, {
     ...{ ...limits, perPrompt: group - byReference, seed: seedFor(seed, name) },
     onCompletion(prompt, _, completion: Completion) {
@@ -80,14 +82,13 @@ async function sampled(
     })
     for (const [i, all] of theirs.entries()) completions[i]!.push(...all)
   }
+  sampling?.()
   const said = completions.flatMap((all, i) =>
     all.map((completion) => ({ prompt: prompts[i]!, completion, sample: sampleOf(tokenizer, prompts[i]!, completion) })),
   )
   const reward = await rewardOf(rewarded, run)
-  const scored = await reward.score(
-    said.map(({ prompt, completion, sample }) => rewardRow(prompt, completion.ids, sample.text)),
-    signal,
-  )
+  const rows = said.map(({ prompt, completion, sample }) => rewardRow(prompt, completion.ids, sample.text))
+  const scored = await during(watch, 'scoring', () => reward.score(rows, signal))
   const several = stepsToCome([counts[rollout - 1]!], { objective: recipe.objective, ...orderOf(recipe, 0) }) > 1
   const trees = completions.map((all, i) => ({ prompt: prompts[i]!.ids, completions: all.map(({ ids }) => ids) }))
   const now = several ? (await scoreTokens(policy, trees, heeding(models))).flat() : undefined
@@ -102,13 +103,13 @@ async function sampled(
 
 /** What a step trains on of a rollout's rows. */
 export async function rolloutExamples(
-  { recipe, models }: Pick<Rewarded, 'recipe' | 'models'>,
+  { recipe, models, watch = {} }: Pick<Rewarded, 'recipe' | 'models'> & Partial<Pick<Rewarded, 'watch'>>,
   rows: readonly RolloutRow[],
 ): Promise<Example[]> {
   const { group = 2, needs } = recipe.objective as RolloutObjective
   const groups = Array.from({ length: rows.length / group }, (_, i) => rows.slice(i * group, (i + 1) * group))
   const trees = groups.map((all) => ({ prompt: all[0]!.prompt_ids, completions: all.map(({ completion_ids }) => completion_ids) }))
-  const tokens = await scoreTokens(models.referencePolicy, trees, heeding(models))
+  const tokens = await during(watch, 'reference log-probabilities', () => scoreTokens(models.referencePolicy, trees, heeding(models)))
   const total = (logps: readonly number[]) => logps.reduce((a, b) => a + b, 0)
   return groups.map((all, i) => ({
     ...{ tree: trees[i]!, label: 1, rewards: all.map(({ reward }) => reward), sampled: all.map(({ logps }) => logps) },
