@@ -23,6 +23,7 @@ export const goals = { ...readyGoals, ...goalMakers }
 
 export { endsProperly } from './complete.ts'
 export { type Contribution, contribution, type Weight } from './contribution.ts'
+export { lowerOf } from './gaussian.ts'
 export { checkGoals, type Goal, type GoalOptions, goal, type MadeOptions, type ReadBy, readSamples, remade, type Sample } from './goal.ts'
 export { features, type GoalScale, goalScale, scaledRanges, scores } from './goal-scale.ts'
 export { commandJudge } from './judges/command-judge.ts'

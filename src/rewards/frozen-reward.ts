@@ -1,4 +1,5 @@
-import { CholeskyDecomposition, Matrix } from 'ml-matrix'
+import { Matrix } from 'ml-matrix'
+import { lowerOf } from '../goals/index.ts'
 import { UserError } from '../graph/index.ts'
 import type { Policy } from '../policy/index.ts'
 import { headPosterior, mostEvident, varianceAt, winChance } from './head-posterior.ts'
@@ -47,7 +48,7 @@ export function learnHead(compared: readonly ComparedFeatures[], belief: Belief 
   const all = compared.flatMap(({ a, b }) => [a, b])
   const mean = Float64Array.from({ length: width }, (_, k) => all.reduce((sum, x) => sum + x[k]!, 0) / all.length)
   const spread = mean.map((m, k) => (k < free && Math.sqrt(all.reduce((sum, x) => sum + (x[k]! - m) ** 2, 0) / all.length)) || 1)
-  const root = rootOf(belief.covariance)
+  const root = free < width ? lowerOf(new Matrix(belief.covariance.map((row) => [...row]))).to2DArray() : []
   /** A feature, or a difference of two, as the weights s·u and z see it. */
   const seen = (x: Float64Array, s: number) =>
     Float64Array.from({ length: width }, (_, k) =>
@@ -80,12 +81,7 @@ export function learnHead(compared: readonly ComparedFeatures[], belief: Belief 
   }
 }
 
-/** L with L·Lᵀ a covariance. */
-function rootOf(covariance: Belief['covariance']): number[][] {
-  if (covariance.length === 0) return []
-  return new CholeskyDecomposition(new Matrix(covariance.map((row) => [...row]))).lowerTriangularMatrix.to2DArray()
-}
-
+/** What a learned head reads, and how its doubt counts. */
 export interface FrozenRewardOptions {
   readonly tap: string
   /** Deviations of its doubt that are taken off each score. */
